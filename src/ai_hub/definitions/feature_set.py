@@ -1,0 +1,128 @@
+"""A named, versioned, ordered vector of features, and its fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, fields
+from functools import cached_property, lru_cache
+
+from ai_hub.definitions.kinds import Derived, Feature, Missing, check_missing, check_name
+from ai_hub.definitions.values import Duration
+from ai_hub.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """Features in an order, with the policy for what is missing.
+
+    A set with a name has a version too, and a version's definition never changes. A set without a
+    name is a request's own list of features; it has no version.
+    """
+
+    name: str | None
+    version: int | None
+    features: tuple[Feature, ...]
+    description: str = ""
+    use_cases: tuple[str, ...] = ()
+    missing: Missing = "mean"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "features", tuple(self.features))
+        object.__setattr__(self, "use_cases", tuple(self.use_cases))
+        object.__setattr__(self, "missing", check_missing(self.missing))
+        if self.name is not None:
+            check_name("name", self.name)
+            if type(self.version) is not int or self.version < 1:
+                raise InvalidInput("version", self.version, "a whole number from 1")
+        elif self.version is not None:
+            raise InvalidInput("version", self.version, "no version for a set without a name")
+        if not self.features:
+            raise InvalidInput("features", self.features, "at least one feature")
+        names = self.feature_names
+        for name in names:
+            if names.count(name) > 1:
+                raise InvalidInput("features", name, "each name once")
+        _check_derived({f.name: f for f in self.features})
+
+    @classmethod
+    def unnamed(cls, features: tuple[Feature, ...]) -> FeatureSet:
+        """The features of one request, under the default policy."""
+        return _unnamed(features)
+
+    @cached_property
+    def feature_names(self) -> tuple[str, ...]:
+        """The names, in the set's order."""
+        return tuple(feature.name for feature in self.features)
+
+    @cached_property
+    def label(self) -> str:
+        """`name@version`, or `@` for a set without a name."""
+        return "@" if self.name is None else f"{self.name}@{self.version}"
+
+    @cached_property
+    def canonical(self) -> str:
+        """The definition as JSON: equal definitions have equal texts, names of sets left out."""
+        definition = {
+            "features": [_canonical(feature) for feature in self.features],
+            "missing": self.missing,
+        }
+        return json.dumps(definition, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The first 16 hex digits of the SHA-256 of the canonical form."""
+        return hashlib.sha256(self.canonical.encode()).hexdigest()[:16]
+
+    def policy_of(self, feature: Feature, requested: Missing | None) -> Missing:
+        """The missing policy that applies: the request's, else the feature's, else the set's."""
+        if requested is not None:
+            return requested
+        return self.missing if feature.missing is None else feature.missing
+
+    def policy_name(self, requested: Missing | None) -> str:
+        """The policy as a cache field names it: the request's, else `default` features' own."""
+        if requested is not None:
+            return str(requested)
+        own = any(f.missing is not None for f in self.features)
+        return f"{self.missing}+own" if own else str(self.missing)
+
+
+@lru_cache(maxsize=1024)
+def _unnamed(features: tuple[Feature, ...]) -> FeatureSet:
+    return FeatureSet(None, None, features)
+
+
+def definition_of(feature: Feature) -> dict[str, object]:
+    """A feature as plain values, its kind first: what documentation, JSON and metadata show."""
+    plain: dict[str, object] = {"kind": type(feature).__name__}
+    for field in fields(feature):
+        value = getattr(feature, field.name)
+        if field.name == "missing" and value is None:
+            continue
+        plain[field.name] = str(value) if isinstance(value, Duration) else value
+    return plain
+
+
+def _canonical(feature: Feature) -> dict[str, object]:
+    return definition_of(feature)
+
+
+def _check_derived(by_name: dict[str, Feature]) -> None:
+    """Every input of a derived feature is in the vector, and none depends on itself."""
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        feature = by_name[name]
+        if not isinstance(feature, Derived):
+            return
+        for source in feature.inputs:
+            if source not in by_name:
+                raise InvalidInput(
+                    "expression", feature.expression, f"features of the same set, not {source!r}"
+                )
+            if source in (*path, name):
+                raise InvalidInput("expression", feature.expression, "no circle of features")
+            visit(source, (*path, name))
+
+    for name in by_name:
+        visit(name, ())

@@ -1,0 +1,219 @@
+"""Entities, instants, durations and the as-of rule.
+
+Inside the package an instant is an `int`: microseconds since 1970-01-01T00:00Z. Callers pass aware
+datetimes or ISO 8601 texts with an offset; these functions are the only way in.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+from ai_hub.errors import InvalidInput
+
+MICROSECOND = 1
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+BUCKET_ORIGIN = 10_959 * DAY
+"""2000-01-03T00:00Z, a Monday: buckets of an exact width count from here."""
+
+MAX_ID_LENGTH = 256
+MAX_SERIES_LENGTH = 64
+DEFAULT_SERIES = "value"
+
+_FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_KEY_CHARACTERS = frozenset(":*?[]\\%")
+_NANOSECONDS = re.compile(r"(\.\d{6})(\d+)")
+_DURATION = re.compile(r"(\d{1,12})(us|ms|s|m|h|d|w)")
+_UNITS = {
+    "us": MICROSECOND,
+    "ms": 1_000,
+    "s": SECOND,
+    "m": MINUTE,
+    "h": HOUR,
+    "d": DAY,
+    "w": 7 * DAY,
+}
+_MAX_DURATION = 36_600 * DAY
+_TIME_EXPECTED = "a time with an offset, such as 2025-10-09T14:30:00Z"
+
+
+def id_fault(value: object, limit: int = MAX_ID_LENGTH) -> str | None:
+    """What is wrong with an id, or None: the one rule for tenants, assets, sources and series."""
+    if not isinstance(value, str):
+        return "a string"
+    if not 1 <= len(value) <= limit:
+        return f"a string of 1 to {limit} characters"
+    if not value.isascii() or not value.isprintable():
+        for character in value:
+            if unicodedata.category(character) in _FORBIDDEN_CATEGORIES:
+                return "a string without control characters, lone surrogates or line separators"
+    return None
+
+
+def check_id(field: str, value: object, limit: int = MAX_ID_LENGTH) -> str:
+    """`value` if it is a legal id; otherwise InvalidInput naming `field`."""
+    fault = id_fault(value, limit)
+    if fault is not None:
+        raise InvalidInput(field, value, fault)
+    assert isinstance(value, str)
+    return value
+
+
+@lru_cache(maxsize=65_536)
+def key_part(value: str) -> str:
+    """An id as it stands in a cache key: what has a meaning there becomes uppercase %XX (UTF-8)."""
+    if not any(c in _KEY_CHARACTERS or c.isspace() for c in value):
+        return value
+    return "".join(
+        "".join(f"%{byte:02X}" for byte in c.encode())
+        if c in _KEY_CHARACTERS or c.isspace()
+        else c
+        for c in value
+    )
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Entity:
+    """A tenant's asset: what features are about."""
+
+    tenant_id: str
+    asset_id: str
+
+    def __post_init__(self) -> None:
+        check_id("tenant_id", self.tenant_id)
+        check_id("asset_id", self.asset_id)
+
+
+def to_micros(instant: object, field: str = "timestamp") -> int:
+    """An aware datetime as microseconds since the epoch; nanoseconds are rounded up, never back.
+
+    Raises InvalidInput for anything else, a naive datetime above all.
+    """
+    if not isinstance(instant, datetime):
+        raise InvalidInput(field, instant, "an aware datetime")
+    if instant.tzinfo is None or instant.utcoffset() is None:
+        raise InvalidInput(
+            field,
+            instant.isoformat(),
+            "an aware datetime",
+            "Say which zone it is in, e.g. datetime(..., tzinfo=timezone.utc).",
+        )
+    micros = (instant - EPOCH) // timedelta(microseconds=1)
+    # pandas.Timestamp is a datetime that carries nanoseconds besides; its subtraction keeps them.
+    return micros + (1 if getattr(instant, "nanosecond", 0) else 0)
+
+
+def parse_time(text: object, field: str = "timestamp") -> int:
+    """An ISO 8601 text with an offset as microseconds since the epoch.
+
+    Digits beyond the microsecond are rounded up, never back. Raises InvalidInput otherwise.
+    """
+    if not isinstance(text, str):
+        raise InvalidInput(field, text, _TIME_EXPECTED)
+    up = 0
+    plain = text.strip()
+    if len(plain) > 26:
+        match = _NANOSECONDS.search(plain)
+        if match is not None:
+            up = 1 if match.group(2).strip("0") else 0
+            plain = plain[: match.start()] + match.group(1) + plain[match.end() :]
+    if len(plain) > 10 and plain[10] not in "Tt ":
+        raise InvalidInput(field, text, _TIME_EXPECTED)
+    try:
+        instant = datetime.fromisoformat(plain)
+    except ValueError:
+        raise InvalidInput(field, text, _TIME_EXPECTED) from None
+    if instant.tzinfo is None:
+        raise InvalidInput(
+            field, text, _TIME_EXPECTED, "It has no offset: add Z for UTC, or +02:00 and the like."
+        )
+    try:
+        return (instant - EPOCH) // timedelta(microseconds=1) + up
+    except OverflowError:
+        raise InvalidInput(field, text, "a time between the years 1 and 9999") from None
+
+
+def to_datetime(micros: int) -> datetime:
+    """Microseconds since the epoch as an aware UTC datetime."""
+    return EPOCH + timedelta(microseconds=micros)
+
+
+@lru_cache(maxsize=65_536)
+def iso(micros: int) -> str:
+    """Microseconds since the epoch as `2025-10-09T14:00:00Z` (with a fraction where there is one)."""
+    return to_datetime(micros).isoformat().replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Duration:
+    """An exact width: `"24h"`, `"90m"`, `"7d"` (168 hours) or a timedelta, kept in microseconds."""
+
+    micros: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.micros <= _MAX_DURATION:
+            raise InvalidInput("duration", self.micros, "a positive width of at most 100 years")
+
+    @classmethod
+    def of(cls, value: object, field: str = "duration") -> Duration:
+        """A width from a text, a timedelta or a Duration; InvalidInput naming `field` otherwise."""
+        if isinstance(value, Duration):
+            return value
+        micros = 0
+        if isinstance(value, timedelta):
+            micros = value // timedelta(microseconds=1)
+        elif isinstance(value, str) and (match := _DURATION.fullmatch(value)):
+            micros = int(match.group(1)) * _UNITS[match.group(2)]
+        if not 0 < micros <= _MAX_DURATION:
+            raise InvalidInput(field, value, 'a width such as "24h", "90m" or "7d"')
+        return cls(micros)
+
+    def __str__(self) -> str:
+        for unit, size in (("h", HOUR), ("m", MINUTE), ("s", SECOND), ("ms", 1_000)):
+            if self.micros % size == 0:
+                return f"{self.micros // size}{unit}"
+        return f"{self.micros}us"
+
+
+@dataclass(frozen=True, slots=True)
+class Granularity:
+    """The step to which the time of an online request is truncated (never rounded up)."""
+
+    step: Duration
+
+    def __post_init__(self) -> None:
+        if self.step.micros % SECOND or DAY % self.step.micros:
+            raise InvalidInput(
+                "granularity", str(self.step), "whole seconds that divide a day, such as 1m or 1h"
+            )
+
+    @classmethod
+    def of(cls, value: object) -> Granularity:
+        """A granularity from a text such as `"1m"`, a timedelta or a Duration."""
+        return cls(Duration.of(value, "granularity"))
+
+    def truncate(self, micros: int) -> int:
+        """The as-of time of a request for `micros`: the start of its step."""
+        return micros - micros % self.step.micros
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRange:
+    """A closed range [start, end] in microseconds since the epoch, start before end."""
+
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        if self.start >= self.end:
+            raise InvalidInput(
+                "start_time", iso(self.start), f"a time before end_time ({iso(self.end)})"
+            )

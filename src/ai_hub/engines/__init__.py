@@ -1,0 +1,1 @@
+"""How one engine computes a feature; no connection."""

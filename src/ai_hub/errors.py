@@ -1,0 +1,113 @@
+"""Every error this package raises, on one page.
+
+AiHubError
+├── ConfigError            a setting is unknown or malformed
+├── InvalidInput           a value from a caller is not what is expected
+│   └── UnknownFeature     a feature name that no registered set has
+├── NotFound               a name or id that nothing answers to
+│   ├── UnknownFeatureSet
+│   └── UnknownExport
+├── TooLarge               a body over the limit
+├── ExportFailed           an export stopped; nothing of it is left behind
+├── ServerUnreachable      a command needs a running server and there is none
+└── StoreError             the offline store did not do what was asked
+    ├── StoreUnavailable   it cannot be reached, or did not answer in time
+    └── StoreLocked        another process holds the embedded file
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+_SHOWN = 80
+
+
+def shown(value: object) -> str:
+    """`value` as an error message shows it: its repr, cut to a readable length."""
+    text = ascii(value) if isinstance(value, str) else repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} characters)"
+
+
+class AiHubError(Exception):
+    """The root: catch this to catch everything this package raises on purpose."""
+
+
+class ConfigError(AiHubError):
+    """A setting is unknown or malformed; the message names it and its source."""
+
+
+class InvalidInput(AiHubError, ValueError):
+    """A value from a caller is not what is expected.
+
+    The message names the field, the value, what is expected and, where it helps, what to do.
+    """
+
+    def __init__(self, field: str, value: object, expected: str, hint: str = "") -> None:
+        self.field = field
+        self.value = value
+        self.expected = expected
+        message = f"{field}: got {shown(value)}, expected {expected}"
+        super().__init__(f"{message}. {hint}" if hint else message)
+
+
+class UnknownFeature(InvalidInput):
+    """A feature name that no registered feature set has."""
+
+    def __init__(self, name: object, known: Iterable[str]) -> None:
+        super().__init__("feature_names", name, f"one of {', '.join(known)}")
+
+
+class NotFound(AiHubError, LookupError):
+    """A name or id that nothing answers to."""
+
+
+class UnknownFeatureSet(NotFound):
+    """A feature set (or a version of one) that is not registered."""
+
+    def __init__(self, name: object, known: Iterable[str]) -> None:
+        self.field = "feature_set"
+        super().__init__(f"feature_set: got {shown(name)}, expected one of {', '.join(known)}")
+
+
+class UnknownExport(NotFound):
+    """An export id that was never recorded."""
+
+    def __init__(self, export_id: str) -> None:
+        self.field = "export_id"
+        super().__init__(f"export_id: got {shown(export_id)}, expected the id of a recorded export")
+
+
+class TooLarge(AiHubError):
+    """A body over the limit."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(
+            f"body: over the limit of {limit} bytes (AI_HUB_MAX_BODY). Send it in several parts."
+        )
+
+
+class ExportFailed(AiHubError):
+    """An export stopped part-way; no file of it is left behind."""
+
+
+class ServerUnreachable(AiHubError):
+    """A command needs a running server and none answers."""
+
+
+class StoreError(AiHubError):
+    """The offline store did not do what was asked."""
+
+
+class StoreUnavailable(StoreError):
+    """The offline store cannot be reached, or did not answer in time."""
+
+
+class StoreLocked(StoreError):
+    """Another process holds the embedded database file."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"{path} is held by another process, and an embedded database file has one owner. "
+            "Stop that process, or reach its server with --url."
+        )

@@ -1,0 +1,1 @@
+"""One answer now: cache, reader and what they need."""

@@ -1,0 +1,1 @@
+"""Where observations live: all offline reading and writing."""
