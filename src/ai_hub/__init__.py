@@ -1,4 +1,4 @@
-"""AI Hub Feature Store: meter readings in, the same feature vectors out for serving and training."""
+"""AI Hub Feature Store: readings in, the same feature vectors out for serving and training."""
 
 from __future__ import annotations
 

@@ -14,7 +14,14 @@ from functools import lru_cache
 from typing import Literal, cast, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from ai_hub.definitions.values import DEFAULT_SERIES, MAX_SERIES_LENGTH, Duration, check_id
+from ai_hub.definitions.values import (
+    DAY,
+    DEFAULT_SERIES,
+    HOUR,
+    MAX_SERIES_LENGTH,
+    Duration,
+    check_id,
+)
 from ai_hub.errors import InvalidInput
 
 Stat = Literal["mean", "std", "min", "max", "range", "sum", "count", "median"]
@@ -32,6 +39,8 @@ CLOSED: tuple[Closed, ...] = get_args(Closed)
 PARTS: tuple[Part, ...] = get_args(Part)
 WEATHER_COLUMNS: tuple[WeatherColumn, ...] = get_args(WeatherColumn)
 
+_ONE_HOUR = Duration(HOUR)
+_ONE_DAY = Duration(DAY)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _RESERVED = frozenset({"timestamp", "tenant_id", "asset_id", "value"})
 
@@ -122,7 +131,7 @@ class Lag:
 
     name: str
     by: Duration
-    tolerance: Duration = Duration(3_600_000_000)
+    tolerance: Duration = _ONE_HOUR
     series: str = DEFAULT_SERIES
     missing: Missing | None = None
 
@@ -163,7 +172,7 @@ class Latest:
 
     name: str
     column: WeatherColumn
-    max_age: Duration = Duration(86_400_000_000)
+    max_age: Duration = _ONE_DAY
     missing: Missing | None = None
 
     def __post_init__(self) -> None:
@@ -192,17 +201,11 @@ class Derived:
     @property
     def inputs(self) -> tuple[str, ...]:
         """The features it reads, in order of first use."""
-        names = (
-            node.id for node in ast.walk(expression_tree(self.expression)) if _is_name(node)
-        )
-        return tuple(dict.fromkeys(names))
+        nodes = ast.walk(expression_tree(self.expression))
+        return tuple(dict.fromkeys(node.id for node in nodes if isinstance(node, ast.Name)))
 
 
 Feature = Calendar | Rolling | Lag | Bucket | Latest | Derived
-
-
-def _is_name(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name)
 
 
 @lru_cache(maxsize=1024)
@@ -216,11 +219,19 @@ def expression_tree(text: str) -> ast.expr:
     for node in ast.walk(body):
         legal = isinstance(
             node,
-            ast.BinOp | ast.UnaryOp | ast.Name | ast.Load
-            | ast.Add | ast.Sub | ast.Mult | ast.Div | ast.UAdd | ast.USub,
+            ast.BinOp
+            | ast.UnaryOp
+            | ast.Name
+            | ast.Load
+            | ast.Add
+            | ast.Sub
+            | ast.Mult
+            | ast.Div
+            | ast.UAdd
+            | ast.USub,
         ) or (isinstance(node, ast.Constant) and type(node.value) in (int, float))
         if not legal:
             raise InvalidInput("expression", text, expected)
-    if not any(_is_name(node) for node in ast.walk(body)):
+    if not any(isinstance(node, ast.Name) for node in ast.walk(body)):
         raise InvalidInput("expression", text, "arithmetic over at least one feature name")
     return body

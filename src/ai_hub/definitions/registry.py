@@ -53,7 +53,9 @@ class Registry:
             return None
         if not at:
             return versions[max(versions)]
-        number = int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0
+        number = (
+            int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0
+        )
         return versions.get(number)
 
     def select(self, names: Sequence[str] | None) -> FeatureSet:
@@ -68,8 +70,7 @@ class Registry:
             picked.append(feature)
         if not picked:
             raise InvalidInput("feature_names", list(names), "at least one feature name")
-        selected = FeatureSet.unnamed(tuple(picked))
-        return selected
+        return FeatureSet.unnamed(tuple(picked))
 
     def sets(self) -> tuple[FeatureSet, ...]:
         """Every set in every version, by name and version."""

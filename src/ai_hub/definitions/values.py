@@ -73,9 +73,7 @@ def key_part(value: str) -> str:
     if not any(c in _KEY_CHARACTERS or c.isspace() for c in value):
         return value
     return "".join(
-        "".join(f"%{byte:02X}" for byte in c.encode())
-        if c in _KEY_CHARACTERS or c.isspace()
-        else c
+        "".join(f"%{byte:02X}" for byte in c.encode()) if c in _KEY_CHARACTERS or c.isspace() else c
         for c in value
     )
 
@@ -148,7 +146,7 @@ def to_datetime(micros: int) -> datetime:
 
 @lru_cache(maxsize=65_536)
 def iso(micros: int) -> str:
-    """Microseconds since the epoch as `2025-10-09T14:00:00Z` (with a fraction where there is one)."""
+    """Microseconds since the epoch as `2025-10-09T14:00:00Z`, with a fraction if there is one."""
     return to_datetime(micros).isoformat().replace("+00:00", "Z")
 
 
