@@ -7,8 +7,17 @@ import json
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 
-from ai_hub.definitions.kinds import Derived, Feature, Missing, check_missing, check_name
-from ai_hub.definitions.values import Duration
+from ai_hub.definitions.kinds import (
+    Bucket,
+    Derived,
+    Feature,
+    Lag,
+    Missing,
+    Rolling,
+    check_missing,
+    check_name,
+)
+from ai_hub.definitions.values import DEFAULT_SERIES, Duration
 from ai_hub.errors import InvalidInput
 
 
@@ -56,6 +65,12 @@ class FeatureSet:
         return tuple(feature.name for feature in self.features)
 
     @cached_property
+    def series(self) -> str:
+        """The series whose times an export has rows for: that of the first feature with one."""
+        named = (f.series for f in self.features if isinstance(f, Rolling | Lag | Bucket))
+        return next(named, DEFAULT_SERIES)
+
+    @cached_property
     def label(self) -> str:
         """`name@version`, or `@` for a set without a name."""
         return "@" if self.name is None else f"{self.name}@{self.version}"
@@ -64,7 +79,7 @@ class FeatureSet:
     def canonical(self) -> str:
         """The definition as JSON: equal definitions have equal texts, names of sets left out."""
         definition = {
-            "features": [_canonical(feature) for feature in self.features],
+            "features": [definition_of(feature) for feature in self.features],
             "missing": self.missing,
         }
         return json.dumps(definition, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
@@ -102,10 +117,6 @@ def definition_of(feature: Feature) -> dict[str, object]:
             continue
         plain[field.name] = str(value) if isinstance(value, Duration) else value
     return plain
-
-
-def _canonical(feature: Feature) -> dict[str, object]:
-    return definition_of(feature)
 
 
 def _check_derived(by_name: dict[str, Feature]) -> None:

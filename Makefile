@@ -1,0 +1,66 @@
+# Needs make and Python 3.11 or newer; everything else goes into .venv.
+
+# A shim of python3.11 may exist without an interpreter behind it: take the first that answers.
+PYTHON ?= $(shell for python in python3.11 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \
+	echo $$python && break; done)
+WORKERS ?= 2
+
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.DEFAULT_GOAL := help
+# Two pips at once would work in one environment.
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help venv demo test test-all check bench constraints clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
+
+venv: .venv/base  ## the environment with the package in it
+
+demo: .venv/base  ## a tour of the product on generated data
+	$(BIN)/ai-hub demo
+
+test: .venv/test  ## the tests, without the long ones
+	$(BIN)/pytest -n $(WORKERS) -m "not long"
+
+test-all: .venv/test  ## every test
+	$(BIN)/pytest -n $(WORKERS)
+
+check: .venv/check .venv/test  ## style, types and who imports whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest --quiet tests/test_imports.py
+
+bench: .venv/bench  ## the benchmarks
+	$(BIN)/python -m benchmarks
+
+# One stamp for the environment and one for each extra in it, so that the demo installs no test
+# library and the tests start from the environment that the demo left.
+.venv/base: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=<interpreter>"; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
+	$(INSTALL) -e .
+	@touch $@
+
+.venv/test .venv/check .venv/bench: .venv/base
+	$(INSTALL) -e '.[$(@F)]'
+	@touch $@
+
+# Written only when all of it is known, and only if no line holds an address.
+constraints:  ## pin the newest release of every dependency in constraints.txt
+	$(PYTHON) -m venv --clear build/pins
+	build/pins/bin/python -m pip install --quiet --disable-pip-version-check \
+		-e '.[test,check,bench]'
+	build/pins/bin/python -m pip freeze --quiet --exclude-editable > build/pins/freeze
+	! grep -nE '@|://' build/pins/freeze
+	{ echo '# Every dependency of every extra; written by `make constraints`.'; \
+		cat build/pins/freeze; } > constraints.txt
+
+clean:  ## remove the environment and everything that was generated
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find src tests -name __pycache__ -type d -exec rm -rf {} +

@@ -1,0 +1,366 @@
+"""The columnar kernel: a plan over sorted arrays, for every row of a history or the newest alone.
+
+Arrays are sorted by entity and time. Entities are codes from 0; instants are microseconds. One
+int64 axis carries both: an entity's part of it is `span` long, so that no window reaches into the
+part of another.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ai_hub.definitions.kinds import Calendar, Derived, Lag, Latest, expression_tree
+from ai_hub.definitions.values import BUCKET_ORIGIN, DAY, HOUR, MINUTE, SECOND, to_datetime
+from ai_hub.engines.plan import FILL_WINDOW, Plan, Source
+from ai_hub.engines.ranges import Columns, Floats, Ints, range_stats, window_bounds
+from ai_hub.engines.windows import window_stats
+
+_AXIS = 1 << 61
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Where features are wanted: entity codes and as-of times, sorted by both."""
+
+    code: Ints
+    time: Ints
+
+    def __len__(self) -> int:
+        return len(self.code)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Observations of one series, sorted by entity and time, one value per time."""
+
+    code: Ints
+    time: Ints
+    value: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """Weather rows sorted by source, time and issue time; NaN where a column is null.
+
+    `source_of` maps an entity's code to its source's code.
+    """
+
+    code: Ints
+    time: Ints
+    issued: Ints
+    columns: Mapping[str, Floats]
+    source_of: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What a store read for some entities: every series and the weather that the plan names."""
+
+    series: Mapping[str, Series]
+    weather: Weather | None = None
+
+
+NO_SERIES = Series(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """Entity and time on one int64 axis."""
+
+    origin: int
+    span: int
+
+    def keys(self, code: Ints, time: Ints) -> Ints:
+        return code * self.span + (time - self.origin)
+
+
+def compute(plan: Plan, points: Points, history: History, dense: bool | None = None) -> Columns:
+    """Every feature of the plan at every point, before filling: float64 (NaN = null) or int64.
+
+    `dense` forces the way windows are computed; by default the cheaper one is chosen.
+    """
+    columns: Columns = {c.name: calendar(c, points.time) for c in plan.calendars}
+    if plan.needs_data and len(points):
+        axis = _axis(points, history, max(plan.lookback, plan.weather_lookback))
+        if axis is None:
+            return _one_by_one(plan, points, history, dense)
+        at = axis.keys(points.code, points.time)
+        for name in plan.series:
+            series = history.series.get(name, NO_SERIES)
+            _compute_series(plan, name, series, axis, points, at, dense, columns)
+        for latest in plan.latest:
+            columns[latest.name] = _latest(latest, history.weather, axis, points)
+    elif plan.needs_data:
+        columns |= {name: np.empty(0) for name in plan.needs_data}
+    for derived in plan.derived:
+        columns[derived.name] = _derived(derived, columns)
+    return {name: columns[name] for name in plan.feature_set.feature_names}
+
+
+def means(source: Source, points: Points, history: History) -> Floats:
+    """The mean of a series or a weather column over [t-168h, t] at every point; NaN if empty."""
+    if not len(points):
+        return np.empty(0)
+    axis = _axis(points, history, FILL_WINDOW)
+    if axis is None:
+        return np.concatenate([means(source, p, h) for p, h in _split(points, history)])
+    kind, name = source
+    if kind == "weather":
+        return _weather_mean(name, history.weather, axis, points)
+    series = history.series.get(name, NO_SERIES)
+    keys = axis.keys(series.code, series.time)
+    at = axis.keys(points.code, points.time)
+    found = window_stats(keys, series.value, at, axis.span, FILL_WINDOW, "both", ("mean",))
+    return np.asarray(found["mean"], np.float64)
+
+
+def values_at(name: str, points: Points, history: History) -> Floats:
+    """The value of a series at exactly each point; NaN where it has none."""
+    series = history.series.get(name, NO_SERIES)
+    if not len(points) or not len(series.code):
+        return np.full(len(points), np.nan)
+    axis = _axis(points, history, 0)
+    if axis is None:
+        return np.concatenate([values_at(name, p, h) for p, h in _split(points, history)])
+    keys = axis.keys(series.code, series.time)
+    at = axis.keys(points.code, points.time)
+    row = np.minimum(np.searchsorted(keys, at), len(keys) - 1)
+    return np.where(keys[row] == at, series.value[row], np.nan)
+
+
+def _compute_series(
+    plan: Plan,
+    name: str,
+    series: Series,
+    axis: _Axis,
+    points: Points,
+    at: Ints,
+    dense: bool | None,
+    columns: Columns,
+) -> None:
+    keys = axis.keys(series.code, series.time)
+    for window in plan.windows:
+        if window.series == name:
+            stats = window.stats
+            found = window_stats(
+                keys, series.value, at, axis.span, window.width, window.closed, stats, dense
+            )
+            columns |= {feature: found[stat] for feature, stat in window.outputs}
+    for bucket in plan.buckets:
+        if bucket.series == name:
+            stats = bucket.stats
+            into = (points.time - BUCKET_ORIGIN) % bucket.every
+            low = np.searchsorted(keys, at - into, "left")
+            high = np.searchsorted(keys, at, "right")
+            found = range_stats(series.value, low, high, stats)
+            columns |= {feature: found[stat] for feature, stat in bucket.outputs}
+    for lag in plan.lags:
+        if lag.series == name:
+            columns[lag.name] = _lag(lag, keys, series.value, at)
+
+
+def _lag(lag: Lag, keys: Ints, values: Floats, at: Ints) -> Floats:
+    if not len(keys):
+        return np.full(len(at), np.nan)
+    wanted = at - lag.by.micros
+    row = np.searchsorted(keys, wanted, "right") - 1
+    # Row -1 reads the last key, which is never inside the tolerance of an earlier time.
+    known = (row >= 0) & (keys[row] > wanted - lag.tolerance.micros)
+    return np.where(known, values[row], np.nan)
+
+
+def _axis(points: Points, history: History, longest: int) -> _Axis | None:
+    """An axis for all times involved; None where they do not fit on one together."""
+    times = [points.time]
+    codes = int(points.code.max()) + 1
+    for series in history.series.values():
+        if len(series.time):
+            times.append(series.time)
+            codes = max(codes, int(series.code.max()) + 1)
+    weather = history.weather
+    if weather is not None and len(weather.time):
+        times.append(weather.time)
+        codes = max(codes, int(weather.code.max()) + 1)
+    first = min(int(time.min()) for time in times)
+    last = max(int(time.max()) for time in times)
+    span = last - first + longest + 2
+    return _Axis(first, span) if codes * span < _AXIS else None
+
+
+def calendar(feature: Calendar, time: Ints) -> Ints:
+    """A part of the local date and time of each instant, as int64."""
+    local = time if feature.tz == "UTC" else time + _utc_offset(feature.tz, time)
+    part = feature.part
+    if part == "hour_of_day":
+        return local // HOUR % 24
+    days = local // DAY
+    # 1970-01-01 was a Thursday.
+    weekday = (days + 3) % 7
+    if part == "day_of_week":
+        return weekday
+    if part == "is_weekend":
+        return (weekday >= 5).astype(np.int64)
+    if part == "is_business_hours":
+        hour = local // HOUR % 24
+        return ((weekday < 5) & (hour >= 9) & (hour < 17)).astype(np.int64)
+    return _date_part(part, days)
+
+
+def _date_part(part: str, days: Ints) -> Ints:
+    if not len(days):
+        return days
+    first = int(days.min())
+    dates = np.arange(first, int(days.max()) + 1).astype("datetime64[D]")
+    months = dates.astype("datetime64[M]")
+    if part == "month":
+        table = months.astype(np.int64) % 12 + 1
+    else:
+        table = (dates - months.astype("datetime64[D]")).astype(np.int64) + 1
+    return table[days - first]
+
+
+# Since 1973 zones change on whole quarters of an hour; before, on any second.
+_QUARTERS_SINCE = 3 * 365 * DAY + DAY
+
+
+def _utc_offset(tz: str, time: Ints) -> Ints:
+    zone = ZoneInfo(tz)
+    quantum = np.where(time >= _QUARTERS_SINCE, time - time % (15 * MINUTE), time - time % SECOND)
+    instants, inverse = np.unique(quantum, return_inverse=True)
+    second = timedelta(microseconds=1)
+    offsets = [
+        (to_datetime(int(i)).astimezone(zone).utcoffset() or timedelta()) // second
+        for i in instants
+    ]
+    return np.array(offsets, np.int64)[inverse]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A weather column's rows in the order in which they become known.
+
+    `best[i]` is the row (by time, then issue) that answers once the first i+1 are known.
+    """
+
+    available: Ints
+    best: Ints
+    keys: Ints
+    values: Floats
+
+
+def _known(column: str, weather: Weather, axis: _Axis, last: int) -> _Known:
+    values = weather.columns[column]
+    held = ~np.isnan(values) & (weather.issued <= last)
+    code, time, issued = weather.code[held], weather.time[held], weather.issued[held]
+    available = axis.keys(code, np.maximum(time, issued))
+    best = np.arange(len(code))
+    if len(available) > 1 and bool((np.diff(available) < 0).any()):
+        order = np.argsort(available, kind="stable")
+        available, best = available[order], np.maximum.accumulate(order)
+    return _Known(available, best, axis.keys(code, time), values[held])
+
+
+def _source_axis(weather: Weather, axis: _Axis, points: Points) -> Ints:
+    return axis.keys(weather.source_of[points.code], points.time)
+
+
+def _latest(feature: Latest, weather: Weather | None, axis: _Axis, points: Points) -> Floats:
+    if weather is None or not len(weather.code):
+        return np.full(len(points), np.nan)
+    known = _known(feature.column, weather, axis, int(points.time.max()))
+    if not len(known.best):
+        return np.full(len(points), np.nan)
+    at = _source_axis(weather, axis, points)
+    newest = np.searchsorted(known.available, at, "right") - 1
+    row = known.best[newest]
+    fresh = (newest >= 0) & (known.keys[row] > at - feature.max_age.micros)
+    return np.where(fresh, known.values[row], np.nan)
+
+
+def _weather_mean(column: str, weather: Weather | None, axis: _Axis, points: Points) -> Floats:
+    """The mean over the rows known at each point, of each time its latest issue."""
+    if weather is None or not len(weather.code):
+        return np.full(len(points), np.nan)
+    values = weather.columns[column]
+    held = ~np.isnan(values)
+    keys = axis.keys(weather.code[held], weather.time[held])
+    issued, values = weather.issued[held], values[held]
+    at = _source_axis(weather, axis, points)
+    low, high = window_bounds(keys, at, FILL_WINDOW, "both")
+    plain = not bool((np.diff(keys) == 0).any()) and bool((issued <= weather.time[held]).all())
+    if plain:
+        return np.asarray(range_stats(values, low, high, ("mean",))["mean"], np.float64)
+    result = np.full(len(points), np.nan)
+    for i, (a, b, t) in enumerate(zip(low, high, points.time, strict=True)):
+        rows = np.arange(a, b)[issued[a:b] <= t]
+        if len(rows):
+            latest = rows[np.append(keys[rows[1:]] != keys[rows[:-1]], True)]
+            result[i] = values[latest].mean()
+    return result
+
+
+def _derived(feature: Derived, columns: Columns) -> Floats:
+    with np.errstate(all="ignore"):
+        found = np.asarray(_evaluate(expression_tree(feature.expression), columns), np.float64)
+    return np.where(np.isfinite(found), found, np.nan)
+
+
+def _evaluate(node: ast.expr, columns: Columns) -> NDArray[np.float64] | float:
+    match node:
+        case ast.Name(id=name):
+            return columns[name].astype(np.float64)
+        case ast.Constant(value=int() | float() as number):
+            return float(number)
+        case ast.UnaryOp(op=op, operand=operand):
+            inner = _evaluate(operand, columns)
+            return -inner if isinstance(op, ast.USub) else inner
+        case ast.BinOp(left=left, op=op, right=right):
+            a, b = _evaluate(left, columns), _evaluate(right, columns)
+            match op:
+                case ast.Add():
+                    return a + b
+                case ast.Sub():
+                    return a - b
+                case ast.Mult():
+                    return a * b
+                case _:
+                    return np.divide(a, b)
+    raise AssertionError(f"expression_tree lets no {type(node).__name__} through")
+
+
+def _one_by_one(plan: Plan, points: Points, history: History, dense: bool | None) -> Columns:
+    """Entities whose times are centuries apart: an axis each."""
+    names = plan.feature_set.feature_names
+    parts = [compute(plan, p, h, dense) for p, h in _split(points, history)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in names}
+
+
+def _split(points: Points, history: History) -> list[tuple[Points, History]]:
+    """Each entity's points with its own part of the history, entity and source coded 0."""
+    parts = []
+    for code in np.unique(points.code):
+        mine = points.time[points.code == code]
+        series = {name: _of_code(whole, int(code)) for name, whole in history.series.items()}
+        weather = history.weather
+        if weather is not None:
+            rows = weather.code == weather.source_of[code]
+            zeros = np.zeros(int(rows.sum()), np.int64)
+            columns = {name: values[rows] for name, values in weather.columns.items()}
+            weather = Weather(
+                zeros, weather.time[rows], weather.issued[rows], columns, np.zeros(1, np.int64)
+            )
+        parts.append((Points(np.zeros(len(mine), np.int64), mine), History(series, weather)))
+    return parts
+
+
+def _of_code(series: Series, code: int) -> Series:
+    rows = series.code == code
+    zeros = np.zeros(int(rows.sum()), np.int64)
+    return Series(zeros, series.time[rows], series.value[rows])

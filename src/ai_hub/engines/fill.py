@@ -1,0 +1,54 @@
+"""The missing policies, one place for online answers and exports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ai_hub.definitions.kinds import Missing
+from ai_hub.engines.plan import Plan, Source, can_be_missing, fill_source
+from ai_hub.engines.ranges import Columns, Floats, Ints
+
+Masks = dict[str, NDArray[np.bool_]]
+
+
+def fill(
+    plan: Plan,
+    missing: Missing | None,
+    columns: Columns,
+    mean_of: Callable[[Source, Ints], Floats],
+) -> tuple[Columns, Masks]:
+    """The columns with nulls replaced as the policy says, and where each was null.
+
+    `missing` is the request's policy. `mean_of(source, rows)` gives the mean of a source over
+    [t-168h, t] at some rows of the columns; it is asked only for what is missing. Masks hold
+    only features with something missing.
+    """
+    chosen = plan.feature_set
+    filled: Columns = {}
+    masks: Masks = {}
+    wanted: dict[Source, list[str]] = {}
+    for feature in chosen.features:
+        name = feature.name
+        column = filled[name] = columns[name]
+        if not can_be_missing(feature):
+            continue
+        mask = np.isnan(column)
+        if not mask.any():
+            continue
+        masks[name] = mask
+        policy = chosen.policy_of(feature, missing)
+        source = fill_source(feature) if policy == "mean" else None
+        if source is not None:
+            wanted.setdefault(source, []).append(name)
+        elif policy != "keep":
+            filled[name] = np.where(mask, policy if isinstance(policy, float) else 0.0, column)
+    for source, names in wanted.items():
+        rows = np.flatnonzero(np.logical_or.reduce([masks[name] for name in names]))
+        means = np.zeros(len(columns[names[0]]))
+        means[rows] = np.nan_to_num(mean_of(source, rows), nan=0.0)
+        for name in names:
+            filled[name] = np.where(masks[name], means, columns[name])
+    return filled, masks

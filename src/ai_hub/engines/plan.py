@@ -1,0 +1,181 @@
+"""A feature set as the reads it needs: one pass per shared window, the history to fetch.
+
+The plan is what engines compile: the columnar kernel walks it, a store turns it into the range of
+rows to read.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from ai_hub.definitions.feature_set import FeatureSet
+from ai_hub.definitions.kinds import (
+    Bucket,
+    Calendar,
+    Closed,
+    Derived,
+    Feature,
+    Lag,
+    Latest,
+    Missing,
+    Rolling,
+    Stat,
+)
+from ai_hub.definitions.values import HOUR
+
+FILL_WINDOW = 168 * HOUR
+"""The closed window whose mean stands in for a missing value, in microseconds."""
+
+Source = tuple[Literal["series", "weather"], str]
+"""What a mean is taken of: a series of the asset, or a column of its weather."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowPass:
+    """One trailing window over one series and every statistic asked of it."""
+
+    series: str
+    width: int
+    closed: Closed
+    outputs: tuple[tuple[str, Stat], ...]
+
+    @property
+    def stats(self) -> tuple[Stat, ...]:
+        """The statistics asked for, each once."""
+        return tuple(dict.fromkeys(stat for _, stat in self.outputs))
+
+
+@dataclass(frozen=True, slots=True)
+class BucketPass:
+    """One bucket width over one series and every statistic asked of it."""
+
+    series: str
+    every: int
+    outputs: tuple[tuple[str, Stat], ...]
+
+    @property
+    def stats(self) -> tuple[Stat, ...]:
+        """The statistics asked for, each once."""
+        return tuple(dict.fromkeys(stat for _, stat in self.outputs))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What has to be read and computed for a feature set; widths in microseconds."""
+
+    feature_set: FeatureSet
+    calendars: tuple[Calendar, ...]
+    windows: tuple[WindowPass, ...]
+    buckets: tuple[BucketPass, ...]
+    lags: tuple[Lag, ...]
+    latest: tuple[Latest, ...]
+    derived: tuple[Derived, ...]
+    series: tuple[str, ...]
+    weather: tuple[str, ...]
+    lookback: int
+    weather_lookback: int
+
+    @classmethod
+    def of(cls, feature_set: FeatureSet) -> Plan:
+        """The plan of a feature set; equal sets share one."""
+        return _plan(feature_set)
+
+    @property
+    def needs_data(self) -> tuple[str, ...]:
+        """The features that cannot be computed from the time alone, in the set's order."""
+        return tuple(f.name for f in self.feature_set.features if not isinstance(f, Calendar))
+
+
+@lru_cache(maxsize=512)
+def _plan(feature_set: FeatureSet) -> Plan:
+    features = feature_set.features
+    windows: dict[tuple[str, int, Closed], list[tuple[str, Stat]]] = defaultdict(list)
+    buckets: dict[tuple[str, int], list[tuple[str, Stat]]] = defaultdict(list)
+    lookback = weather_lookback = 0
+    series: dict[str, None] = {}
+    weather: dict[str, None] = {}
+    for feature in features:
+        match feature:
+            case Rolling():
+                key = (feature.series, feature.window.micros, feature.closed)
+                windows[key].append((feature.name, feature.stat))
+                lookback = max(lookback, feature.window.micros)
+            case Bucket():
+                buckets[feature.series, feature.every.micros].append((feature.name, feature.stat))
+                lookback = max(lookback, feature.every.micros)
+            case Lag():
+                lookback = max(lookback, feature.by.micros + feature.tolerance.micros)
+            case Latest():
+                weather[feature.column] = None
+                weather_lookback = max(weather_lookback, feature.max_age.micros)
+        if isinstance(feature, Rolling | Bucket | Lag):
+            series[feature.series] = None
+    return Plan(
+        feature_set,
+        tuple(f for f in features if isinstance(f, Calendar)),
+        tuple(WindowPass(*key, tuple(outputs)) for key, outputs in windows.items()),
+        tuple(BucketPass(*key, tuple(outputs)) for key, outputs in buckets.items()),
+        tuple(f for f in features if isinstance(f, Lag)),
+        tuple(f for f in features if isinstance(f, Latest)),
+        _in_order(features),
+        tuple(series),
+        tuple(weather),
+        lookback,
+        weather_lookback,
+    )
+
+
+def _in_order(features: tuple[Feature, ...]) -> tuple[Derived, ...]:
+    """The derived features, each after those it reads."""
+    derived = {f.name: f for f in features if isinstance(f, Derived)}
+    ordered: dict[str, Derived] = {}
+
+    def place(feature: Derived) -> None:
+        for name in feature.inputs:
+            if name in derived and name not in ordered:
+                place(derived[name])
+        ordered[feature.name] = feature
+
+    for feature in derived.values():
+        if feature.name not in ordered:
+            place(feature)
+    return tuple(ordered.values())
+
+
+def can_be_missing(feature: Feature) -> bool:
+    """Whether a feature can be null: not a calendar part, not a count."""
+    if isinstance(feature, Rolling | Bucket):
+        return feature.stat != "count"
+    return not isinstance(feature, Calendar)
+
+
+def is_integer(feature: Feature) -> bool:
+    """Whether a feature's values are int64 (calendar parts and counts) rather than float64."""
+    return not can_be_missing(feature)
+
+
+def fill_source(feature: Feature) -> Source | None:
+    """Whose mean fills a feature under the policy `mean`; None where 0 does."""
+    match feature:
+        case Lag():
+            return ("series", feature.series)
+        case Rolling() | Bucket() if feature.stat in ("mean", "min", "max", "sum", "median"):
+            return ("series", feature.series)
+        case Latest():
+            return ("weather", feature.column)
+        case _:
+            return None
+
+
+def sources_for(plan: Plan, missing: Missing | None) -> frozenset[Source]:
+    """Every mean that filling may ask for under a request's policy."""
+    chosen = plan.feature_set
+    return frozenset(
+        source
+        for feature in chosen.features
+        if chosen.policy_of(feature, missing) == "mean"
+        and (source := fill_source(feature)) is not None
+    )

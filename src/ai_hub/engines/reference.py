@@ -1,0 +1,311 @@
+"""Every feature in plain Python: slow, obvious, and what the tests hold the other engines to.
+
+Standard library only. Each definition is written as SEMANTICS states it, over all observations of
+one asset, with no state between two answers. Instants are microseconds since the epoch.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from ai_hub.definitions.feature_set import FeatureSet
+from ai_hub.definitions.kinds import (
+    Bucket,
+    Calendar,
+    Closed,
+    Derived,
+    Feature,
+    Lag,
+    Latest,
+    Missing,
+    Part,
+    Rolling,
+    Stat,
+    check_missing,
+    expression_tree,
+)
+from ai_hub.definitions.values import BUCKET_ORIGIN, HOUR, to_datetime
+
+FILL_WINDOW = 168 * HOUR
+"""The closed window whose mean stands in for a missing value, in microseconds."""
+
+Number = float | int | None
+"""A feature's value: int for calendar parts and counts, float otherwise, None for null."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One value of one series at one instant."""
+
+    timestamp: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class WeatherRow:
+    """Weather about `timestamp`, known from `issued_at` on; an absent column is null."""
+
+    timestamp: int
+    issued_at: int
+    values: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All that is known of one asset, in any order.
+
+    A series has one observation per timestamp; the weather has one row per timestamp and issue,
+    and is that of the asset's source.
+    """
+
+    series: Mapping[str, Sequence[Observation]] = field(default_factory=dict)
+    weather: Sequence[WeatherRow] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The features of a set at one instant, filled, and the names of those that were null."""
+
+    features: dict[str, Number]
+    missing: tuple[str, ...]
+
+
+class TrainingRow(NamedTuple):
+    """One row of an export: the series at `timestamp`, and what serving answers for it."""
+
+    timestamp: int
+    value: float
+    answer: Answer
+
+
+def training_rows(
+    feature_set: FeatureSet,
+    history: History,
+    start: int,
+    end: int,
+    missing: Missing | None = None,
+) -> list[TrainingRow]:
+    """A row for every observation time of the set's series in [start, end], by time."""
+    observed = history.series.get(feature_set.series, ())
+    return [
+        TrainingRow(o.timestamp, o.value, vector(feature_set, o.timestamp, history, missing))
+        for o in sorted(observed, key=lambda o: o.timestamp)
+        if start <= o.timestamp <= end
+    ]
+
+
+def vector(
+    feature_set: FeatureSet, t: int, history: History, missing: Missing | None = None
+) -> Answer:
+    """The set's features at `t`, filled by the policy: the request's, the feature's, the set's."""
+    requested = None if missing is None else check_missing(missing)
+    by_name = {f.name: f for f in feature_set.features}
+    plain = {f.name: value(f, t, history, by_name) for f in feature_set.features}
+    filled = {
+        f.name: _filled(f, t, history, feature_set.policy_of(f, requested))
+        for f in feature_set.features
+        if plain[f.name] is None
+    }
+    return Answer(plain | filled, tuple(filled))
+
+
+def value(
+    feature: Feature, t: int, history: History, features: Mapping[str, Feature] | None = None
+) -> Number:
+    """One feature at `t`, before filling; `features` are those a derived feature may read."""
+    match feature:
+        case Calendar():
+            return _calendar(feature.part, _local(t, feature.tz))
+        case Rolling() | Bucket():
+            return _statistic(feature.stat, window_values(feature, t, history))
+        case Lag():
+            return _lag(feature, t, history)
+        case Latest():
+            return _latest(feature, t, history)
+        case Derived():
+            tree = expression_tree(feature.expression)
+            return _evaluate(tree, t, history, features or {})
+
+
+def window_values(feature: Rolling | Bucket, t: int, history: History) -> list[float]:
+    """The values that a window or a bucket holds at `t`."""
+    if isinstance(feature, Bucket):
+        start = t - (t - BUCKET_ORIGIN) % feature.every.micros
+        return _between(history, feature.series, start, t, "both")
+    return _between(history, feature.series, t - feature.window.micros, t, feature.closed)
+
+
+def fill_values(feature: Feature, t: int, history: History) -> list[float]:
+    """The values whose mean replaces a feature missing at `t`; none where 0 does."""
+    match feature:
+        case Latest():
+            return _weather_values(feature, t, history)
+        case Lag():
+            return _between(history, feature.series, t - FILL_WINDOW, t, "both")
+        case Rolling() | Bucket() if feature.stat in ("mean", "min", "max", "sum", "median"):
+            return _between(history, feature.series, t - FILL_WINDOW, t, "both")
+        case _:
+            return []
+
+
+def _filled(feature: Feature, t: int, history: History, policy: Missing) -> float | None:
+    if policy == "keep":
+        return None
+    if policy == "zero":
+        return 0.0
+    if policy == "mean":
+        mean = _statistic("mean", fill_values(feature, t, history))
+        return 0.0 if mean is None else mean
+    return float(policy)
+
+
+def _local(t: int, tz: str) -> datetime:
+    utc = to_datetime(t)
+    return utc if tz == "UTC" else utc.astimezone(ZoneInfo(tz))
+
+
+def _calendar(part: Part, local: datetime) -> int:
+    weekend = local.weekday() >= 5
+    match part:
+        case "hour_of_day":
+            return local.hour
+        case "day_of_week":
+            return local.weekday()
+        case "day_of_month":
+            return local.day
+        case "month":
+            return local.month
+        case "is_weekend":
+            return int(weekend)
+        case "is_business_hours":
+            return int(not weekend and 9 <= local.hour < 17)
+
+
+def _between(history: History, series: str, start: int, end: int, closed: Closed) -> list[float]:
+    """The values of a series from `start` to `end`, each edge inside or not as `closed` says."""
+    # Instants are whole microseconds: an edge that is outside starts one later or ends one earlier.
+    first = start if closed in ("both", "left") else start + 1
+    last = end if closed in ("both", "right") else end - 1
+    return [o.value for o in history.series.get(series, ()) if first <= o.timestamp <= last]
+
+
+def _statistic(stat: Stat, values: Sequence[float]) -> Number:
+    """`stat` over `values`: None where it has no value, or overflows (on the way to it too)."""
+    if stat == "count":
+        return len(values)
+    if not values or (stat == "std" and len(values) < 2):
+        return None
+    try:
+        return _finite(_float_statistic(stat, values))
+    except OverflowError:
+        return None
+
+
+def _float_statistic(stat: Stat, values: Sequence[float]) -> float:
+    match stat:
+        case "mean":
+            return math.fsum(values) / len(values)
+        case "sum":
+            return math.fsum(values)
+        case "min":
+            return min(values)
+        case "max":
+            return max(values)
+        case "range":
+            return max(values) - min(values)
+        case "median":
+            return statistics.median(values)
+        case _:
+            return _std(values)
+
+
+def _std(values: Sequence[float]) -> float:
+    """The sample standard deviation, sqrt(sum (v - mean)^2 / (n - 1)), in two passes."""
+    mean = math.fsum(values) / len(values)
+    deviations = [v - mean for v in values]
+    return math.sqrt(math.fsum(d * d for d in deviations) / (len(values) - 1))
+
+
+def _finite(number: float) -> float | None:
+    return float(number) if math.isfinite(number) else None
+
+
+def _lag(feature: Lag, t: int, history: History) -> float | None:
+    wanted = t - feature.by.micros
+    near = [
+        o
+        for o in history.series.get(feature.series, ())
+        if wanted - feature.tolerance.micros < o.timestamp <= wanted
+    ]
+    return max(near, key=lambda o: o.timestamp).value if near else None
+
+
+def _latest(feature: Latest, t: int, history: History) -> float | None:
+    oldest = t - feature.max_age.micros
+    known = [row for row in _known(feature.column, t, history) if oldest < row.timestamp]
+    if not known:
+        return None
+    return max(known, key=lambda row: (row.timestamp, row.issued_at)).values[feature.column]
+
+
+def _known(column: str, t: int, history: History) -> list[WeatherRow]:
+    """The rows about `t` or before it that were known at `t` and have the column."""
+    return [
+        row
+        for row in history.weather
+        if row.timestamp <= t and row.issued_at <= t and row.values.get(column) is not None
+    ]
+
+
+def _weather_values(feature: Latest, t: int, history: History) -> list[float]:
+    """The column over [t-168h, t] as known at `t`: of each timestamp the latest issue."""
+    known = _known(feature.column, t, history)
+    by_issue = sorted(known, key=lambda row: row.issued_at)
+    latest = {row.timestamp: row.values[feature.column] for row in by_issue}
+    return [v for at, v in latest.items() if at >= t - FILL_WINDOW and v is not None]
+
+
+def _evaluate(
+    node: ast.expr, t: int, history: History, features: Mapping[str, Feature]
+) -> float | None:
+    """The value of an expression: null as soon as any part of it is null or not finite."""
+    match node:
+        case ast.Name(id=name):
+            found = value(features[name], t, history, features)
+            return None if found is None else float(found)
+        case ast.Constant(value=int() | float() as number):
+            return _constant(number)
+        case ast.UnaryOp(op=op, operand=operand):
+            inner = _evaluate(operand, t, history, features)
+            return -inner if inner is not None and isinstance(op, ast.USub) else inner
+        case ast.BinOp(left=left, op=op, right=right):
+            a = _evaluate(left, t, history, features)
+            b = _evaluate(right, t, history, features)
+            return None if a is None or b is None else _apply(op, a, b)
+    raise AssertionError(f"expression_tree lets no {type(node).__name__} through")
+
+
+def _constant(number: int | float) -> float | None:
+    try:
+        return _finite(float(number))
+    except OverflowError:
+        return None
+
+
+def _apply(op: ast.operator, a: float, b: float) -> float | None:
+    match op:
+        case ast.Add():
+            return _finite(a + b)
+        case ast.Sub():
+            return _finite(a - b)
+        case ast.Mult():
+            return _finite(a * b)
+        case _:
+            return None if b == 0 else _finite(a / b)

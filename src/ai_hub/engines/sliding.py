@@ -1,0 +1,142 @@
+"""Statistics of trailing windows by sliding over every row, in Polars."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ai_hub.definitions.kinds import Closed, Stat
+from ai_hub.engines.ranges import (
+    Columns,
+    Floats,
+    Ints,
+    finite,
+    gathered,
+    range_stats,
+    window_bounds,
+)
+
+# A block is this many windows long, anchored on one of its own values.
+_BLOCK_WINDOWS = 8
+# Below this share of its block's spread a sliding std may have lost digits: it is recomputed.
+_TRUSTED_SHARE = 1e-3
+
+_Number = TypeVar("_Number", np.int64, np.float64)
+
+
+def sliding_stats(
+    keys: Ints,
+    values: Floats,
+    at: Ints,
+    span: int,
+    width: int,
+    closed: Closed,
+    stats: tuple[Stat, ...],
+) -> Columns:
+    """Each statistic over the window of `width` that ends at each of `at` (sorted keys)."""
+    grid, grid_values, rows = _grid(keys, values, at)
+    frame = pl.DataFrame({"key": grid, "value": grid_values}).with_columns(
+        pl.col("key").set_sorted(), pl.col("value").fill_nan(None)
+    )
+    size = f"{width}i"
+    value = pl.col("value")
+    wanted = set(stats)
+    if "range" in wanted:
+        wanted |= {"min", "max"}
+    ways = {
+        "mean": value.rolling_mean_by,
+        "sum": value.rolling_sum_by,
+        "min": value.rolling_min_by,
+        "max": value.rolling_max_by,
+        "median": value.rolling_median_by,
+        "count": value.is_not_null().cast(pl.Int64).rolling_sum_by,
+    }
+    found = frame.select(
+        ways[stat]("key", size, closed=closed).alias(stat) for stat in ways if stat in wanted
+    )
+    columns: Columns = {}
+    for stat in stats:
+        if stat == "std":
+            columns[stat] = _sliding_std(keys, values, grid, grid_values, rows, span, width, closed)
+        elif stat == "range":
+            with np.errstate(over="ignore"):
+                spread = found["max"].to_numpy() - found["min"].to_numpy()
+            columns[stat] = finite(_taken(spread, rows))
+        elif stat == "count":
+            columns[stat] = _taken(found[stat].fill_null(0).to_numpy(), rows)
+        else:
+            columns[stat] = finite(_taken(found[stat].to_numpy(), rows))
+    return columns
+
+
+def _taken(column: NDArray[_Number], rows: Ints | None) -> NDArray[_Number]:
+    return column if rows is None else column[rows]
+
+
+def _grid(keys: Ints, values: Floats, at: Ints) -> tuple[Ints, Floats, Ints | None]:
+    """The axis to slide over, holding every row of `at`; rows of `at` alone have no value (NaN).
+
+    The third array says where on it the points are; None where they are all of it.
+    """
+    if len(at) == len(keys) and np.array_equal(at, keys):
+        return keys, values, None
+    rows = np.searchsorted(keys, at)
+    known = rows < len(keys)
+    known[known] = keys[rows[known]] == at[known]
+    if known.all():
+        return keys, values, rows
+    grid = np.union1d(keys, at)
+    grid_values = np.full(len(grid), np.nan)
+    grid_values[np.searchsorted(grid, keys)] = values
+    return grid, grid_values, np.searchsorted(grid, at)
+
+
+def _sliding_std(
+    keys: Ints,
+    values: Floats,
+    grid: Ints,
+    grid_values: Floats,
+    rows: Ints | None,
+    span: int,
+    width: int,
+    closed: Closed,
+) -> Floats:
+    """Sliding sample std in blocks of a few windows, each on its own anchor.
+
+    A sliding variance keeps the rounding of the largest value it has seen. Blocks end that memory
+    and a share of the block's spread bounds it; what is below the share is computed in two passes.
+    """
+    owner, offset = np.divmod(grid, span)
+    block = owner * (span // (_BLOCK_WINDOWS * width) + 1) + offset // (_BLOCK_WINDOWS * width)
+    firsts = np.flatnonzero(np.diff(block, prepend=block[0] - 1))
+    ends = np.append(firsts[1:], len(grid))
+    leads = np.searchsorted(grid, grid[firsts] - width)
+    sizes = ends - leads
+    members, offsets = gathered(grid_values, leads, sizes)
+    smallest = np.fmin.reduceat(members, offsets)
+    largest = np.fmax.reduceat(members, offsets)
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = largest - smallest
+        centred = members - np.repeat(np.nan_to_num(smallest), sizes)
+    positions = np.arange(len(members)) + np.repeat(leads - offsets, sizes)
+    # Two windows and more between blocks: no window reaches into the block before.
+    apart = grid[positions] + np.repeat(np.arange(len(firsts)) * (2 * width + 2), sizes)
+    frame = pl.DataFrame({"key": apart, "value": centred}).with_columns(
+        pl.col("key").set_sorted(), pl.col("value").fill_nan(None)
+    )
+    slid = frame.select(
+        pl.col("value").rolling_std_by("key", window_size=f"{width}i", closed=closed, min_samples=2)
+    )["value"].to_numpy()
+    own = positions >= np.repeat(firsts, sizes)
+    std = slid[own]
+    floor = np.repeat(_TRUSTED_SHARE * spread, ends - firsts)
+    std, floor, at = _taken(std, rows), _taken(floor, rows), _taken(grid, rows)
+    doubtful = np.flatnonzero(~(std >= floor))
+    if len(doubtful):
+        low, high = window_bounds(keys, at[doubtful], width, closed)
+        std = std.copy()
+        std[doubtful] = range_stats(values, low, high, ("std",))["std"]
+    return std

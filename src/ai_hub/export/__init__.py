@@ -1,0 +1,1 @@
+"""All answers for a history: batches to Parquet."""

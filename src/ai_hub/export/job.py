@@ -1,0 +1,96 @@
+"""What an export is asked for, checked, and what it must read for that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ai_hub.definitions.feature_set import FeatureSet
+from ai_hub.definitions.kinds import Missing
+from ai_hub.definitions.values import Duration, TimeRange
+from ai_hub.engines.columnar import Points
+from ai_hub.engines.plan import FILL_WINDOW, Plan, sources_for
+from ai_hub.engines.ranges import Ints
+from ai_hub.errors import InvalidInput
+from ai_hub.stores.base import Chunk, ScanRequest
+
+Compression = Literal["snappy", "zstd"]
+_COMPRESSIONS = ("snappy", "zstd")
+
+
+@dataclass(frozen=True)
+class ExportJob:
+    """A feature set for a range of times, as a table.
+
+    Rows stand at every observation time of the set's series, at every step of `frequency` from the
+    start on, or at the times of `spine` (asset -> sorted microseconds). `horizons` add targets,
+    `indicators` a column for each feature that says where it was missing.
+    """
+
+    tenant_id: str
+    plan: Plan
+    range: TimeRange
+    asset_ids: tuple[str, ...] | None = None
+    missing: Missing | None = None
+    compression: Compression = "snappy"
+    horizons: tuple[Duration, ...] = ()
+    indicators: bool = False
+    frequency: Duration | None = None
+    spine: Mapping[str, Ints] | None = None
+
+    def __post_init__(self) -> None:
+        if self.compression not in _COMPRESSIONS:
+            raise InvalidInput("compression", self.compression, "one of snappy, zstd")
+        if self.frequency is not None and self.spine is not None:
+            raise InvalidInput("frequency", str(self.frequency), "either frequency or spine")
+        if len(set(self.horizons)) < len(self.horizons):
+            raise InvalidInput("horizons", [str(h) for h in self.horizons], "each horizon once")
+
+    @property
+    def feature_set(self) -> FeatureSet:
+        """The features of each row."""
+        return self.plan.feature_set
+
+    def scan_request(self) -> ScanRequest:
+        """The history it needs: windows and fills before the start, targets beyond the end."""
+        sources = sources_for(self.plan, self.missing)
+        fills = {name for kind, name in sources if kind == "series"}
+        weather = any(kind == "weather" for kind, _ in sources)
+        return ScanRequest(
+            self.tenant_id,
+            self.asset_ids if self.spine is None else tuple(sorted(self.spine)),
+            self.range.start,
+            self.range.end,
+            tuple(dict.fromkeys((self.feature_set.series, *self.plan.series))),
+            self.plan.weather,
+            max(self.plan.lookback, FILL_WINDOW if fills else 0),
+            max(self.plan.weather_lookback, FILL_WINDOW if weather else 0),
+            max((horizon.micros for horizon in self.horizons), default=0),
+        )
+
+    def points(self, chunk: Chunk) -> Points:
+        """Where a chunk has rows."""
+        if self.spine is not None:
+            return _listed([_inside(self.spine[a], chunk) for a in chunk.asset_ids])
+        if self.frequency is not None:
+            step = self.frequency.micros
+            late = -(-(chunk.start - self.range.start) // step) * step
+            steps = np.arange(self.range.start + late, chunk.end + 1, step, dtype=np.int64)
+            return _listed([steps] * len(chunk.asset_ids))
+        series = chunk.history.series[self.feature_set.series]
+        inside = (series.time >= chunk.start) & (series.time <= chunk.end)
+        if inside.all():
+            return Points(series.code, series.time)
+        return Points(series.code[inside], series.time[inside])
+
+
+def _inside(times: Ints, chunk: Chunk) -> Ints:
+    return times[(times >= chunk.start) & (times <= chunk.end)]
+
+
+def _listed(times: Sequence[Ints]) -> Points:
+    sizes = [len(one) for one in times]
+    return Points(np.repeat(np.arange(len(times)), sizes), np.concatenate(times))

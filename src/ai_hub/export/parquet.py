@@ -1,0 +1,216 @@
+"""Chunks of history to one Parquet file: read, compute and write side by side."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from ai_hub.definitions.feature_set import definition_of
+from ai_hub.definitions.values import iso
+from ai_hub.engines import columnar
+from ai_hub.engines.columnar import History, Points
+from ai_hub.engines.fill import fill
+from ai_hub.engines.plan import Source, can_be_missing, is_integer
+from ai_hub.engines.ranges import Floats, Ints
+from ai_hub.errors import ExportFailed
+from ai_hub.export.job import ExportJob
+from ai_hub.stores.base import Chunk
+
+_ID = pa.dictionary(pa.int32(), pa.string())
+_TIME = pa.timestamp("us", "UTC")
+_SUFFIX = ".partial"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What an export left behind: rows, and bytes of the file (none without rows)."""
+
+    rows: int
+    size: int
+
+
+def partial_path(path: Path, export_id: str) -> Path:
+    """The hidden file beside `path` that an export writes before it is whole."""
+    return path.parent / f".{path.name}.{export_id}{_SUFFIX}"
+
+
+def schema_of(job: ExportJob) -> pa.Schema:
+    """The columns of an export: keys, value, features in the set's order, targets, indicators."""
+    features = job.feature_set.features
+    fields = [
+        pa.field("timestamp", _TIME, nullable=False),
+        pa.field("tenant_id", _ID, nullable=False),
+        pa.field("asset_id", _ID, nullable=False),
+        pa.field("value", pa.float64()),
+    ]
+    fields += [pa.field(f.name, pa.int64() if is_integer(f) else pa.float64()) for f in features]
+    fields += [pa.field(f"target_{horizon}", pa.float64()) for horizon in job.horizons]
+    if job.indicators:
+        fields += [
+            pa.field(f"{f.name}__missing", pa.bool_()) for f in features if can_be_missing(f)
+        ]
+    return pa.schema(fields)
+
+
+def write_export(
+    job: ExportJob,
+    chunks: Generator[Chunk, None, None],
+    path: Path,
+    export_id: str,
+    progress: Callable[[int], None] = lambda rows: None,
+) -> Written:
+    """Write an export to `path`: beside it first, then renamed, so nobody reads a half file.
+
+    `progress` is told the rows written so far. Without rows there is no file. Raises ExportFailed
+    when the file cannot be written.
+    """
+    partial = partial_path(path, export_id)
+    try:
+        rows = _write(job, chunks, partial, progress)
+        if not rows:
+            partial.unlink()
+            return Written(0, 0)
+        _sync(partial)
+        size = partial.stat().st_size
+        partial.replace(path)
+        _sync(path.parent)
+        return Written(rows, size)
+    except OSError as error:
+        raise ExportFailed(f"output_path: {path} cannot be written: {error}") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _write(
+    job: ExportJob,
+    chunks: Generator[Chunk, None, None],
+    partial: Path,
+    progress: Callable[[int], None],
+) -> int:
+    """One chunk is read and one written while one is computed: memory holds three."""
+    schema = schema_of(job)
+    rows = 0
+    with (
+        closing(chunks),
+        _writer(job, schema, partial) as writer,
+        ThreadPoolExecutor(2, "ai-hub-export") as pool,
+    ):
+        reading: Future[Chunk | None] = pool.submit(next, chunks, None)
+        writing: Future[None] | None = None
+        try:
+            while (chunk := reading.result()) is not None:
+                reading = pool.submit(next, chunks, None)
+                batch = feature_batch(job, schema, chunk)
+                if writing is not None:
+                    writing.result()
+                if batch.num_rows:
+                    writing = pool.submit(writer.write_batch, batch)
+                    rows += batch.num_rows
+                progress(rows)
+            if writing is not None:
+                writing.result()
+        finally:
+            reading.cancel()
+        writer.add_key_value_metadata(_metadata(job, rows))
+    return rows
+
+
+def _writer(job: ExportJob, schema: pa.Schema, partial: Path) -> pq.ParquetWriter:
+    # Measurements repeat too seldom for a dictionary to pay; ids, parts of dates and counts do.
+    # Statistics serve who filters, and that is by id and time.
+    dictionaries = [
+        field.name
+        for field in schema
+        if pa.types.is_dictionary(field.type) or pa.types.is_integer(field.type)
+    ]
+    return pq.ParquetWriter(
+        partial,
+        schema,
+        compression=job.compression,
+        use_dictionary=dictionaries,
+        write_statistics=["timestamp", "tenant_id", "asset_id"],
+        store_schema=True,
+    )
+
+
+def _metadata(job: ExportJob, rows: int) -> dict[str, str]:
+    chosen = job.feature_set
+    return {
+        "ai_hub.feature_set": chosen.name or "",
+        "ai_hub.version": "" if chosen.version is None else str(chosen.version),
+        "ai_hub.fingerprint": chosen.fingerprint,
+        "ai_hub.definitions": json.dumps([definition_of(f) for f in chosen.features]),
+        "ai_hub.missing": chosen.policy_name(job.missing),
+        "ai_hub.tenant_id": job.tenant_id,
+        "ai_hub.start_time": iso(job.range.start),
+        "ai_hub.end_time": iso(job.range.end),
+        "ai_hub.row_count": str(rows),
+    }
+
+
+def feature_batch(job: ExportJob, schema: pa.Schema, chunk: Chunk) -> pa.RecordBatch:
+    """The rows of an export that a chunk answers for."""
+    points = job.points(chunk)
+    history = chunk.history
+    columns = columnar.compute(job.plan, points, history)
+
+    def mean_of(source: Source, rows: Ints) -> Floats:
+        return columnar.means(source, Points(points.code[rows], points.time[rows]), history)
+
+    filled, masks = fill(job.plan, job.missing, columns, mean_of)
+    arrays: list[pa.Array] = [
+        pa.array(points.time).cast(_TIME),
+        _ids(np.zeros(len(points), np.int32), [job.tenant_id]),
+        _ids(points.code, chunk.asset_ids),
+        _nullable(_own_values(job, points, history)),
+    ]
+    arrays += [
+        _nullable(column) if name in masks else pa.array(column) for name, column in filled.items()
+    ]
+    for horizon in job.horizons:
+        ahead = Points(points.code, points.time + horizon.micros)
+        arrays.append(_nullable(columnar.values_at(job.feature_set.series, ahead, history)))
+    if job.indicators:
+        nowhere: NDArray[np.bool_] = np.zeros(len(points), bool)
+        arrays += [
+            pa.array(masks.get(f.name, nowhere))
+            for f in job.feature_set.features
+            if can_be_missing(f)
+        ]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _own_values(job: ExportJob, points: Points, history: History) -> Floats:
+    series = history.series[job.feature_set.series]
+    if points.time is series.time:
+        return series.value
+    return columnar.values_at(job.feature_set.series, points, history)
+
+
+def _ids(codes: Ints | NDArray[np.int32], ids: list[str] | tuple[str, ...]) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(
+        pa.array(codes.astype(np.int32, copy=False)), pa.array(ids, pa.string())
+    )
+
+
+def _nullable(column: NDArray[np.float64] | Ints) -> pa.Array:
+    return pa.array(column, from_pandas=True)

@@ -1,0 +1,139 @@
+"""An export from request to record: checked, run, and kept in `feature_exports`."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from ai_hub.definitions.values import Duration, TimeRange, check_id, iso
+from ai_hub.errors import AiHubError, ExportFailed, InvalidInput
+from ai_hub.export.job import Compression, ExportJob
+from ai_hub.export.parquet import partial_path, write_export
+from ai_hub.export.spine import spine_of
+from ai_hub.serving.spec import Spec
+from ai_hub.stores.base import ExportLog, ExportRecord, Store
+
+_MEGABYTE = 1_000_000
+_UNSPOKEN = "the process that wrote it was stopped"
+
+
+class _LoggingStore(Store, ExportLog, Protocol):
+    """A store that keeps a log of exports too."""
+
+
+def export_job(
+    spec: Spec,
+    tenant_id: str,
+    start: int | None,
+    end: int | None,
+    asset_ids: Sequence[str] | None,
+    compression: str,
+    horizons: Sequence[str],
+    indicators: bool,
+    frequency: str | None,
+    spine: object,
+) -> ExportJob:
+    """The checked job of an export's arguments. Raises InvalidInput naming the field."""
+    check_id("tenant_id", tenant_id)
+    if asset_ids is not None:
+        if isinstance(asset_ids, str) or not asset_ids:
+            raise InvalidInput("asset_ids", asset_ids, "at least one asset id, or none for all")
+        asset_ids = tuple(dict.fromkeys(check_id("asset_ids", one) for one in asset_ids))
+    rows = None if spine is None else spine_of(spine)
+    if rows is not None:
+        start = min(int(times[0]) for times in rows.values())
+        end = max(int(times[-1]) for times in rows.values()) + 1
+    if start is None or end is None:
+        field = "start_time" if start is None else "end_time"
+        raise InvalidInput(field, None, "a time (or a spine, which sets the times)")
+    return ExportJob(
+        tenant_id,
+        spec.plan,
+        TimeRange(start, end),
+        asset_ids,
+        spec.missing,
+        cast(Compression, compression),
+        tuple(Duration.of(horizon, "horizons") for horizon in horizons),
+        indicators,
+        None if frequency is None else Duration.of(frequency, "frequency"),
+        rows,
+    )
+
+
+async def run_export(
+    store: _LoggingStore,
+    job: ExportJob,
+    path: Path | None,
+    root: Path,
+    now: Callable[[], int],
+    progress: Callable[[int], None] | None = None,
+) -> ExportRecord:
+    """Write the file, by default in `root`, with a record before and after. Raises ExportFailed."""
+    export_id = str(uuid.uuid4())
+    name = job.feature_set.name or "features"
+    path = root / f"{name}_{export_id}.parquet" if path is None else path
+    record = ExportRecord(
+        export_id,
+        job.tenant_id,
+        name,
+        job.feature_set.version,
+        "processing",
+        str(path),
+        job.range.start,
+        job.range.end,
+        job.asset_ids,
+        now(),
+    )
+    await asyncio.to_thread(_make_folder, path)
+    await store.record_export(record)
+    try:
+        written = await asyncio.to_thread(
+            write_export, job, store.scan(job.scan_request()), path, export_id,
+            progress or (lambda rows: None),
+        )  # fmt: skip
+    except AiHubError as error:
+        await store.record_export(record.ended("failed", now(), error=str(error)))
+        raise
+    record = record.ended(
+        "completed" if written.rows else "no_data", now(), written.rows, written.size
+    )
+    await store.record_export(record)
+    return record
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        if path.is_dir():
+            raise InvalidInput("output_path", str(path), "the path of a file, not of a directory")
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportFailed(f"output_path: {path} cannot be written: {error}") from error
+
+
+async def sweep(store: ExportLog, now: Callable[[], int]) -> int:
+    """Remove what exports of a stopped process left behind and mark them failed; how many."""
+    interrupted = await store.interrupted_exports()
+    for record in interrupted:
+        partial = partial_path(Path(record.storage_path), record.export_id)
+        await asyncio.to_thread(partial.unlink, missing_ok=True)
+        await store.record_export(record.ended("failed", now(), error=_UNSPOKEN))
+    return len(interrupted)
+
+
+def record_fields(record: ExportRecord) -> dict[str, Any]:
+    """A record as the guide's fields; times as ISO texts, file_size_mb in 10^6 bytes."""
+    return {
+        "export_id": record.export_id,
+        "tenant_id": record.tenant_id,
+        "feature_set": record.feature_set,
+        "status": record.status,
+        "storage_path": None if record.status == "no_data" else record.storage_path,
+        "row_count": record.row_count,
+        "file_size_mb": record.file_size_bytes / _MEGABYTE,
+        "started_at": iso(record.started_at),
+        "completed_at": None if record.completed_at is None else iso(record.completed_at),
+        **({} if record.error is None else {"error": record.error}),
+    }

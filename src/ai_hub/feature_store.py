@@ -1,0 +1,438 @@
+"""The front that users import: wires settings, store, cache, reader, writer and export."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from ai_hub.config import Settings
+from ai_hub.definitions.feature_set import FeatureSet
+from ai_hub.definitions.kinds import Missing
+from ai_hub.definitions.registry import Registry
+from ai_hub.definitions.values import Entity, check_id, to_micros
+from ai_hub.errors import InvalidInput, StoreUnavailable, UnknownExport
+from ai_hub.serving.answer import Answer, answer_of
+from ai_hub.serving.cache import Cache, CacheStats, MemoryCache
+from ai_hub.serving.reader import Found, Reader
+from ai_hub.serving.spec import Spec, Specs
+from ai_hub.serving.writer import IngestResult, Target, Writer
+
+if TYPE_CHECKING:
+    from ai_hub.intake.batch import Batch
+    from ai_hub.stores.base import ExportRecord
+    from ai_hub.stores.embedded import EmbeddedStore
+
+MAX_BATCH = 1_000
+"""Assets of one batch request."""
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000
+
+
+class FeatureStore:
+    """Meter readings in, feature vectors and training sets out.
+
+    Use it as `async with FeatureStore.open("duckdb:///features.duckdb") as store:`. Instants are
+    aware datetimes. Wrong input raises InvalidInput (or NotFound), a store that cannot do its
+    work StoreError; an answer of `get` is then a degraded one instead.
+    """
+
+    def __init__(
+        self, settings: Settings, registry: Registry | None = None, now: Callable[[], int] = _now
+    ) -> None:
+        self.settings = settings
+        self.registry = registry or Registry()
+        self.now = now
+        self.specs = Specs(self.registry)
+        self._store: EmbeddedStore | None = None
+        self._cache: Cache = MemoryCache(settings.cache_ttl)
+        self._reader: Reader | None = None
+        self._writer: Writer | None = None
+
+    @classmethod
+    def open(
+        cls,
+        database_url: str | None = None,
+        *,
+        settings: Settings | None = None,
+        registry: Registry | None = None,
+        **overrides: Any,
+    ) -> FeatureStore:
+        """A store for `async with`, on a database URL and settings (environment and file else)."""
+        if settings is None:
+            settings = Settings.load(database_url=database_url, **overrides)
+        return cls(settings, registry)
+
+    async def __aenter__(self) -> FeatureStore:
+        from ai_hub.export.record import sweep
+        from ai_hub.stores.embedded import MEMORY, EmbeddedStore
+
+        path = self.settings.database_path
+        self._store = await asyncio.to_thread(EmbeddedStore, MEMORY if path is None else path)
+        self._reader = Reader(self._store, self._cache, self.now)
+        self._writer = Writer(self._store, self._cache)
+        await sweep(self._store, self.now)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Finish what is under way, then let go of store and cache."""
+        if self._store is None or self._reader is None or self._writer is None:
+            return
+        await self._writer.close()
+        await self._reader.close()
+        await self._store.close()
+        await self._cache.close()
+
+    # Observations in.
+
+    async def ingest(
+        self,
+        data: object,
+        tenant_id: str | None = None,
+        *,
+        progress: Callable[[int], None] | None = None,
+    ) -> IngestResult:
+        """Land observations: pandas, Polars or Arrow tables, or dict rows.
+
+        Columns timestamp, asset_id, value, and optionally feature_type, quality and tenant_id
+        (needed where `tenant_id` is not given). 100,000 rows land at a time, each batch whole or
+        not at all; `progress` is told the rows dealt with. Raises InvalidInput for a missing
+        column or naive timestamps; a faulty row is rejected, counted and named in the result.
+        """
+        return await self._ingest(data, tenant_id, "observations", progress)
+
+    async def ingest_weather(
+        self,
+        data: object,
+        tenant_id: str | None = None,
+        *,
+        progress: Callable[[int], None] | None = None,
+    ) -> IngestResult:
+        """Land weather rows of assets or stations, as `ingest` does observations.
+
+        Columns timestamp, asset_id, any of the six measurements, and optionally issued_at.
+        """
+        return await self._ingest(data, tenant_id, "weather", progress)
+
+    async def land(self, batch: Batch, target: Target) -> IngestResult:
+        """Land one checked batch whole (what the doors do with a body or a part of a file)."""
+        return await self._writing.land(batch, target)
+
+    async def assign_weather_source(
+        self, *, tenant_id: str, source_id: str, asset_ids: Sequence[str]
+    ) -> int:
+        """Let assets take their weather from a source (a station); how many had another before."""
+        check_id("source_id", source_id)
+        ids = _ids(tenant_id, asset_ids)
+        return await self._writing.assign_weather_source(tenant_id, source_id, ids)
+
+    # Answers out.
+
+    async def get(
+        self,
+        *,
+        tenant_id: str,
+        asset_id: str,
+        feature_set: str | None = None,
+        feature_names: Sequence[str] | None = None,
+        timestamp: datetime | None = None,
+        missing: Missing | None = None,
+        exact: bool = False,
+    ) -> Answer:
+        """The features of an asset as of `timestamp` (now if None), and all there is to know.
+
+        The time is truncated to the store's granularity; `exact` skips that and the cache.
+        Without a set or names: every built-in feature.
+        """
+        spec = self.specs.of(feature_set, feature_names, missing)
+        at = self._at(timestamp)
+        found = await self.found(spec, tenant_id, [asset_id], at, exact=exact)
+        return answer_of(spec, tenant_id, asset_id, self._effective(at, exact), found[0])
+
+    async def get_batch(
+        self,
+        *,
+        tenant_id: str,
+        asset_ids: Sequence[str],
+        feature_set: str | None = None,
+        feature_names: Sequence[str] | None = None,
+        timestamp: datetime | None = None,
+        missing: Missing | None = None,
+        exact: bool = False,
+    ) -> dict[str, Answer]:
+        """The answers for up to 1,000 assets by id: one read and one computation for all."""
+        spec = self.specs.of(feature_set, feature_names, missing)
+        at = self._at(timestamp)
+        ids = list(dict.fromkeys(asset_ids))
+        found = await self.found(spec, tenant_id, ids, at, exact=exact)
+        effective = self._effective(at, exact)
+        return {
+            asset_id: answer_of(spec, tenant_id, asset_id, effective, one)
+            for asset_id, one in zip(ids, found, strict=True)
+        }
+
+    async def get_features(
+        self,
+        tenant_id: str,
+        asset_id: str,
+        timestamp: datetime | None = None,
+        feature_names: Sequence[str] | None = None,
+        feature_set: str | None = None,
+        missing: Missing | None = None,
+    ) -> dict[str, Any]:
+        """Feature name to value: every built-in feature, or those named."""
+        answer = await self.get(
+            tenant_id=tenant_id,
+            asset_id=asset_id,
+            feature_set=feature_set,
+            feature_names=feature_names,
+            timestamp=timestamp,
+            missing=missing,
+        )
+        return answer.features
+
+    async def compute_feature_set(
+        self,
+        tenant_id: str,
+        asset_id: str,
+        feature_set_name: str,
+        timestamp: datetime | None = None,
+        missing: Missing | None = None,
+    ) -> dict[str, Any]:
+        """Feature name to value, for a feature set."""
+        return await self.get_features(
+            tenant_id, asset_id, timestamp, feature_set=feature_set_name, missing=missing
+        )
+
+    async def get_batch_features(
+        self,
+        tenant_id: str,
+        asset_ids: Sequence[str],
+        feature_set_name: str | None = None,
+        timestamp: datetime | None = None,
+        feature_names: Sequence[str] | None = None,
+        missing: Missing | None = None,
+    ) -> dict[str, dict[str, Any]]:
+        """Asset to (feature name to value), for up to 1,000 assets in one read."""
+        answers = await self.get_batch(
+            tenant_id=tenant_id,
+            asset_ids=asset_ids,
+            feature_set=feature_set_name,
+            feature_names=feature_names,
+            timestamp=timestamp,
+            missing=missing,
+        )
+        return {asset_id: answer.features for asset_id, answer in answers.items()}
+
+    async def found(
+        self, spec: Spec, tenant_id: str, asset_ids: Sequence[str], at: int, exact: bool = False
+    ) -> list[Found]:
+        """The vectors of distinct assets as JSON bytes, in their order (what the doors splice)."""
+        if len(asset_ids) > MAX_BATCH:
+            raise InvalidInput("asset_ids", len(asset_ids), f"at most {MAX_BATCH} assets")
+        ids = _ids(tenant_id, asset_ids)
+        if exact:
+            return await self._reading.exact(spec, tenant_id, ids, at)
+        at = self._effective(at, exact)
+        return await self._reading.vectors(spec, tenant_id, ids, at)
+
+    # The cache.
+
+    async def warm_feature_cache(
+        self,
+        tenant_id: str,
+        asset_ids: Sequence[str],
+        feature_set: str | None = None,
+        timestamp: datetime | None = None,
+    ) -> dict[str, int]:
+        """Have the vectors of some assets ready: of a set, or of every registered one.
+
+        Counts: `assets`, `warmed` vectors, and of these `computed` now.
+        """
+        chosen = [self.registry.get(feature_set)] if feature_set else self.registry.sets()
+        ids = _ids(tenant_id, list(dict.fromkeys(asset_ids)))
+        at = self._at(timestamp)
+        warmed = computed = 0
+        for one in chosen:
+            spec = self.specs.of(one.label)
+            for first in range(0, len(ids), MAX_BATCH):
+                some = await self.found(spec, tenant_id, ids[first : first + MAX_BATCH], at)
+                warmed += len(some)
+                computed += sum(not found.hit for found in some)
+        return {"assets": len(ids), "warmed": warmed, "computed": computed}
+
+    async def invalidate_feature_cache(
+        self,
+        tenant_id: str,
+        asset_id: str | None = None,
+        asset_ids: Iterable[str] = (),
+        feature_set: str | None = None,
+    ) -> dict[str, int]:
+        """Forget the cached vectors of some assets, of one set or all; counts what was dropped."""
+        wanted = list(dict.fromkeys([*([] if asset_id is None else [asset_id]), *asset_ids]))
+        ids = _ids(tenant_id, wanted)
+        prefix = f"{self.registry.get(feature_set).label}:" if feature_set else ""
+        dropped = await self._cache.drop([Entity(tenant_id, one) for one in ids], prefix)
+        return {"assets": len(ids), "invalidated": dropped}
+
+    def cache_stats(self) -> CacheStats:
+        """What the cache holds and how it did."""
+        return self._cache.stats()
+
+    # Training sets out.
+
+    async def export_features_to_parquet(
+        self,
+        tenant_id: str,
+        feature_set: str,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        asset_ids: Sequence[str] | None = None,
+        output_path: str | Path | None = None,
+        *,
+        missing: Missing | None = None,
+        compression: str = "snappy",
+        horizons: Sequence[str] = (),
+        indicators: bool = False,
+        frequency: str | None = None,
+        spine: object = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> dict[str, Any]:
+        """Write a feature set over [start_time, end_time] to a Parquet file; the export's record.
+
+        A row for every observation time of the set's series, for every step of `frequency`, or
+        for every row of `spine` (columns asset_id, timestamp; it sets the times by itself).
+        `horizons` add targets, `indicators` say where a feature was missing. Without an
+        `output_path` the file is named after set and export in the export root. Status
+        `no_data` (and no file) if there are no rows. Raises ExportFailed if it cannot be written.
+        """
+        from ai_hub.export.record import export_job, record_fields, run_export
+
+        job = await asyncio.to_thread(
+            export_job,
+            self.specs.of(feature_set, None, missing),
+            tenant_id,
+            None if start_time is None else to_micros(start_time, "start_time"),
+            None if end_time is None else to_micros(end_time, "end_time"),
+            asset_ids,
+            compression,
+            horizons,
+            indicators,
+            frequency,
+            spine,
+        )
+        path = None if output_path is None else Path(output_path)
+        record = await run_export(
+            self._open, job, path, self.settings.export_root, self.now, progress
+        )
+        return record_fields(record)
+
+    async def exports(self, tenant_id: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
+        """Recorded exports, the newest first."""
+        from ai_hub.export.record import record_fields
+
+        found: list[ExportRecord] = await self._open.exports(tenant_id, limit=limit)
+        return [record_fields(record) for record in found]
+
+    async def export_record(self, export_id: str) -> dict[str, Any]:
+        """One recorded export. Raises UnknownExport."""
+        from ai_hub.export.record import record_fields
+
+        found = await self._open.exports(export_id=export_id)
+        if not found:
+            raise UnknownExport(export_id)
+        return record_fields(found[0])
+
+    # Definitions.
+
+    def register(self, feature_set: FeatureSet) -> None:
+        """Make a feature set known by its name and version."""
+        self.registry.register(feature_set)
+        self.specs.forget()
+
+    @property
+    def _open(self) -> EmbeddedStore:
+        if self._store is None:
+            raise StoreUnavailable("the feature store is not open: use `async with`")
+        return self._store
+
+    @property
+    def _reading(self) -> Reader:
+        if self._reader is None:
+            raise StoreUnavailable("the feature store is not open: use `async with`")
+        return self._reader
+
+    @property
+    def _writing(self) -> Writer:
+        if self._writer is None:
+            raise StoreUnavailable("the feature store is not open: use `async with`")
+        return self._writer
+
+    def _at(self, timestamp: datetime | None) -> int:
+        return self.now() if timestamp is None else to_micros(timestamp)
+
+    def _effective(self, at: int, exact: bool) -> int:
+        return at if exact else self.settings.granularity.truncate(at)
+
+    async def _ingest(
+        self,
+        data: object,
+        tenant_id: str | None,
+        target: Target,
+        progress: Callable[[int], None] | None,
+    ) -> IngestResult:
+        from ai_hub.intake.batch import MAX_REASONS
+
+        if tenant_id is not None:
+            check_id("tenant_id", tenant_id)
+        batches = await asyncio.to_thread(_checked, data, tenant_id, target)
+        result = IngestResult()
+        sent = 0
+        while (batch := await asyncio.to_thread(next, batches, None)) is not None:
+            if batch.naive:
+                raise InvalidInput(
+                    "timestamp",
+                    batch.reasons[0].value,
+                    "aware datetimes",
+                    "Say which zone they are in, e.g. with tz_localize or replace(tzinfo=...).",
+                )
+            landed = await self._writing.land(batch, target)
+            result = result.and_then(landed, MAX_REASONS)
+            sent += batch.sent
+            if progress is not None:
+                progress(sent)
+        return result
+
+
+def _checked(data: object, tenant_id: str | None, target: Target) -> Iterator[Batch]:
+    from ai_hub.intake.batch import BATCH_ROWS
+    from ai_hub.intake.checks import check_observations, check_weather
+    from ai_hub.intake.frames import to_table
+
+    table = to_table(data)
+    check = check_observations if target == "observations" else check_weather
+    firsts = range(0, max(table.num_rows, 1), BATCH_ROWS)
+    return (check(table.slice(first, BATCH_ROWS), tenant_id, first) for first in firsts)
+
+
+def _ids(tenant_id: str, asset_ids: Sequence[str]) -> Sequence[str]:
+    check_id("tenant_id", tenant_id)
+    if isinstance(asset_ids, str) or not asset_ids:
+        raise InvalidInput("asset_ids", asset_ids, "at least one asset id, in a list")
+    for asset_id in asset_ids:
+        check_id("asset_id", asset_id)
+    return asset_ids

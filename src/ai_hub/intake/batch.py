@@ -1,0 +1,75 @@
+"""What the intake hands to a store: checked rows as Arrow, and the rows it refused with the why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from ai_hub.definitions.kinds import WEATHER_COLUMNS
+
+MAX_REASONS = 20
+BATCH_ROWS = 100_000
+
+TIME = pa.timestamp("us", "UTC")
+
+OBSERVATIONS = pa.schema(
+    [
+        ("timestamp", TIME),
+        ("tenant_id", pa.string()),
+        ("asset_id", pa.string()),
+        ("feature_type", pa.string()),
+        ("value", pa.float64()),
+        ("quality", pa.int32()),
+    ]
+)
+
+WEATHER = pa.schema(
+    [
+        ("timestamp", TIME),
+        ("issued_at", TIME),
+        ("tenant_id", pa.string()),
+        ("asset_id", pa.string()),
+        *((column, pa.float64()) for column in WEATHER_COLUMNS),
+    ]
+)
+
+TIME_FIELDS = frozenset({"timestamp", "issued_at"})
+ID_FIELDS = frozenset({"tenant_id", "asset_id", "feature_type"})
+FIELDS = frozenset(OBSERVATIONS.names) | frozenset(WEATHER.names)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A row that was refused.
+
+    `row` is its 0-based place in what was sent, `field` the first field at fault (None: the row as
+    a whole), `value` what stood there (a string, a number or None) and `why` what is expected.
+    """
+
+    row: int
+    field: str | None
+    value: object
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The unit of ingest: the checked rows of one body, or of one part of a file.
+
+    `table` has the schema OBSERVATIONS or WEATHER, one row per key (the last one sent), sorted by
+    entity, series and time. `sent` and `rejected` count rows; `reasons` are the first MAX_REASONS
+    rejections by row. `naive`: the timestamp column was naive datetimes, so no row was taken.
+    """
+
+    table: pa.Table
+    tenant_id: str | None
+    sent: int
+    rejected: int
+    reasons: tuple[Rejection, ...]
+    naive: bool
+
+    @property
+    def accepted(self) -> int:
+        """Rows taken; those that a later row of the batch replaced count as well."""
+        return self.sent - self.rejected

@@ -1,0 +1,91 @@
+"""Python values, as rows of dicts hold them, as an Arrow column; odd cells as marks.
+
+Values of one type become a column of it. Where types mix, the column becomes text: every cell as
+the text that the check reads back to the same value, and a cell that no text can mean as a mark.
+"""
+
+from __future__ import annotations
+
+import math
+import reprlib
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from types import NoneType
+
+import numpy as np
+import pyarrow as pa
+
+from ai_hub.definitions.values import iso, to_micros
+from ai_hub.errors import InvalidInput
+from ai_hub.intake.batch import ID_FIELDS, TIME, TIME_FIELDS
+from ai_hub.intake.marks import mark_cell
+
+# Scalars that are a Python value in other clothes; a datetime64 is not (it has no zone).
+_NUMPY = (np.integer, np.floating, np.bool_, np.str_)
+
+
+def to_column(field: str, values: Sequence[object]) -> pa.Array:
+    """A column of `values` for `field`; never raises, whatever stands in a cell."""
+    kinds = set(map(type, values))
+    if any(issubclass(kind, np.generic) for kind in kinds):
+        values = [value.item() if isinstance(value, _NUMPY) else value for value in values]
+        kinds = set(map(type, values))
+    kinds.discard(NoneType)
+    try:
+        typed = _typed(field, values, kinds)
+    except (pa.ArrowException, OverflowError, UnicodeEncodeError):
+        typed = None  # an integer over 64 bits, half a surrogate pair
+    if typed is not None:
+        return typed
+    text = _as_time if field in TIME_FIELDS else _as_id if field in ID_FIELDS else _as_number
+    return pa.array([_text(value, text) for value in values], pa.string())
+
+
+def _typed(field: str, values: Sequence[object], kinds: set[type]) -> pa.Array | None:
+    if kinds <= {str}:
+        return pa.array(values, pa.string())
+    if kinds in ({int}, {float}, {bool}):
+        return pa.array(values)
+    if kinds == {int, float} and field not in ID_FIELDS:
+        return pa.array(values, pa.float64())
+    if kinds == {datetime}:
+        naive = {value.utcoffset() is None for value in values if isinstance(value, datetime)}
+        if len(naive) == 1:
+            return pa.array(values, pa.timestamp("us") if naive == {True} else TIME)
+    return None
+
+
+def _text(value: object, text: Callable[[object], str | None]) -> str | None:
+    # pandas' NA, NaT and a float NaN are three spellings of nothing.
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return None
+    try:
+        found = text(value)
+        if found is not None:
+            found.encode()
+            return found
+    except (ValueError, OverflowError, InvalidInput):
+        pass  # too large an integer to print, half a surrogate pair, a time before the year 1
+    return mark_cell(ascii(value)[1:-1] if isinstance(value, str) else reprlib.repr(value))
+
+
+def _as_time(value: object) -> str | None:
+    if isinstance(value, str | np.datetime64):
+        return str(value)
+    if not isinstance(value, datetime):
+        return None
+    return value.isoformat() if value.utcoffset() is None else iso(to_micros(value))
+
+
+def _as_id(value: object) -> str | None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if isinstance(value, str) or whole else None
+
+
+def _as_number(value: object) -> str | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float) and math.isinf(value):
+        return None
+    return str(value) if isinstance(value, str | int | float | Decimal) else None

@@ -1,0 +1,117 @@
+"""Whatever Python hands over as rows or columns, as an Arrow table for the check.
+
+Frames are recognised by what they can do, so neither pandas nor Polars has to be installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ai_hub.errors import InvalidInput
+from ai_hub.intake.batch import FIELDS
+from ai_hub.intake.cells import to_column
+
+_EXPECTED = (
+    "a pandas or Polars frame, an Arrow table or reader, a list of dicts, or a dict of columns"
+)
+_MAX_OTHER_COLUMNS = 20
+
+
+def to_table(data: object) -> pa.Table:
+    """`data` as an Arrow table, in its order; its cells are not checked yet.
+
+    Raises InvalidInput for what is no table, such as a list of anything but dicts.
+    """
+    if isinstance(data, pa.Table):
+        return data
+    if isinstance(data, pa.RecordBatch):
+        return pa.Table.from_batches([data])
+    if isinstance(data, Mapping):
+        return _from_columns(data)
+    frame: Any = data
+    if hasattr(data, "iloc") and hasattr(data, "columns"):
+        return _from_pandas(frame)
+    if hasattr(data, "__arrow_c_stream__") or isinstance(data, pa.RecordBatchReader):
+        return _from_stream(frame)
+    if hasattr(data, "collect") and hasattr(data, "lazy"):  # a Polars LazyFrame
+        return _from_stream(frame.collect())
+    if isinstance(data, Iterable) and not isinstance(data, str | bytes | bytearray):
+        return rows_to_table(list(data))
+    raise InvalidInput("rows", data, _EXPECTED)
+
+
+def rows_to_table(rows: Sequence[object]) -> pa.Table:
+    """Rows as dicts, as a table; a key that a row lacks is null there, an odd cell is marked."""
+    for row in rows:
+        if not isinstance(row, dict):
+            raise InvalidInput("rows", row, "rows that are objects (dicts) with named columns")
+    dicts: Sequence[dict[object, object]] = rows  # type: ignore[assignment]
+    names = [n for n in dict.fromkeys(chain.from_iterable(dicts)) if isinstance(n, str)]
+    if rows and not names:
+        raise InvalidInput("rows", rows[0], "rows with the columns timestamp, asset_id, ...")
+    columns = {n: to_column(n, [row.get(n) for row in dicts]) for n in names if n in FIELDS}
+    # The others are of no use but to say, where one is missing, which names came.
+    others = [_shown_name(name) for name in names if name not in FIELDS][:_MAX_OTHER_COLUMNS]
+    return pa.table(columns | {name: pa.nulls(len(rows)) for name in others})
+
+
+def _shown_name(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _from_stream(data: Any) -> pa.Table:
+    try:
+        reader = pa.RecordBatchReader.from_stream(data)
+        table: pa.Table = reader.read_all()
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise InvalidInput("rows", data, _EXPECTED, str(error)) from None
+    return table
+
+
+def _from_pandas(frame: Any) -> pa.Table:
+    names = {str(name) for name in frame.columns}
+    index = [name for name in frame.index.names if name in FIELDS]
+    if index and not names.intersection(index):
+        frame = frame.reset_index()
+    fields = [str(name) for name in frame.columns]
+    columns = [
+        _from_series(field, frame.iloc[:, place]) if field in FIELDS else pa.nulls(len(frame))
+        for place, field in enumerate(fields)
+    ]
+    return pa.table(columns, names=fields)
+
+
+def _from_series(field: str, series: Any) -> pa.Array | pa.ChunkedArray:
+    if series.dtype != object:
+        try:
+            return pa.array(series, from_pandas=True)
+        except (pa.ArrowException, TypeError, ValueError):
+            pass  # a type that Arrow does not know: cell by cell
+    return to_column(field, series.tolist())
+
+
+def _from_columns(data: Mapping[Any, Any]) -> pa.Table:
+    columns = {str(name): _from_values(str(name), values) for name, values in data.items()}
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise InvalidInput("rows", lengths, "columns of one length")
+    return pa.table(columns)
+
+
+def _from_values(field: str, values: Any) -> pa.Array | pa.ChunkedArray:
+    if isinstance(values, pa.Array | pa.ChunkedArray):
+        return values
+    if hasattr(values, "iloc"):
+        return _from_series(field, values)
+    if hasattr(values, "__arrow_c_stream__"):
+        return pa.chunked_array(values)
+    if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "biufM":
+        return pa.array(values)
+    if isinstance(values, Iterable) and not isinstance(values, str | bytes | Mapping):
+        return to_column(field, list(values))
+    raise InvalidInput(field, values, "a column: a list, an array or a series of values")

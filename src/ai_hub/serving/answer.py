@@ -1,0 +1,68 @@
+"""An answer as Python values: a feature vector and what else there is to know of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from ai_hub.definitions.values import to_datetime
+from ai_hub.serving.reader import Found
+from ai_hub.serving.spec import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The features of an entity as of `timestamp`, the effective (truncated) time.
+
+    `missing` names the features that were filled, left null or, in a `degraded` answer, absent.
+    `feature_set` and `version` are None where features were asked for by name.
+    """
+
+    tenant_id: str
+    asset_id: str
+    timestamp: datetime
+    feature_set: str | None
+    version: int | None
+    fingerprint: str
+    features: dict[str, Any]
+    missing: tuple[str, ...]
+    degraded: bool
+    cache_hit: bool
+    computed_at: datetime
+
+    @property
+    def feature_count(self) -> int:
+        """How many features there are: fewer than asked for when degraded."""
+        return len(self.features)
+
+
+class _Vector(msgspec.Struct):
+    features: dict[str, Any]
+    missing: tuple[str, ...]
+    degraded: bool
+    computed_at: datetime
+
+
+_decode = msgspec.json.Decoder(_Vector).decode
+
+
+def answer_of(spec: Spec, tenant_id: str, asset_id: str, at: int, found: Found) -> Answer:
+    """The answer that a kept or computed vector gives."""
+    vector = _decode(found.value)
+    chosen = spec.feature_set
+    return Answer(
+        tenant_id,
+        asset_id,
+        to_datetime(at),
+        chosen.name,
+        chosen.version,
+        chosen.fingerprint,
+        vector.features,
+        vector.missing,
+        vector.degraded,
+        found.hit,
+        vector.computed_at,
+    )

@@ -1,0 +1,200 @@
+"""The one read path: cache, else store, keep.
+
+A vector travels as JSON bytes from the moment it is computed, so a hit formats no number twice:
+`{"features":{...},"missing":[...],"degraded":false,"feature_count":6,"computed_at":"..."}`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from ai_hub.definitions.values import iso
+from ai_hub.engines.columnar import calendar
+from ai_hub.errors import StoreError
+from ai_hub.serving.cache import Cache, Token
+from ai_hub.serving.spec import Spec
+from ai_hub.stores.base import Store, Vectors
+
+_COUNT = b',"feature_count":'
+_encode = msgspec.json.Encoder().encode
+
+
+class Found(NamedTuple):
+    """A vector as JSON bytes, and whether it came out of the cache."""
+
+    value: bytes
+    hit: bool
+
+
+def short(value: bytes) -> bytes:
+    """The members of a vector that a batch shows: up to `degraded`, braces left out."""
+    return value[1 : value.rindex(_COUNT)]
+
+
+class Reader:
+    """Answers for entities at a truncated time.
+
+    Concurrent misses of one key compute once. A request joins a computation only while the
+    entity's token is the one it began with, so never one begun before an ingest it must reflect.
+    A store that fails or takes longer than `patience` seconds is answered for by the calendar.
+    """
+
+    def __init__(
+        self, store: Store, cache: Cache, now: Callable[[], int], patience: float = 5.0
+    ) -> None:
+        self._store = store
+        self._cache = cache
+        self._now = now
+        self._patience = patience
+        self._flights: dict[tuple[str, str, str, str, Token], asyncio.Future[bytes | None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def vectors(
+        self, spec: Spec, tenant_id: str, asset_ids: Sequence[str], at: int
+    ) -> list[Found]:
+        """The vectors of distinct assets at `at`, in their order, by way of the cache."""
+        timestamp = iso(at)
+        found = await self._cache.read(tenant_id, asset_ids, timestamp, spec.field)
+        misses = [
+            (asset_id, token)
+            for asset_id, (value, token) in zip(asset_ids, found, strict=True)
+            if value is None
+        ]
+        if not misses:
+            return [Found(value, True) for value, _ in found if value is not None]
+        computed = await self._computed(spec, tenant_id, misses, at, timestamp)
+        return [
+            Found(computed[asset_id], False) if value is None else Found(value, True)
+            for asset_id, (value, _) in zip(asset_ids, found, strict=True)
+        ]
+
+    async def exact(
+        self, spec: Spec, tenant_id: str, asset_ids: Sequence[str], at: int
+    ) -> list[Found]:
+        """The vectors at exactly `at`, past the cache."""
+        try:
+            async with asyncio.timeout(self._patience):
+                values = await self._from_store(spec, tenant_id, asset_ids, at)
+        except (StoreError, TimeoutError):
+            values = [self._degraded(spec, at)] * len(asset_ids)
+        return [Found(value, False) for value in values]
+
+    async def close(self) -> None:
+        """Wait for the computations under way."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _computed(
+        self,
+        spec: Spec,
+        tenant_id: str,
+        misses: Sequence[tuple[str, Token]],
+        at: int,
+        timestamp: str,
+    ) -> dict[str, bytes]:
+        waiting: dict[str, asyncio.Future[bytes | None]] = {}
+        begun: list[tuple[str, Token]] = []
+        loop = asyncio.get_running_loop()
+        for asset_id, token in misses:
+            flight = (tenant_id, asset_id, timestamp, spec.field, token)
+            future = self._flights.get(flight)
+            if future is None:
+                future = self._flights[flight] = loop.create_future()
+                begun.append((asset_id, token))
+            waiting[asset_id] = future
+        if begun:
+            # A task of its own: a caller that gives up takes nobody else's answer away.
+            task = asyncio.create_task(self._fly(spec, tenant_id, begun, at, timestamp))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        await asyncio.wait(waiting.values(), timeout=self._patience)
+        answers = {}
+        for asset_id, future in waiting.items():
+            value = future.result() if future.done() else None
+            answers[asset_id] = self._degraded(spec, at) if value is None else value
+        return answers
+
+    async def _fly(
+        self,
+        spec: Spec,
+        tenant_id: str,
+        begun: Sequence[tuple[str, Token]],
+        at: int,
+        timestamp: str,
+    ) -> None:
+        keys = [(tenant_id, asset_id, timestamp, spec.field, token) for asset_id, token in begun]
+        asset_ids = [asset_id for asset_id, _ in begun]
+        try:
+            values = await self._from_store(spec, tenant_id, asset_ids, at)
+            kept = [(a, token, v) for (a, token), v in zip(begun, values, strict=True)]
+            await self._cache.keep(tenant_id, timestamp, spec.field, kept)
+        except StoreError:
+            for key in keys:
+                self._flights.pop(key).set_result(None)
+        except BaseException as error:
+            for key in keys:
+                future = self._flights.pop(key)
+                future.set_exception(error)
+                future.exception()  # Seen here, for the case that nobody waits any more.
+            if not isinstance(error, Exception):
+                raise
+        else:
+            for key, value in zip(keys, values, strict=True):
+                self._flights.pop(key).set_result(value)
+
+    async def _from_store(
+        self, spec: Spec, tenant_id: str, asset_ids: Sequence[str], at: int
+    ) -> list[bytes]:
+        vectors = await self._store.compute(spec.plan, spec.missing, tenant_id, asset_ids, at)
+        return encoded(spec, vectors, len(asset_ids), iso(self._now()))
+
+    def _degraded(self, spec: Spec, at: int) -> bytes:
+        time = np.array([at], np.int64)
+        features = {c.name: int(calendar(c, time)[0]) for c in spec.plan.calendars}
+        return _vector(features, spec.plan.needs_data, True, iso(self._now()))
+
+
+def encoded(spec: Spec, vectors: Vectors, count: int, computed_at: str) -> list[bytes]:
+    """Computed vectors as JSON bytes, one for each entity."""
+    names = spec.feature_set.feature_names
+    columns = []
+    for name in names:
+        values: list[object] = vectors.columns[name].tolist()
+        mask = vectors.masks.get(name)
+        if mask is not None:
+            # Only the policy `keep` leaves a NaN behind, and only where something was missing.
+            values = [None if value != value else value for value in values]
+        columns.append(values)
+    masks = [(name, vectors.masks[name]) for name in names if name in vectors.masks]
+    rows = zip(*columns, strict=True) if columns else [()] * count
+    return [
+        _vector(
+            dict(zip(names, row, strict=True)),
+            tuple(name for name, mask in masks if mask[i]),
+            False,
+            computed_at,
+        )
+        for i, row in enumerate(rows)
+    ]
+
+
+def _vector(
+    features: dict[str, object] | dict[str, int],
+    missing: tuple[str, ...],
+    degraded: bool,
+    computed_at: str,
+) -> bytes:
+    return _encode(
+        {
+            "features": features,
+            "missing": missing,
+            "degraded": degraded,
+            "feature_count": len(features),
+            "computed_at": computed_at,
+        }
+    )

@@ -1,0 +1,88 @@
+"""The one write path: a checked batch to the store, then the entities it touched out of the cache.
+
+An acknowledgement comes after both, so an answer given later reflects the batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from ai_hub.serving.cache import Cache
+from ai_hub.stores.base import Store
+
+if TYPE_CHECKING:
+    from ai_hub.intake.batch import Batch, Rejection
+
+Target = Literal["observations", "weather"]
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class IngestResult:
+    """What became of the rows sent: accepted + rejected = rows.
+
+    `replaced` of the accepted changed a stored value and `unchanged` were stored already;
+    `reasons` name the first rejected rows.
+    """
+
+    accepted: int = 0
+    replaced: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    reasons: tuple[Rejection, ...] = ()
+
+    def and_then(self, other: IngestResult, most_reasons: int) -> IngestResult:
+        """This result and that of the next batch as one."""
+        return IngestResult(
+            self.accepted + other.accepted,
+            self.replaced + other.replaced,
+            self.unchanged + other.unchanged,
+            self.rejected + other.rejected,
+            (*self.reasons, *other.reasons)[:most_reasons],
+        )
+
+
+class Writer:
+    """Lands batches and weather sources, and keeps the cache true to them."""
+
+    def __init__(self, store: Store, cache: Cache) -> None:
+        self._store = store
+        self._cache = cache
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def land(self, batch: Batch, target: Target) -> IngestResult:
+        """Land one batch whole; the caller may give up waiting, the cache stays true."""
+        return await self._to_the_end(self._land(batch, target))
+
+    async def assign_weather_source(
+        self, tenant_id: str, source_id: str, asset_ids: Sequence[str]
+    ) -> int:
+        """Map assets to a weather source; how many had another one before."""
+        return await self._to_the_end(self._assign(tenant_id, source_id, asset_ids))
+
+    async def close(self) -> None:
+        """Wait for the writes under way."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _to_the_end(self, work: Coroutine[Any, Any, _T]) -> _T:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)
+
+    async def _land(self, batch: Batch, target: Target) -> IngestResult:
+        append = self._store.append if target == "observations" else self._store.append_weather
+        landed = await append(batch.table)
+        await self._cache.drop(landed.touched)
+        return IngestResult(
+            batch.accepted, landed.replaced, landed.unchanged, batch.rejected, batch.reasons
+        )
+
+    async def _assign(self, tenant_id: str, source_id: str, asset_ids: Sequence[str]) -> int:
+        touched = await self._store.assign_weather_source(tenant_id, source_id, asset_ids)
+        await self._cache.drop(touched)
+        return len(touched)

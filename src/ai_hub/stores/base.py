@@ -1,0 +1,148 @@
+"""The contract of a store: where observations live and what can be asked of them.
+
+Times are microseconds since the epoch. Reading for one answer and writing are async; `scan` and
+`survey` are blocking, for a worker thread, since bulk reading is nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from ai_hub.definitions.kinds import Missing
+from ai_hub.definitions.values import Entity
+from ai_hub.engines.plan import Plan
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ai_hub.engines.columnar import History
+    from ai_hub.engines.fill import Masks
+    from ai_hub.engines.ranges import Columns
+
+ExportStatus = Literal["processing", "completed", "no_data", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """What an append did: rows whose stored value changed, rows that were there already.
+
+    `touched` are the entities whose features may differ now; for a weather station those are the
+    assets mapped to it.
+    """
+
+    replaced: int
+    unchanged: int
+    touched: frozenset[Entity]
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Filled features, an array element for each entity asked for, and where they were missing."""
+
+    columns: Columns
+    masks: Masks
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRequest:
+    """The history an export needs: answers for [start, end] of some assets (None: all).
+
+    `lookback` and `weather_lookback` reach before start, `lookahead` (training targets) beyond end.
+    """
+
+    tenant_id: str
+    asset_ids: tuple[str, ...] | None
+    start: int
+    end: int
+    series: tuple[str, ...]
+    weather: tuple[str, ...]
+    lookback: int
+    weather_lookback: int
+    lookahead: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A part of a scan: some assets (code -> id, ascending), the times in [start, end] it answers
+    for, and their whole history as far as the request reaches."""
+
+    asset_ids: tuple[str, ...]
+    start: int
+    end: int
+    history: History
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRecord:
+    """One export as the `feature_exports` table keeps it. Times in microseconds."""
+
+    export_id: str
+    tenant_id: str
+    feature_set: str
+    version: int | None
+    status: ExportStatus
+    storage_path: str
+    start_time: int
+    end_time: int
+    asset_ids: tuple[str, ...] | None
+    started_at: int
+    completed_at: int | None = None
+    row_count: int = 0
+    file_size_bytes: int = 0
+    error: str | None = None
+
+    def ended(
+        self, status: ExportStatus, at: int, rows: int = 0, size: int = 0, error: str | None = None
+    ) -> ExportRecord:
+        """The same export when it is over."""
+        return replace(
+            self,
+            status=status,
+            completed_at=at,
+            row_count=rows,
+            file_size_bytes=size,
+            error=error,
+        )
+
+
+class Store(Protocol):
+    """Observations and weather: written, computed on, and read in bulk."""
+
+    async def append(self, observations: pa.Table) -> Landed:
+        """Land one checked batch (schema OBSERVATIONS), whole or not at all, and make it last."""
+
+    async def append_weather(self, weather: pa.Table) -> Landed:
+        """Land one checked batch of weather (schema WEATHER), whole or not at all."""
+
+    async def assign_weather_source(
+        self, tenant_id: str, source_id: str, asset_ids: Sequence[str]
+    ) -> frozenset[Entity]:
+        """Map assets to a weather source; the entities whose source changed."""
+
+    async def compute(
+        self, plan: Plan, missing: Missing | None, tenant_id: str, asset_ids: Sequence[str], at: int
+    ) -> Vectors:
+        """The features of some assets as of one time, filled; one read for all of them."""
+
+    def scan(self, request: ScanRequest) -> Generator[Chunk, None, None]:
+        """The history for an export, by ascending asset and time, in chunks of bounded size."""
+
+    async def close(self) -> None:
+        """Let go of everything; nothing may be asked afterwards."""
+
+
+class ExportLog(Protocol):
+    """What was exported: the `feature_exports` table."""
+
+    async def record_export(self, record: ExportRecord) -> None:
+        """Insert an export, or replace what is known of it."""
+
+    async def exports(
+        self, tenant_id: str | None = None, export_id: str | None = None, limit: int = 100
+    ) -> list[ExportRecord]:
+        """Recorded exports, the newest first."""
+
+    async def interrupted_exports(self) -> list[ExportRecord]:
+        """Exports still called processing that no living process writes."""

@@ -1,0 +1,106 @@
+"""A scan in chunks of bounded size: by assets, and one long asset by time."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+
+from ai_hub.engines.columnar import History, Series, Weather
+from ai_hub.engines.ranges import Ints
+from ai_hub.stores.arrays import series_of, weather_of
+from ai_hub.stores.base import Chunk, ScanRequest
+
+CHUNK_ROWS = 131_072
+"""Observations handed on at once: a Parquet row group."""
+MOST_ASSETS = 4096
+
+
+def groups(counts: Mapping[str, int], rows: int) -> Iterator[list[str]]:
+    """Assets in their order, in groups of at most `rows` observations (or one asset)."""
+    group: list[str] = []
+    held = 0
+    for asset, count in counts.items():
+        if group and (held + count > rows or len(group) == MOST_ASSETS):
+            yield group
+            group, held = [], 0
+        group.append(asset)
+        held += count
+    if group:
+        yield group
+
+
+def cut(chunk: Chunk, request: ScanRequest) -> Generator[Chunk, None, None]:
+    """A chunk in parts of about CHUNK_ROWS observations."""
+    counts = np.zeros(len(chunk.asset_ids), np.int64)
+    for series in chunk.history.series.values():
+        counts += np.bincount(series.code, minlength=len(counts))
+    sizes = dict(zip(chunk.asset_ids, counts.tolist(), strict=True))
+    first = 0
+    for group in groups(sizes, CHUNK_ROWS):
+        part = _of_assets(chunk, first, first + len(group))
+        first += len(group)
+        if len(group) == 1 and sizes[group[0]] > 2 * CHUNK_ROWS:
+            yield from _by_time(part, request)
+        else:
+            yield part
+
+
+def table_chunks(
+    observations: pa.Table, weather: pa.Table | None, request: ScanRequest
+) -> Generator[Chunk, None, None]:
+    """A scan over Arrow tables in memory, of one series; every asset has its own weather."""
+    asset_ids = tuple(sorted(observations["asset_id"].unique().to_pylist()))
+    (name,) = request.series
+    held = None if weather is None else weather_of(weather, request.weather, asset_ids)
+    history = History({name: series_of(observations, asset_ids)}, held)
+    yield from cut(Chunk(asset_ids, request.start, request.end, history), request)
+
+
+def _of_assets(chunk: Chunk, first: int, last: int) -> Chunk:
+    """The assets [first, last) of a chunk, coded from 0 again."""
+    if first == 0 and last == len(chunk.asset_ids):
+        return chunk
+    history = chunk.history
+    series = {
+        name: _rows(whole, np.searchsorted(whole.code, (first, last)), first)
+        for name, whole in history.series.items()
+    }
+    weather = history.weather
+    if weather is not None:
+        weather = _of_sources(weather, weather.source_of[first:last])
+    return replace(chunk, asset_ids=chunk.asset_ids[first:last], history=History(series, weather))
+
+
+def _rows(series: Series, bounds: Ints, shift: int = 0) -> Series:
+    low, high = bounds
+    code = series.code[low:high]
+    return Series(code - shift if shift else code, series.time[low:high], series.value[low:high])
+
+
+def _of_sources(weather: Weather, source_of: Ints) -> Weather:
+    """The rows of some sources only, coded from 0 again."""
+    sources, places = np.unique(source_of, return_inverse=True)
+    low = np.searchsorted(weather.code, sources, "left")
+    high = np.searchsorted(weather.code, sources, "right")
+    rows = np.concatenate([np.arange(a, b) for a, b in zip(low, high, strict=True)])
+    code = np.repeat(np.arange(len(sources)), high - low)
+    columns = {name: values[rows] for name, values in weather.columns.items()}
+    return Weather(code, weather.time[rows], weather.issued[rows], columns, places)
+
+
+def _by_time(chunk: Chunk, request: ScanRequest) -> Generator[Chunk, None, None]:
+    """One asset's chunk in parts by time, each with the look-back and look-ahead it needs."""
+    longest = max(chunk.history.series.values(), key=lambda series: len(series.time)).time
+    inside = longest[(longest > chunk.start) & (longest <= chunk.end)]
+    starts = [chunk.start, *inside[CHUNK_ROWS::CHUNK_ROWS].tolist()]
+    ends = [*(start - 1 for start in starts[1:]), chunk.end]
+    for start, end in zip(starts, ends, strict=True):
+        reach = (start - request.lookback, end + request.lookahead + 1)
+        series = {
+            name: _rows(whole, np.searchsorted(whole.time, reach))
+            for name, whole in chunk.history.series.items()
+        }
+        yield Chunk(chunk.asset_ids, start, end, History(series, chunk.history.weather))

@@ -1,0 +1,49 @@
+-- The embedded store's tables. Keys are kept unique by the one writer: DuckDB's own primary keys
+-- would cost about ten times the space of the bare table.
+CREATE TABLE IF NOT EXISTS timeseries_data (
+    timestamp    TIMESTAMPTZ NOT NULL,
+    tenant_id    VARCHAR     NOT NULL,
+    asset_id     VARCHAR     NOT NULL,
+    feature_type VARCHAR     NOT NULL,
+    value        DOUBLE      NOT NULL,
+    quality      INTEGER     NOT NULL
+);
+-- What features read: the usable rows.
+CREATE VIEW IF NOT EXISTS ai_features AS
+SELECT timestamp, tenant_id, asset_id, feature_type, value FROM timeseries_data WHERE quality >= 1;
+
+CREATE TABLE IF NOT EXISTS weather_features (
+    timestamp        TIMESTAMPTZ NOT NULL,
+    issued_at        TIMESTAMPTZ NOT NULL,
+    tenant_id        VARCHAR     NOT NULL,
+    asset_id         VARCHAR     NOT NULL,
+    temperature      DOUBLE,
+    humidity         DOUBLE,
+    solar_irradiance DOUBLE,
+    wind_speed       DOUBLE,
+    cloud_cover      DOUBLE,
+    precipitation    DOUBLE
+);
+
+CREATE TABLE IF NOT EXISTS asset_weather_source (
+    tenant_id VARCHAR NOT NULL,
+    asset_id  VARCHAR NOT NULL,
+    source_id VARCHAR NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS feature_exports (
+    export_id           VARCHAR     NOT NULL,
+    tenant_id           VARCHAR     NOT NULL,
+    feature_set         VARCHAR     NOT NULL,
+    feature_set_version INTEGER,
+    status              VARCHAR     NOT NULL,
+    storage_path        VARCHAR     NOT NULL,
+    start_time          TIMESTAMPTZ NOT NULL,
+    end_time            TIMESTAMPTZ NOT NULL,
+    asset_ids           VARCHAR[],
+    started_at          TIMESTAMPTZ NOT NULL,
+    completed_at        TIMESTAMPTZ,
+    row_count           BIGINT      NOT NULL,
+    file_size_bytes     BIGINT      NOT NULL,
+    error               VARCHAR
+);

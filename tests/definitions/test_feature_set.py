@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ai_hub.definitions.feature_set import FeatureSet, definition_of
+from ai_hub.definitions.kinds import Calendar, Derived, Feature, Lag, Latest, Missing, Rolling
+from ai_hub.definitions.values import Duration
+from ai_hub.errors import InvalidInput
+
+HOUR_OF_DAY = Calendar("hour_of_day", "hour_of_day")
+LAG = Lag("lag_1h", Duration.of("1h"))
+MEAN = Rolling("mean_24h", "mean", Duration.of("24h"))
+
+
+def one(*features: Feature, missing: Missing = "mean") -> FeatureSet:
+    return FeatureSet("one", 1, features, missing=missing)
+
+
+def test_a_set_keeps_its_features_in_order() -> None:
+    assert one(LAG, HOUR_OF_DAY).feature_names == ("lag_1h", "hour_of_day")
+    assert FeatureSet("one", 1, [LAG]).features == (LAG,)  # type: ignore[arg-type]
+
+
+def test_a_set_is_labelled_by_name_and_version() -> None:
+    assert FeatureSet("load", 3, (LAG,)).label == "load@3"
+    assert FeatureSet.unnamed((LAG,)).label == "@"
+
+
+@pytest.mark.parametrize("version", [0, -1, None, "1", 1.0, True])
+def test_a_named_set_has_a_whole_version_from_1(version: object) -> None:
+    with pytest.raises(InvalidInput, match=r"^version: "):
+        FeatureSet("one", version, (LAG,))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a@1", "1a", 5])
+def test_a_set_s_name_is_an_identifier(name: object) -> None:
+    with pytest.raises(InvalidInput, match=r"^name: "):
+        FeatureSet(name, 1, (LAG,))  # type: ignore[arg-type]
+
+
+def test_a_request_s_own_features_have_no_name_no_version_and_the_default_policy() -> None:
+    unnamed = FeatureSet.unnamed((LAG, MEAN))
+    assert (unnamed.name, unnamed.version, unnamed.missing) == (None, None, "mean")
+    assert FeatureSet.unnamed((LAG, MEAN)) is unnamed
+    with pytest.raises(InvalidInput, match=r"^version: "):
+        FeatureSet(None, 1, (LAG,))
+
+
+def test_a_set_has_at_least_one_feature_and_each_name_once() -> None:
+    with pytest.raises(InvalidInput, match="at least one feature"):
+        one()
+    with pytest.raises(InvalidInput, match="each name once"):
+        one(LAG, MEAN, Calendar("lag_1h", "month"))
+
+
+def test_a_set_s_policy_is_checked() -> None:
+    assert one(LAG, missing=2).missing == 2.0
+    with pytest.raises(InvalidInput, match=r"^missing: "):
+        one(LAG, missing="drop")  # type: ignore[arg-type]
+
+
+def test_a_set_s_series_is_that_of_its_first_feature_that_has_one() -> None:
+    price = Rolling("price", "mean", Duration.of("24h"), series="price")
+    assert one(HOUR_OF_DAY, price, LAG).series == "price"
+    assert one(LAG, price).series == "value"
+    assert one(HOUR_OF_DAY, Latest("temperature", "temperature")).series == "value"
+
+
+# Derived features
+
+
+def test_a_derived_feature_reads_features_of_its_set_in_any_place() -> None:
+    double = Derived("double", "both * 2")
+    both = Derived("both", "lag_1h + mean_24h")
+    assert one(double, both, LAG, MEAN).feature_names[0] == "double"
+
+
+def test_a_derived_feature_reads_no_feature_of_elsewhere() -> None:
+    with pytest.raises(InvalidInput, match="features of the same set, not 'mean_24h'"):
+        one(LAG, Derived("d", "lag_1h - mean_24h"))
+
+
+@pytest.mark.parametrize(
+    "circle",
+    [
+        (Derived("a", "a + 1"),),
+        (Derived("a", "b + 1"), Derived("b", "a + 1")),
+        (Derived("a", "lag_1h + b"), Derived("b", "c"), Derived("c", "b")),
+    ],
+)
+def test_no_derived_feature_depends_on_itself(circle: tuple[Derived, ...]) -> None:
+    with pytest.raises(InvalidInput, match="no circle"):
+        one(LAG, *circle)
+
+
+def test_two_derived_features_may_share_an_input() -> None:
+    shared = Derived("s", "lag_1h * 2")
+    assert one(LAG, shared, Derived("a", "s + s"), Derived("b", "a + s"))
+
+
+# Policies
+
+
+@pytest.mark.parametrize(
+    ("requested", "own", "expected"),
+    [
+        (None, None, "zero"),
+        (None, "keep", "keep"),
+        ("mean", "keep", "mean"),
+        ("mean", None, "mean"),
+        (None, 0.0, 0.0),
+        (0.0, "keep", 0.0),
+    ],
+)
+def test_the_request_s_policy_precedes_the_feature_s_and_that_the_set_s(
+    requested: Missing | None, own: Missing | None, expected: Missing
+) -> None:
+    lag = Lag("lag", Duration.of("1h"), missing=own)
+    assert one(lag, missing="zero").policy_of(lag, requested) == expected
+
+
+def test_a_policy_s_name_tells_answers_apart_that_differ() -> None:
+    own = Lag("own", Duration.of("1h"), missing="keep")
+    plain = one(LAG)
+    mixed = one(LAG, own)
+    assert plain.policy_name(None) == plain.policy_name("mean") == "mean"
+    assert mixed.policy_name(None) != mixed.policy_name("mean")
+    assert plain.policy_name(1.5) == "1.5"
+
+
+# Fingerprints
+
+
+def test_a_fingerprint_is_16_hex_digits_of_the_canonical_json() -> None:
+    assert one(LAG).canonical == (
+        '{"features":[{"by":"1h","kind":"Lag","name":"lag_1h","series":"value",'
+        '"tolerance":"1h"}],"missing":"mean"}'
+    )
+    assert len(one(LAG).fingerprint) == 16
+    assert int(one(LAG).fingerprint, 16) >= 0
+    assert json.loads(one(LAG).canonical)["missing"] == "mean"
+
+
+def test_equal_definitions_have_equal_fingerprints_whatever_they_are_called() -> None:
+    week = Lag("l", Duration.of("7d"))
+    same = Lag("l", Duration.of("168h"))
+    a = FeatureSet("a", 1, (week,), description="one thing")
+    b = FeatureSet("b", 9, (same,), description="another", use_cases=("x",))
+    assert a.fingerprint == b.fingerprint == FeatureSet.unnamed((week,)).fingerprint
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        one(MEAN, LAG),
+        one(LAG),
+        one(LAG, MEAN, missing="zero"),
+        one(LAG, Rolling("mean_24h", "mean", Duration.of("24h"), "right")),
+        one(LAG, Rolling("mean_24h", "mean", Duration.of("24h"), series="price")),
+        one(LAG, Rolling("mean_24h", "mean", Duration.of("24h"), missing="mean")),
+        one(LAG, Rolling("mean_24h", "median", Duration.of("24h"))),
+        one(LAG, Rolling("mean_25h", "mean", Duration.of("24h"))),
+    ],
+)
+def test_a_fingerprint_changes_with_anything_that_changes_a_value(other: FeatureSet) -> None:
+    assert other.fingerprint != one(LAG, MEAN).fingerprint
+
+
+def test_a_definition_is_plain_values_kind_first() -> None:
+    assert list(definition_of(HOUR_OF_DAY).items()) == [
+        ("kind", "Calendar"),
+        ("name", "hour_of_day"),
+        ("part", "hour_of_day"),
+        ("tz", "UTC"),
+    ]
+    assert definition_of(Lag("l", Duration.of("2h"), missing=0.0))["missing"] == 0.0

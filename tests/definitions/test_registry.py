@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import pytest
+
+from ai_hub.definitions.feature_set import FeatureSet
+from ai_hub.definitions.kinds import Derived, Lag
+from ai_hub.definitions.registry import Registry
+from ai_hub.definitions.values import Duration
+from ai_hub.errors import InvalidInput, NotFound, UnknownFeature, UnknownFeatureSet
+
+ONE = Lag("lag_1h", Duration.of("1h"))
+TWO = Lag("lag_2h", Duration.of("2h"))
+
+
+def own(version: int, *features: Lag | Derived) -> FeatureSet:
+    return FeatureSet("own", version, features)
+
+
+def test_a_set_is_found_by_name_newest_version_first_or_by_version() -> None:
+    registry = Registry([own(2, TWO), own(10, ONE, TWO), own(1, ONE)])
+    assert registry.get("own").label == "own@10"
+    assert registry.get("own@1").features == (ONE,)
+    assert registry.get("own@2").features == (TWO,)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("other", "own@3", "own@", "own@x", "own@0", "own@-1", "own@1.0", "own@²", "own@1@1"),
+        *("OWN", "", "@", "@1", "own@9999999999999999999", None, 7, ["own"]),
+    ],
+)
+def test_an_unknown_set_is_refused_with_those_known(name: object) -> None:
+    with pytest.raises(UnknownFeatureSet, match="expected one of own") as caught:
+        Registry([own(1, ONE)]).get(name)
+    assert isinstance(caught.value, NotFound)
+
+
+def test_a_version_never_changes_its_definition() -> None:
+    registry = Registry([own(1, ONE)])
+    registry.register(own(1, ONE))
+    with pytest.raises(InvalidInput, match=r"Register the new definition as own@2\."):
+        registry.register(own(1, TWO))
+    assert registry.get("own").features == (ONE,)
+
+
+def test_a_set_without_a_name_cannot_be_registered() -> None:
+    with pytest.raises(InvalidInput, match="a named feature set"):
+        Registry().register(FeatureSet.unnamed((ONE,)))
+
+
+def test_features_are_selected_in_the_order_asked_for() -> None:
+    picked = Registry().select(["lag_24h", "hour_of_day"])
+    assert picked.feature_names == ("lag_24h", "hour_of_day")
+    assert picked.name is None
+
+
+def test_all_features_are_selected_when_none_are_named() -> None:
+    assert Registry([], [ONE, TWO]).select(None).features == (ONE, TWO)
+
+
+@pytest.mark.parametrize("names", [["lag_1h", "lag_3h"], [None], [["lag_1h"]], ["LAG_1H"]])
+def test_an_unknown_feature_is_refused_with_those_known(names: list[str]) -> None:
+    with pytest.raises(UnknownFeature, match=r"^feature_names: .*expected one of lag_1h, lag_2h"):
+        Registry([], [ONE, TWO]).select(names)
+
+
+def test_a_selection_names_something_and_nothing_twice() -> None:
+    with pytest.raises(InvalidInput, match="at least one feature name"):
+        Registry().select([])
+    with pytest.raises(InvalidInput, match="each name once"):
+        Registry().select(["lag_1h", "lag_1h"])
+
+
+@pytest.mark.xfail(reason="only the features given to the registry can be selected")
+def test_a_registered_set_s_own_features_can_be_selected() -> None:
+    registry = Registry([own(1, Lag("lag_3h", Duration.of("3h")))], [])
+    assert registry.select(["lag_3h"]).feature_names == ("lag_3h",)
+
+
+def test_sets_are_listed_by_name_and_version() -> None:
+    registry = Registry([own(10, ONE), own(2, TWO), FeatureSet("a", 1, (ONE,))])
+    assert [s.label for s in registry.sets()] == ["a@1", "own@2", "own@10"]
+
+
+def test_registries_do_not_share_what_is_registered() -> None:
+    Registry().register(own(1, ONE))
+    with pytest.raises(UnknownFeatureSet):
+        Registry().get("own")

@@ -1,0 +1,200 @@
+"""Who may import whom, and where a driver, a frame or a web library may be imported."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+# A step of the package is one file or one folder directly in src/ai_hub. It may import the steps
+# above it, wherever the import stands; the steps of one line are not above each other.
+STEPS = (
+    ("errors",),
+    ("definitions",),
+    ("config",),
+    ("intake",),
+    ("engines",),
+    ("stores",),
+    ("serving",),
+    ("export",),
+    ("feature_store",),
+    ("http", "cli", "serve", "demo"),
+)
+# What is not in the line says itself what it may import.
+BESIDE = {"testing": {"errors", "definitions", "engines"}}
+# And these only inside a function, where they cost nothing until they are used.
+LAZILY = {"cli": {"http", "serve", "demo"}, "serve": {"http"}, "demo": {"http"}}
+# In a folder everything may import everything, but in these it is again only what is above.
+WITHIN = {"definitions": ("values", "kinds", "feature_set", "builtin", "registry")}
+# `import ai_hub` must stay light: names of the package are imported from where they are defined.
+OF_THE_PACKAGE = {"__version__"}
+AT_THE_TOP = {"__future__", "importlib", "typing"}
+
+# The files in which a library may be imported at all; http*.py is http.py and everything in http/.
+ARRAYS = ("intake*.py", "stores/*.py", "engines/*.py", "export*.py", "feature_store.py")
+LIBRARIES = {
+    "duckdb": ("stores/embedded*.py",),
+    "litestar": ("http*.py",),
+    "uvicorn": ("http*.py", "cli*.py", "serve*.py"),
+    "typer": ("cli*.py", "demo*.py"),
+    "rich": ("cli*.py", "demo*.py"),
+    "polars": ("engines/*.py", "demo*.py"),
+    "pandas": (),
+    "pyarrow": (*ARRAYS, "testing*.py"),
+    "numpy": (*ARRAYS, "testing*.py"),
+}
+HEAVY = {*LIBRARIES, "msgspec"}
+
+SOURCE = Path(__file__).parents[1] / "src" / "ai_hub"
+MODULES = {
+    path.relative_to(SOURCE).as_posix(): path.read_text("utf-8") for path in SOURCE.rglob("*.py")
+}
+
+
+class Import(NamedTuple):
+    """One imported name: `from ai_hub.errors import shown` is `ai_hub.errors.shown`."""
+
+    target: str
+    in_function: bool
+    for_types: bool
+
+
+def imports(path: str, source: str) -> Iterator[Import]:
+    """Every import of a module, relative ones resolved."""
+    folder = ["ai_hub", *path.split("/")[:-1]]
+
+    def visit(node: ast.AST, in_function: bool, for_types: bool) -> Iterator[Import]:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(alias.name, in_function, for_types)
+        elif isinstance(node, ast.ImportFrom):
+            home = folder[: len(folder) - node.level + 1] if node.level else []
+            for alias in node.names:
+                parts = (*home, *filter(None, [node.module]), alias.name)
+                yield Import(".".join(parts), in_function, for_types)
+        in_function |= isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        guarded = []
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            guarded = node.body
+        for child in ast.iter_child_nodes(node):
+            yield from visit(child, in_function, for_types or child in guarded)
+
+    return visit(ast.parse(source), False, False)
+
+
+def step(path: str) -> str:
+    """The step that a module belongs to."""
+    return path.removesuffix(".py").split("/")[0]
+
+
+def may_import(importer: str, in_function: bool) -> set[str]:
+    """The steps that a step may import."""
+    if importer in BESIDE:
+        return {importer, *BESIDE[importer]}
+    (position,) = (i for i, steps in enumerate(STEPS) if importer in steps)
+    above = {name for steps in STEPS[:position] for name in steps}
+    return above | {importer} | (LAZILY.get(importer, set()) if in_function else set())
+
+
+def faults(path: str, source: str) -> list[str]:
+    """What in a module is against the tables above."""
+    found = []
+    for target, in_function, for_types in imports(path, source):
+        top, *rest = target.split(".")
+        if path == "__init__.py":
+            if not (in_function or for_types or top in AT_THE_TOP):
+                found.append(f"{path}: {target} at module level, but importing ai_hub is light")
+        elif top == "ai_hub":
+            importer, imported = step(path), rest[0] if rest else "ai_hub"
+            order = WITHIN.get(importer, ()) if imported == importer else ()
+            own = Path(path).stem
+            if imported in OF_THE_PACKAGE:
+                continue
+            if imported not in may_import(importer, in_function):
+                found.append(f"{path}: {target}, but {importer} may not import {imported}")
+            elif own in order and not {*rest[1:]} & {*order[: order.index(own)]}:
+                found.append(f"{path}: {target}, but it is not above {own} in {importer}")
+        if top in LIBRARIES and not any(fnmatch(path, where) for where in LIBRARIES[top]):
+            found.append(f"{path}: {top}, whose place is {', '.join(LIBRARIES[top]) or 'nowhere'}")
+    return found
+
+
+def test_every_module_has_a_place_in_the_tables() -> None:
+    placed = {"__init__", *BESIDE, *(name for steps in STEPS for name in steps)}
+    assert {step(path) for path in MODULES} <= placed
+    for folder, order in WITHIN.items():
+        inside = {Path(path).stem for path in MODULES if step(path) == folder}
+        assert inside <= {"__init__", *order}
+
+
+def test_modules_import_what_they_may() -> None:
+    assert [fault for path, source in MODULES.items() for fault in faults(path, source)] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("__init__.py", "from ai_hub.errors import AiHubError"),
+        ("errors.py", "import ai_hub.definitions.values"),
+        ("config.py", "from ai_hub import FeatureStore"),
+        ("config.py", "from . import feature_store"),
+        ("definitions/values.py", "from ai_hub.definitions.kinds import Lag"),
+        ("definitions/values.py", "from .kinds import Lag"),
+        ("engines/plan.py", "def f():\n    from ai_hub.stores import base"),
+        ("stores/base.py", "import duckdb"),
+        ("stores/base.py", "if TYPE_CHECKING:\n    import duckdb"),
+        ("cli.py", "from ai_hub.http import app"),
+        ("http/app.py", "def f():\n    from ai_hub.cli import main"),
+        ("testing.py", "from ai_hub.stores.base import Store"),
+        ("serving/cache.py", "def f():\n    import numpy.typing"),
+        ("engines/fill.py", "import pandas as pd"),
+    ],
+)
+def test_what_is_against_the_tables_is_found(path: str, source: str) -> None:
+    assert len(faults(path, source)) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("__init__.py", "if TYPE_CHECKING:\n    from ai_hub.errors import AiHubError"),
+        ("definitions/kinds.py", "from ai_hub.definitions.values import HOUR"),
+        ("stores/embedded.py", "import duckdb"),
+        ("cli/serve.py", "def f():\n    import uvicorn\n    from ai_hub.http import app"),
+        ("http/app.py", "from ai_hub import __version__\nfrom .routes import routes"),
+        ("http.py", "import litestar.types"),
+    ],
+)
+def test_what_the_tables_allow_is_allowed(path: str, source: str) -> None:
+    assert faults(path, source) == []
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    names = {
+        "ai_hub." + path.removesuffix(".py").removesuffix("/__init__").replace("/", "."): path
+        for path in MODULES
+    }
+    names["ai_hub"] = names.pop("ai_hub.__init__")
+    graph: TopologicalSorter[str] = TopologicalSorter()
+    for name, path in names.items():
+        for target, in_function, for_types in imports(path, MODULES[path]):
+            if in_function or for_types:
+                continue
+            # The last part is a module, or a name in one.
+            module = target if target in names else target.rpartition(".")[0]
+            if module in names and module != "ai_hub":
+                graph.add(name, module)
+    graph.prepare()  # raises CycleError, which shows the circle
+
+
+@pytest.mark.parametrize("statement", ["import ai_hub", "from ai_hub import Rolling, FeatureSet"])
+def test_importing_the_package_loads_nothing_heavy(statement: str) -> None:
+    program = f"{statement}\nimport sys\nprint(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert HEAVY.isdisjoint(run.stdout.split())
