@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
+from graphlib import CycleError, TopologicalSorter
 
 from ai_hub.definitions.kinds import (
     Bucket,
@@ -40,6 +41,9 @@ class FeatureSet:
         object.__setattr__(self, "features", tuple(self.features))
         object.__setattr__(self, "use_cases", tuple(self.use_cases))
         object.__setattr__(self, "missing", check_missing(self.missing))
+        for feature in self.features:
+            if not isinstance(feature, Feature):
+                raise InvalidInput("features", feature, "features such as Lag or Rolling")
         if self.name is not None:
             check_name("name", self.name)
             if type(self.version) is not int or self.version < 1:
@@ -121,19 +125,18 @@ def definition_of(feature: Feature) -> dict[str, object]:
 
 def _check_derived(by_name: dict[str, Feature]) -> None:
     """Every input of a derived feature is in the vector, and none depends on itself."""
-
-    def visit(name: str, path: tuple[str, ...]) -> None:
-        feature = by_name[name]
+    inputs: dict[str, tuple[str, ...]] = {}
+    for name, feature in by_name.items():
         if not isinstance(feature, Derived):
-            return
+            continue
+        inputs[name] = feature.inputs
         for source in feature.inputs:
             if source not in by_name:
                 raise InvalidInput(
                     "expression", feature.expression, f"features of the same set, not {source!r}"
                 )
-            if source in (*path, name):
-                raise InvalidInput("expression", feature.expression, "no circle of features")
-            visit(source, (*path, name))
-
-    for name in by_name:
-        visit(name, ())
+    try:
+        TopologicalSorter(inputs).prepare()
+    except CycleError as error:
+        circle = " <- ".join(error.args[1])
+        raise InvalidInput("expression", circle, "no circle of features") from None

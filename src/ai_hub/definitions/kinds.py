@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import math
 import re
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, cast, get_args
@@ -41,7 +42,10 @@ WEATHER_COLUMNS: tuple[WeatherColumn, ...] = get_args(WeatherColumn)
 
 _ONE_HOUR = Duration(HOUR)
 _ONE_DAY = Duration(DAY)
+_MAX_EXPRESSION = 400
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+# Columns that an export may add.
+_TAKEN = re.compile(r"__missing$|^target_[0-9]")
 _RESERVED = frozenset({"timestamp", "tenant_id", "asset_id", "value"})
 
 
@@ -68,6 +72,15 @@ def check_missing(policy: object, field: str = "missing") -> Missing:
     raise InvalidInput(field, policy, '"mean", "zero", "keep" or a finite number')
 
 
+def _finite(number: object, text: str) -> None:
+    try:
+        finite = isinstance(number, int | float) and math.isfinite(float(number))
+    except OverflowError:
+        finite = False
+    if not finite:
+        raise InvalidInput("expression", text, "numbers that a float can hold")
+
+
 def _choice(field: str, value: object, known: tuple[str, ...]) -> None:
     if value not in known:
         raise InvalidInput(field, value, f"one of {', '.join(known)}")
@@ -75,7 +88,7 @@ def _choice(field: str, value: object, known: tuple[str, ...]) -> None:
 
 def _common(feature: Feature) -> None:
     check_name("name", feature.name)
-    if feature.name in _RESERVED or feature.name.endswith("__missing"):
+    if feature.name in _RESERVED or _TAKEN.search(feature.name):
         raise InvalidInput("name", feature.name, "a name that no column of an export has already")
     if feature.missing is not None:
         object.__setattr__(feature, "missing", check_missing(feature.missing))
@@ -202,7 +215,9 @@ class Derived:
     def inputs(self) -> tuple[str, ...]:
         """The features it reads, in order of first use."""
         nodes = ast.walk(expression_tree(self.expression))
-        return tuple(dict.fromkeys(node.id for node in nodes if isinstance(node, ast.Name)))
+        names = [node for node in nodes if isinstance(node, ast.Name)]
+        names.sort(key=lambda node: (node.lineno, node.col_offset))
+        return tuple(dict.fromkeys(node.id for node in names))
 
 
 Feature = Calendar | Rolling | Lag | Bucket | Latest | Derived
@@ -211,9 +226,16 @@ Feature = Calendar | Rolling | Lag | Bucket | Latest | Derived
 @lru_cache(maxsize=1024)
 def expression_tree(text: str) -> ast.expr:
     """The parsed body of a Derived expression: names, numbers, + - * / and unary signs only."""
-    expected = "arithmetic (+ - * / and parentheses) over feature names"
+    expected = (
+        "arithmetic (+ - * / and parentheses) over feature names, "
+        f"at most {_MAX_EXPRESSION} characters"
+    )
+    if len(text) > _MAX_EXPRESSION:
+        raise InvalidInput("expression", text, expected)
     try:
-        body = ast.parse(text.strip(), mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)
+            body = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise InvalidInput("expression", text, expected) from None
     for node in ast.walk(body):
@@ -232,6 +254,8 @@ def expression_tree(text: str) -> ast.expr:
         ) or (isinstance(node, ast.Constant) and type(node.value) in (int, float))
         if not legal:
             raise InvalidInput("expression", text, expected)
+        if isinstance(node, ast.Constant):
+            _finite(node.value, text)
     if not any(isinstance(node, ast.Name) for node in ast.walk(body)):
         raise InvalidInput("expression", text, "arithmetic over at least one feature name")
     return body

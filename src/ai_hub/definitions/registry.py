@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from ai_hub.definitions.builtin import FEATURE_SETS, FEATURES
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.kinds import Feature
+from ai_hub.definitions.kinds import Derived, Feature
 from ai_hub.errors import InvalidInput, UnknownFeature, UnknownFeatureSet
 
 
@@ -38,6 +38,10 @@ class Registry:
                 f"Register the new definition as {name}@{max(versions) + 1}.",
             )
         versions[version] = feature_set
+        # A single name means the built-in feature, or else the one that first brought the name.
+        for feature in feature_set.features:
+            if not isinstance(feature, Derived):
+                self._features.setdefault(feature.name, feature)
 
     def get(self, name: object) -> FeatureSet:
         """The set called `name` (its newest version) or `name@version`."""
@@ -64,6 +68,8 @@ class Registry:
             return FeatureSet.unnamed(tuple(self._features.values()))
         picked = []
         for name in names:
+            if names.count(name) > 1:
+                raise InvalidInput("feature_names", name, "each name once")
             feature = self._features.get(name) if isinstance(name, str) else None
             if feature is None:
                 raise UnknownFeature(name, self._features)

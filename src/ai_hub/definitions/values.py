@@ -21,6 +21,8 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST = (datetime.min.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+_LAST = (datetime.max.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
 BUCKET_ORIGIN = 10_959 * DAY
 """2000-01-03T00:00Z, a Monday: buckets of an exact width count from here."""
 
@@ -30,8 +32,9 @@ DEFAULT_SERIES = "value"
 
 _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _KEY_CHARACTERS = frozenset(":*?[]\\%")
-_NANOSECONDS = re.compile(r"(\.\d{6})(\d+)")
-_DURATION = re.compile(r"(\d{1,12})(us|ms|s|m|h|d|w)")
+_NANOSECONDS = re.compile(r"(?<=[0-9]{2}[.,][0-9]{6})[0-9]+")
+_OFFSET_BEFORE = re.compile(r"[+-]")
+_DURATION = re.compile(r"([0-9]{1,12})(us|ms|s|m|h|d|w)")
 _UNITS = {
     "us": MICROSECOND,
     "ms": 1_000,
@@ -106,7 +109,8 @@ def to_micros(instant: object, field: str = "timestamp") -> int:
         )
     micros = (instant - EPOCH) // timedelta(microseconds=1)
     # pandas.Timestamp is a datetime that carries nanoseconds besides; its subtraction keeps them.
-    return micros + (1 if getattr(instant, "nanosecond", 0) else 0)
+    micros += 1 if getattr(instant, "nanosecond", 0) else 0
+    return _bounded(micros, field, instant.isoformat())
 
 
 def parse_time(text: object, field: str = "timestamp") -> int:
@@ -118,11 +122,11 @@ def parse_time(text: object, field: str = "timestamp") -> int:
         raise InvalidInput(field, text, _TIME_EXPECTED)
     up = 0
     plain = text.strip()
-    if len(plain) > 26:
-        match = _NANOSECONDS.search(plain)
-        if match is not None:
-            up = 1 if match.group(2).strip("0") else 0
-            plain = plain[: match.start()] + match.group(1) + plain[match.end() :]
+    # Only the first fraction is the time's; one behind it would be the offset's.
+    match = _NANOSECONDS.search(plain)
+    if match is not None and not _OFFSET_BEFORE.search(plain, 10, match.start()):
+        up = 1 if match.group().strip("0") else 0
+        plain = plain[: match.start()] + plain[match.end() :]
     if len(plain) > 10 and plain[10] not in "Tt ":
         raise InvalidInput(field, text, _TIME_EXPECTED)
     try:
@@ -133,10 +137,14 @@ def parse_time(text: object, field: str = "timestamp") -> int:
         raise InvalidInput(
             field, text, _TIME_EXPECTED, "It has no offset: add Z for UTC, or +02:00 and the like."
         )
-    try:
-        return (instant - EPOCH) // timedelta(microseconds=1) + up
-    except OverflowError:
-        raise InvalidInput(field, text, "a time between the years 1 and 9999") from None
+    return _bounded((instant - EPOCH) // timedelta(microseconds=1) + up, field, text)
+
+
+def _bounded(micros: int, field: str, value: object) -> int:
+    """An instant that a UTC datetime can hold."""
+    if not _FIRST <= micros <= _LAST:
+        raise InvalidInput(field, value, "a time between the years 1 and 9999")
+    return micros
 
 
 def to_datetime(micros: int) -> datetime:
@@ -157,7 +165,7 @@ class Duration:
     micros: int
 
     def __post_init__(self) -> None:
-        if not 0 < self.micros <= _MAX_DURATION:
+        if type(self.micros) is not int or not 0 < self.micros <= _MAX_DURATION:
             raise InvalidInput("duration", self.micros, "a positive width of at most 100 years")
 
     @classmethod

@@ -8,7 +8,7 @@ part of another.
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from zoneinfo import ZoneInfo
@@ -211,6 +211,12 @@ def calendar(feature: Calendar, time: Ints) -> Ints:
         hour = local // HOUR % 24
         return ((weekday < 5) & (hour >= 9) & (hour < 17)).astype(np.int64)
     return _date_part(part, days)
+
+
+def calendar_at(features: Iterable[Calendar], at: int) -> dict[str, int]:
+    """Calendar features of one instant: what can be said with no data at all."""
+    time = np.array([at], np.int64)
+    return {feature.name: int(calendar(feature, time)[0]) for feature in features}
 
 
 def _date_part(part: str, days: Ints) -> Ints:

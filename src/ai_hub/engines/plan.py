@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
+from graphlib import TopologicalSorter
 from typing import Literal
 
 from ai_hub.definitions.feature_set import FeatureSet
@@ -131,18 +132,8 @@ def _plan(feature_set: FeatureSet) -> Plan:
 def _in_order(features: tuple[Feature, ...]) -> tuple[Derived, ...]:
     """The derived features, each after those it reads."""
     derived = {f.name: f for f in features if isinstance(f, Derived)}
-    ordered: dict[str, Derived] = {}
-
-    def place(feature: Derived) -> None:
-        for name in feature.inputs:
-            if name in derived and name not in ordered:
-                place(derived[name])
-        ordered[feature.name] = feature
-
-    for feature in derived.values():
-        if feature.name not in ordered:
-            place(feature)
-    return tuple(ordered.values())
+    order = TopologicalSorter({name: feature.inputs for name, feature in derived.items()})
+    return tuple(derived[name] for name in order.static_order() if name in derived)
 
 
 def can_be_missing(feature: Feature) -> bool:

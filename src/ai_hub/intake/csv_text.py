@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
-from itertools import islice
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -132,15 +131,19 @@ def _by_line(data: bytes, width: int, wanted: Mapping[str, int], delimiter: str)
 
 def _record(lines: Sequence[str], first: int, delimiter: str) -> tuple[list[str], int]:
     """The cells of the record that begins at line `first` (none if it is no CSV), and its lines."""
-    reader = csv.reader(
-        islice(lines, first, first + _MAX_RECORD_LINES), delimiter=delimiter, strict=True
-    )
-    try:
-        return next(reader), reader.line_num
-    except csv.Error:
-        pass
+    line = lines[first]
+    if '"' not in line:
+        return line.rstrip("\r\n").split(delimiter), 1
+    for part in ([line], lines[first : first + _MAX_RECORD_LINES]):
+        reader = csv.reader(part, delimiter=delimiter, strict=True)
+        try:
+            return next(reader), reader.line_num
+        except csv.Error:
+            pass
     # What follows a closing quote is part of the cell to everyone but a strict reader.
-    try:
-        return next(csv.reader([lines[first]], delimiter=delimiter)), 1
-    except csv.Error:
-        return [], 1
+    if line.count('"') % 2 == 0:
+        try:
+            return next(csv.reader([line], delimiter=delimiter)), 1
+        except csv.Error:
+            pass
+    return [], 1

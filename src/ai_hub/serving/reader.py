@@ -11,10 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
-import numpy as np
 
 from ai_hub.definitions.values import iso
-from ai_hub.engines.columnar import calendar
+from ai_hub.engines.columnar import calendar_at
 from ai_hub.errors import StoreError
 from ai_hub.serving.cache import Cache, Token
 from ai_hub.serving.spec import Spec
@@ -154,8 +153,7 @@ class Reader:
         return encoded(spec, vectors, len(asset_ids), iso(self._now()))
 
     def _degraded(self, spec: Spec, at: int) -> bytes:
-        time = np.array([at], np.int64)
-        features = {c.name: int(calendar(c, time)[0]) for c in spec.plan.calendars}
+        features = calendar_at(spec.plan.calendars, at)
         return _vector(features, spec.plan.needs_data, True, iso(self._now()))
 
 
