@@ -335,3 +335,24 @@ def test_a_naive_issue_time_is_refused_and_named() -> None:
     batch = check_weather(weather(issued_at=issued, temperature=[1]), "t")
     assert [r.field for r in batch.reasons] == ["issued_at"]
     assert not batch.naive
+
+
+odd_columns = [
+    pa.array([[1]]),
+    pa.array([{"x": 1}]),
+    pa.array([b"x"], pa.binary_view()),
+    pa.array([timedelta(1)]),
+    pa.array([START.time()]),
+    pa.array([2**63 - 1]).view(pa.timestamp("s")),
+    pa.array([None], pa.list_(pa.int8())),
+    pa.DictionaryArray.from_arrays(pa.array([0]), pa.array([b"x"], pa.binary_view())),
+    pa.RunEndEncodedArray.from_arrays(pa.array([1], pa.int32()), pa.array([[1]])),
+]
+
+
+@pytest.mark.parametrize("field", ["timestamp", "tenant_id", "asset_id", "value"])
+@pytest.mark.parametrize("column", odd_columns, ids=lambda column: str(column.type))
+def test_a_column_of_any_other_type_refuses_its_rows(field: str, column: pa.Array) -> None:
+    whole = table(tenant_id=["t"]).drop_columns([field]).append_column(field, column)
+    batch = check_observations(whole, None)
+    assert [r.field for r in batch.reasons] == [field]

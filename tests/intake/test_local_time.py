@@ -174,9 +174,9 @@ def test_a_mapped_column_that_the_file_lacks_is_an_error_that_lists_what_it_has(
 
 @pytest.mark.parametrize("name", ["gone.csv", "gone.parquet"])
 def test_a_file_that_is_not_there_is_an_error(name: str, tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="file: .*No such file"):
+    with pytest.raises(InvalidInput, match=r"file: .*No such file"):
         next(read_file(tmp_path / name))
-    with pytest.raises(InvalidInput, match="file: .*No such file"):
+    with pytest.raises(InvalidInput, match=r"file: .*No such file"):
         count_hint(tmp_path / name)
 
 

@@ -72,14 +72,25 @@ def column(table: pa.Table, field: str) -> pa.Array | None:
 
 def plain(values: Any) -> pa.Array:
     """An array or chunked array as one array, dictionaries decoded, texts as `string`."""
+    chunks = values.chunks if isinstance(values, pa.ChunkedArray) else [values]
+    try:
+        decoded = [_decoded(chunk) for chunk in chunks]
+    except pa.ArrowNotImplementedError:
+        decoded = chunks  # of a type that no column of ours can be: the check refuses it
+    if not decoded:
+        return pa.nulls(0, values.type)
+    return decoded[0] if len(decoded) == 1 else pa.concat_arrays(decoded)
+
+
+def _decoded(values: pa.Array) -> pa.Array:
     kind = values.type
     if pa.types.is_dictionary(kind):
-        values = values.cast(kind.value_type)
-    elif pa.types.is_run_end_encoded(kind):
-        values = pc.run_end_decode(values)
-    if pa.types.is_large_string(values.type) or pa.types.is_string_view(values.type):
-        values = values.cast(pa.string())
-    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+        return _decoded(values.dictionary).take(values.indices)
+    if pa.types.is_run_end_encoded(kind):
+        return _decoded(pc.run_end_decode(values))
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return values.cast(pa.string())
+    return values
 
 
 def nulls(values: pa.Array) -> Mask:
@@ -194,7 +205,7 @@ def check_ids(
     `size` is the number of rows (a column may be absent), `limit` the longest id in characters;
     with `only`, any other id is at fault.
     """
-    texts = pa.nulls(size, pa.string()) if raw is None else _id_texts(raw)
+    texts = pa.nulls(size, pa.string()) if raw is None else id_texts(raw)
     encoded = texts.dictionary_encode()
     names: list[str | None] = [name or default for name in encoded.dictionary.to_pylist()]
     names.append(default)  # a null row has the code -1, the last
@@ -215,7 +226,8 @@ def check_ids(
     )
 
 
-def _id_texts(raw: pa.Array) -> pa.Array:
+def id_texts(raw: pa.Array) -> pa.Array:
+    """Ids as texts, those of another type than texts and whole numbers as marks."""
     # Meter ids are often numeric, and a frame or Parquet file then has an integer column.
     if pa.types.is_string(raw.type) or pa.types.is_integer(raw.type):
         return raw.cast(pa.string())

@@ -139,6 +139,7 @@ def with_other_columns(table: pa.Table, header: Sequence[str]) -> pa.Table:
 def _read_parquet(body: bytes) -> pa.Table:
     try:
         file = pq.ParquetFile(pa.BufferReader(body))
+        _check_texts(file.schema_arrow)
         if file.metadata.num_rows > MAX_BODY_ROWS:
             raise _malformed(body, f"at most {MAX_BODY_ROWS} rows")
         names = [name for name in file.schema_arrow.names if name in FIELDS]
@@ -149,6 +150,12 @@ def _read_parquet(body: bytes) -> pa.Table:
         raise
     except UNREADABLE:
         raise _malformed(body, "Parquet") from None
+
+
+def _check_texts(schema: pa.Schema) -> None:
+    # Names and zones that are no UTF-8 raise when they are read: here, and not in the check.
+    for field in schema:
+        _ = field.name, getattr(field.type, "tz", None)
 
 
 def _read_arrow_stream(body: bytes) -> pa.Table:
@@ -173,6 +180,7 @@ def _read_arrow(body: bytes, open_reader: Callable[[pa.BufferReader], Any]) -> p
     rows = 0
     try:
         reader = open_reader(pa.BufferReader(body))
+        _check_texts(reader.schema)
         for batch in reader:
             # Bytes from elsewhere may point outside their own buffers.
             batch.validate(full=True)

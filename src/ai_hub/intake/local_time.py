@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ai_hub.definitions.values import DAY, HOUR, parse_time
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import TIME
-from ai_hub.intake.columns import Mask, bools, is_naive, nulls, plain, stored_micros
+from ai_hub.intake.columns import Mask, bools, id_texts, is_naive, nulls, plain, stored_micros
 from ai_hub.intake.marks import mark_cell
 
 _LOCAL_EPOCH = datetime(1970, 1, 1)
@@ -73,7 +73,9 @@ class LocalClock:
         skipped = rows[before < after]
         known[skipped] = False
         repeated = before > after
-        self._resolve(utc, known, [plain(s) for s in series], rows[repeated], before, after, rows)
+        self._resolve(
+            utc, known, [id_texts(plain(s)) for s in series], rows[repeated], before, after, rows
+        )
         return self._column(raw, utc, known, skipped)
 
     def _folds(self, local: _Micros, spans: Sequence[int]) -> tuple[_Micros, _Micros]:

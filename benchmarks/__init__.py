@@ -1,0 +1,1 @@
+"""Our costs beside floors and peers, measured in one run: `python -m benchmarks`."""

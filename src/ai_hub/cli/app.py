@@ -1,0 +1,76 @@
+"""The Typer application: every command, and the one border at which errors become sentences."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from ai_hub import __version__
+from ai_hub.cli import exports, ingest, server, vectors
+from ai_hub.cli.failure import ending
+from ai_hub.cli.output import tell
+
+
+class Commands(TyperGroup):
+    """The commands in the order of a first visit; what they raise is told in a sentence."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names as they were registered."""
+        return list(self.commands)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; an error of ours becomes one sentence and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except (Exception, KeyboardInterrupt) as error:
+            end = ending(error)
+            if end is None:
+                raise
+            tell(f"ai-hub: {end}", style="red")
+            raise typer.Exit(end.code) from None
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help="Readings in, the same feature vectors out for serving and for training.",
+    epilog="Start with: ai-hub demo",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ai-hub {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+for name, command in (
+    ("demo", server.demo),
+    ("serve", server.serve),
+    ("ingest", ingest.ingest),
+    ("ingest-weather", ingest.ingest_weather),
+    ("weather-source", ingest.weather_source),
+    ("get", vectors.get),
+    ("export", exports.export),
+    ("exports", exports.exports),
+    ("sets", vectors.sets),
+    ("warm", vectors.warm),
+    ("invalidate", vectors.invalidate),
+    ("config", server.config),
+):
+    app.command(name)(command)

@@ -1,0 +1,65 @@
+"""Options that several commands have, and the texts they take as values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ai_hub.definitions.kinds import Missing
+
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON document, for programs, instead of a table."),
+]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        metavar="URL",
+        help="Go through this server, such as http://127.0.0.1:8003. By default the database file "
+        "is opened, or its server on this machine asked while one holds the file.",
+    ),
+]
+ServerUrl = Annotated[
+    str | None,
+    typer.Option("--url", metavar="URL", help="The server; by default the one of this database."),
+]
+Tenant = Annotated[str, typer.Option("--tenant", metavar="ID", help="The tenant.")]
+Assets = Annotated[
+    list[str],
+    typer.Option("--asset", metavar="ID", help="An asset; give it again for more of them."),
+]
+SomeAssets = Annotated[
+    list[str] | None,
+    typer.Option("--asset", metavar="ID", help="An asset, repeatable; all of the tenant if none."),
+]
+Missing_ = Annotated[
+    str | None,
+    typer.Option(
+        "--missing",
+        metavar="POLICY",
+        help="What stands for a missing value: mean, zero, keep (null) or a number. By default "
+        "what the feature set says.",
+    ),
+]
+
+
+def missing_policy(text: str | None) -> Missing | None:
+    """The policy that `--missing` says. Raises InvalidInput."""
+    from ai_hub.definitions.kinds import check_missing
+
+    if text is None:
+        return None
+    try:
+        return check_missing(float(text), "--missing")
+    except ValueError:  # no number, or one that is refused (InvalidInput is a ValueError too)
+        return check_missing(text, "--missing")
+
+
+def instant(text: str, option: str) -> str:
+    """A time as the canonical UTC text of requests. Raises InvalidInput naming the option."""
+    from ai_hub.definitions.values import iso, parse_time
+
+    return iso(parse_time(text, option))

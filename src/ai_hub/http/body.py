@@ -1,0 +1,90 @@
+"""Request bodies, bounded, and plain responses, in ASGI's words."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import msgspec
+
+from ai_hub.errors import (
+    AiHubError,
+    InvalidInput,
+    NotFound,
+    StoreUnavailable,
+    TooLarge,
+)
+from ai_hub.http.messages import Malformed, Problem
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+# A client that is told 413 while it still sends mostly sees a broken pipe, so what is too much is
+# read and thrown away, up to this many times the limit.
+_PATIENCE = 8
+BODY = "ai_hub.body"
+"""Where a request's whole body stands in its scope, for what refuses it."""
+
+_JSON = (b"content-type", b"application/json")
+
+
+class ClientLeft(Exception):
+    """The client closed the connection before its body was whole."""
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The whole body. Raises TooLarge beyond `limit` bytes, ClientLeft if it never came whole."""
+    message = await receive()
+    if message["type"] != "http.request":
+        raise ClientLeft
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body", False):
+        if len(body) > limit:
+            raise TooLarge(limit)
+        return body
+    parts = [body]
+    size = len(body)
+    while message.get("more_body", False) and size <= limit * _PATIENCE:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientLeft
+        part = message.get("body", b"")
+        size += len(part)
+        if size <= limit:
+            parts.append(part)
+        else:
+            parts.clear()
+    if size > limit:
+        raise TooLarge(limit)
+    return b"".join(parts)
+
+
+async def respond(send: Send, body: bytes, status: int = 200) -> None:
+    """Send one JSON response."""
+    length = (b"content-length", b"%d" % len(body))
+    await send({"type": "http.response.start", "status": status, "headers": [_JSON, length]})
+    await send({"type": "http.response.body", "body": body})
+
+
+def status_of(error: AiHubError) -> int:
+    """The HTTP status that an error of ours means."""
+    match error:
+        case Malformed():
+            return 400
+        case InvalidInput():
+            return 422
+        case NotFound():
+            return 404
+        case TooLarge():
+            return 413
+        case StoreUnavailable():
+            return 503
+        case _:
+            return 500
+
+
+def problem(error: AiHubError) -> bytes:
+    """An error as the body of its response."""
+    return msgspec.json.encode(Problem(str(error), getattr(error, "field", None)))

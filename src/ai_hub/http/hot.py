@@ -1,0 +1,97 @@
+"""The two hot routes as thin ASGI handlers: decode, look up, splice stored bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from ai_hub.definitions.values import iso, parse_time
+from ai_hub.errors import AiHubError
+from ai_hub.feature_store import FeatureStore
+from ai_hub.http.body import Receive, Scope, Send, problem, read_body, respond, status_of
+from ai_hub.http.messages import BatchRequest, GetRequest, decode
+from ai_hub.serving.reader import short
+
+_quoted = msgspec.json.Encoder().encode
+_decode_get = msgspec.json.Decoder(GetRequest).decode
+_decode_batch = msgspec.json.Decoder(BatchRequest).decode
+_HIT = b',"cache_hit":true'
+_MISS = b',"cache_hit":false'
+
+
+class HotRoutes:
+    """`get` and `batch` on an open feature store."""
+
+    def __init__(self, store: FeatureStore) -> None:
+        self._store = store
+        self._limit = store.settings.max_body
+        self._truncate = store.settings.granularity.truncate
+        self.handlers = {"/ai/features/get": self.get, "/ai/features/batch": self.batch}
+
+    async def get(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """`POST /ai/features/get`."""
+        try:
+            body = await read_body(scope, receive, self._limit)
+            answer = await self.answer_get(body)
+        except AiHubError as error:
+            await respond(send, problem(error), status_of(error))
+        else:
+            await respond(send, answer)
+
+    async def batch(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """`POST /ai/features/batch`."""
+        try:
+            body = await read_body(scope, receive, self._limit)
+            answer = await self.answer_batch(body)
+        except AiHubError as error:
+            await respond(send, problem(error), status_of(error))
+        else:
+            await respond(send, answer)
+
+    async def answer_get(self, body: bytes) -> bytes:
+        """The answer to a body of `get`. Raises AiHubError."""
+        try:
+            request = _decode_get(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            request = decode(body, GetRequest)
+        store = self._store
+        spec = store.specs.of(request.feature_set, request.feature_names, request.missing)
+        at = self._at(request.timestamp)
+        ((value, hit),) = await store.found(spec, request.tenant_id, (request.asset_id,), at)
+        return b'{"tenant_id":%b,"asset_id":%b,"timestamp":"%b",%b%b,%b' % (
+            _quoted(request.tenant_id),
+            _quoted(request.asset_id),
+            iso(at).encode(),
+            spec.members,
+            _HIT if hit else _MISS,
+            value[1:],
+        )
+
+    async def answer_batch(self, body: bytes) -> bytes:
+        """The answer to a body of `batch`. Raises AiHubError."""
+        try:
+            request = _decode_batch(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            request = decode(body, BatchRequest)
+        store = self._store
+        spec = store.specs.of(request.feature_set, request.feature_names, request.missing)
+        at = self._at(request.timestamp)
+        asset_ids: Sequence[str] = request.asset_ids
+        if len(set(asset_ids)) < len(asset_ids):
+            asset_ids = list(dict.fromkeys(asset_ids))
+        found = await store.found(spec, request.tenant_id, asset_ids, at)
+        results = b",".join(
+            b"%b:{%b%b}" % (_quoted(asset_id), short(value), _HIT if hit else _MISS)
+            for asset_id, (value, hit) in zip(asset_ids, found, strict=True)
+        )
+        return b'{"tenant_id":%b,"timestamp":"%b",%b,"results":{%b}}' % (
+            _quoted(request.tenant_id),
+            iso(at).encode(),
+            spec.members,
+            results,
+        )
+
+    def _at(self, timestamp: str | None) -> int:
+        at = self._store.now() if timestamp is None else parse_time(timestamp)
+        return self._truncate(at)

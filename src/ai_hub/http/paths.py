@@ -1,0 +1,53 @@
+"""Where an export asked for over HTTP may be written: inside the export root."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from ai_hub.errors import InvalidInput
+
+_GUIDE_PREFIX = "./exports/"
+# Leaves room for the id and the ending of the hidden file beside it.
+_LONGEST_NAME = 180
+_EXPECTED = "a relative path inside the export root, such as training/features.parquet"
+
+
+def export_path(root: Path, output_path: str) -> Path:
+    """`output_path` below `root`, a leading `./exports/` dropped. Raises InvalidInput.
+
+    Refuses absolute paths, `..`, and any symbolic link on the way that leads out of the root.
+    """
+
+    def refuse(why: str) -> InvalidInput:
+        return InvalidInput("output_path", output_path, _EXPECTED, why)
+
+    text = output_path.removeprefix(_GUIDE_PREFIX)
+    path = PurePosixPath(text)
+    if not text or text.endswith("/") or not path.name:
+        raise refuse("It names no file.")
+    if "\\" in text or not text.isprintable():
+        raise refuse("It has a backslash or a character that is not printable.")
+    if path.is_absolute() or Path(text).is_absolute():
+        raise refuse("It is absolute.")
+    if ".." in path.parts:
+        raise refuse("It leads upwards.")
+    if any(len(part.encode("utf-8", "replace")) > _LONGEST_NAME for part in path.parts):
+        raise refuse(f"A part of it is longer than {_LONGEST_NAME} bytes.")
+    if path.name.startswith("."):
+        raise refuse("A hidden file is for exports under way.")
+    target = root / path
+    try:
+        inside = target.parent.resolve().is_relative_to(root.resolve())
+        taken = target.is_symlink() or target.is_dir()
+        blocked = any(
+            parent.exists() and not parent.is_dir()
+            for parent in target.parents
+            if parent.is_relative_to(root)
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        raise refuse(f"It cannot be looked at: {error}.") from None
+    if not inside:
+        raise refuse("A symbolic link leads out of the export root.")
+    if taken or blocked:
+        raise refuse("A directory, a link or a file is in its way.")
+    return target

@@ -1,0 +1,231 @@
+"""The routes on Litestar, where OpenAPI comes along.
+
+`get` and `batch` are answered before the framework (see hot.py); here they are described, and do
+the same by the same code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from typing import Any
+
+from litestar import Litestar, MediaType, Request, Response, Router, get, post, put
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import SwaggerRenderPlugin
+
+from ai_hub import __version__
+from ai_hub.definitions.feature_set import FeatureSet, definition_of
+from ai_hub.definitions.values import check_id, parse_time, to_datetime
+from ai_hub.errors import AiHubError
+from ai_hub.feature_store import FeatureStore
+from ai_hub.http.body import BODY, problem, status_of
+from ai_hub.http.ingest import ingest_observations, ingest_weather
+from ai_hub.http.messages import (
+    BatchRequest,
+    BatchVectors,
+    CacheRequest,
+    ExportRequest,
+    FeatureVector,
+    GetRequest,
+    Problem,
+    WeatherSourceRequest,
+    decode,
+    encode,
+)
+from ai_hub.http.paths import export_path
+
+_BODIES: dict[str, type] = {
+    "/ai/features/weather-sources": WeatherSourceRequest,
+    "/ai/features/export": ExportRequest,
+    "/ai/features/cache/warm": CacheRequest,
+    "/ai/features/cache/invalidate": CacheRequest,
+}
+
+
+@post("/get", status_code=200)
+async def get_features(data: GetRequest, state: State) -> FeatureVector:
+    """The features of one entity as of a time (now, when none is given)."""
+    answer: bytes = await state.hot.answer_get(encode(data))
+    return decode(answer, FeatureVector)
+
+
+@post("/batch", status_code=200)
+async def get_batch(data: BatchRequest, state: State) -> BatchVectors:
+    """The features of 1 to 1,000 entities of one tenant, in one read."""
+    answer: bytes = await state.hot.answer_batch(encode(data))
+    return decode(answer, BatchVectors)
+
+
+@get("/sets")
+async def feature_sets(state: State) -> dict[str, Any]:
+    """Every registered feature set."""
+    store: FeatureStore = state.store
+    return {"feature_sets": [_described(one) for one in store.registry.sets()]}
+
+
+@get("/sets/{name:str}")
+async def feature_set(name: str, state: State) -> dict[str, Any]:
+    """One feature set, by `name` (its newest version) or `name@version`."""
+    store: FeatureStore = state.store
+    return _described(store.registry.get(name))
+
+
+def _described(one: FeatureSet) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "version": one.version,
+        "fingerprint": one.fingerprint,
+        "description": one.description,
+        "use_cases": one.use_cases,
+        "missing": one.missing,
+        "feature_count": len(one.features),
+        "features": one.feature_names,
+        "definitions": [definition_of(feature) for feature in one.features],
+    }
+
+
+@put("/weather-sources")
+async def weather_sources(data: WeatherSourceRequest, state: State) -> dict[str, Any]:
+    """Let assets take their weather from a source that they share, such as a station."""
+    store: FeatureStore = state.store
+    changed = await store.assign_weather_source(
+        tenant_id=data.tenant_id, source_id=data.source_id, asset_ids=data.asset_ids
+    )
+    return {
+        "tenant_id": data.tenant_id,
+        "source_id": data.source_id,
+        "assets": len(set(data.asset_ids)),
+        "changed": changed,
+    }
+
+
+@post("/export", status_code=200)
+async def export(data: ExportRequest, state: State) -> dict[str, Any]:
+    """Write a training set to Parquet under the export root; answers when it is done."""
+    store: FeatureStore = state.store
+    path = None
+    if data.output_path is not None:
+        root = store.settings.export_root
+        path = await asyncio.to_thread(export_path, root, data.output_path)
+    return await store.export_features_to_parquet(
+        data.tenant_id,
+        data.feature_set,
+        to_datetime(parse_time(data.start_time, "start_time")),
+        to_datetime(parse_time(data.end_time, "end_time")),
+        data.asset_ids,
+        path,
+        missing=data.missing,  # type: ignore[arg-type]  # checked by the front, as all else
+        compression=data.compression,
+        horizons=data.horizons,
+        indicators=data.indicators,
+        frequency=data.frequency,
+    )
+
+
+@get("/exports")
+async def exports(
+    state: State, tenant_id: str | None = None, limit: int = 100
+) -> dict[str, list[dict[str, Any]]]:
+    """Recorded exports, the newest first."""
+    store: FeatureStore = state.store
+    if tenant_id is not None:
+        check_id("tenant_id", tenant_id)
+    return {"exports": await store.exports(tenant_id, max(0, min(limit, 10_000)))}
+
+
+@get("/exports/{export_id:str}")
+async def export_by_id(export_id: str, state: State) -> dict[str, Any]:
+    """One recorded export."""
+    store: FeatureStore = state.store
+    return await store.export_record(export_id)
+
+
+@post("/cache/warm", status_code=200)
+async def warm(data: CacheRequest, state: State) -> dict[str, int]:
+    """Have vectors of some assets ready: of a set, or of every registered one."""
+    store: FeatureStore = state.store
+    return await store.warm_feature_cache(data.tenant_id, data.asset_ids, data.feature_set)
+
+
+@post("/cache/invalidate", status_code=200)
+async def invalidate(data: CacheRequest, state: State) -> dict[str, int]:
+    """Forget the cached vectors of some assets, of one set or all."""
+    store: FeatureStore = state.store
+    return await store.invalidate_feature_cache(
+        data.tenant_id, asset_ids=data.asset_ids, feature_set=data.feature_set
+    )
+
+
+@get("/cache/stats")
+async def cache_stats(state: State) -> dict[str, Any]:
+    """What the cache holds, and its hit rate."""
+    store: FeatureStore = state.store
+    stats = store.cache_stats()
+    return {**asdict(stats), "hit_rate": stats.hit_rate}
+
+
+@get("/health")
+async def health(state: State) -> dict[str, str]:
+    """That the server is alive, and which database it holds."""
+    store: FeatureStore = state.store
+    path = store.settings.database_path
+    database = ":memory:" if path is None else str(path)
+    return {"status": "ok", "version": __version__, "database": database}
+
+
+def _on_error(request: Request[Any, Any, Any], error: AiHubError) -> Response[bytes]:
+    return Response(problem(error), status_code=status_of(error), media_type=MediaType.JSON)
+
+
+def _on_refusal(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """What the framework refuses, said as everything else is: field, value and expectation."""
+    expected = _BODIES.get(request.url.path)
+    if error.status_code == 400 and expected is not None and BODY in request.scope:
+        try:
+            decode(request.scope[BODY], expected)  # type: ignore[literal-required]
+        except AiHubError as refusal:
+            return _on_error(request, refusal)
+    return Response(
+        encode(Problem(error.detail)),
+        status_code=error.status_code,
+        headers=error.headers,
+        media_type=MediaType.JSON,
+    )
+
+
+def build(store: FeatureStore, hot: Any) -> Litestar:
+    """The framework's application on an open feature store."""
+    features = Router(
+        "/ai/features",
+        route_handlers=[
+            get_features,
+            get_batch,
+            feature_sets,
+            feature_set,
+            ingest_observations,
+            ingest_weather,
+            weather_sources,
+            export,
+            exports,
+            export_by_id,
+            warm,
+            invalidate,
+            cache_stats,
+        ],
+    )
+    return Litestar(
+        [features, health],
+        state=State({"store": store, "hot": hot}),
+        exception_handlers={AiHubError: _on_error, HTTPException: _on_refusal},
+        request_max_body_size=None,
+        logging_config=None,
+        openapi_config=OpenAPIConfig(
+            title="AI Hub Feature Store",
+            version=__version__,
+            path="/docs",
+            render_plugins=[SwaggerRenderPlugin()],
+        ),
+    )

@@ -1,0 +1,150 @@
+"""The server: one worker that dispatches the hot routes before the framework."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from ai_hub.config import Settings
+from ai_hub.errors import ConfigError, TooLarge
+from ai_hub.feature_store import FeatureStore
+from ai_hub.http.body import (
+    BODY,
+    ClientLeft,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    problem,
+    read_body,
+    respond,
+    status_of,
+)
+from ai_hub.http.hot import HotRoutes
+from ai_hub.http.routes import build
+
+_BACKLOG = 2048
+_DRAIN_SECONDS = 10
+
+
+class Application:
+    """The ASGI application on an open feature store."""
+
+    def __init__(self, store: FeatureStore) -> None:
+        hot = HotRoutes(store)
+        self._hot = hot.handlers
+        self._limit = store.settings.max_body
+        self._framework: Any = build(store, hot)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; a hot route never enters the framework."""
+        if scope["type"] != "http":
+            await self._framework(scope, receive, send)
+            return
+        try:
+            handler = self._hot.get(scope["path"])
+            if handler is not None and scope["method"] == "POST":
+                await handler(scope, receive, send)
+            else:
+                await self._through_framework(scope, receive, send)
+        except ClientLeft:
+            return
+
+    async def _through_framework(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            await self._framework(scope, receive, send)
+            return
+        try:
+            body = await read_body(scope, receive, self._limit)
+        except TooLarge as error:
+            await respond(send, problem(error), status_of(error))
+            return
+        scope[BODY] = body
+        pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def replay() -> Message:
+            return pending.pop() if pending else await receive()
+
+        await self._framework(scope, replay, send)
+
+
+def serve(settings: Settings, ready: Callable[[], None] | None = None) -> None:
+    """Open the store and serve until SIGINT or SIGTERM; `ready` is called once it listens.
+
+    Raises ConfigError when the address cannot be listened on, StoreError when the database cannot
+    be opened.
+    """
+    import uvloop
+
+    listener = _listen(settings)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(settings, listener, ready))
+    finally:
+        listener.close()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ConfigError(f"host: got {settings.host!r}, expected an address: {error}") from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ConfigError(
+            f"port: got {settings.port} on {settings.host}, expected one that is free "
+            f"({error.strerror}). Choose another with --port or AI_HUB_PORT."
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+async def _serve(
+    settings: Settings, listener: socket.socket, ready: Callable[[], None] | None
+) -> None:
+    import uvicorn
+
+    async with FeatureStore.open(settings=settings) as store:
+        await _rehearse(store)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                Application(store),
+                http="httptools",
+                lifespan="off",
+                log_level="warning",
+                access_log=False,
+                timeout_graceful_shutdown=_DRAIN_SECONDS,
+                server_header=False,
+            )
+        )
+        # What start-up left behind lives as long as the server: collecting it again is waste.
+        gc.collect()
+        gc.freeze()
+        asyncio.get_running_loop().call_soon(_when_listening, server, ready)
+        await server.serve(sockets=[listener])
+
+
+def _when_listening(server: Any, ready: Callable[[], None] | None) -> None:
+    """Call `ready` once uvicorn accepts connections."""
+    if server.started:
+        if ready is not None:
+            ready()
+    elif not server.should_exit:
+        asyncio.get_running_loop().call_later(0.005, _when_listening, server, ready)
+
+
+async def _rehearse(store: FeatureStore) -> None:
+    """One answer of every set before the first request: imports, cursors and plans are ready."""
+    for feature_set in store.registry.sets():
+        spec = store.specs.of(feature_set.label)
+        await asyncio.gather(*(store.found(spec, "-", ["-"], 0, exact=True) for _ in range(4)))
