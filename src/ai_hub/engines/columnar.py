@@ -314,31 +314,37 @@ def _weather_mean(column: str, weather: Weather | None, axis: _Axis, points: Poi
 
 def _derived(feature: Derived, columns: Columns) -> Floats:
     with np.errstate(all="ignore"):
-        found = np.asarray(_evaluate(expression_tree(feature.expression), columns), np.float64)
-    return np.where(np.isfinite(found), found, np.nan)
+        return np.asarray(_evaluate(expression_tree(feature.expression), columns), np.float64)
 
 
-def _evaluate(node: ast.expr, columns: Columns) -> NDArray[np.float64] | float:
+def _evaluate(node: ast.expr, columns: Columns) -> NDArray[np.float64] | np.float64:
+    """The value of an expression: NaN as soon as any part of it is null or not finite."""
     match node:
         case ast.Name(id=name):
             return columns[name].astype(np.float64)
         case ast.Constant(value=int() | float() as number):
-            return float(number)
+            return np.float64(number)
         case ast.UnaryOp(op=op, operand=operand):
             inner = _evaluate(operand, columns)
             return -inner if isinstance(op, ast.USub) else inner
         case ast.BinOp(left=left, op=op, right=right):
-            a, b = _evaluate(left, columns), _evaluate(right, columns)
-            match op:
-                case ast.Add():
-                    return a + b
-                case ast.Sub():
-                    return a - b
-                case ast.Mult():
-                    return a * b
-                case _:
-                    return np.divide(a, b)
+            found = _apply(op, _evaluate(left, columns), _evaluate(right, columns))
+            return np.where(np.isfinite(found), found, np.nan)
     raise AssertionError(f"expression_tree lets no {type(node).__name__} through")
+
+
+def _apply(
+    op: ast.operator, a: NDArray[np.float64] | np.float64, b: NDArray[np.float64] | np.float64
+) -> NDArray[np.float64] | np.float64:
+    match op:
+        case ast.Add():
+            return a + b
+        case ast.Sub():
+            return a - b
+        case ast.Mult():
+            return a * b
+        case _:
+            return a / b
 
 
 def _one_by_one(plan: Plan, points: Points, history: History, dense: bool | None) -> Columns:

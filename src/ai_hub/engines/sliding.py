@@ -22,7 +22,11 @@ from ai_hub.engines.ranges import (
 # A block is this many windows long, anchored on one of its own values.
 _BLOCK_WINDOWS = 8
 # Below this share of its block's spread a sliding std may have lost digits: it is recomputed.
-_TRUSTED_SHARE = 1e-3
+_TRUSTED_SHARE = 1e-2
+# A sliding sum keeps at most this share of the greatest sum of magnitudes it has seen as rounding
+# (measured: a tenth of it). Where that exceeds half the tolerance, the window is read by itself.
+_SUM_ROUNDING = 2.0**-47
+_HALF_TOLERANCE = 5e-10
 
 _Number = TypeVar("_Number", np.int64, np.float64)
 
@@ -67,6 +71,11 @@ def sliding_stats(
             columns[stat] = finite(_taken(spread, rows))
         elif stat == "count":
             columns[stat] = _taken(found[stat].fill_null(0).to_numpy(), rows)
+        elif stat in ("mean", "sum"):
+            slid = found[stat].to_numpy()
+            columns[stat] = _mended(
+                stat, slid, keys, values, grid, grid_values, rows, span, width, closed
+            )
         else:
             columns[stat] = finite(_taken(found[stat].to_numpy(), rows))
     return columns
@@ -92,6 +101,46 @@ def _grid(keys: Ints, values: Floats, at: Ints) -> tuple[Ints, Floats, Ints | No
     grid_values = np.full(len(grid), np.nan)
     grid_values[np.searchsorted(grid, keys)] = values
     return grid, grid_values, np.searchsorted(grid, at)
+
+
+def _mended(
+    stat: Stat,
+    slid: Floats,
+    keys: Ints,
+    values: Floats,
+    grid: Ints,
+    grid_values: Floats,
+    rows: Ints | None,
+    span: int,
+    width: int,
+    closed: Closed,
+) -> Floats:
+    """A sliding mean or sum, read anew where a value long gone may have left its rounding behind.
+
+    Polars begins again where windows do not overlap, so each entity has rounding of its own.
+    """
+    owner = grid // span
+    firsts = np.flatnonzero(np.diff(owner, prepend=owner[0] - 1))
+    sizes = np.diff(np.append(firsts, len(grid)))
+    greatest = np.fmax.reduceat(np.abs(grid_values), firsts)
+    with np.errstate(over="ignore", invalid="ignore"):
+        rounding = np.repeat(_SUM_ROUNDING * greatest * sizes, sizes)
+        # A sum over nothing is 0 here: it is doubtful too, and null when it is read by itself.
+        doubtful = ~(rounding <= _HALF_TOLERANCE * np.maximum(np.abs(slid), 1)) | (slid == 0)
+    if not doubtful.any():
+        return _taken(slid, rows)
+    low, high = window_bounds(keys, grid, width, "both")
+    held = high - low
+    most = np.repeat(np.maximum.reduceat(held, firsts), sizes)
+    share = most / np.maximum(held, 1) if stat == "mean" else most
+    with np.errstate(over="ignore", invalid="ignore"):
+        rounding = _SUM_ROUNDING * np.repeat(greatest, sizes) * share
+        sound = rounding <= _HALF_TOLERANCE * np.maximum(np.abs(slid), 1)
+    again = _taken(doubtful & ~(sound & (slid != 0)), rows)
+    low, high = window_bounds(keys, _taken(grid, rows)[again], width, closed)
+    mended = _taken(slid, rows).copy()
+    mended[again] = range_stats(values, low, high, (stat,))[stat]
+    return mended
 
 
 def _sliding_std(
@@ -134,7 +183,7 @@ def _sliding_std(
     std = slid[own]
     floor = np.repeat(_TRUSTED_SHARE * spread, ends - firsts)
     std, floor, at = _taken(std, rows), _taken(floor, rows), _taken(grid, rows)
-    doubtful = np.flatnonzero(~(std >= floor))
+    doubtful = np.flatnonzero(~((std >= floor) & np.isfinite(std)))
     if len(doubtful):
         low, high = window_bounds(keys, at[doubtful], width, closed)
         std = std.copy()
