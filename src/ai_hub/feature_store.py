@@ -244,11 +244,11 @@ class FeatureStore:
         """The vectors of distinct assets as JSON bytes, in their order (what the doors splice)."""
         if len(asset_ids) > MAX_BATCH:
             raise InvalidInput("asset_ids", len(asset_ids), f"at most {MAX_BATCH} assets")
-        ids = _ids(tenant_id, asset_ids)
+        check_id("tenant_id", tenant_id)
+        _some(asset_ids)
         if exact:
-            return await self._reading.exact(spec, tenant_id, ids, at)
-        at = self._effective(at, exact)
-        return await self._reading.vectors(spec, tenant_id, ids, at)
+            return await self._reading.exact(spec, tenant_id, asset_ids, at)
+        return await self._reading.vectors(spec, tenant_id, asset_ids, self._effective(at, exact))
 
     # The cache.
 
@@ -272,7 +272,7 @@ class FeatureStore:
             for first in range(0, len(ids), MAX_BATCH):
                 some = await self.found(spec, tenant_id, ids[first : first + MAX_BATCH], at)
                 warmed += len(some)
-                computed += sum(not found.hit for found in some)
+                computed += sum(not hit for _, hit in some)
         return {"assets": len(ids), "warmed": warmed, "computed": computed}
 
     async def invalidate_feature_cache(
@@ -429,10 +429,14 @@ def _checked(data: object, tenant_id: str | None, target: Target) -> Iterator[Ba
     return (check(table.slice(first, BATCH_ROWS), tenant_id, first) for first in firsts)
 
 
-def _ids(tenant_id: str, asset_ids: Sequence[str]) -> Sequence[str]:
-    check_id("tenant_id", tenant_id)
+def _some(asset_ids: Sequence[str]) -> None:
     if isinstance(asset_ids, str) or not asset_ids:
         raise InvalidInput("asset_ids", asset_ids, "at least one asset id, in a list")
+
+
+def _ids(tenant_id: str, asset_ids: Sequence[str]) -> Sequence[str]:
+    check_id("tenant_id", tenant_id)
+    _some(asset_ids)
     for asset_id in asset_ids:
         check_id("asset_id", asset_id)
     return asset_ids

@@ -82,8 +82,10 @@ class HotRoutes:
             asset_ids = list(dict.fromkeys(asset_ids))
         found = await store.found(spec, request.tenant_id, asset_ids, at)
         results = b",".join(
-            b"%b:{%b%b}" % (_quoted(asset_id), short(value), _HIT if hit else _MISS)
-            for asset_id, (value, hit) in zip(asset_ids, found, strict=True)
+            [
+                b"%b:{%b%b}" % (_quoted(asset_id), short(value), _HIT if hit else _MISS)
+                for asset_id, (value, hit) in zip(asset_ids, found, strict=True)
+            ]
         )
         return b'{"tenant_id":%b,"timestamp":"%b",%b,"results":{%b}}' % (
             _quoted(request.tenant_id),

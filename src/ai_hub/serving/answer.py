@@ -51,7 +51,8 @@ _decode = msgspec.json.Decoder(_Vector).decode
 
 def answer_of(spec: Spec, tenant_id: str, asset_id: str, at: int, found: Found) -> Answer:
     """The answer that a kept or computed vector gives."""
-    vector = _decode(found.value)
+    value, hit = found
+    vector = _decode(value)
     chosen = spec.feature_set
     return Answer(
         tenant_id,
@@ -63,6 +64,6 @@ def answer_of(spec: Spec, tenant_id: str, asset_id: str, at: int, found: Found) 
         vector.features,
         vector.missing,
         vector.degraded,
-        found.hit,
+        hit,
         vector.computed_at,
     )

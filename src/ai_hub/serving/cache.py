@@ -14,7 +14,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Protocol
 
 from ai_hub.definitions.values import Entity, key_part
@@ -72,26 +71,26 @@ class Cache(Protocol):
         """Let go of everything."""
 
 
-@lru_cache(maxsize=65_536)
-def entity_key(tenant_id: str, asset_id: str) -> str:
-    """What the keys of one entity begin with: `features:{tenant_id}:{asset_id}`."""
-    return f"features:{key_part(tenant_id)}:{key_part(asset_id)}"
-
-
 def cache_key(tenant_id: str, asset_id: str, timestamp: str) -> str:
     """The key of an entity's vectors at a truncated time such as `2025-10-09T14:00:00Z`."""
-    return f"{entity_key(tenant_id, asset_id)}:{timestamp}"
+    return f"features:{key_part(tenant_id)}:{key_part(asset_id)}:{timestamp}"
+
+
+_Slot = tuple[str, str, str]
+"""Tenant, timestamp and field: the values of all assets that a batch asks for lie together."""
 
 
 @dataclass(slots=True)
 class _Entry:
-    owner: str
+    tenant_id: str
+    asset_id: str
+    timestamp: str
     expires: float
-    fields: dict[str, bytes] = field(default_factory=dict)
+    fields: set[str] = field(default_factory=set)
 
 
-_ENTRY_OVERHEAD = 400
-_FIELD_OVERHEAD = 150
+_ENTRY_OVERHEAD = 500
+_FIELD_OVERHEAD = 200
 _MAX_TOKENS = 200_000
 
 
@@ -112,13 +111,15 @@ class MemoryCache:
         self._ttl = ttl_seconds
         self._max_bytes = max_bytes
         self._clock = clock
+        self._values: dict[_Slot, dict[str, bytes]] = {}
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
-        self._keys_of: dict[str, set[str]] = {}
+        self._keys_of: dict[Entity, set[str]] = {}
         self._bytes = 0
         self._hits = self._misses = self._evicted = 0
         # An entity that was dropped has a number of its own; all others share the floor.
-        self._tokens: OrderedDict[str, int] = OrderedDict()
+        self._tokens: dict[str, dict[str, int]] = {}
         self._max_tokens = max_tokens
+        self._numbered = 0
         self._floor = 0
         self._last_token = 0
 
@@ -126,18 +127,13 @@ class MemoryCache:
         self, tenant_id: str, asset_ids: Sequence[str], timestamp: str, field: str
     ) -> list[tuple[bytes | None, Token]]:
         """The value (None: a miss) and the token of each asset, in the order asked for."""
-        now = self._clock()
-        entries, tokens, floor = self._entries, self._tokens, self._floor
-        found: list[tuple[bytes | None, Token]] = []
-        hits = 0
-        for asset_id in asset_ids:
-            owner = entity_key(tenant_id, asset_id)
-            entry = entries.get(f"{owner}:{timestamp}")
-            value = entry.fields.get(field) if entry and entry.expires > now else None
-            hits += value is not None
-            found.append((value, tokens.get(owner, floor)))
-        self._hits += hits
-        self._misses += len(found) - hits
+        self._expire(self._clock())
+        value_of = self._values.get((tenant_id, timestamp, field), {}).get
+        token_of, floor = self._tokens.get(tenant_id, {}).get, self._floor
+        found = [(value_of(asset_id), token_of(asset_id, floor)) for asset_id in asset_ids]
+        misses = [value for value, _ in found].count(None)
+        self._hits += len(found) - misses
+        self._misses += misses
         return found
 
     async def keep(
@@ -150,32 +146,23 @@ class MemoryCache:
         """Keep (asset, token, value)s whose token is still current; how many were kept."""
         now = self._clock()
         self._expire(now)
+        token_of = self._tokens.get(tenant_id, {}).get
         kept = 0
         for asset_id, token, value in values:
-            owner = entity_key(tenant_id, asset_id)
-            if self._tokens.get(owner, self._floor) == token:
-                self._put(owner, f"{owner}:{timestamp}", field, value, now)
+            if token_of(asset_id, self._floor) == token:
+                self._put(tenant_id, asset_id, timestamp, field, value, now)
                 kept += 1
         while self._bytes > self._max_bytes and self._entries:
-            self._evicted += len(self._forget(next(iter(self._entries))).fields)
+            self._evicted += self._forget(next(iter(self._entries)))
         return kept
 
     async def drop(self, entities: Iterable[Entity], prefix: str = "") -> int:
         """Change the tokens of some entities and forget their fields that begin with `prefix`."""
         dropped = 0
         for entity in entities:
-            owner = entity_key(entity.tenant_id, entity.asset_id)
-            self._last_token += 1
-            self._tokens[owner] = self._last_token
-            self._tokens.move_to_end(owner)
-            for key in tuple(self._keys_of.get(owner, ())):
-                dropped += self._forget_fields(key, prefix)
-        while len(self._tokens) > self._max_tokens:
-            # Raising the floor changes the token of every entity without a number: the worst
-            # that comes of it is a vector not kept.
-            self._tokens.popitem(last=False)
-            self._last_token += 1
-            self._floor = self._last_token
+            self._renumber(entity)
+            for key in tuple(self._keys_of.get(entity, ())):
+                dropped += self._forget(key, prefix)
         return dropped
 
     def stats(self) -> CacheStats:
@@ -194,43 +181,62 @@ class MemoryCache:
 
     async def close(self) -> None:
         """Let go of everything."""
-        self._entries.clear()
-        self._keys_of.clear()
-        self._bytes = 0
+        while self._entries:
+            self._forget(next(iter(self._entries)))
 
-    def _put(self, owner: str, key: str, field: str, value: bytes, now: float) -> None:
+    def _renumber(self, entity: Entity) -> None:
+        if self._numbered >= self._max_tokens:
+            # A new floor changes the token of every entity without a number: the worst that
+            # comes of it is a vector not kept.
+            self._tokens.clear()
+            self._numbered = 0
+            self._last_token += 1
+            self._floor = self._last_token
+        mine = self._tokens.setdefault(entity.tenant_id, {})
+        self._numbered += entity.asset_id not in mine
+        self._last_token += 1
+        mine[entity.asset_id] = self._last_token
+
+    def _put(
+        self, tenant_id: str, asset_id: str, timestamp: str, field: str, value: bytes, now: float
+    ) -> None:
+        key = cache_key(tenant_id, asset_id, timestamp)
         entry = self._entries.get(key)
         if entry is None:
-            entry = self._entries[key] = _Entry(owner, now + self._ttl)
-            self._keys_of.setdefault(owner, set()).add(key)
-            self._bytes += _ENTRY_OVERHEAD + 2 * len(key)
-        before = entry.fields.get(field)
+            entry = _Entry(tenant_id, asset_id, timestamp, now + self._ttl)
+            self._entries[key] = entry
+            self._keys_of.setdefault(Entity(tenant_id, asset_id), set()).add(key)
+            self._bytes += _ENTRY_OVERHEAD + len(key)
+        values = self._values.setdefault((tenant_id, timestamp, field), {})
+        before = values.get(asset_id)
         self._bytes += len(value) + _FIELD_OVERHEAD if before is None else len(value) - len(before)
-        entry.fields[field] = value
+        values[asset_id] = value
+        entry.fields.add(field)
 
     def _expire(self, now: float) -> None:
         while self._entries:
-            key = next(iter(self._entries))
-            if self._entries[key].expires > now:
+            key, entry = next(iter(self._entries.items()))
+            if entry.expires > now:
                 return
             self._forget(key)
 
-    def _forget_fields(self, key: str, prefix: str) -> int:
-        fields = self._entries[key].fields
-        gone = [name for name in fields if name.startswith(prefix)]
-        if len(gone) == len(fields):
-            self._forget(key)
-        else:
-            for name in gone:
-                self._bytes -= len(fields.pop(name)) + _FIELD_OVERHEAD
+    def _forget(self, key: str, prefix: str = "") -> int:
+        """Drop the fields of an entry that begin with `prefix`, and the entry with its last one."""
+        entry = self._entries[key]
+        gone = [name for name in entry.fields if name.startswith(prefix)]
+        for name in gone:
+            entry.fields.discard(name)
+            slot = (entry.tenant_id, entry.timestamp, name)
+            values = self._values[slot]
+            self._bytes -= len(values.pop(entry.asset_id)) + _FIELD_OVERHEAD
+            if not values:
+                del self._values[slot]
+        if not entry.fields:
+            del self._entries[key]
+            self._bytes -= _ENTRY_OVERHEAD + len(key)
+            owner = Entity(entry.tenant_id, entry.asset_id)
+            keys = self._keys_of[owner]
+            keys.discard(key)
+            if not keys:
+                del self._keys_of[owner]
         return len(gone)
-
-    def _forget(self, key: str) -> _Entry:
-        entry = self._entries.pop(key)
-        keys = self._keys_of[entry.owner]
-        keys.discard(key)
-        if not keys:
-            del self._keys_of[entry.owner]
-        self._bytes -= _ENTRY_OVERHEAD + 2 * len(key)
-        self._bytes -= sum(len(value) + _FIELD_OVERHEAD for value in entry.fields.values())
-        return entry

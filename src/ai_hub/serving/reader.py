@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import msgspec
 
-from ai_hub.definitions.values import iso
+from ai_hub.definitions.values import check_id, iso
 from ai_hub.engines.columnar import calendar_at
 from ai_hub.errors import StoreError
 from ai_hub.serving.cache import Cache, Token
@@ -23,11 +22,8 @@ _COUNT = b',"feature_count":'
 _encode = msgspec.json.Encoder().encode
 
 
-class Found(NamedTuple):
-    """A vector as JSON bytes, and whether it came out of the cache."""
-
-    value: bytes
-    hit: bool
+Found = tuple[bytes, bool]
+"""A vector as JSON bytes, and whether it came out of the cache."""
 
 
 def short(value: bytes) -> bytes:
@@ -56,7 +52,10 @@ class Reader:
     async def vectors(
         self, spec: Spec, tenant_id: str, asset_ids: Sequence[str], at: int
     ) -> list[Found]:
-        """The vectors of distinct assets at `at`, in their order, by way of the cache."""
+        """The vectors of distinct assets at `at`, in their order, by way of the cache.
+
+        Only what the cache does not know needs checking: raises InvalidInput for an illegal id.
+        """
         timestamp = iso(at)
         found = await self._cache.read(tenant_id, asset_ids, timestamp, spec.field)
         misses = [
@@ -65,23 +64,27 @@ class Reader:
             if value is None
         ]
         if not misses:
-            return [Found(value, True) for value, _ in found if value is not None]
+            return [(value, True) for value, _ in found if value is not None]
+        for asset_id, _ in misses:
+            check_id("asset_id", asset_id)
         computed = await self._computed(spec, tenant_id, misses, at, timestamp)
         return [
-            Found(computed[asset_id], False) if value is None else Found(value, True)
+            (computed[asset_id], False) if value is None else (value, True)
             for asset_id, (value, _) in zip(asset_ids, found, strict=True)
         ]
 
     async def exact(
         self, spec: Spec, tenant_id: str, asset_ids: Sequence[str], at: int
     ) -> list[Found]:
-        """The vectors at exactly `at`, past the cache."""
+        """The vectors at exactly `at`, past the cache. Raises InvalidInput for an illegal id."""
+        for asset_id in asset_ids:
+            check_id("asset_id", asset_id)
         try:
             async with asyncio.timeout(self._patience):
                 values = await self._from_store(spec, tenant_id, asset_ids, at)
         except (StoreError, TimeoutError):
             values = [self._degraded(spec, at)] * len(asset_ids)
-        return [Found(value, False) for value in values]
+        return [(value, False) for value in values]
 
     async def close(self) -> None:
         """Wait for the computations under way."""
