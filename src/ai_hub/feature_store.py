@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -96,6 +97,12 @@ class FeatureStore:
         await self._reader.close()
         await self._store.close()
         await self._cache.close()
+
+    async def prepare(self) -> None:
+        """Import now what the first ingest and the first export would: for a server's start."""
+        await self._open.prepare()
+        await asyncio.to_thread(import_module, "ai_hub.intake.formats")
+        await asyncio.to_thread(import_module, "ai_hub.engines.sliding")
 
     # Observations in.
 

@@ -1,4 +1,4 @@
-"""The two hot routes as thin ASGI handlers: decode, look up, splice stored bytes."""
+"""The hot routes as thin ASGI handlers: decode, look up, splice stored bytes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from ai_hub import __version__
 from ai_hub.definitions.values import iso, parse_time
 from ai_hub.errors import AiHubError
 from ai_hub.feature_store import FeatureStore
@@ -20,14 +21,26 @@ _HIT = b',"cache_hit":true'
 _MISS = b',"cache_hit":false'
 
 
+def health_of(store: FeatureStore) -> dict[str, str]:
+    """That the server is alive, and which database it holds."""
+    path = store.settings.database_path
+    database = ":memory:" if path is None else str(path)
+    return {"status": "ok", "version": __version__, "database": database}
+
+
 class HotRoutes:
-    """`get` and `batch` on an open feature store."""
+    """`get`, `batch` and `health` on an open feature store."""
 
     def __init__(self, store: FeatureStore) -> None:
         self._store = store
         self._limit = store.settings.max_body
         self._truncate = store.settings.granularity.truncate
-        self.handlers = {"/ai/features/get": self.get, "/ai/features/batch": self.batch}
+        self._health = _quoted(health_of(store))
+        self.handlers = {
+            ("POST", "/ai/features/get"): self.get,
+            ("POST", "/ai/features/batch"): self.batch,
+            ("GET", "/health"): self.health,
+        }
 
     async def get(self, scope: Scope, receive: Receive, send: Send) -> None:
         """`POST /ai/features/get`."""
@@ -48,6 +61,10 @@ class HotRoutes:
             await respond(send, problem(error), status_of(error))
         else:
             await respond(send, answer)
+
+    async def health(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """`GET /health`."""
+        await respond(send, self._health)
 
     async def answer_get(self, body: bytes) -> bytes:
         """The answer to a body of `get`. Raises AiHubError."""

@@ -22,6 +22,7 @@ from ai_hub.definitions.values import check_id, parse_time, to_datetime
 from ai_hub.errors import AiHubError
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.body import BODY, problem, status_of
+from ai_hub.http.hot import HotRoutes, health_of
 from ai_hub.http.ingest import ingest_observations, ingest_weather
 from ai_hub.http.messages import (
     BatchRequest,
@@ -170,10 +171,7 @@ async def cache_stats(state: State) -> dict[str, Any]:
 @get("/health")
 async def health(state: State) -> dict[str, str]:
     """That the server is alive, and which database it holds."""
-    store: FeatureStore = state.store
-    path = store.settings.database_path
-    database = ":memory:" if path is None else str(path)
-    return {"status": "ok", "version": __version__, "database": database}
+    return health_of(state.store)
 
 
 def _on_error(request: Request[Any, Any, Any], error: AiHubError) -> Response[bytes]:
@@ -196,7 +194,7 @@ def _on_refusal(request: Request[Any, Any, Any], error: HTTPException) -> Respon
     )
 
 
-def build(store: FeatureStore, hot: Any) -> Litestar:
+def build(store: FeatureStore, hot: HotRoutes) -> Litestar:
     """The framework's application on an open feature store."""
     features = Router(
         "/ai/features",

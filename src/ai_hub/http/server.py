@@ -24,29 +24,46 @@ from ai_hub.http.body import (
     status_of,
 )
 from ai_hub.http.hot import HotRoutes
-from ai_hub.http.routes import build
 
 _BACKLOG = 2048
 _DRAIN_SECONDS = 10
 
 
 class Application:
-    """The ASGI application on an open feature store."""
+    """The ASGI application on an open feature store.
+
+    The framework takes longer to import than all else together: it is built in a thread while the
+    hot routes answer already, and a request for one of its routes waits for it.
+    """
 
     def __init__(self, store: FeatureStore) -> None:
-        hot = HotRoutes(store)
-        self._hot = hot.handlers
+        self._store = store
+        self._hot = HotRoutes(store)
         self._limit = store.settings.max_body
-        self._framework: Any = build(store, hot)
+        self._framework: asyncio.Task[Any] | None = None
+
+    async def framework(self) -> Any:
+        """The framework's application, built on the first call."""
+        if self._framework is None:
+            self._framework = asyncio.create_task(asyncio.to_thread(self._build))
+        return await asyncio.shield(self._framework)
+
+    def _build(self) -> Any:
+        from ai_hub.http.routes import build
+
+        return build(self._store, self._hot)
+
+    async def prepare(self) -> None:
+        """Import what the first ingest and the first export would."""
+        await self._store.prepare()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; a hot route never enters the framework."""
         if scope["type"] != "http":
-            await self._framework(scope, receive, send)
             return
         try:
-            handler = self._hot.get(scope["path"])
-            if handler is not None and scope["method"] == "POST":
+            handler = self._hot.handlers.get((scope["method"], scope["path"]))
+            if handler is not None:
                 await handler(scope, receive, send)
             else:
                 await self._through_framework(scope, receive, send)
@@ -54,8 +71,9 @@ class Application:
             return
 
     async def _through_framework(self, scope: Scope, receive: Receive, send: Send) -> None:
+        framework = await self.framework()
         if scope["method"] in ("GET", "HEAD", "OPTIONS"):
-            await self._framework(scope, receive, send)
+            await framework(scope, receive, send)
             return
         try:
             body = await read_body(scope, receive, self._limit)
@@ -68,7 +86,7 @@ class Application:
         async def replay() -> Message:
             return pending.pop() if pending else await receive()
 
-        await self._framework(scope, replay, send)
+        await framework(scope, replay, send)
 
 
 def serve(settings: Settings, ready: Callable[[], None] | None = None) -> None:
@@ -116,9 +134,10 @@ async def _serve(
 
     async with FeatureStore.open(settings=settings) as store:
         await _rehearse(store)
+        application = Application(store)
         server = uvicorn.Server(
             uvicorn.Config(
-                Application(store),
+                application,
                 http="httptools",
                 lifespan="off",
                 log_level="warning",
@@ -127,20 +146,26 @@ async def _serve(
                 server_header=False,
             )
         )
-        # What start-up left behind lives as long as the server: collecting it again is waste.
-        gc.collect()
-        gc.freeze()
-        asyncio.get_running_loop().call_soon(_when_listening, server, ready)
+        starting = asyncio.create_task(_when_listening(server, application, ready))
         await server.serve(sockets=[listener])
+        await starting
 
 
-def _when_listening(server: Any, ready: Callable[[], None] | None) -> None:
-    """Call `ready` once uvicorn accepts connections."""
-    if server.started:
-        if ready is not None:
-            ready()
-    elif not server.should_exit:
-        asyncio.get_running_loop().call_later(0.005, _when_listening, server, ready)
+async def _when_listening(
+    server: Any, application: Application, ready: Callable[[], None] | None
+) -> None:
+    """Once uvicorn accepts connections: say so, then have ready what no hot route needs."""
+    while not server.started:
+        if server.should_exit:
+            return
+        await asyncio.sleep(0.002)
+    if ready is not None:
+        ready()
+    await application.framework()
+    await application.prepare()
+    # What start-up left behind lives as long as the server: collecting it again is waste.
+    gc.collect()
+    gc.freeze()
 
 
 async def _rehearse(store: FeatureStore) -> None:

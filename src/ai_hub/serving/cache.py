@@ -130,7 +130,9 @@ class MemoryCache:
         self._expire(self._clock())
         value_of = self._values.get((tenant_id, timestamp, field), {}).get
         token_of, floor = self._tokens.get(tenant_id, {}).get, self._floor
-        found = [(value_of(asset_id), token_of(asset_id, floor)) for asset_id in asset_ids]
+        found: list[tuple[bytes | None, Token]] = [
+            (value_of(asset_id), token_of(asset_id, floor)) for asset_id in asset_ids
+        ]
         misses = [value for value, _ in found].count(None)
         self._hits += len(found) - misses
         self._misses += misses

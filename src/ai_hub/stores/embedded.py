@@ -30,6 +30,7 @@ from ai_hub.stores.embedded_write import (
     append_rows,
     assign_sources,
     load_sources,
+    rehearse_write,
 )
 
 if TYPE_CHECKING:
@@ -121,6 +122,10 @@ class EmbeddedStore:
                 )
         finally:
             cursor.close()
+
+    async def prepare(self) -> None:
+        """Have the writer's connection ready, and what DuckDB imports to read a table."""
+        await self._write(rehearse_write)
 
     async def record_export(self, record: ExportRecord) -> None:
         """Insert an export, or replace what is known of it."""

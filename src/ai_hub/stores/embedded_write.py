@@ -100,6 +100,14 @@ def assign_sources(
     return frozenset(Entity(tenant_id, asset_id) for asset_id in wanted)
 
 
+def rehearse_write(cursor: Cursor) -> None:
+    """Read an Arrow table as an append does, and write nothing."""
+    import pyarrow as pa
+
+    with registered(cursor, incoming=pa.table({"row": [0]})):
+        cursor.execute("SELECT * FROM incoming").fetchall()
+
+
 def append_rows(cursor: Cursor, into: KeyedTable, batch: pa.Table, sources: SourceMap) -> Landed:
     """Land one batch with unique keys in one transaction.
 
