@@ -10,22 +10,24 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.values import Entity
 from ai_hub.engines.plan import Plan
 from ai_hub.errors import StoreLocked, StoreUnavailable
 from ai_hub.stores.base import Chunk, ExportRecord, Landed, ScanRequest, Vectors
-from ai_hub.stores.embedded_read import compute_vectors, scan_chunks
+from ai_hub.stores.embedded_points import PointReader
+from ai_hub.stores.embedded_read import newest_times, scan_chunks
 from ai_hub.stores.embedded_session import Cursor, connect, transaction, translated
 from ai_hub.stores.embedded_write import (
     OBSERVATION_TABLE,
     WEATHER_TABLE,
+    KeyedTable,
     SourceMap,
     append_rows,
     assign_sources,
@@ -75,24 +77,27 @@ class EmbeddedStore:
         if self._held is not None:
             _open_files.add(self._held)
         schema = resources.files("ai_hub.stores").joinpath("schema.sql").read_text("utf-8")
-        self._root.execute(schema)
-        self._sources: SourceMap = load_sources(self._root)
+        with translated():
+            self._root.execute(schema)
+            self._sources: SourceMap = load_sources(self._root)
+            self._points = PointReader(*newest_times(self._root))
         self._local = threading.local()
         self._cursors: list[Cursor] = []
         self._readers = ThreadPoolExecutor(_READERS, "ai-hub-read")
+        self._helpers = ThreadPoolExecutor(_READERS, "ai-hub-read-beside")
         self._writer = ThreadPoolExecutor(1, "ai-hub-write")
         self._closed = False
 
     async def append(self, observations: pa.Table) -> Landed:
         """Land one checked batch of observations, whole or not at all."""
         return await self._write(
-            lambda cursor: append_rows(cursor, OBSERVATION_TABLE, observations, self._sources)
+            lambda cursor: self._append(cursor, OBSERVATION_TABLE, "series", observations)
         )
 
     async def append_weather(self, weather: pa.Table) -> Landed:
         """Land one checked batch of weather, whole or not at all."""
         return await self._write(
-            lambda cursor: append_rows(cursor, WEATHER_TABLE, weather, self._sources)
+            lambda cursor: self._append(cursor, WEATHER_TABLE, "weather", weather)
         )
 
     async def assign_weather_source(
@@ -109,7 +114,9 @@ class EmbeddedStore:
         """The features of some assets as of one time, filled."""
         sources = [self._sources.of(tenant_id, asset_id) for asset_id in asset_ids]
         return await self._read(
-            lambda cursor: compute_vectors(cursor, plan, missing, tenant_id, asset_ids, sources, at)
+            lambda cursor: self._points.compute(
+                cursor, self._beside, plan, missing, tenant_id, asset_ids, sources, at
+            )
         )
 
     def scan(self, request: ScanRequest) -> Generator[Chunk, None, None]:
@@ -163,6 +170,7 @@ class EmbeddedStore:
         self._closed = True
         await asyncio.to_thread(self._writer.shutdown)
         await asyncio.to_thread(self._readers.shutdown)
+        await asyncio.to_thread(self._helpers.shutdown)
         for cursor in self._cursors:
             cursor.close()
         await asyncio.to_thread(self._root.close)
@@ -193,6 +201,17 @@ class EmbeddedStore:
             cursor = self._local.cursor = self._cursor()
             self._cursors.append(cursor)
         return cursor
+
+    def _append(
+        self, cursor: Cursor, table: KeyedTable, kind: Literal["series", "weather"], batch: pa.Table
+    ) -> Landed:
+        landed = append_rows(cursor, table, batch, self._sources)
+        self._points.landed(kind, batch)
+        return landed
+
+    def _beside(self, work: Callable[[Cursor], _T]) -> Future[_T]:
+        """Run a read on a helper's connection while the calling thread reads something else."""
+        return self._helpers.submit(lambda: work(self._thread_cursor()))
 
     async def _read(self, work: Callable[[Cursor], _T]) -> _T:
         return await self._run(self._readers, work)

@@ -1,4 +1,4 @@
-"""The embedded store's reads, in DuckDB's words: one answer now, and chunks of a history."""
+"""The embedded store's reads, in DuckDB's words: some entities' rows, and a whole history."""
 
 from __future__ import annotations
 
@@ -7,80 +7,26 @@ from typing import Any
 
 import numpy as np
 
-from ai_hub.definitions.kinds import Missing
-from ai_hub.engines import columnar
-from ai_hub.engines.columnar import History, Points, Series, Weather
-from ai_hub.engines.fill import fill
-from ai_hub.engines.plan import FILL_WINDOW, Plan, Source
-from ai_hub.engines.ranges import Floats, Ints
+from ai_hub.engines.columnar import History, Series, Weather
+from ai_hub.engines.ranges import Ints
 from ai_hub.stores.arrays import sorted_series, sorted_weather
-from ai_hub.stores.base import Chunk, ScanRequest, Vectors
+from ai_hub.stores.base import Chunk, ScanRequest
 from ai_hub.stores.chunks import cut, groups
 from ai_hub.stores.embedded_session import Cursor, transaction
 
+END = 253_402_300_799_999_999
+"""9999-12-31T23:59:59.999999Z: a last instant that leaves nothing out."""
 _READ_ROWS = 1_000_000
 """Observations fetched by one query of a scan."""
 
 
-def compute_vectors(
-    cursor: Cursor,
-    plan: Plan,
-    missing: Missing | None,
-    tenant_id: str,
-    asset_ids: Sequence[str],
-    source_ids: Sequence[str],
-    at: int,
-) -> Vectors:
-    """The features of some assets as of `at`, all reads in one snapshot."""
-    points = Points(np.arange(len(asset_ids)), np.full(len(asset_ids), at, np.int64))
-    reader = _Snapshot(cursor, tenant_id, asset_ids, source_ids, at)
-
-    def mean_of(source: Source, rows: Ints) -> Floats:
-        kind, name = source
-        some = Points(points.code[rows], points.time[rows])
-        if kind == "weather":
-            return columnar.means(source, some, History({}, reader.weather((name,), FILL_WINDOW)))
-        return columnar.means(source, some, History({name: reader.series(name, FILL_WINDOW)}))
-
-    with transaction(cursor):
-        series = {name: reader.series(name, plan.lookback) for name in plan.series}
-        weather = reader.weather(plan.weather, plan.weather_lookback) if plan.weather else None
-        columns = columnar.compute(plan, points, History(series, weather))
-        return Vectors(*fill(plan, missing, columns, mean_of))
-
-
-class _Snapshot:
-    """What one request reads: some assets' histories that end at its as-of time."""
-
-    def __init__(
-        self,
-        cursor: Cursor,
-        tenant_id: str,
-        asset_ids: Sequence[str],
-        source_ids: Sequence[str],
-        at: int,
-    ) -> None:
-        self._cursor = cursor
-        self._tenant_id = tenant_id
-        self._asset_ids = asset_ids
-        self._at = at
-        self._sources, self._source_of = coded(source_ids)
-
-    def series(self, name: str, lookback: int) -> Series:
-        return read_series(
-            self._cursor, self._tenant_id, name, self._asset_ids, self._at - lookback, self._at
-        )
-
-    def weather(self, columns: Sequence[str], lookback: int) -> Weather:
-        return read_weather(
-            self._cursor,
-            self._tenant_id,
-            columns,
-            self._sources,
-            self._source_of,
-            self._at - lookback,
-            self._at,
-        )
+def newest_times(cursor: Cursor) -> tuple[int, int]:
+    """The newest time of any observation and of any weather row; the earliest instant if none."""
+    newest = []
+    for table in ("ai_features", "weather_features"):
+        found = cursor.execute(f"SELECT epoch_us(max(timestamp)) FROM {table}").fetchall()
+        newest.append(-END if found[0][0] is None else int(found[0][0]))
+    return newest[0], newest[1]
 
 
 def coded(ids: Sequence[str]) -> tuple[list[str], Ints]:

@@ -1,0 +1,207 @@
+"""One answer now on the embedded store: recent rows from memory, else from DuckDB."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+
+from ai_hub.definitions.kinds import WEATHER_COLUMNS, Missing
+from ai_hub.definitions.values import DAY
+from ai_hub.engines import columnar
+from ai_hub.engines.columnar import History, Points, Series, Weather
+from ai_hub.engines.fill import fill
+from ai_hub.engines.plan import FILL_WINDOW, Plan, Source
+from ai_hub.engines.ranges import Floats, Ints
+from ai_hub.stores.arrays import micros_of
+from ai_hub.stores.base import Vectors
+from ai_hub.stores.embedded_read import END, coded, read_series, read_weather
+from ai_hub.stores.embedded_session import Cursor
+from ai_hub.stores.recent import Change, Key, Recent, Rows
+
+_LIVE = 7 * DAY
+"""Requests this far behind the newest data are about history: read, and not remembered."""
+_MERGED_ROWS = 10_000
+"""A larger batch is a bulk load: what it touches is forgotten and read again when asked for."""
+
+Beside = Callable[[Callable[[Cursor], Weather]], Future[Weather]]
+
+
+class PointReader:
+    """Features of some assets as of one time, and the memory that makes that cheap."""
+
+    def __init__(self, newest: int, newest_weather: int) -> None:
+        self._recent = Recent()
+        self._newest = {"series": newest, "weather": newest_weather}
+
+    def landed(self, kind: Literal["series", "weather"], batch: pa.Table) -> None:
+        """Take note of a batch (sorted by its key) after its commit, before it is acknowledged."""
+        if not batch.num_rows:
+            return
+        times = micros_of(batch["timestamp"])
+        self._newest[kind] = max(self._newest[kind], int(times.max()))
+        names = ["tenant_id", "asset_id", *(["feature_type"] if kind == "series" else [])]
+        columns = [batch[name].combine_chunks().dictionary_encode() for name in names]
+        codes = np.stack([np.asarray(column.indices) for column in columns])
+        starts = np.flatnonzero(np.append(True, (np.diff(codes, axis=1) != 0).any(axis=0)))
+        ends = np.append(starts[1:], batch.num_rows)
+        ids = [column.dictionary.to_pylist() for column in columns]
+        if kind == "series":
+            issued, usable = times, np.asarray(batch["quality"]) >= 1
+            values = np.asarray(batch["value"], np.float64)[:, None]
+        else:
+            issued, usable = micros_of(batch["issued_at"]), np.ones(batch.num_rows, bool)
+            values = np.stack(
+                [batch[name].to_numpy().astype(np.float64) for name in WEATHER_COLUMNS], axis=1
+            )
+        bulk = batch.num_rows > _MERGED_ROWS
+        changes: dict[Key, Change | None] = {}
+        for low, high in zip(starts, ends, strict=True):
+            named = [known[code] for known, code in zip(ids, codes[:, low], strict=True)]
+            key: Key = (kind, named[0], named[1], named[2] if kind == "series" else "")
+            part = slice(low, high)
+            changes[key] = (
+                None if bulk else Change(times[part], issued[part], values[part], usable[part])
+            )
+        self._recent.merge(changes)
+
+    def compute(
+        self,
+        cursor: Cursor,
+        beside: Beside,
+        plan: Plan,
+        missing: Missing | None,
+        tenant_id: str,
+        asset_ids: Sequence[str],
+        source_ids: Sequence[str],
+        at: int,
+    ) -> Vectors:
+        """The features of some assets as of `at`, filled.
+
+        What is in memory or in DuckDB holds every batch acknowledged before this was called.
+        Weather that must be read is read `beside` the observations.
+        """
+        points = Points(np.arange(len(asset_ids)), np.full(len(asset_ids), at, np.int64))
+        window = _Window(self._recent, self._newest, tenant_id, asset_ids, source_ids, at)
+
+        def mean_of(source: Source, rows: Ints) -> Floats:
+            kind, name = source
+            some = Points(points.code[rows], points.time[rows])
+            if kind == "weather":
+                held = window.weather_held((name,), FILL_WINDOW)
+                weather = held or window.weather(cursor, (name,), FILL_WINDOW)
+                return columnar.means(source, some, History({}, weather))
+            series = window.series(cursor, name, FILL_WINDOW)
+            return columnar.means(source, some, History({name: series}))
+
+        weather, reading = None, None
+        if plan.weather:
+            weather = window.weather_held(plan.weather, plan.weather_lookback)
+            if weather is None:
+                reading = beside(
+                    lambda other: window.weather(other, plan.weather, plan.weather_lookback)
+                )
+        series = {name: window.series(cursor, name, plan.lookback) for name in plan.series}
+        if reading is not None:
+            weather = reading.result()
+        columns = columnar.compute(plan, points, History(series, weather))
+        return Vectors(*fill(plan, missing, columns, mean_of))
+
+
+@dataclass(frozen=True)
+class _Window:
+    """What one request reads: some assets' histories that end at its as-of time."""
+
+    recent: Recent
+    newest: dict[str, int]
+    tenant_id: str
+    asset_ids: Sequence[str]
+    source_ids: Sequence[str]
+    at: int
+
+    def series(self, cursor: Cursor, name: str, lookback: int) -> Series:
+        """One series of the assets in [at - lookback, at]."""
+        first = self.at - lookback
+        if not self._live("series"):
+            return read_series(cursor, self.tenant_id, name, self.asset_ids, first, self.at)
+        keys: list[Key] = [("series", self.tenant_id, one, name) for one in self.asset_ids]
+        begun = self.recent.begin()
+        found = self.recent.find(keys, first)
+        absent = [i for i, rows in enumerate(found) if rows is None]
+        if absent:
+            some = [self.asset_ids[i] for i in absent]
+            since = first - lookback
+            read = read_series(cursor, self.tenant_id, name, some, since, END)
+            bounds = np.searchsorted(read.code, np.arange(len(some) + 1))
+            for place, i in enumerate(absent):
+                part = slice(bounds[place], bounds[place + 1])
+                time = read.time[part]
+                found[i] = Rows(since, lookback, time, time, read.value[part][:, None])
+            self.recent.keep(begun, {keys[i]: rows for i in absent if (rows := found[i])})
+        parts = [(rows, rows.between(first, self.at)) for rows in found if rows is not None]
+        code = np.repeat(np.arange(len(parts)), [part.stop - part.start for _, part in parts])
+        return Series(
+            code,
+            np.concatenate([rows.time[part] for rows, part in parts]),
+            np.concatenate([rows.values[part, 0] for rows, part in parts]),
+        )
+
+    def weather_held(self, columns: Sequence[str], lookback: int) -> Weather | None:
+        """The weather in [at - lookback, at] if all of it is in memory."""
+        sources, source_of = coded(self.source_ids)
+        first = self.at - lookback
+        keys: list[Key] = [("weather", self.tenant_id, one, "") for one in sources]
+        found = self.recent.find(keys, first)
+        if not self._live("weather") or any(rows is None for rows in found):
+            return None
+        return _joined([rows for rows in found if rows], columns, source_of, first, self.at)
+
+    def weather(self, cursor: Cursor, columns: Sequence[str], lookback: int) -> Weather:
+        """The weather in [at - lookback, at] from the database."""
+        sources, source_of = coded(self.source_ids)
+        first = self.at - lookback
+        if not self._live("weather"):
+            return read_weather(cursor, self.tenant_id, columns, sources, source_of, first, self.at)
+        begun = self.recent.begin()
+        since = first - lookback
+        read = read_weather(cursor, self.tenant_id, WEATHER_COLUMNS, sources, source_of, since, END)
+        values = np.stack([read.columns[name] for name in WEATHER_COLUMNS], axis=1)
+        bounds = np.searchsorted(read.code, np.arange(len(sources) + 1))
+        found = []
+        for place in range(len(sources)):
+            part = slice(bounds[place], bounds[place + 1])
+            found.append(Rows(since, lookback, read.time[part], read.issued[part], values[part]))
+        self.recent.keep(
+            begun,
+            {
+                ("weather", self.tenant_id, one, ""): rows
+                for one, rows in zip(sources, found, strict=True)
+            },
+        )
+        return _joined(found, columns, source_of, first, self.at)
+
+    def _live(self, kind: str) -> bool:
+        now = time.time_ns() // 1_000
+        return self.at >= min(self.newest[kind], now) - _LIVE
+
+
+def _joined(
+    found: Sequence[Rows], columns: Sequence[str], source_of: Ints, first: int, last: int
+) -> Weather:
+    """The rows of some sources as the kernel's arrays."""
+    parts = [(rows, rows.between(first, last)) for rows in found]
+    code = np.repeat(np.arange(len(parts)), [part.stop - part.start for _, part in parts])
+    values = np.concatenate([rows.values[part] for rows, part in parts])
+    places = [WEATHER_COLUMNS.index(name) for name in columns]
+    return Weather(
+        code,
+        np.concatenate([rows.time[part] for rows, part in parts]),
+        np.concatenate([rows.issued[part] for rows, part in parts]),
+        {name: values[:, place] for name, place in zip(columns, places, strict=True)},
+        source_of,
+    )
