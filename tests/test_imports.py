@@ -45,7 +45,7 @@ LIBRARIES = {
     "rich": ("cli*.py", "demo*.py"),
     "polars": ("engines/*.py", "demo*.py"),
     "pandas": (),
-    "pyarrow": (*ARRAYS, "testing*.py"),
+    "pyarrow": (*ARRAYS, "testing*.py", "http/ingest.py"),
     "numpy": (*ARRAYS, "testing*.py"),
 }
 HEAVY = {*LIBRARIES, "msgspec"}

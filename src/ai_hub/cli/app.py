@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -9,8 +10,9 @@ from typer.core import TyperGroup
 
 from ai_hub import __version__
 from ai_hub.cli import exports, ingest, server, vectors
-from ai_hub.cli.failure import ending
+from ai_hub.cli.failure import Stop, ending
 from ai_hub.cli.output import tell
+from ai_hub.errors import AiHubError
 
 
 class Commands(TyperGroup):
@@ -24,7 +26,7 @@ class Commands(TyperGroup):
         """Run a command; an error of ours becomes one sentence and an exit code."""
         try:
             return super().invoke(ctx)
-        except (Exception, KeyboardInterrupt) as error:
+        except (Stop, AiHubError, OSError, KeyboardInterrupt) as error:
             end = ending(error)
             if end is None:
                 raise
@@ -35,6 +37,8 @@ class Commands(TyperGroup):
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
+    # Plain help: drawing it with Rich would double the time of `--help`.
+    rich_markup_mode=None,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -59,7 +63,7 @@ def _options(
     pass
 
 
-for name, command in (
+_COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("demo", server.demo),
     ("serve", server.serve),
     ("ingest", ingest.ingest),
@@ -72,5 +76,6 @@ for name, command in (
     ("warm", vectors.warm),
     ("invalidate", vectors.invalidate),
     ("config", server.config),
-):
-    app.command(name)(command)
+)
+for _name, _command in _COMMANDS:
+    app.command(_name)(_command)

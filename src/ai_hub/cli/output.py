@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from rich.console import Console
 
-MAX_SHOWN = 20
+_WIDTH_OF_A_FILE = 200
 
 
 class Progress(Protocol):
@@ -25,7 +25,10 @@ def console(stderr: bool = False) -> Console:
     """A console that takes texts as they are: an id may look like markup."""
     from rich.console import Console
 
-    return Console(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=True)
+    made = Console(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=True)
+    if not made.is_terminal:
+        made.width = _WIDTH_OF_A_FILE
+    return made
 
 
 def say(text: str, style: str | None = None) -> None:
@@ -69,6 +72,8 @@ def cell(value: object) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
     if isinstance(value, float):
         return f"{value:,.6g}" if abs(value) < 1e15 else repr(value)
     if isinstance(value, list | tuple):
@@ -77,9 +82,9 @@ def cell(value: object) -> str:
     return str(value) if str(value).isprintable() else ascii(value)
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 row`, `2,000 rows`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+def counted(number: int, noun: str, several: str = "") -> str:
+    """`1 row`, `2,000 rows`; `several` is the plural where it is not a plain s."""
+    return f"{number:,} {noun if number == 1 else several or noun + 's'}"
 
 
 @contextmanager

@@ -74,7 +74,8 @@ async def run_export(
     """Write the file, by default in `root`, with a record before and after. Raises ExportFailed."""
     export_id = str(uuid.uuid4())
     name = job.feature_set.name or "features"
-    path = root / f"{name}_{export_id}.parquet" if path is None else path
+    # Absolute: who reads the record may stand in another directory.
+    path = (root / f"{name}_{export_id}.parquet" if path is None else path).absolute()
     record = ExportRecord(
         export_id,
         job.tenant_id,

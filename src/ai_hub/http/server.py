@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ai_hub.config import Settings
-from ai_hub.errors import ConfigError, TooLarge
+from ai_hub.errors import AiHubError, ConfigError
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.body import (
     BODY,
@@ -27,6 +27,7 @@ from ai_hub.http.hot import HotRoutes
 
 _BACKLOG = 2048
 _DRAIN_SECONDS = 10
+_MANY_FORMATS = ("/ai/features/ingest", "/ai/features/ingest/weather")
 
 
 class Application:
@@ -77,10 +78,14 @@ class Application:
             return
         try:
             body = await read_body(scope, receive, self._limit)
-        except TooLarge as error:
+        except AiHubError as error:
             await respond(send, problem(error), status_of(error))
             return
         scope[BODY] = body
+        if scope["path"].rstrip("/") not in _MANY_FORMATS:
+            # JSON whatever it is called, as on the hot routes: curl says it sends a form.
+            others = [one for one in scope["headers"] if one[0] != b"content-type"]
+            scope["headers"] = [*others, (b"content-type", b"application/json")]
         pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def replay() -> Message:
@@ -103,6 +108,7 @@ def serve(settings: Settings, ready: Callable[[], None] | None = None) -> None:
             runner.run(_serve(settings, listener, ready))
     finally:
         listener.close()
+        gc.unfreeze()
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -139,6 +145,7 @@ async def _serve(
             uvicorn.Config(
                 application,
                 http="httptools",
+                ws="none",
                 lifespan="off",
                 log_level="warning",
                 access_log=False,

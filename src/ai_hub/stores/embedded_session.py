@@ -23,6 +23,7 @@ _SETTINGS = (
 
 def connect(path: str) -> Cursor:
     """Open a database file (or `:memory:`). Raises StoreLocked or StoreError."""
+    _refuse_other_files(path)
     try:
         root = duckdb.connect(path)
     except duckdb.Error as error:
@@ -33,6 +34,17 @@ def connect(path: str) -> Cursor:
         ) from error
     root.execute(_SETTINGS)
     return root
+
+
+def _refuse_other_files(path: str) -> None:
+    """DuckDB reads a CSV file as a database in memory: what was ingested there would be lost."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(12)
+    except OSError:
+        return  # No such file, or none that can be read: DuckDB says so itself.
+    if head and head[8:] != b"DUCK":
+        raise StoreError(f"{path} is not an embedded database: name another file, or a new one")
 
 
 @contextmanager

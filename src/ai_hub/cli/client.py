@@ -1,0 +1,249 @@
+"""A target over HTTP: the server that holds the database."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from ai_hub.cli.failure import BAD_INPUT, FAILED, Stop
+from ai_hub.errors import InvalidInput, ServerUnreachable
+
+if TYPE_CHECKING:
+    from ai_hub.cli.output import Progress
+    from ai_hub.cli.target import Document, Kind
+    from ai_hub.intake.batch import Batch
+
+_LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
+# Connecting is quick or it fails; an export answers when it is done.
+_TIMEOUT = httpx.Timeout(60, connect=5)
+_TIMEOUT_OF_WORK = httpx.Timeout(None, connect=5)
+_ARROW_STREAM = "application/vnd.apache.arrow.stream"
+_END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+_INGEST_PATHS = {"observations": "/ai/features/ingest", "weather": "/ai/features/ingest/weather"}
+_MAX_BODY = 64 * 1024**2
+_TOO_LARGE = 413
+
+
+class Server:
+    """The commands through a server, for `async with`.
+
+    `local`: it was found by way of a database file that it holds, so it shares our file system.
+    """
+
+    def __init__(self, url: str, local: bool = False, max_body: int = _MAX_BODY) -> None:
+        self.url = url.rstrip("/")
+        self._local = local
+        self._max_body = max_body
+        host = _host_of(url)
+        # A proxy of the environment knows nothing of this machine's own ports.
+        self._http = httpx.AsyncClient(
+            base_url=self.url, timeout=_TIMEOUT, trust_env=not local and host not in _LOCAL_HOSTS
+        )
+
+    async def __aenter__(self) -> Server:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._http.aclose()
+
+    async def database(self) -> str:
+        """The path of the database that it serves, `:memory:` for none."""
+        found = (await self._ask("GET", "/health")).get("database")
+        if not isinstance(found, str):
+            raise self._stranger()
+        return found
+
+    async def get(self, request: Document) -> Document:
+        """The answer for one asset."""
+        return await self._ask("POST", "/ai/features/get", body=request)
+
+    async def batch(self, request: Document) -> Document:
+        """The answers for several assets."""
+        return await self._ask("POST", "/ai/features/batch", body=request)
+
+    async def land(self, batch: Batch, kind: Kind) -> int:
+        """Land the rows of a checked batch; how many replaced a stored value."""
+        replaced = 0
+        for tenant_id, table in _by_tenant(batch.table):
+            replaced += await self._send(_INGEST_PATHS[kind], tenant_id, table)
+        return replaced
+
+    async def assign_weather_source(self, request: Document) -> Document:
+        """Let assets take their weather from a station."""
+        return await self._ask("PUT", "/ai/features/weather-sources", body=request)
+
+    async def export(self, request: Document, output: Path | None, show: Progress) -> Document:
+        """Write a training set; its record, where `storage_path` says where the file is.
+
+        Through the server of our own file, the finished file moves to `output`; any other server
+        keeps it, under its export root.
+        """
+        wanted = request
+        if output is not None:
+            if self._local:
+                _check_output(output)
+            name = f"export_{uuid.uuid4().hex}.parquet" if self._local else str(output)
+            wanted = {**request, "output_path": name}
+        show(None, 0)
+        record = await self._ask(
+            "POST", "/ai/features/export", body=wanted, timeout=_TIMEOUT_OF_WORK
+        )
+        written = record.get("storage_path")
+        if self._local and output is not None and written is not None:
+            _move(Path(written), output)
+            record["storage_path"] = str(output)
+        return record
+
+    async def exports(self, tenant_id: str | None, limit: int) -> Document:
+        """Recorded exports."""
+        only = {} if tenant_id is None else {"tenant_id": tenant_id}
+        return await self._ask("GET", "/ai/features/exports", params={**only, "limit": limit})
+
+    async def sets(self, name: str | None) -> Document:
+        """Every feature set, or one."""
+        from urllib.parse import quote
+
+        path = (
+            "/ai/features/sets"
+            if name is None
+            else f"/ai/features/sets/{quote(name, '', errors='replace')}"
+        )
+        return await self._ask("GET", path)
+
+    async def warm(self, request: Document) -> Document:
+        """Have vectors ready in its cache."""
+        return await self._ask(
+            "POST", "/ai/features/cache/warm", body=request, timeout=_TIMEOUT_OF_WORK
+        )
+
+    async def invalidate(self, request: Document) -> Document:
+        """Forget vectors in its cache."""
+        return await self._ask("POST", "/ai/features/cache/invalidate", body=request)
+
+    async def _send(self, path: str, tenant_id: str, table: Any) -> int:
+        """Send rows of one tenant; in halves where they are more than a body may hold."""
+        body = arrow_stream(table)
+        response = None
+        if len(body) <= self._max_body:
+            response = await self._response(
+                "POST",
+                path,
+                params={"tenant_id": tenant_id},
+                content=body,
+                headers={"content-type": _ARROW_STREAM},
+                timeout=_TIMEOUT_OF_WORK,
+            )
+        if response is None or response.status_code == _TOO_LARGE:
+            half = len(table) // 2
+            if not half:
+                raise Stop("A single row is larger than the body that the server takes.")
+            first = await self._send(path, tenant_id, table.slice(0, half))
+            return first + await self._send(path, tenant_id, table.slice(half))
+        counts = self._document(response)
+        return int(counts["replaced"])
+
+    async def _ask(
+        self, method: str, path: str, body: Document | None = None, **content: Any
+    ) -> Document:
+        if body is not None:
+            # In ASCII: an id that UTF-8 cannot say is for the server to refuse.
+            content |= {
+                "content": json.dumps(body).encode(),
+                "headers": {"content-type": "application/json"},
+            }
+        return self._document(await self._response(method, path, **content))
+
+    async def _response(self, method: str, path: str, **content: Any) -> httpx.Response:
+        try:
+            return await self._http.request(method, path, **content)
+        except httpx.ConnectError:
+            raise ServerUnreachable(
+                f"No server answers at {self.url}. Start one with `ai-hub serve`."
+            ) from None
+        except httpx.TimeoutException:
+            raise ServerUnreachable(f"The server at {self.url} did not answer in time.") from None
+        except httpx.TransportError as error:
+            why = str(error) or type(error).__name__
+            raise ServerUnreachable(f"The connection to {self.url} broke: {why}") from None
+
+    def _document(self, response: httpx.Response) -> Document:
+        try:
+            found = response.json()
+        except ValueError:
+            raise self._stranger() from None
+        if not isinstance(found, dict):
+            raise self._stranger()
+        if response.is_success:
+            return found
+        why = found.get("detail") or f"it answered {response.status_code}"
+        if response.is_client_error:
+            raise Stop(str(why), BAD_INPUT)
+        raise Stop(f"The server at {self.url} failed: {why}", FAILED)
+
+    def _stranger(self) -> Stop:
+        return Stop(f"What answers at {self.url} is not an AI Hub server.", FAILED)
+
+
+def arrow_stream(table: Any) -> bytes:
+    """A checked table as an Arrow stream: schema, batches, end (it has no dictionaries)."""
+    messages = [table.schema.serialize(), *(batch.serialize() for batch in table.to_batches())]
+    return b"".join([*map(bytes, messages), _END_OF_STREAM])
+
+
+def _by_tenant(table: Any) -> Iterator[tuple[str, Any]]:
+    """The rows of each tenant; a checked table is sorted by tenant first."""
+    first = 0
+    for tenant_id, rows in groupby(table.column("tenant_id").to_pylist()):
+        size = sum(1 for _ in rows)
+        yield tenant_id, table.slice(first, size)
+        first += size
+
+
+def _host_of(url: str) -> str:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        parsed = httpx.URL("")
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise InvalidInput("--url", url, "the address of a server, such as http://127.0.0.1:8003")
+    return parsed.host
+
+
+def _check_output(output: Path) -> None:
+    """Before an export is computed that could not be put there."""
+    if output.is_dir():
+        raise InvalidInput("output_path", str(output), "the path of a file, not of a directory")
+    output.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _move(source: Path, output: Path) -> None:
+    """Move a finished file; whoever reads `output` sees the old file or the whole new one."""
+    if not source.is_file():
+        raise Stop(f"The server wrote {source}, which cannot be seen from here.", FAILED)
+    try:
+        source.replace(output)
+        return
+    except OSError:  # another file system
+        partial = output.with_name(f".{uuid.uuid4().hex}.partial")
+    try:
+        shutil.copyfile(source, partial)
+        with partial.open("rb") as copied:
+            os.fsync(copied.fileno())
+        partial.replace(output)
+    finally:
+        partial.unlink(missing_ok=True)
+    source.unlink()

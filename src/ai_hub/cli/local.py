@@ -1,0 +1,98 @@
+"""A target on the database file itself: the feature store's answers in the words of HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ai_hub.definitions.values import iso, parse_time, to_datetime, to_micros
+from ai_hub.errors import ExportFailed
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from ai_hub.cli.output import Progress
+    from ai_hub.cli.target import Document, Kind
+    from ai_hub.feature_store import FeatureStore
+    from ai_hub.intake.batch import Batch
+    from ai_hub.serving.answer import Answer
+
+_SHARED = ("tenant_id", "timestamp", "feature_set", "version", "fingerprint")
+
+
+class Local:
+    """The commands on an open feature store."""
+
+    def __init__(self, store: FeatureStore) -> None:
+        self._store = store
+
+    async def get(self, request: Document) -> Document:
+        """The answer for one asset."""
+        return _spoken(await self._store.get(**_timed(request)))
+
+    async def batch(self, request: Document) -> Document:
+        """The answers for several assets."""
+        answers = await self._store.get_batch(**_timed(request))
+        spoken = {asset_id: _spoken(answer) for asset_id, answer in answers.items()}
+        first = next(iter(spoken.values()))
+        kept = ("features", "missing", "degraded", "cache_hit")
+        results = {asset_id: {key: one[key] for key in kept} for asset_id, one in spoken.items()}
+        return {**{key: first[key] for key in _SHARED}, "results": results}
+
+    async def land(self, batch: Batch, kind: Kind) -> int:
+        """Land the rows of a checked batch; how many replaced a stored value."""
+        return (await self._store.land(batch, kind)).replaced
+
+    async def assign_weather_source(self, request: Document) -> Document:
+        """Let assets take their weather from a station."""
+        changed = await self._store.assign_weather_source(**request)
+        return {
+            "tenant_id": request["tenant_id"],
+            "source_id": request["source_id"],
+            "assets": len(set(request["asset_ids"])),
+            "changed": changed,
+        }
+
+    async def export(self, request: Document, output: Path | None, show: Progress) -> Document:
+        """Write a training set; its record, where `storage_path` says where the file is."""
+        left = threading.Event()
+
+        def progress(rows: int) -> None:
+            # The only way to stop a thread that writes: it asks here whether it may go on.
+            if left.is_set():
+                raise ExportFailed("the export was stopped")
+            show(None, rows)
+
+        times = {key: _datetime(request[key]) for key in ("start_time", "end_time")}
+        try:
+            return await self._store.export_features_to_parquet(
+                **{**request, **times}, output_path=output, progress=progress
+            )
+        except asyncio.CancelledError:
+            left.set()
+            raise
+
+    async def exports(self, tenant_id: str | None, limit: int) -> Document:
+        """Recorded exports."""
+        return {"exports": await self._store.exports(tenant_id, limit)}
+
+
+def _datetime(text: str | None) -> datetime | None:
+    return None if text is None else to_datetime(parse_time(text))
+
+
+def _timed(request: Document) -> dict[str, Any]:
+    return {**request, "timestamp": _datetime(request.get("timestamp"))}
+
+
+def _spoken(answer: Answer) -> Document:
+    """An answer as `POST /ai/features/get` gives it."""
+    members = asdict(answer)
+    members["timestamp"] = iso(to_micros(answer.timestamp))
+    members["computed_at"] = iso(to_micros(answer.computed_at))
+    members["missing"] = list(answer.missing)
+    members["feature_count"] = answer.feature_count
+    return members

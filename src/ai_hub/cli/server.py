@@ -1,0 +1,88 @@
+"""Commands about the server and its settings: `serve`, `demo` and `config`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ai_hub.cli.options import Json
+from ai_hub.cli.output import document, table, tell
+
+Host = Annotated[
+    str | None,
+    typer.Option("--host", metavar="ADDRESS", help="The address to listen on (AI_HUB_HOST)."),
+]
+Port = Annotated[
+    int | None, typer.Option("--port", metavar="PORT", help="The port to listen on (AI_HUB_PORT).")
+]
+
+
+def serve(host: Host = None, port: Port = None, as_json: Json = False) -> None:
+    """Serve features over HTTP until Ctrl-C.
+
+    By default on this machine only (127.0.0.1), on port 8003.
+
+    Example: ai-hub serve --port 9000
+    """
+    from ai_hub.config import Settings
+    from ai_hub.http import serve as run
+
+    settings = Settings.load(host=host, port=port)
+    url = f"http://{settings.host}:{settings.port}"
+    path = settings.database_path
+
+    def ready() -> None:
+        if as_json:
+            document({"url": url, "database": ":memory:" if path is None else str(path)})
+        tell(f"Serving {path or 'a database in memory'} on {url} (API: {url}/docs). Ctrl-C stops.")
+
+    run(settings, ready)
+
+
+def demo(
+    database: Annotated[
+        str, typer.Option("--database", metavar="URL", help="The database that the demo fills.")
+    ] = "duckdb:///demo.duckdb",
+    port: Port = None,
+    no_serve: Annotated[
+        bool, typer.Option("--no-serve", help="Stop when the data and the training set are there.")
+    ] = False,
+    meters: Annotated[int, typer.Option(min=1, max=10_000, help="How many meters.")] = 50,
+    days: Annotated[int, typer.Option(min=1, max=3_650, help="How many days of readings.")] = 365,
+    as_json: Json = False,
+) -> None:
+    """Try it all out on generated data.
+
+    A year of hourly load of some meters and the weather of their stations, a training set, a first
+    feature vector, and a server to ask. The data goes into a database of
+    its own, demo.duckdb; running the demo again is safe.
+
+    Example: ai-hub demo --meters 10 --days 90
+    """
+    from ai_hub import demo as tour
+    from ai_hub.config import Settings
+
+    settings = Settings.load(database_url=database, port=port)
+    tour.run(settings, meters, days, serving=not no_serve, as_json=as_json)
+
+
+def config(as_json: Json = False) -> None:
+    """Print every setting, its value and its source.
+
+    Settings come from AI_HUB_... variables, else from ai-hub.toml (or the file that AI_HUB_CONFIG
+    names), else they have a default.
+
+    Example: AI_HUB_PORT=9000 ai-hub config
+    """
+    from ai_hub.config import KEYS, Settings, variable
+
+    shown = Settings.load().shown()
+    if as_json:
+        document({name: {"value": value, "source": source} for name, value, source in shown})
+        return
+    rows = [
+        (name, value, source, f"{KEYS[name].help} ({variable(name)})")
+        for name, value, source in shown
+    ]
+    table(("setting", "value", "source", "what it is"), rows)

@@ -1,0 +1,251 @@
+"""Commands about feature vectors: `get`, `sets`, `warm` and `invalidate`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ai_hub.cli.options import (
+    Assets,
+    Json,
+    Missing_,
+    ServerUrl,
+    Tenant,
+    Url,
+    instant,
+    missing_policy,
+)
+from ai_hub.cli.output import counted, document, say, table
+
+if TYPE_CHECKING:
+    from ai_hub.cli.target import Document
+    from ai_hub.definitions.feature_set import FeatureSet
+
+_ASSETS_ABREAST = 5
+"""Up to so many assets stand side by side; more stand below each other."""
+
+OneSet = Annotated[
+    str | None, typer.Option("--set", metavar="NAME", help="One feature set; by default all.")
+]
+
+
+def get(
+    tenant: Tenant,
+    asset: Assets,
+    feature_set: Annotated[
+        str | None,
+        typer.Option("--set", metavar="NAME", help="A feature set; see `ai-hub sets`."),
+    ] = None,
+    feature: Annotated[
+        list[str] | None,
+        typer.Option("--feature", metavar="NAME", help="A single feature; repeatable."),
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            "--at",
+            metavar="TIME",
+            help="As of this time, such as 2025-10-09T14:30:00Z. By default now.",
+        ),
+    ] = None,
+    missing: Missing_ = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Show the features of assets as of a time.
+
+    Several assets are answered in one batch. Without --set and --feature: every
+    built-in feature. Missing values are filled and named.
+
+    Example: ai-hub get --tenant acme --asset meter-001 --set forecast_basic
+    """  # fmt: skip
+    from ai_hub.cli.target import opened
+    from ai_hub.config import Settings
+
+    given = {
+        "feature_set": feature_set,
+        "feature_names": feature or None,
+        "timestamp": None if at is None else instant(at, "--at"),
+        "missing": missing_policy(missing),
+    }
+    request: Document = {"tenant_id": tenant}
+    request |= {key: value for key, value in given.items() if value is not None}
+
+    async def work() -> Document:
+        async with opened(Settings.load(), url) as target:
+            if len(asset) == 1:
+                return await target.get({**request, "asset_id": asset[0]})
+            return await target.batch({**request, "asset_ids": asset})
+
+    found = asyncio.run(work())
+    if as_json:
+        document(found)
+    elif "results" in found:
+        _show_batch(found)
+    else:
+        _show_vector(found)
+
+
+def _show_vector(found: Document) -> None:
+    filled = set(found["missing"])
+    rows = [(name, value, "filled" if name in filled and value is not None else "")
+            for name, value in found["features"].items()]  # fmt: skip
+    say(f"{found['tenant_id']} / {found['asset_id']}  {_title(found)}", style="bold")
+    table(("feature", "value", "missing"), rows)
+    if found["degraded"]:
+        say("Degraded: the store did not answer, so only calendar features are here.", "yellow")
+
+
+def _show_batch(found: Document) -> None:
+    results: dict[str, Any] = found["results"]
+    names = list(next(iter(results.values()))["features"])
+    say(f"{found['tenant_id']}  {_title(found)}", style="bold")
+    if len(results) <= _ASSETS_ABREAST:
+        each = [one["features"] for one in results.values()]
+        table(("feature", *results), [(name, *(one.get(name) for one in each)) for name in names])
+    else:
+        rows = [
+            (asset_id, *(one["features"].get(name) for name in names))
+            for asset_id, one in results.items()
+        ]
+        table(("asset", *names), rows)
+    filled = {asset_id: one["missing"] for asset_id, one in results.items() if one["missing"]}
+    for asset_id, missing in filled.items():
+        say(f"missing for {asset_id}: {', '.join(missing)}", style="dim")
+
+
+def _title(found: Document) -> str:
+    name = found["feature_set"]
+    what = "features" if name is None else f"{name}@{found['version']}"
+    return f"{what} as of {found['timestamp']}"
+
+
+def sets(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="One set, as name or name@version, in detail."),
+    ] = None,
+    url: ServerUrl = None,
+    as_json: Json = False,
+) -> None:
+    """List the feature sets, or show what is in one.
+
+    Example: ai-hub sets forecast_advanced
+    """
+    from ai_hub.cli.target import server_of
+    from ai_hub.config import Settings
+    from ai_hub.definitions.registry import Registry
+
+    async def of_server() -> Document:
+        async with server_of(Settings.load(), url) as server:
+            return await server.sets(name)
+
+    registry = Registry()
+    if url is not None:
+        found = asyncio.run(of_server())
+    elif name is not None:
+        found = _described(registry.get(name))
+    else:
+        found = {"feature_sets": [_described(one) for one in registry.sets()]}
+    if as_json:
+        document(found)
+    elif name is not None:
+        _show_set(found)
+    else:
+        rows = [
+            (f"{one['name']}@{one['version']}", one["feature_count"], one["description"])
+            for one in found["feature_sets"]
+        ]
+        table(("feature set", "features", "description"), rows)
+
+
+def _described(one: FeatureSet) -> Document:
+    from ai_hub.definitions.feature_set import definition_of
+
+    return {
+        "name": one.name,
+        "version": one.version,
+        "fingerprint": one.fingerprint,
+        "description": one.description,
+        "use_cases": list(one.use_cases),
+        "missing": one.missing,
+        "feature_count": len(one.features),
+        "features": list(one.feature_names),
+        "definitions": [definition_of(feature) for feature in one.features],
+    }
+
+
+def _show_set(found: Document) -> None:
+    say(f"{found['name']}@{found['version']}  {found['description']}", style="bold")
+    say(f"fingerprint {found['fingerprint']}, missing values: {found['missing']}")
+    rows = []
+    for definition in found["definitions"]:
+        own = {key: value for key, value in definition.items() if key not in ("kind", "name")}
+        rows.append(
+            (
+                definition["name"],
+                definition["kind"],
+                ", ".join(f"{key}={value}" for key, value in own.items()),
+            )
+        )
+    table(("feature", "kind", "definition"), rows)
+
+
+def warm(
+    tenant: Tenant,
+    asset: Assets,
+    feature_set: OneSet = None,
+    url: ServerUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Have the server compute vectors ahead.
+
+    Example: ai-hub warm --tenant acme --asset meter-001 --set forecast_basic
+    """
+    found = _cached("warm", tenant, asset, feature_set, url)
+    if as_json:
+        document(found)
+    else:
+        say(
+            f"{counted(found['warmed'], 'vector')} of {counted(found['assets'], 'asset')} are "
+            f"cached, {found['computed']:,} of them computed now."
+        )
+
+
+def invalidate(
+    tenant: Tenant,
+    asset: Assets,
+    feature_set: OneSet = None,
+    url: ServerUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Have the server forget cached vectors.
+
+    Example: ai-hub invalidate --tenant acme --asset meter-001
+    """
+    found = _cached("invalidate", tenant, asset, feature_set, url)
+    if as_json:
+        document(found)
+    else:
+        vectors = counted(found["invalidated"], "cached vector")
+        say(f"{vectors} of {counted(found['assets'], 'asset')} forgotten.")
+
+
+def _cached(
+    action: str, tenant: str, assets: list[str], feature_set: str | None, url: str | None
+) -> Document:
+    from ai_hub.cli.target import server_of
+    from ai_hub.config import Settings
+
+    request: Document = {"tenant_id": tenant, "asset_ids": assets}
+    if feature_set is not None:
+        request["feature_set"] = feature_set
+
+    async def work() -> Document:
+        async with server_of(Settings.load(), url) as server:
+            act = server.warm if action == "warm" else server.invalidate
+            return await act(request)
+
+    return asyncio.run(work())

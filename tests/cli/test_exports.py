@@ -1,0 +1,80 @@
+"""`export` and `exports` on the database file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from cli.conftest import Run, answer, refused
+
+RANGE = ("--start", "2025-10-09T00:00:00Z", "--end", "2025-10-10T00:00:00Z")
+EXPORT = ("export", "--tenant", "acme", "--set", "forecast_basic")
+
+
+@pytest.fixture(autouse=True)
+def data(run: Run, workplace: Path) -> None:
+    assert run("ingest", "load.csv", "--tenant", "acme").exit_code == 0
+
+
+def test_a_training_set_is_written_where_told(run: Run, workplace: Path) -> None:
+    output = workplace / "deep" / "train.parquet"
+    record = answer(run(*EXPORT, *RANGE, "--output", output, "--json"))
+    assert (record["status"], record["row_count"]) == ("completed", 4)
+    assert record["storage_path"] == str(output)
+    assert pq.read_table(output)["asset_id"].to_pylist() == ["meter-001"] * 3 + ["meter-002"]
+
+
+def test_the_default_name_is_in_the_export_root(run: Run, workplace: Path) -> None:
+    record = answer(run(*EXPORT, *RANGE, "--json"))
+    name = f"forecast_basic_{record['export_id']}.parquet"
+    assert [path.name for path in (workplace / "exports").iterdir()] == [name]
+
+
+def test_options_reach_the_export(run: Run) -> None:
+    record = answer(
+        run(
+            *EXPORT, *RANGE, "--asset", "meter-001", "--horizon", "1h", "--horizon", "24h",
+            "--indicators", "--frequency", "12h", "--compression", "zstd", "--missing", "keep",
+            "--output", "o.parquet", "--json",
+        )
+    )  # fmt: skip
+    file = pq.ParquetFile("o.parquet")
+    names = file.schema_arrow.names
+    assert record["row_count"] == 3
+    assert {"target_1h", "target_24h", "lag_1h__missing"} <= set(names)
+    assert file.metadata.row_group(0).column(0).compression == "ZSTD"
+    assert file.read()["lag_1h"].null_count == 3
+
+
+def test_a_range_without_rows_writes_no_file(run: Run, workplace: Path) -> None:
+    result = run(*EXPORT, "--start", "2020-01-01T00:00:00Z", "--end", "2020-01-02T00:00:00Z",
+                 "--output", "none.parquet")  # fmt: skip
+    assert result.exit_code == 0
+    assert "no file" in result.stdout
+    assert not (workplace / "none.parquet").exists()
+
+
+def test_exports_are_listed(run: Run) -> None:
+    record = answer(run(*EXPORT, *RANGE, "--json"))
+    assert answer(run("exports", "--tenant", "acme", "--json")) == {"exports": [record]}
+    assert answer(run("exports", "--tenant", "other", "--json")) == {"exports": []}
+    assert record["storage_path"] in run("exports").stdout.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--start", "2025-01-01", "--end", "2025-01-02T00:00:00Z"], ["--start", "2025-01-01"]),
+        (["--start", RANGE[3], "--end", RANGE[1]], ["start_time", "before"]),
+        ([*RANGE, "--compression", "gzip"], ["compression", "'gzip'", "zstd"]),
+        ([*RANGE, "--horizon", "soon"], ["horizons", "'soon'"]),
+        ([*RANGE, "--frequency", "0h"], ["frequency", "'0h'"]),
+        ([*RANGE, "--output", "."], ["output_path", "directory"]),
+        ([*RANGE, "--set", "nope"], ["feature_set", "'nope'"]),
+        ([*RANGE, "--asset", "a\0b"], ["asset_ids"]),
+    ],
+)
+def test_bad_input_is_one_sentence(options: list[str], words: list[str], run: Run) -> None:
+    refused(run(*EXPORT, *options), *words)
