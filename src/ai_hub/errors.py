@@ -108,6 +108,6 @@ class StoreLocked(StoreError):
 
     def __init__(self, path: str) -> None:
         super().__init__(
-            f"{path} is held by another process, and an embedded database file has one owner. "
-            "Stop that process, or reach its server with --url."
+            f"{path} is held by another process (or another store of this one), and an embedded "
+            "database file has one owner. Close that one, or reach its server with --url."
         )

@@ -25,8 +25,7 @@ from ai_hub.serving.writer import IngestResult, Target, Writer
 
 if TYPE_CHECKING:
     from ai_hub.intake.batch import Batch
-    from ai_hub.stores.base import ExportRecord
-    from ai_hub.stores.embedded import EmbeddedStore
+    from ai_hub.stores.base import ExportRecord, OfflineStore
 
 MAX_BATCH = 1_000
 """Assets of one batch request."""
@@ -51,7 +50,7 @@ class FeatureStore:
         self.registry = registry or Registry()
         self.now = now
         self.specs = Specs(self.registry)
-        self._store: EmbeddedStore | None = None
+        self._store: OfflineStore | None = None
         self._cache: Cache = MemoryCache(settings.cache_ttl)
         self._reader: Reader | None = None
         self._writer: Writer | None = None
@@ -71,14 +70,17 @@ class FeatureStore:
         return cls(settings, registry)
 
     async def __aenter__(self) -> FeatureStore:
-        from ai_hub.export.record import sweep
-        from ai_hub.stores.embedded import MEMORY, EmbeddedStore
+        from ai_hub.export.sweep import sweep
+        from ai_hub.stores.opening import open_store
 
-        path = self.settings.database_path
-        self._store = await asyncio.to_thread(EmbeddedStore, MEMORY if path is None else path)
+        self._store = await asyncio.to_thread(open_store, self.settings)
         self._reader = Reader(self._store, self._cache, self.now)
         self._writer = Writer(self._store, self._cache)
-        await sweep(self._store, self.now)
+        try:
+            await sweep(self._store, self.now)
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def __aexit__(
@@ -372,7 +374,7 @@ class FeatureStore:
         self.specs.forget()
 
     @property
-    def _open(self) -> EmbeddedStore:
+    def _open(self) -> OfflineStore:
         if self._store is None:
             raise StoreUnavailable("the feature store is not open: use `async with`")
         return self._store

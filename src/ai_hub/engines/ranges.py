@@ -132,5 +132,5 @@ def _medians(values: Floats, starts: Ints, sizes: Ints) -> Floats:
         members, offsets = gathered(values, starts[part], size)
         ordered = members[np.lexsort((members, np.repeat(np.arange(len(size)), size)))]
         low, high = ordered[offsets + (size - 1) // 2], ordered[offsets + size // 2]
-        result[part] = np.where(low == high, low, (low + high) / 2)
+        result[part] = np.where(size % 2, low, (low + high) / 2)
     return result

@@ -28,7 +28,7 @@ _TRUSTED_SHARE = 1e-2
 _SUM_ROUNDING = 2.0**-47
 _HALF_TOLERANCE = 5e-10
 
-_Number = TypeVar("_Number", np.int64, np.float64)
+_Number = TypeVar("_Number", np.int64, np.float64, np.bool_)
 
 
 def sliding_stats(
@@ -119,28 +119,28 @@ def _mended(
 
     Polars begins again where windows do not overlap, so each entity has rounding of its own.
     """
-    owner = grid // span
-    firsts = np.flatnonzero(np.diff(owner, prepend=owner[0] - 1))
-    sizes = np.diff(np.append(firsts, len(grid)))
-    greatest = np.fmax.reduceat(np.abs(grid_values), firsts)
+    slid = finite(slid)
+    tolerated = _HALF_TOLERANCE * np.fmax(np.abs(slid), 1)
+    # Over an empty window Polars' sum is 0.
+    doubtful = slid == 0 if stat == "sum" else np.isnan(slid)
+    most = min(len(keys), width // int(np.diff(keys).min(initial=width)) + 1)
     with np.errstate(over="ignore", invalid="ignore"):
-        rounding = np.repeat(_SUM_ROUNDING * greatest * sizes, sizes)
-        # A sum over nothing is 0 here: it is doubtful too, and null when it is read by itself.
-        doubtful = ~(rounding <= _HALF_TOLERANCE * np.maximum(np.abs(slid), 1)) | (slid == 0)
-    if not doubtful.any():
-        return _taken(slid, rows)
-    low, high = window_bounds(keys, grid, width, "both")
-    held = high - low
-    most = np.repeat(np.maximum.reduceat(held, firsts), sizes)
-    share = most / np.maximum(held, 1) if stat == "mean" else most
-    with np.errstate(over="ignore", invalid="ignore"):
-        rounding = _SUM_ROUNDING * np.repeat(greatest, sizes) * share
-        sound = rounding <= _HALF_TOLERANCE * np.maximum(np.abs(slid), 1)
-    again = _taken(doubtful & ~(sound & (slid != 0)), rows)
-    low, high = window_bounds(keys, _taken(grid, rows)[again], width, closed)
-    mended = _taken(slid, rows).copy()
-    mended[again] = range_stats(values, low, high, (stat,))[stat]
-    return mended
+        if _SUM_ROUNDING * most * np.abs(values).max() > tolerated.min():
+            owner = grid // span
+            firsts = np.flatnonzero(np.diff(owner, prepend=owner[0] - 1))
+            sizes = np.diff(firsts, append=len(grid))
+            low, high = window_bounds(keys, grid, width, "both")
+            held = high - low
+            rounding = _SUM_ROUNDING * np.fmax.reduceat(np.abs(grid_values), firsts)
+            rounding *= np.maximum.reduceat(held, firsts)
+            shares = np.maximum(held, 1) if stat == "mean" else 1
+            doubtful |= ~(np.repeat(rounding, sizes) / shares <= tolerated)
+    doubtful, slid = _taken(doubtful, rows), _taken(slid, rows)
+    if doubtful.any():
+        low, high = window_bounds(keys, _taken(grid, rows)[doubtful], width, closed)
+        slid = slid.copy()
+        slid[doubtful] = range_stats(values, low, high, (stat,))[stat]
+    return slid
 
 
 def _sliding_std(

@@ -24,11 +24,11 @@ from ai_hub.engines.plan import Source, can_be_missing, is_integer
 from ai_hub.engines.ranges import Floats, Ints
 from ai_hub.errors import ExportFailed
 from ai_hub.export.job import ExportJob
+from ai_hub.export.sweep import partial_path
 from ai_hub.stores.base import Chunk
 
 _ID = pa.dictionary(pa.int32(), pa.string())
 _TIME = pa.timestamp("us", "UTC")
-_SUFFIX = ".partial"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,6 @@ class Written:
 
     rows: int
     size: int
-
-
-def partial_path(path: Path, export_id: str) -> Path:
-    """The hidden file beside `path` that an export writes before it is whole."""
-    return path.parent / f".{path.name}.{export_id}{_SUFFIX}"
 
 
 def schema_of(job: ExportJob) -> pa.Schema:

@@ -6,22 +6,17 @@ import asyncio
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from ai_hub.definitions.values import Duration, TimeRange, check_id, iso
 from ai_hub.errors import AiHubError, ExportFailed, InvalidInput
 from ai_hub.export.job import Compression, ExportJob
-from ai_hub.export.parquet import partial_path, write_export
+from ai_hub.export.parquet import write_export
 from ai_hub.export.spine import spine_of
 from ai_hub.serving.spec import Spec
-from ai_hub.stores.base import ExportLog, ExportRecord, Store
+from ai_hub.stores.base import ExportRecord, OfflineStore
 
 _MEGABYTE = 1_000_000
-_UNSPOKEN = "the process that wrote it was stopped"
-
-
-class _LoggingStore(Store, ExportLog, Protocol):
-    """A store that keeps a log of exports too."""
 
 
 def export_job(
@@ -64,7 +59,7 @@ def export_job(
 
 
 async def run_export(
-    store: _LoggingStore,
+    store: OfflineStore,
     job: ExportJob,
     path: Path | None,
     root: Path,
@@ -112,16 +107,6 @@ def _make_folder(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ExportFailed(f"output_path: {path} cannot be written: {error}") from error
-
-
-async def sweep(store: ExportLog, now: Callable[[], int]) -> int:
-    """Remove what exports of a stopped process left behind and mark them failed; how many."""
-    interrupted = await store.interrupted_exports()
-    for record in interrupted:
-        partial = partial_path(Path(record.storage_path), record.export_id)
-        await asyncio.to_thread(partial.unlink, missing_ok=True)
-        await store.record_export(record.ended("failed", now(), error=_UNSPOKEN))
-    return len(interrupted)
 
 
 def record_fields(record: ExportRecord) -> dict[str, Any]:

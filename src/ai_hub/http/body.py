@@ -30,12 +30,33 @@ BODY = "ai_hub.body"
 _JSON = (b"content-type", b"application/json")
 
 
+class UnknownEncoding(InvalidInput):
+    """A compressed body."""
+
+
 class ClientLeft(Exception):
     """The client closed the connection before its body was whole."""
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The whole body. Raises TooLarge beyond `limit` bytes, ClientLeft if it never came whole."""
+    """The whole body.
+
+    Raises TooLarge beyond `limit` bytes, UnknownEncoding for a compressed one, ClientLeft if it
+    never came whole.
+    """
+    body = await _whole(receive, limit)
+    for name, value in scope["headers"]:
+        if name == b"content-encoding" and value.lower() not in (b"", b"identity"):
+            raise UnknownEncoding(
+                "content-encoding",
+                value.decode("latin-1"),
+                "a body as it is",
+                "Do not compress it.",
+            )
+    return body
+
+
+async def _whole(receive: Receive, limit: int) -> bytes:
     message = await receive()
     if message["type"] != "http.request":
         raise ClientLeft
@@ -73,6 +94,8 @@ def status_of(error: AiHubError) -> int:
     match error:
         case Malformed():
             return 400
+        case UnknownEncoding():
+            return 415
         case InvalidInput():
             return 422
         case NotFound():

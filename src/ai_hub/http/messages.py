@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from typing import Any, TypeVar
 
@@ -115,6 +117,17 @@ _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 _NAMED = re.compile(r"`([^`]*)`")
 _EXPECTED = re.compile(r"Expected `([^`]*)`, got `[^`]*`")
+_WORDS = {
+    "array": "a list",
+    "bool": "true or false",
+    "float": "a number",
+    "int": "a whole number",
+    "object": "an object",
+    "str": "a string",
+}
+_SHOWN_BYTES = 60
+_SHOWN_NAME = 80
+_MOST_DIGITS = 1_000
 
 
 class Malformed(InvalidInput):
@@ -126,31 +139,79 @@ def decode(body: bytes, into: type[_T]) -> _T:
     try:
         return msgspec.json.decode(body, type=into)
     except msgspec.ValidationError as error:
-        raise refused(body, error) from None
+        raise refused(body, error, into) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Malformed("body", body[:60].decode("utf-8", "replace"), f"JSON ({error})") from None
+        raise _unreadable(body, error) from None
 
 
-def refused(body: bytes, error: msgspec.ValidationError) -> InvalidInput:
+def refused(body: bytes, error: msgspec.ValidationError, into: type) -> InvalidInput:
     """msgspec's refusal of a body in our words, with the value it was about."""
+    try:
+        value: Any = _read(body)
+    except (ValueError, RecursionError) as deeper:
+        return _malformed(body, deeper)
     match = _PLACE.match(str(error))
     what, path = (match["what"], match["path"] or "$") if match else (str(error), "$")
-    value: Any = msgspec.json.decode(body)
-    steps = _STEP.findall(path)
-    for name, index in steps:
-        if index:
+    for name, index in _STEP.findall(path):
+        if isinstance(value, list) and index:
             value = value[int(index)]
         elif isinstance(value, dict):
             value = value.get(name)
-    field = path.removeprefix("$").removeprefix(".")
-    expected = _EXPECTED.search(what)
-    if expected:
-        return InvalidInput(field or "body", value, expected[1])
+    field = path.removeprefix("$").removeprefix(".") or "body"
     named = _NAMED.search(what)
-    name = named[1] if named else "body"
-    if what.startswith("Object missing required field"):
-        return InvalidInput(name, None, "a value: the field is required")
-    if what.startswith("Object contains unknown field"):
-        found = value.get(name) if isinstance(value, dict) else value
-        return InvalidInput(name, found, "no such field")
-    return InvalidInput(field or "body", value, what)
+    if what.startswith("Object missing required field") and named:
+        return InvalidInput(named[1], None, "a value: the field is required")
+    if what.startswith("Object contains unknown field") and named:
+        found = value.get(named[1]) if isinstance(value, dict) else None
+        known = ", ".join(getattr(into, "__struct_fields__", ()))
+        return InvalidInput(named[1][:_SHOWN_NAME], found, f"no fields but {known}")
+    return InvalidInput(field, value, in_words(what))
+
+
+def in_words(what: str) -> str:
+    """What msgspec expected, as people say it."""
+    expected = _EXPECTED.search(what)
+    if not expected:
+        return "a number that a float can hold" if "out of range" in what else what
+    kinds = expected[1].replace("int | float", "float").split(" | ")
+    return " or ".join(_WORDS.get(kind, kind) for kind in kinds)
+
+
+def _unreadable(body: bytes, error: Exception) -> InvalidInput:
+    """Why msgspec does not read a body: the value that JSON cannot mean, if that is all."""
+    try:
+        found: object = _read(body)
+    except (ValueError, RecursionError):
+        return _malformed(body, error)
+    # The standard library reads half a surrogate pair and what Python writes for NaN.
+    rest: list[tuple[str, object]] = [("", found)]
+    while rest:
+        path, value = rest.pop()
+        if isinstance(value, dict):
+            rest += [(f"{path}.{_plain(key)}", one) for key, one in reversed(value.items())]
+        elif isinstance(value, list):
+            rest += [(f"{path}[{i}]", one) for i, one in reversed([*enumerate(value)])]
+        elif isinstance(value, float) and not math.isfinite(value):
+            return InvalidInput(path.removeprefix(".") or "body", value, "a finite number")
+        elif isinstance(value, str) and _plain(value) != value:
+            return InvalidInput(
+                path.removeprefix(".") or "body", value, "a string without lone surrogates"
+            )
+    return _malformed(body, error)
+
+
+def _read(body: bytes) -> Any:
+    return json.loads(body, parse_int=_whole)
+
+
+def _whole(digits: str) -> int | float:
+    # Python neither reads nor prints integers of more than some thousand digits.
+    return int(digits) if len(digits) < _MOST_DIGITS else float(digits)
+
+
+def _plain(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _malformed(body: bytes, error: Exception) -> Malformed:
+    return Malformed("body", body[:_SHOWN_BYTES].decode("utf-8", "replace"), f"JSON ({error})")

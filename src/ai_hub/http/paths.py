@@ -9,6 +9,7 @@ from ai_hub.errors import InvalidInput
 _GUIDE_PREFIX = "./exports/"
 # Leaves room for the id and the ending of the hidden file beside it.
 _LONGEST_NAME = 180
+_LONGEST_PATH = 1_000
 _EXPECTED = "a relative path inside the export root, such as training/features.parquet"
 
 
@@ -33,6 +34,8 @@ def export_path(root: Path, output_path: str) -> Path:
         raise refuse("It leads upwards.")
     if any(len(part.encode("utf-8", "replace")) > _LONGEST_NAME for part in path.parts):
         raise refuse(f"A part of it is longer than {_LONGEST_NAME} bytes.")
+    if len(text.encode("utf-8", "replace")) > _LONGEST_PATH:
+        raise refuse(f"It is longer than {_LONGEST_PATH} bytes.")
     if path.name.startswith("."):
         raise refuse("A hidden file is for exports under way.")
     target = root / path
@@ -40,7 +43,7 @@ def export_path(root: Path, output_path: str) -> Path:
         inside = target.parent.resolve().is_relative_to(root.resolve())
         taken = target.is_symlink() or target.is_dir()
         blocked = any(
-            parent.exists() and not parent.is_dir()
+            (parent.exists() or parent.is_symlink()) and not parent.is_dir()
             for parent in target.parents
             if parent.is_relative_to(root)
         )

@@ -7,19 +7,20 @@ the same by the same code.
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import asdict
 from typing import Any
 
 from litestar import Litestar, MediaType, Request, Response, Router, get, post, put
 from litestar.datastructures import State
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import SwaggerRenderPlugin
 
 from ai_hub import __version__
 from ai_hub.definitions.feature_set import FeatureSet, definition_of
 from ai_hub.definitions.values import check_id, parse_time, to_datetime
-from ai_hub.errors import AiHubError
+from ai_hub.errors import AiHubError, InvalidInput, shown
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.body import BODY, problem, status_of
 from ai_hub.http.hot import HotRoutes, health_of
@@ -35,15 +36,21 @@ from ai_hub.http.messages import (
     WeatherSourceRequest,
     decode,
     encode,
+    in_words,
 )
 from ai_hub.http.paths import export_path
 
+_log = logging.getLogger(__name__)
+
 _BODIES: dict[str, type] = {
+    "/ai/features/get": GetRequest,
+    "/ai/features/batch": BatchRequest,
     "/ai/features/weather-sources": WeatherSourceRequest,
     "/ai/features/export": ExportRequest,
     "/ai/features/cache/warm": CacheRequest,
     "/ai/features/cache/invalidate": CacheRequest,
 }
+_MOST_EXPORTS = 10_000
 
 
 @post("/get", status_code=200)
@@ -134,7 +141,9 @@ async def exports(
     store: FeatureStore = state.store
     if tenant_id is not None:
         check_id("tenant_id", tenant_id)
-    return {"exports": await store.exports(tenant_id, max(0, min(limit, 10_000)))}
+    if not 1 <= limit <= _MOST_EXPORTS:
+        raise InvalidInput("limit", limit, f"a whole number from 1 to {_MOST_EXPORTS}")
+    return {"exports": await store.exports(tenant_id, limit)}
 
 
 @get("/exports/{export_id:str}")
@@ -180,16 +189,49 @@ def _on_error(request: Request[Any, Any, Any], error: AiHubError) -> Response[by
 
 def _on_refusal(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """What the framework refuses, said as everything else is: field, value and expectation."""
-    expected = _BODIES.get(request.url.path)
-    if error.status_code == 400 and expected is not None and BODY in request.scope:
-        try:
-            decode(request.scope[BODY], expected)  # type: ignore[literal-required]
-        except AiHubError as refusal:
-            return _on_error(request, refusal)
+    path = request.scope["path"]
+    refusal = _refusal_of_body(request) if error.status_code == 400 else None
+    if refusal is not None:
+        return _on_error(request, refusal)
+    if isinstance(error, ValidationException) and isinstance(error.extra, list):
+        wrong: dict[str, Any] = error.extra[0]
+        name = wrong.get("key", "query")
+        value = request.query_params.get(name)
+        return _on_error(request, InvalidInput(name, value, in_words(wrong["message"])))
+    problem = Problem(error.detail)
+    if error.status_code == 404:
+        problem = Problem(f"path: got {shown(path)}, expected one that /docs lists", "path")
+    elif error.status_code == 405:
+        expected_one = f"another for {shown(path)}; /docs lists them"
+        problem = Problem(f"method: got {request.method}, expected {expected_one}", "method")
     return Response(
-        encode(Problem(error.detail)),
+        encode(problem),
         status_code=error.status_code,
         headers=error.headers,
+        media_type=MediaType.JSON,
+    )
+
+
+def _refusal_of_body(request: Request[Any, Any, Any]) -> AiHubError | None:
+    expected = _BODIES.get(request.scope["path"].rstrip("/"))
+    if expected is None or BODY not in request.scope:
+        return None
+    try:
+        decode(request.scope[BODY], expected)  # type: ignore[literal-required]
+    except AiHubError as refusal:
+        return refusal
+    return None
+
+
+def _on_fault(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """A body that breaks the framework, or a fault of ours: then the log has the why."""
+    refusal = _refusal_of_body(request)
+    if refusal is not None:
+        return _on_error(request, refusal)
+    _log.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
+    return Response(
+        encode(Problem("the server failed to answer; its log says why")),
+        status_code=500,
         media_type=MediaType.JSON,
     )
 
@@ -217,7 +259,11 @@ def build(store: FeatureStore, hot: HotRoutes) -> Litestar:
     return Litestar(
         [features, health],
         state=State({"store": store, "hot": hot}),
-        exception_handlers={AiHubError: _on_error, HTTPException: _on_refusal},
+        exception_handlers={
+            AiHubError: _on_error,
+            HTTPException: _on_refusal,
+            Exception: _on_fault,
+        },
         request_max_body_size=None,
         logging_config=None,
         openapi_config=OpenAPIConfig(

@@ -129,6 +129,9 @@ class Store(Protocol):
     def scan(self, request: ScanRequest) -> Generator[Chunk, None, None]:
         """The history for an export, by ascending asset and time, in chunks of bounded size."""
 
+    async def prepare(self) -> None:
+        """Import and connect now what the first write would."""
+
     async def close(self) -> None:
         """Let go of everything; nothing may be asked afterwards."""
 
@@ -146,3 +149,7 @@ class ExportLog(Protocol):
 
     async def interrupted_exports(self) -> list[ExportRecord]:
         """Exports still called processing that no living process writes."""
+
+
+class OfflineStore(Store, ExportLog, Protocol):
+    """Both in one: what the front opens."""

@@ -1,0 +1,27 @@
+"""Files of exports under way, and what becomes of those that a stopped process left behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from ai_hub.stores.base import ExportLog
+
+_SUFFIX = ".partial"
+_INTERRUPTED = "the process that wrote it was stopped"
+
+
+def partial_path(path: Path, export_id: str) -> Path:
+    """The hidden file beside `path` that an export writes before it is whole."""
+    return path.parent / f".{path.name}.{export_id}{_SUFFIX}"
+
+
+async def sweep(store: ExportLog, now: Callable[[], int]) -> int:
+    """Remove what exports of a stopped process left behind and mark them failed; how many."""
+    interrupted = await store.interrupted_exports()
+    for record in interrupted:
+        partial = partial_path(Path(record.storage_path), record.export_id)
+        await asyncio.to_thread(partial.unlink, missing_ok=True)
+        await store.record_export(record.ended("failed", now(), error=_INTERRUPTED))
+    return len(interrupted)
