@@ -1,0 +1,313 @@
+"""The pages of the documentation: their examples, run as a reader would run them.
+
+Of a page, these blocks are run in order, in a directory of its own:
+
+- `python`: in one namespace for the page; `await` may stand at the top level;
+- `bash`: as one script; `console`: each command after `$ `, with its output below it;
+- `<!-- setup: ... -->`: Python that prepares what the page takes for granted.
+
+A `text` or `json` block just below a `python` or `bash` block is what that prints. `...` stands for
+what changes from run to run. `ai-hub serve` starts a server that lives as long as the page; `make`
+and the activation of an environment are not run.
+
+`python tests/docs_pages.py README.md docs/*.md` writes the outputs anew.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import contextlib
+import inspect
+import io
+import json
+import math
+import os
+import re
+import shlex
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+PORT = 8003
+ANY = "..."
+_WIDTH = 100
+_BLOCK = re.compile(
+    r"^```(?P<lang>\w+)\n(?P<text>.*?)^```$|^<!-- setup:\n(?P<setup>.*?)^-->$",
+    re.DOTALL | re.MULTILINE,
+)
+_NOT_RUN = re.compile(r"(make|source|\.) ")
+_SIZES = {"file_size_mb", "bytes"}  # of files and entries: they differ between releases
+_RUN = re.compile(r"([ ━─])\1+")
+_FRACTION = re.compile(r"\d+\.\d{5,}")
+_VOLATILE = re.compile(
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z"
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block or a setup comment; `start` and `end` bound its text in the page."""
+
+    lang: str
+    text: str
+    line: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An output in a page, and what came instead."""
+
+    block: Block
+    expected: str
+    actual: str
+    start: int
+    end: int
+
+    @property
+    def is_true(self) -> bool:
+        """Whether the page shows what came."""
+        if self.block.lang == "json":
+            return same_json(json.loads(self.expected), json.loads(self.actual))
+        return same_text(self.expected, self.actual)
+
+
+def pages() -> list[Path]:
+    """Every page that has examples."""
+    found = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return [page for page in found if page.name != "benchmarks.md"]
+
+
+def blocks(page: str) -> list[Block]:
+    """The blocks of a page in order."""
+    found = []
+    for match in _BLOCK.finditer(page):
+        group = "setup" if match["setup"] is not None else "text"
+        start, end = match.span(group)
+        lang = "setup" if group == "setup" else match["lang"]
+        found.append(Block(lang, match[group], page.count("\n", 0, start) + 1, start, end))
+    return found
+
+
+def same_text(expected: str, actual: str) -> bool:
+    """Whether an output is as shown: `...` is anything, alone on a line any lines.
+
+    Runs of spaces and of table lines may differ in length. Long fractions are compared to six
+    digits: the last ones differ between machines.
+    """
+    expected, actual = (_RUN.sub(r"\1", _FRACTION.sub(_six_digits, t)) for t in (expected, actual))
+    pattern = ""
+    for line in expected.rstrip().splitlines():
+        if line.strip() == ANY:
+            pattern += r"(?:.*\n)*?"
+        else:
+            pattern += ".*?".join(re.escape(part) for part in line.rstrip().split(ANY)) + r"\n"
+    lines = "".join(f"{line.rstrip()}\n" for line in actual.rstrip().splitlines())
+    return re.fullmatch(pattern, lines) is not None
+
+
+def _six_digits(number: re.Match[str]) -> str:
+    return f"{float(number.group()):.6g}"
+
+
+def same_json(expected: Any, actual: Any) -> bool:
+    """Whether a document is as shown; `...` is any value, any further elements or keys."""
+    if expected == ANY:
+        return True
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        keys = [key for key in expected if key != ANY]
+        if set(keys) - set(actual) or (ANY not in expected and len(keys) < len(actual)):
+            return False
+        return all(key in _SIZES or same_json(expected[key], actual[key]) for key in keys)
+    if isinstance(expected, list) and isinstance(actual, list):
+        if expected[-1:] == [ANY]:
+            expected = expected[:-1]
+            actual = actual[: len(expected)]
+        return len(expected) == len(actual) and all(map(same_json, expected, actual))
+    if isinstance(expected, str) and isinstance(actual, str):
+        return same_text(expected, actual)
+    if isinstance(expected, float) and isinstance(actual, float | int):
+        return math.isclose(expected, actual, rel_tol=1e-9)
+    return type(expected) is type(actual) and expected == actual
+
+
+class Reader:
+    """Somebody who does what a page says, in `home`; use it as a context manager."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._names: dict[str, Any] = {"__name__": "__main__"}
+        self._server: subprocess.Popen[bytes] | None = None
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = str(free.getsockname()[1])
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        self._environment = {
+            "PATH": path,
+            "AI_HUB_PORT": self._port,
+            "COLUMNS": str(_WIDTH),
+            "LINES": "50",
+            "TERM": "dumb",
+            "NO_COLOR": "1",
+            "NO_PROXY": "*",
+            "OMP_NUM_THREADS": "1",  # threads that wait for a busy core are slower than none
+        }
+        self._before: dict[str, str] = {}
+        self._directory = Path()
+        self._loop = asyncio.Runner()
+
+    def __enter__(self) -> Reader:
+        self._before, self._directory = dict(os.environ), Path.cwd()
+        for name in [name for name in os.environ if name.startswith("AI_HUB_")]:
+            del os.environ[name]
+        os.environ.update(self._environment)
+        os.chdir(self._home)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._loop.close()
+        if self._server is not None:
+            self._server.terminate()
+            self._server.wait(timeout=20)
+        os.chdir(self._directory)
+        os.environ.clear()
+        os.environ.update(self._before)
+
+    def follow(self, page: str) -> Iterator[Shown]:
+        """Run the blocks of a page; every output that it shows."""
+        found = blocks(page)
+        for block, below in zip(found, [*found[1:], None], strict=True):
+            if block.lang in ("python", "setup"):
+                actual = self._python(block)
+            elif block.lang == "bash":
+                actual = self._bash(block)
+            elif block.lang == "console":
+                yield from self._console(block)
+                continue
+            else:
+                continue
+            if below is not None and below.lang in ("text", "json"):
+                between = page[block.end : below.start].strip("`\n")
+                if between in ("text", "json"):
+                    yield Shown(below, below.text, actual, below.start, below.end)
+
+    def _python(self, block: Block) -> str:
+        flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        source = "\n" * (block.line - 1) + self._here(block.text)
+        code = compile(source, f"<{block.lang}, line {block.line}>", "exec", flags)
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            if code.co_flags & inspect.CO_COROUTINE:
+                self._loop.run(eval(code, self._names))
+            else:
+                exec(code, self._names)
+        return self._there(printed.getvalue())
+
+    def _bash(self, block: Block) -> str:
+        lines = block.text.replace("\\\n", " ").splitlines()
+        if any(line.startswith("ai-hub serve") for line in lines):
+            assert len(lines) == 1, f"line {block.line}: `ai-hub serve` stands alone"
+            self._serve(lines[0])
+            return ""
+        script = "\n".join(line for line in lines if not _NOT_RUN.match(line))
+        status, output = self._run(f"set -eu\n{script}", subprocess.PIPE)
+        assert status == 0, f"line {block.line}: exit code {status}"
+        return output
+
+    def _console(self, block: Block) -> Iterator[Shown]:
+        for command, start, end in commands(block):
+            status, output = self._run(command, subprocess.STDOUT)
+            expected = block.text[start:end]
+            assert status == 0 or expected, f"{command}: exit code {status}: {output}"
+            yield Shown(block, expected, output, block.start + start, block.start + end)
+
+    def _run(self, command: str, stderr: int) -> tuple[int, str]:
+        done = subprocess.run(
+            ["bash", "-c", self._here(command)],
+            stdout=subprocess.PIPE, stderr=stderr, timeout=60, text=True, encoding="utf-8",
+        )  # fmt: skip
+        if done.returncode and done.stderr:
+            print(done.stdout, done.stderr)
+        return done.returncode, self._there(done.stdout)
+
+    def _serve(self, command: str) -> None:
+        self._server = subprocess.Popen(
+            shlex.split(command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{self._port}/health").close()
+                return
+            except OSError:
+                assert time.monotonic() < deadline, "the server did not start"
+                assert self._server.poll() is None, "the server ended"
+                time.sleep(0.05)
+
+    def _here(self, text: str) -> str:
+        return text.replace(f":{PORT}", f":{self._port}")
+
+    def _there(self, text: str) -> str:
+        return text.replace(f":{self._port}", f":{PORT}")
+
+
+def commands(block: Block) -> Iterator[tuple[str, int, int]]:
+    """The commands of a console block, and where the output of each stands in its text."""
+    prompts = list(re.finditer(r"^\$ (?:.*\\\n)*.*\n(?:> .*\n)*", block.text, re.MULTILINE))
+    ends = [prompt.start() for prompt in prompts[1:]] + [len(block.text)]
+    for prompt, end in zip(prompts, ends, strict=True):
+        output = block.text[prompt.end() : end].rstrip()
+        last = prompt.end() + len(output)
+        command = re.sub(r"^[$>] ", "", prompt.group(), flags=re.MULTILINE)
+        yield command.rstrip(), prompt.end(), last + bool(output)
+
+
+@dataclass
+class _Layout:
+    """A JSON document as pages show it: a member a line, small values whole."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def write(self, value: Any, indent: str = "") -> str:
+        whole = json.dumps(value, ensure_ascii=False)
+        if not isinstance(value, dict | list) or len(indent + whole) < 90:
+            return whole
+        deeper = indent + "  "
+        if isinstance(value, dict):
+            inner = [f"{json.dumps(k)}: {self.write(v, deeper)}" for k, v in value.items()]
+        else:
+            inner = [self.write(one, deeper) for one in value]
+        first, last = ("{", "}") if isinstance(value, dict) else ("[", "]")
+        return f"{first}\n{deeper}" + f",\n{deeper}".join(inner) + f"\n{indent}{last}"
+
+
+def update(page: Path) -> int:
+    """Write the outputs of a page anew where they are not true; how many."""
+    text = page.read_text("utf-8")
+    with tempfile.TemporaryDirectory() as home, Reader(Path(home)) as reader:
+        wrong = [shown for shown in reader.follow(text) if not shown.is_true]
+        for shown in reversed(wrong):
+            actual = shown.actual.replace(os.path.realpath(home), ANY)
+            actual = _VOLATILE.sub(ANY, actual)
+            today = time.strftime(r"%Y-%m-%d[T ]\d\d:\d\d:\d\dZ", time.gmtime())
+            actual = re.sub(today, lambda found: ANY.ljust(len(found.group())), actual)
+            if shown.block.lang == "json":
+                actual = _Layout().write(json.loads(actual))
+            lines = "".join(f"{line.rstrip()}\n" for line in actual.rstrip().splitlines())
+            text = text[: shown.start] + lines + text[shown.end :]
+    page.write_text(text, "utf-8")
+    return len(wrong)
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or map(str, pages()):
+        print(name, update(Path(name).resolve()))

@@ -1,0 +1,189 @@
+"""The documentation is true: its examples run, and it names all that there is."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ai_hub
+from ai_hub.cli.app import app
+from ai_hub.config import KEYS, Settings, variable
+from ai_hub.definitions.builtin import FEATURE_SETS, FEATURES
+from ai_hub.definitions.kinds import CLOSED, STATS
+from ai_hub.feature_store import FeatureStore
+from docs_pages import PORT, ROOT, Reader, blocks, pages, same_json, same_text
+
+PROSE = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")], key=lambda page: page.as_posix()
+)
+RUNNABLE = [
+    page for page in pages() if any(b.lang in ("python", "bash", "console") for b in
+    blocks(page.read_text("utf-8")))
+]  # fmt: skip
+
+
+def named(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def page(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+@pytest.mark.parametrize("path", RUNNABLE, ids=named)
+def test_examples_run_and_show_what_comes(path: Path, tmp_path: Path) -> None:
+    with Reader(tmp_path) as reader:
+        for shown in reader.follow(path.read_text("utf-8")):
+            where = f"{named(path)}, the block at line {shown.block.line}"
+            assert shown.is_true, f"{where} shows\n{shown.expected}\nbut this came:\n{shown.actual}"
+
+
+def test_every_command_has_its_help() -> None:
+    text = page("docs/cli.md")
+    assert app.registered_commands
+    for command in app.registered_commands:
+        assert f"\n## ai-hub {command.name}\n" in text
+        assert f"\n$ ai-hub {command.name} --help\n" in text
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/configuration.md"])
+def test_every_setting_has_its_default(name: str) -> None:
+    text = page(name)
+    assert KEYS
+    defaults = {key: value for key, value, _ in Settings().shown()}
+    for key in KEYS:
+        (row,) = (line for line in text.splitlines() if line.startswith("|") and variable(key) in
+                  line.partition("what")[0].rsplit("|", 2)[0])  # fmt: skip
+        assert f"`{defaults[key]}`" in row
+
+
+def test_every_route_has_its_part(tmp_path: Path) -> None:
+    openapi = f"http://127.0.0.1:{PORT}/docs/openapi.json"
+    example = f"```bash\nai-hub serve\n```\n```bash\ncurl -s {openapi}\n```\n```json\n{{}}\n```\n"
+    with Reader(tmp_path) as reader:
+        (shown,) = reader.follow(example)
+    text = page("docs/http.md")
+    paths = json.loads(shown.actual)["paths"]
+    assert len(paths) > 10
+    for path, operations in paths.items():
+        for method in operations:
+            assert f"\n## {method.upper()} {path}\n" in text
+
+
+def test_every_feature_set_and_stat_has_its_line() -> None:
+    rows = [line for line in page("docs/features.md").splitlines() if line.startswith("|")]
+    first_cells = " ".join(row.split("|")[1] for row in rows)
+    for feature in FEATURES:
+        assert f"`{feature.name}`" in first_cells
+    for stat in STATS:
+        assert f"`{stat}`" in first_cells
+    for closed in CLOSED:
+        assert any(f"`{closed}`" in row for row in rows)
+    for one in FEATURE_SETS:
+        (row,) = (row for row in rows if row.startswith(f"| `{one.name}` ({len(one.features)})"))
+        listed = re.findall(r"`(\w+)`", row)[1:]
+        if listed[0] == "forecast_basic":
+            listed[:1] = FEATURE_SETS[0].feature_names
+        assert tuple(listed) == one.feature_names
+
+
+def test_every_public_name_has_its_line() -> None:
+    rows = [line for line in page("docs/python.md").splitlines() if line.startswith("| `")]
+    first_cells = " ".join(row.split("|")[1] for row in rows)
+    for name in ai_hub.__all__:
+        assert f"`{name}`" in first_cells
+    methods = [name for name in vars(FeatureStore) if not name.startswith("_")]
+    inner = {"found", "land", "prepare"}  # what the doors use
+    for method in {*methods} - inner:
+        assert re.search(rf"\b{method}\(", page("docs/python.md")), method
+
+
+def test_every_make_target_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", page("Makefile"), re.MULTILINE))
+    for path in PROSE:
+        for target in re.findall(r"(?:`|^)make ([a-z-]+)", path.read_text("utf-8"), re.MULTILINE):
+            assert target in targets, f"{named(path)}: make {target}"
+
+
+@pytest.mark.parametrize("path", PROSE, ids=named)
+def test_links_lead_somewhere(path: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", path.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in target:
+            continue
+        name, _, anchor = target.partition("#")
+        there = (path.parent / name).resolve() if name else path
+        assert there.exists(), f"{named(path)}: {target}"
+        if anchor:
+            assert anchor in anchors(there), f"{named(path)}: {target}"
+
+
+def anchors(path: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", path.read_text("utf-8"), re.MULTILINE)
+    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
+    return {heading.replace(" ", "-") for heading in plain}
+
+
+@pytest.mark.parametrize("path", PROSE, ids=named)
+def test_no_page_knows_a_machine(path: Path) -> None:
+    found = re.findall(r"(?:/home/|/root\b|/tmp/|/Users/|/work/)\S*", path.read_text("utf-8"))
+    assert found == []
+
+
+def test_the_newest_change_is_of_this_version() -> None:
+    newest = re.search(r"^## \[([^\]]+)\]", page("CHANGELOG.md"), re.MULTILINE)
+    assert newest is not None
+    assert newest[1] == ai_hub.__version__
+
+
+# The comparison itself.
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual"),
+    [
+        ("a\nb\n", "a\nb\n"),
+        ("id ...\n", "id 17\n"),
+        ("a\n...\nd\n", "a\nb\nc\nd\n"),
+        ("a\n...\n", "a\n"),
+        ("│ ...    │ x │\n", "│ 2025-10-09 14:00:00Z │ x │\n"),
+        ("┏━━┓\n┃ a ┃\n", "┏━━━━┓\n┃ a   ┃  \n"),
+        ("1.2345678901234\n", "1.2345678901239\n"),
+        ("", ""),
+    ],
+)
+def test_what_is_as_shown(expected: str, actual: str) -> None:
+    assert same_text(expected, actual)
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual"),
+    [("a\n", "b\n"), ("a\n", "a\nb\n"), ("a\n...\nd\n", "a\nb\n"), ("1.25\n", "1.26\n"), ("", "a")],
+)
+def test_what_is_not_as_shown(expected: str, actual: str) -> None:
+    assert not same_text(expected, actual)
+
+
+def test_documents_are_compared_by_keys_and_values() -> None:
+    actual = {"a": 1, "b": {"c": [1.0, 2.5]}, "d": "2025-10-09T14:00:00.5Z"}
+    assert same_json({"d": "...", "b": {"c": [1.0, 2.5]}, "a": 1}, actual)
+    assert same_json({"a": 1, "...": "..."}, actual)
+    assert same_json({"a": 1, "b": {"c": [1.0, "..."]}, "d": "2025-...Z"}, actual)
+    assert not same_json({"a": 1}, actual)
+    assert not same_json({"a": True, "b": "...", "d": "..."}, actual)
+    assert not same_json({"a": 1, "b": {"c": [1.0]}, "d": "..."}, actual)
+
+
+def test_pages_are_written_anew(tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    path.write_text("```python\nprint(1 + 1)\n```\n```text\n3\n```\n")
+    command = [sys.executable, ROOT / "tests" / "docs_pages.py", path]
+    for count in (1, 0):
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout.split() == [str(path), str(count)]
+    assert path.read_text().endswith("```text\n2\n```\n")
