@@ -105,7 +105,7 @@ class Server:
         written = record.get("storage_path")
         if self._local and output is not None and written is not None:
             _move(Path(written), output)
-            record["storage_path"] = str(output)
+            record["storage_path"] = str(output.absolute())
         return record
 
     async def exports(self, tenant_id: str | None, limit: int) -> Document:

@@ -173,7 +173,7 @@ def weather_source(
         document(found)
     else:
         say(
-            f"{counted(found['assets'], 'asset')} of {tenant} take weather from {source} "
+            f"{counted(found['assets'], 'asset')} of {tenant}: weather from {source} "
             f"({found['changed']:,} changed)."
         )
 

@@ -90,8 +90,10 @@ def get(
 
 def _show_vector(found: Document) -> None:
     filled = set(found["missing"])
-    rows = [(name, value, "filled" if name in filled and value is not None else "")
-            for name, value in found["features"].items()]  # fmt: skip
+    rows = [
+        (name, value, ("null" if value is None else "filled") if name in filled else "")
+        for name, value in found["features"].items()
+    ]
     say(f"{found['tenant_id']} / {found['asset_id']}  {_title(found)}", style="bold")
     table(("feature", "value", "missing"), rows)
     if found["degraded"]:
