@@ -24,7 +24,10 @@ _SHOWN = 80
 
 def shown(value: object) -> str:
     """`value` as an error message shows it: its repr, cut to a readable length."""
-    text = ascii(value) if isinstance(value, str) else repr(value)
+    try:
+        text = ascii(value) if isinstance(value, str) else repr(value)
+    except ValueError:  # an integer with more digits than Python prints
+        text = f"a value of type {type(value).__name__}"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} characters)"
 
 

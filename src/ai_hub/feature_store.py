@@ -272,7 +272,8 @@ class FeatureStore:
 
         Counts: `assets`, `warmed` vectors, and of these `computed` now.
         """
-        chosen = [self.registry.get(feature_set)] if feature_set else self.registry.sets()
+        named = feature_set is not None
+        chosen = [self.registry.get(feature_set)] if named else self.registry.sets()
         ids = _ids(tenant_id, list(dict.fromkeys(asset_ids)))
         at = self._at(timestamp)
         warmed = computed = 0
@@ -294,7 +295,7 @@ class FeatureStore:
         """Forget the cached vectors of some assets, of one set or all; counts what was dropped."""
         wanted = list(dict.fromkeys([*([] if asset_id is None else [asset_id]), *asset_ids]))
         ids = _ids(tenant_id, wanted)
-        prefix = f"{self.registry.get(feature_set).label}:" if feature_set else ""
+        prefix = "" if feature_set is None else f"{self.registry.get(feature_set).label}:"
         dropped = await self._cache.drop([Entity(tenant_id, one) for one in ids], prefix)
         return {"assets": len(ids), "invalidated": dropped}
 

@@ -98,7 +98,7 @@ def test_an_export_through_our_server_is_put_where_told(
     path = Path(output.format(here=workplace))
     export = ("export", "--tenant", "acme", "--set", "forecast_basic", *RANGE)
     record = answer(run(*export, "--output", path, "--json"))
-    assert record["storage_path"] == str(path)
+    assert record["storage_path"] == str(workplace / path)
     assert pq.read_metadata(path).num_rows == 4
     assert list((workplace / "exports").iterdir()) == []
     assert len(answer(run("exports", "--tenant", "acme", "--json"))["exports"]) == 1

@@ -149,7 +149,7 @@ def test_a_line_that_is_no_object_is_refused_as_a_row() -> None:
         (1, None, "[1]"),
         (2, None, "oops"),
     ]
-    assert batch.reasons[0].why == "expected a JSON object on the line"
+    assert batch.reasons[0].why == "expected a JSON object"
 
 
 def test_lines_none_of_which_is_an_object_are_malformed() -> None:

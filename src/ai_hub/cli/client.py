@@ -104,8 +104,7 @@ class Server:
         )
         written = record.get("storage_path")
         if self._local and output is not None and written is not None:
-            _move(Path(written), output)
-            record["storage_path"] = str(output.absolute())
+            record["storage_path"] = _move(Path(written), output)
         return record
 
     async def exports(self, tenant_id: str | None, limit: int) -> Document:
@@ -230,13 +229,16 @@ def _check_output(output: Path) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
 
 
-def _move(source: Path, output: Path) -> None:
-    """Move a finished file; whoever reads `output` sees the old file or the whole new one."""
+def _move(source: Path, output: Path) -> str:
+    """Move a finished file; whoever reads `output` sees the old file or the whole new one.
+
+    The absolute path of `output`.
+    """
     if not source.is_file():
         raise Stop(f"The server wrote {source}, which cannot be seen from here.", FAILED)
     try:
         source.replace(output)
-        return
+        return str(output.absolute())
     except OSError:  # another file system
         partial = output.with_name(f".{uuid.uuid4().hex}.partial")
     try:
@@ -247,3 +249,4 @@ def _move(source: Path, output: Path) -> None:
     finally:
         partial.unlink(missing_ok=True)
     source.unlink()
+    return str(output.absolute())

@@ -114,7 +114,7 @@ def _report(record: Document, url: str | None) -> None:
     if record["status"] == "no_data":
         say("No rows in that range, so no file was written.", "yellow")
         return
-    where = record["storage_path"] if url is None else f"{record['storage_path']} on {url}"
+    where = _near(record["storage_path"]) if url is None else f"{record['storage_path']} on {url}"
     rows = counted(record["row_count"], "row")
     say(f"{where}: {rows}, {record['file_size_mb']:,.2f} MB", "green")
 
@@ -156,4 +156,12 @@ def exports(
 
 def _shown(record: Document, key: str) -> object:
     # Seconds are enough to tell exports apart.
-    return record[key][:19].replace("T", " ") + "Z" if key == "started_at" else record[key]
+    if key == "started_at":
+        return record[key][:19].replace("T", " ") + "Z"
+    return _near(record[key]) if key == "storage_path" and record[key] else record[key]
+
+
+def _near(path: str) -> str:
+    """A path as seen from the working directory where it is below it."""
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path

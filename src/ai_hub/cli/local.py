@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ai_hub.definitions.values import iso, parse_time, to_datetime, to_micros
-from ai_hub.errors import ExportFailed
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -58,22 +55,12 @@ class Local:
 
     async def export(self, request: Document, output: Path | None, show: Progress) -> Document:
         """Write a training set; its record, where `storage_path` says where the file is."""
-        left = threading.Event()
-
-        def progress(rows: int) -> None:
-            # The only way to stop a thread that writes: it asks here whether it may go on.
-            if left.is_set():
-                raise ExportFailed("the export was stopped")
-            show(None, rows)
-
         times = {key: _datetime(request[key]) for key in ("start_time", "end_time")}
-        try:
-            return await self._store.export_features_to_parquet(
-                **{**request, **times}, output_path=output, progress=progress
-            )
-        except asyncio.CancelledError:
-            left.set()
-            raise
+        return await self._store.export_features_to_parquet(
+            **{**request, **times},
+            output_path=output,
+            progress=lambda rows: show(None, rows),
+        )
 
     async def exports(self, tenant_id: str | None, limit: int) -> Document:
         """Recorded exports."""

@@ -76,6 +76,11 @@ def sliding_stats(
             columns[stat] = _mended(
                 stat, slid, keys, values, grid, grid_values, rows, span, width, closed
             )
+        elif stat == "median":
+            # Polars goes from one middle value to the other by their difference, which overflows.
+            slid = _taken(found[stat].to_numpy(), rows)
+            far = ~np.isfinite(slid)
+            columns[stat] = _anew(stat, slid, far, keys, values, grid, rows, width, closed)
         else:
             columns[stat] = finite(_taken(found[stat].to_numpy(), rows))
     return columns
@@ -135,12 +140,29 @@ def _mended(
             rounding *= np.maximum.reduceat(held, firsts)
             shares = np.maximum(held, 1) if stat == "mean" else 1
             doubtful |= ~(np.repeat(rounding, sizes) / shares <= tolerated)
-    doubtful, slid = _taken(doubtful, rows), _taken(slid, rows)
-    if doubtful.any():
-        low, high = window_bounds(keys, _taken(grid, rows)[doubtful], width, closed)
-        slid = slid.copy()
-        slid[doubtful] = range_stats(values, low, high, (stat,))[stat]
-    return slid
+    return _anew(
+        stat, _taken(slid, rows), _taken(doubtful, rows), keys, values, grid, rows, width, closed
+    )
+
+
+def _anew(
+    stat: Stat,
+    slid: Floats,
+    doubtful: NDArray[np.bool_],
+    keys: Ints,
+    values: Floats,
+    grid: Ints,
+    rows: Ints | None,
+    width: int,
+    closed: Closed,
+) -> Floats:
+    """What slid, with the doubtful windows read by themselves instead."""
+    if not doubtful.any():
+        return slid
+    low, high = window_bounds(keys, _taken(grid, rows)[doubtful], width, closed)
+    read = slid.copy()
+    read[doubtful] = range_stats(values, low, high, (stat,))[stat]
+    return read
 
 
 def _sliding_std(
@@ -182,10 +204,6 @@ def _sliding_std(
     own = positions >= np.repeat(firsts, sizes)
     std = slid[own]
     floor = np.repeat(_TRUSTED_SHARE * spread, ends - firsts)
-    std, floor, at = _taken(std, rows), _taken(floor, rows), _taken(grid, rows)
-    doubtful = np.flatnonzero(~((std >= floor) & np.isfinite(std)))
-    if len(doubtful):
-        low, high = window_bounds(keys, at[doubtful], width, closed)
-        std = std.copy()
-        std[doubtful] = range_stats(values, low, high, ("std",))["std"]
-    return std
+    std, floor = _taken(std, rows), _taken(floor, rows)
+    doubtful = ~((std >= floor) & np.isfinite(std))
+    return _anew("std", std, doubtful, keys, values, grid, rows, width, closed)

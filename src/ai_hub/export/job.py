@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +19,8 @@ from ai_hub.stores.base import Chunk, ScanRequest
 
 Compression = Literal["snappy", "zstd"]
 _COMPRESSIONS = ("snappy", "zstd")
+_PART_ROWS = 131_072
+_MOST_STEPS = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,14 @@ class ExportJob:
             raise InvalidInput("compression", self.compression, "one of snappy, zstd")
         if self.frequency is not None and self.spine is not None:
             raise InvalidInput("frequency", str(self.frequency), "either frequency or spine")
+        if self.frequency is not None:
+            steps = (self.range.end - self.range.start) // self.frequency.micros
+            if steps > _MOST_STEPS:
+                raise InvalidInput(
+                    "frequency",
+                    str(self.frequency),
+                    f"at most {_MOST_STEPS:,} steps for each asset, and these would be {steps:,}",
+                )
         if len(set(self.horizons)) < len(self.horizons):
             raise InvalidInput("horizons", [str(h) for h in self.horizons], "each horizon once")
 
@@ -71,26 +81,42 @@ class ExportJob:
             max((horizon.micros for horizon in self.horizons), default=0),
         )
 
-    def points(self, chunk: Chunk) -> Points:
-        """Where a chunk has rows."""
+    def points(self, chunk: Chunk) -> Iterator[Points]:
+        """Where a chunk has rows, in parts of bounded size, by ascending asset and time."""
+        if self.spine is None and self.frequency is None:
+            series = chunk.history.series[self.feature_set.series]
+            inside = (series.time >= chunk.start) & (series.time <= chunk.end)
+            if inside.all():
+                yield Points(series.code, series.time)
+            else:
+                yield Points(series.code[inside], series.time[inside])
+            return
+        held: list[Points] = []
+        for code, asset_id in enumerate(chunk.asset_ids):
+            for times in self._times(asset_id, chunk):
+                held.append(Points(np.full(len(times), code), times))
+                if sum(map(len, held)) >= _PART_ROWS:
+                    yield _joined(held)
+                    held = []
+        if held:
+            yield _joined(held)
+
+    def _times(self, asset_id: str, chunk: Chunk) -> Iterator[Ints]:
+        """The times of one asset's rows in a chunk, as the spine or the frequency says."""
         if self.spine is not None:
-            return _listed([_inside(self.spine[a], chunk) for a in chunk.asset_ids])
-        if self.frequency is not None:
+            times = self.spine[asset_id]
+            times = times[(times >= chunk.start) & (times <= chunk.end)]
+            for first in range(0, len(times), _PART_ROWS):
+                yield times[first : first + _PART_ROWS]
+        elif self.frequency is not None:
             step = self.frequency.micros
             late = -(-(chunk.start - self.range.start) // step) * step
-            steps = np.arange(self.range.start + late, chunk.end + 1, step, dtype=np.int64)
-            return _listed([steps] * len(chunk.asset_ids))
-        series = chunk.history.series[self.feature_set.series]
-        inside = (series.time >= chunk.start) & (series.time <= chunk.end)
-        if inside.all():
-            return Points(series.code, series.time)
-        return Points(series.code[inside], series.time[inside])
+            for first in range(self.range.start + late, chunk.end + 1, step * _PART_ROWS):
+                last = min(first + step * _PART_ROWS, chunk.end + 1)
+                yield np.arange(first, last, step, dtype=np.int64)
 
 
-def _inside(times: Ints, chunk: Chunk) -> Ints:
-    return times[(times >= chunk.start) & (times <= chunk.end)]
-
-
-def _listed(times: Sequence[Ints]) -> Points:
-    sizes = [len(one) for one in times]
-    return Points(np.repeat(np.arange(len(times)), sizes), np.concatenate(times))
+def _joined(parts: Sequence[Points]) -> Points:
+    return Points(
+        np.concatenate([part.code for part in parts]), np.concatenate([part.time for part in parts])
+    )

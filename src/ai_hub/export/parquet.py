@@ -114,13 +114,14 @@ def _write(
         try:
             while (chunk := reading.result()) is not None:
                 reading = pool.submit(next, chunks, None)
-                batch = feature_batch(job, schema, chunk)
-                if writing is not None:
-                    writing.result()
-                if batch.num_rows:
-                    writing = pool.submit(writer.write_batch, batch)
-                    rows += batch.num_rows
-                progress(rows)
+                for points in job.points(chunk):
+                    batch = feature_batch(job, schema, chunk, points)
+                    if writing is not None:
+                        writing.result()
+                    if batch.num_rows:
+                        writing = pool.submit(writer.write_batch, batch)
+                        rows += batch.num_rows
+                    progress(rows)
             if writing is not None:
                 writing.result()
         finally:
@@ -162,9 +163,10 @@ def _metadata(job: ExportJob, rows: int) -> dict[str, str]:
     }
 
 
-def feature_batch(job: ExportJob, schema: pa.Schema, chunk: Chunk) -> pa.RecordBatch:
-    """The rows of an export that a chunk answers for."""
-    points = job.points(chunk)
+def feature_batch(
+    job: ExportJob, schema: pa.Schema, chunk: Chunk, points: Points
+) -> pa.RecordBatch:
+    """The rows of an export at some points of a chunk."""
     history = chunk.history
     columns = columnar.compute(job.plan, points, history)
 

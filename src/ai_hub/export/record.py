@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from ai_hub.definitions.values import Duration, TimeRange, check_id, iso
-from ai_hub.errors import AiHubError, ExportFailed, InvalidInput
+from ai_hub.errors import ExportFailed, InvalidInput
 from ai_hub.export.job import Compression, ExportJob
 from ai_hub.export.parquet import write_export
 from ai_hub.export.spine import spine_of
@@ -85,13 +86,26 @@ async def run_export(
     )
     await asyncio.to_thread(_make_folder, path)
     await store.record_export(record)
+    stopped = threading.Event()
+
+    def told(rows: int) -> None:
+        # A thread cannot be cancelled: it asks here whether it may go on.
+        if stopped.is_set():
+            raise ExportFailed("the export was stopped")
+        if progress is not None:
+            progress(rows)
+
+    chunks = store.scan(job.scan_request())
+    writing = asyncio.create_task(
+        asyncio.to_thread(write_export, job, chunks, path, export_id, told)
+    )
     try:
-        written = await asyncio.to_thread(
-            write_export, job, store.scan(job.scan_request()), path, export_id,
-            progress or (lambda rows: None),
-        )  # fmt: skip
-    except AiHubError as error:
-        await store.record_export(record.ended("failed", now(), error=str(error)))
+        written = await asyncio.shield(writing)
+    except BaseException as error:
+        stopped.set()
+        await asyncio.wait([writing])
+        why = str(error) or type(error).__name__
+        await store.record_export(record.ended("failed", now(), error=why))
         raise
     record = record.ended(
         "completed" if written.rows else "no_data", now(), written.rows, written.size

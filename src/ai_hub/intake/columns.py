@@ -207,7 +207,10 @@ def check_ids(
     """
     texts = pa.nulls(size, pa.string()) if raw is None else id_texts(raw)
     encoded = texts.dictionary_encode()
-    names: list[str | None] = [name or default for name in encoded.dictionary.to_pylist()]
+    # With no default the empty text stays, to be told from an id that is not there.
+    names: list[str | None] = [
+        name if name or default is None else default for name in encoded.dictionary.to_pylist()
+    ]
     names.append(default)  # a null row has the code -1, the last
     codes = np.asarray(pc.fill_null(encoded.indices, -1))
     faults = [_id_why(name, limit, only) for name in names]

@@ -59,7 +59,8 @@ def decode_json_rows(body: bytes) -> dict[str, Any]:
         raise InvalidInput("tenant_id", found.get("tenant_id"), "a string")
     if not isinstance(found.get("rows"), list):
         raise InvalidInput("rows", found.get("rows"), _ROWS)
-    return found
+    rows = [row if isinstance(row, dict) else _no_object(row) for row in found["rows"]]
+    return {**found, "rows": rows}
 
 
 def _malformed(body: bytes, expected: str) -> InvalidInput:
@@ -107,7 +108,7 @@ def _decode_line(line: bytes) -> object:
 
 def _no_object(found: object) -> dict[str, object]:
     text = found if isinstance(found, str) else json.dumps(found)
-    return {"timestamp": mark_row(text, "a JSON object on the line")}
+    return {"timestamp": mark_row(text, "a JSON object")}
 
 
 def _read_csv(body: bytes) -> pa.Table:

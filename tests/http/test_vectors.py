@@ -1,0 +1,222 @@
+"""`get` and `batch`: shapes, times, policies, the cache as a client sees it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from acceptance.serving import Server
+
+AT = "2025-10-09T14:30:59.9Z"
+BASIC = ["hour_of_day", "day_of_week", "is_weekend", "lag_1h", "lag_24h", "rolling_avg_24h"]
+VECTOR = {
+    "tenant_id", "asset_id", "timestamp", "feature_set", "version", "fingerprint", "features",
+    "feature_count", "missing", "degraded", "cache_hit", "computed_at",
+}  # fmt: skip
+
+
+def ask(server: Server, tenant: str, asset: str = "a", **more: Any) -> Any:
+    body = {"tenant_id": tenant, "asset_id": asset, "timestamp": AT} | more
+    if "feature_names" not in more:
+        body = {"feature_set": "forecast_basic"} | body
+    return server.call("POST", "/get", body)
+
+
+def observe(server: Server, tenant: str, time: str, value: float, asset: str = "a") -> Any:
+    row = {"timestamp": time, "asset_id": asset, "value": value}
+    return server.call("POST", "/ingest", {"tenant_id": tenant, "rows": [row]})
+
+
+def test_a_vector_has_all_there_is_to_know(server: Server, tenant: str) -> None:
+    observe(server, tenant, "2025-10-09T13:20:00Z", 43.5)
+    answer = ask(server, tenant)
+    assert answer.keys() == VECTOR
+    assert answer["tenant_id"] == tenant
+    assert answer["asset_id"] == "a"
+    assert answer["timestamp"] == "2025-10-09T14:30:00Z"
+    assert (answer["feature_set"], answer["version"]) == ("forecast_basic", 1)
+    assert list(answer["features"]) == BASIC
+    assert answer["features"] == {
+        "hour_of_day": 14, "day_of_week": 3, "is_weekend": 0,
+        "lag_1h": 43.5, "lag_24h": 43.5, "rolling_avg_24h": 43.5,
+    }  # fmt: skip
+    assert answer["feature_count"] == 6
+    assert answer["missing"] == ["lag_24h"]
+    assert answer["degraded"] is False
+    assert answer["cache_hit"] is False
+    assert answer["computed_at"].endswith("Z")
+
+
+def test_times_are_truncated_to_the_granularity(server: Server, small: Server, tenant: str) -> None:
+    assert ask(server, tenant)["timestamp"] == "2025-10-09T14:30:00Z"
+    assert ask(server, tenant, timestamp="2025-10-09T16:30:59+02:00")["cache_hit"] is True
+    assert ask(small, tenant)["timestamp"] == "2025-10-09T14:00:00Z"
+
+
+def test_now_is_the_time_when_none_is_given(server: Server, tenant: str) -> None:
+    first, second = (ask(server, tenant, timestamp=None) for _ in range(2))
+    assert first["computed_at"] >= first["timestamp"]
+    assert second["timestamp"] in (first["timestamp"], second["computed_at"][:16] + ":00Z")
+
+
+def test_without_a_set_or_names_every_feature_is_answered(server: Server, tenant: str) -> None:
+    body = {"tenant_id": tenant, "asset_id": "a"}
+    answer = server.call("POST", "/get", body)
+    assert answer["feature_set"] is None
+    assert answer["version"] is None
+    assert answer["feature_count"] == len(answer["features"]) == 36
+    named = server.call("GET", "/sets")["feature_sets"]
+    assert {one for each in named for one in each["features"]} <= set(answer["features"])
+
+
+def test_named_features_come_in_the_order_asked_for(server: Server, tenant: str) -> None:
+    names = ["rolling_avg_24h", "month", "lag_1h"]
+    answer = ask(server, tenant, feature_names=names)
+    assert list(answer["features"]) == names
+    assert answer["feature_set"] is None
+    assert answer["version"] is None
+
+
+@pytest.mark.parametrize(
+    ("policy", "lag", "mean"), [("mean", 6.0, 0.0), ("zero", 0.0, 0.0), (-7.25, -7.25, -7.25)]
+)
+def test_a_missing_policy_fills(
+    server: Server, tenant: str, policy: object, lag: float, mean: float
+) -> None:
+    observe(server, tenant, "2025-10-05T00:00:00Z", 6.0)
+    answer = ask(server, tenant, missing=policy)
+    assert answer["features"]["lag_1h"] == lag
+    assert answer["missing"] == ["lag_1h", "lag_24h", "rolling_avg_24h"]
+    assert ask(server, tenant, "unknown", missing=policy)["features"]["lag_1h"] == mean
+
+
+def test_keep_leaves_null_and_every_policy_has_its_own_cache_field(
+    server: Server, tenant: str
+) -> None:
+    assert ask(server, tenant, missing="keep")["features"]["lag_1h"] is None
+    assert ask(server, tenant, missing=1)["cache_hit"] is False
+    assert ask(server, tenant, missing=1.0)["cache_hit"] is True
+    assert ask(server, tenant, missing="keep")["cache_hit"] is True
+
+
+def test_an_answer_is_kept_until_its_asset_is_written_to(server: Server, tenant: str) -> None:
+    for asset in "ab":
+        assert ask(server, tenant, asset)["cache_hit"] is False
+        assert ask(server, tenant, asset)["cache_hit"] is True
+    observe(server, tenant, "2025-10-09T13:30:00Z", 2.5)
+    fresh = ask(server, tenant)
+    assert fresh["cache_hit"] is False
+    assert fresh["features"]["lag_1h"] == 2.5
+    assert ask(server, tenant, "b")["cache_hit"] is True
+
+
+def test_weather_and_a_change_of_its_source_refresh_answers(server: Server, tenant: str) -> None:
+    def advanced() -> Any:
+        return ask(server, tenant, feature_set="forecast_advanced")
+
+    def weather(source: str, degrees: float) -> None:
+        row = {"timestamp": "2025-10-09T14:00:00Z", "asset_id": source, "temperature": degrees}
+        server.call("POST", "/ingest/weather", {"tenant_id": tenant, "rows": [row]})
+
+    def follow(source: str) -> Any:
+        body = {"tenant_id": tenant, "source_id": source, "asset_ids": ["a", "b", "a"]}
+        return server.call("PUT", "/weather-sources", body)
+
+    def temperature(hit: bool) -> object:
+        answer = advanced()
+        assert answer["cache_hit"] is hit
+        return answer["features"]["temperature"]
+
+    assert temperature(False) == 0.0
+    weather("a", 5.0)
+    assert temperature(False) == 5.0
+    weather("station", 12.5)
+    assert temperature(True) == 5.0
+    assert follow("station") == {
+        "tenant_id": tenant, "source_id": "station", "assets": 2, "changed": 2,
+    }  # fmt: skip
+    assert temperature(False) == 12.5
+    weather("station", 13.5)
+    assert temperature(False) == 13.5
+    assert temperature(True) == 13.5
+    assert follow("station")["changed"] == 0
+
+
+def test_a_batch_answers_each_asset_once(server: Server, tenant: str) -> None:
+    observe(server, tenant, "2025-10-09T13:30:00Z", 1.5, "b")
+    single = ask(server, tenant, "b")
+    body = {
+        "tenant_id": tenant, "asset_ids": ["b", "a", "b"], "feature_set": "forecast_basic",
+        "timestamp": AT,
+    }  # fmt: skip
+    answer = server.call("POST", "/batch", body)
+    assert answer.keys() == {
+        "tenant_id", "timestamp", "feature_set", "version", "fingerprint", "results",
+    }  # fmt: skip
+    assert {k: single[k] for k in answer.keys() - {"results"}} == {
+        k: v for k, v in answer.items() if k != "results"
+    }
+    assert list(answer["results"]) == ["b", "a"]
+    for one in answer["results"].values():
+        assert one.keys() == {"features", "missing", "degraded", "cache_hit"}
+    assert answer["results"]["b"] == {
+        "features": single["features"], "missing": ["lag_24h"], "degraded": False,
+        "cache_hit": True,
+    }  # fmt: skip
+    assert answer["results"]["a"]["cache_hit"] is False
+
+
+def test_a_batch_takes_1000_assets_and_no_more(server: Server, tenant: str) -> None:
+    ids = [f"meter-{number}" for number in range(1_001)]
+    body = {"tenant_id": tenant, "asset_ids": ids[:1_000], "feature_set": "forecast_basic"}
+    assert list(server.call("POST", "/batch", body)["results"]) == ids[:1_000]
+    refusal = server.refusal("POST", "/batch", body | {"asset_ids": ids})
+    assert refusal.startswith("asset_ids: got 1001, expected at most 1000")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    ["a:b*c", "x" * 256, "😀" * 256, "'; DROP TABLE ai_features; --", '"q"', "é\u0301", " ", "%41",
+     "\\", "a/b", "null", "ﬁ\u202e", "{}", "[0]"],
+)  # fmt: skip
+def test_ids_are_taken_as_they_are(server: Server, tenant: str, odd: str) -> None:
+    tenant = f"{tenant}{odd}"[:256]
+    observe(server, tenant, "2025-10-09T13:30:00Z", 4.5, odd)
+    answer = ask(server, tenant, odd)
+    assert (answer["tenant_id"], answer["asset_id"]) == (tenant, odd)
+    assert answer["features"]["lag_1h"] == 4.5
+    body = {"tenant_id": tenant, "asset_ids": [odd], "feature_set": "forecast_basic"}
+    result = server.call("POST", "/batch", body | {"timestamp": AT})["results"]
+    assert result[odd]["cache_hit"] is True
+
+
+def test_identical_requests_at_once_compute_once(server: Server, tenant: str) -> None:
+    observe(server, tenant, "2025-10-09T13:30:00Z", 4.5)
+    for minute in range(5):
+        at = f"2025-10-09T14:{minute:02}:00Z"
+        with ThreadPoolExecutor(8) as pool:
+            same = list(pool.map(lambda _, at=at: ask(server, tenant, timestamp=at), range(8)))
+        # Every computation stamps its own time.
+        assert len({one["computed_at"] for one in same}) == 1
+
+
+def test_warm_and_invalidate_count_what_they_do(server: Server, tenant: str) -> None:
+    body = {"tenant_id": tenant, "asset_ids": ["a", "b", "a"]}
+    before = server.call("GET", "/cache/stats")
+    assert before.keys() == {
+        "kind", "entries", "bytes", "max_bytes", "ttl_seconds", "hits", "misses", "evicted",
+        "hit_rate",
+    }  # fmt: skip
+    sets = len(server.call("GET", "/sets")["feature_sets"])
+    warmed = server.call("POST", "/cache/warm", body)
+    assert warmed == {"assets": 2, "warmed": 2 * sets, "computed": 2 * sets}
+    after = server.call("GET", "/cache/stats")
+    assert after["entries"] == before["entries"] + 2 * sets
+    assert after["misses"] == before["misses"] + 2 * sets
+    one_set = body | {"feature_set": "forecast_basic"}
+    assert server.call("POST", "/cache/invalidate", one_set) == {"assets": 2, "invalidated": 2}
+    dropped = server.call("POST", "/cache/invalidate", body)
+    assert dropped == {"assets": 2, "invalidated": 2 * (sets - 1)}
+    assert server.call("GET", "/cache/stats")["entries"] == before["entries"]
