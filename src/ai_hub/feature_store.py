@@ -435,7 +435,9 @@ def _checked(data: object, tenant_id: str | None, target: Target) -> Iterator[Ba
 
     table = to_table(data)
     check = check_observations if target == "observations" else check_weather
-    firsts = range(0, max(table.num_rows, 1), BATCH_ROWS)
+    if table.num_rows <= BATCH_ROWS:
+        return iter([check(table, tenant_id)])
+    firsts = range(0, table.num_rows, BATCH_ROWS)
     return (check(table.slice(first, BATCH_ROWS), tenant_id, first) for first in firsts)
 
 

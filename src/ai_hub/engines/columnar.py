@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ai_hub.definitions.kinds import Calendar, Derived, Lag, Latest, expression_tree
 from ai_hub.definitions.values import BUCKET_ORIGIN, DAY, HOUR, MINUTE, SECOND, to_datetime
+from ai_hub.engines.places import Places
 from ai_hub.engines.plan import FILL_WINDOW, Plan, Source
 from ai_hub.engines.ranges import Columns, Floats, Ints, range_stats, window_bounds
 from ai_hub.engines.windows import window_stats
@@ -86,7 +87,7 @@ def compute(plan: Plan, points: Points, history: History, dense: bool | None = N
 
     `dense` forces the way windows are computed; by default the cheaper one is chosen.
     """
-    columns: Columns = {c.name: calendar(c, points.time) for c in plan.calendars}
+    columns = calendars(plan.calendars, points.time)
     if plan.needs_data and len(points):
         axis = _axis(points, history, max(plan.lookback, plan.weather_lookback))
         if axis is None:
@@ -95,8 +96,8 @@ def compute(plan: Plan, points: Points, history: History, dense: bool | None = N
         for name in plan.series:
             series = history.series.get(name, NO_SERIES)
             _compute_series(plan, name, series, axis, points, at, dense, columns)
-        for latest in plan.latest:
-            columns[latest.name] = _latest(latest, history.weather, axis, points)
+        if plan.latest:
+            columns |= _all_latest(plan.latest, history.weather, axis, points)
     elif plan.needs_data:
         columns |= {name: np.empty(0) for name in plan.needs_data}
     for derived in plan.derived:
@@ -161,18 +162,20 @@ def _compute_series(
             high = np.searchsorted(keys, at, "right")
             found = range_stats(series.value, low, high, stats)
             columns |= {feature: found[stat] for feature, stat in bucket.outputs}
-    for lag in plan.lags:
-        if lag.series == name:
-            columns[lag.name] = _lag(lag, keys, series.value, at)
+    lags = [lag for lag in plan.lags if lag.series == name]
+    places = Places(keys if lags else keys[:0])
+    for lag in lags:
+        columns[lag.name] = _lag(lag, keys, places, series.value, at)
 
 
-def _lag(lag: Lag, keys: Ints, values: Floats, at: Ints) -> Floats:
+def _lag(lag: Lag, keys: Ints, places: Places, values: Floats, at: Ints) -> Floats:
     if not len(keys):
         return np.full(len(at), np.nan)
     wanted = at - lag.by.micros
-    row = np.searchsorted(keys, wanted, "right") - 1
+    row = places.last(wanted)
     # Row -1 reads the last key, which is never inside the tolerance of an earlier time.
-    known = (row >= 0) & (keys[row] > wanted - lag.tolerance.micros)
+    wanted -= lag.tolerance.micros
+    known = (row >= 0) & (keys[row] > wanted)
     return np.where(known, values[row], np.nan)
 
 
@@ -194,13 +197,37 @@ def _axis(points: Points, history: History, longest: int) -> _Axis | None:
     return _Axis(first, span) if codes * span < _AXIS else None
 
 
-def calendar(feature: Calendar, time: Ints) -> Ints:
-    """A part of the local date and time of each instant, as int64."""
-    local = time if feature.tz == "UTC" else time + _utc_offset(feature.tz, time)
-    part = feature.part
+def calendars(features: tuple[Calendar, ...], time: Ints) -> Columns:
+    """Parts of the local date and time of each instant, as int64.
+
+    Every part is the same for a whole hour of local time: a table of hours answers for many rows.
+    """
+    columns: Columns = {}
+    hours: dict[str, tuple[Ints | None, Ints]] = {}
+    for feature in features:
+        if feature.tz not in hours:
+            local = time if feature.tz == "UTC" else time + _utc_offset(feature.tz, time)
+            hours[feature.tz] = _hours(local // HOUR)
+        row, table = hours[feature.tz]
+        part = _part(feature.part, table)
+        columns[feature.name] = part if row is None else part[row]
+    return columns
+
+
+def _hours(hour: Ints) -> tuple[Ints | None, Ints]:
+    """The hours that there are, and for each row which one (None: one after the other)."""
+    if len(hour):
+        first, last = int(hour.min()), int(hour.max())
+        if last - first < len(hour) // 4:
+            hour -= first
+            return hour, np.arange(first, last + 1)
+    return None, hour
+
+
+def _part(part: str, hour: Ints) -> Ints:
     if part == "hour_of_day":
-        return local // HOUR % 24
-    days = local // DAY
+        return hour % 24
+    days = hour // 24
     # 1970-01-01 was a Thursday.
     weekday = (days + 3) % 7
     if part == "day_of_week":
@@ -208,15 +235,15 @@ def calendar(feature: Calendar, time: Ints) -> Ints:
     if part == "is_weekend":
         return (weekday >= 5).astype(np.int64)
     if part == "is_business_hours":
-        hour = local // HOUR % 24
-        return ((weekday < 5) & (hour >= 9) & (hour < 17)).astype(np.int64)
+        into = hour % 24
+        return ((weekday < 5) & (into >= 9) & (into < 17)).astype(np.int64)
     return _date_part(part, days)
 
 
 def calendar_at(features: Iterable[Calendar], at: int) -> dict[str, int]:
     """Calendar features of one instant: what can be said with no data at all."""
     time = np.array([at], np.int64)
-    return {feature.name: int(calendar(feature, time)[0]) for feature in features}
+    return {name: int(part[0]) for name, part in calendars(tuple(features), time).items()}
 
 
 def _date_part(part: str, days: Ints) -> Ints:
@@ -277,13 +304,36 @@ def _source_axis(weather: Weather, axis: _Axis, points: Points) -> Ints:
     return axis.keys(weather.source_of[points.code], points.time)
 
 
-def _latest(feature: Latest, weather: Weather | None, axis: _Axis, points: Points) -> Floats:
+def _all_latest(
+    features: tuple[Latest, ...], weather: Weather | None, axis: _Axis, points: Points
+) -> Columns:
     if weather is None or not len(weather.code):
-        return np.full(len(points), np.nan)
-    known = _known(feature.column, weather, axis, int(points.time.max()))
-    if not len(known.best):
-        return np.full(len(points), np.nan)
+        return {feature.name: np.full(len(points), np.nan) for feature in features}
     at = _source_axis(weather, axis, points)
+    if bool((weather.issued > weather.time).any()):
+        last = int(points.time.max())
+        return {
+            feature.name: _latest(feature, _known(feature.column, weather, axis, last), at)
+            for feature in features
+        }
+    # What is known when it happens becomes known in its order: one search serves every column.
+    keys = axis.keys(weather.code, weather.time)
+    newest = Places(keys).last(at)
+    found: Columns = {}
+    for feature in features:
+        values = weather.columns[feature.column]
+        held = ~np.isnan(values)
+        row = newest
+        if not held.all():
+            row = np.maximum.accumulate(np.where(held, np.arange(len(held)), -1))[newest]
+        fresh = (newest >= 0) & (row >= 0) & (keys[row] > at - feature.max_age.micros)
+        found[feature.name] = np.where(fresh, values[row], np.nan)
+    return found
+
+
+def _latest(feature: Latest, known: _Known, at: Ints) -> Floats:
+    if not len(known.best):
+        return np.full(len(at), np.nan)
     newest = np.searchsorted(known.available, at, "right") - 1
     row = known.best[newest]
     fresh = (newest >= 0) & (known.keys[row] > at - feature.max_age.micros)

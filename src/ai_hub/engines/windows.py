@@ -10,8 +10,13 @@ from ai_hub.engines.ranges import Columns, Floats, Ints, range_stats, window_bou
 
 # Up to here the bounds of every window are cheaper to have than to estimate.
 _FEW_POINTS = 4096
-# Work per row at which sliding over every row beats reading each point's window by itself.
+# Sliding costs about the same for every row of the axis. Reading one window by itself costs as much
+# as _PER_POINT rows, and as one more for so many values in it: few where a statistic needs the
+# values themselves, many where a sum or an extreme is reduced in place.
+_PER_POINT = 2
 _DENSE = 8
+_DENSE_REDUCED = 100
+_GATHERED = frozenset({"std", "median"})
 
 
 def window_stats(
@@ -30,7 +35,7 @@ def window_stats(
     cheaper one is chosen by the work the windows hold.
     """
     if dense is None:
-        dense = _is_dense(keys, at, width, closed)
+        dense = _is_dense(keys, at, width, closed, stats)
     if dense and len(keys):
         # Polars is worth its start-up only where there is much to slide over.
         from ai_hub.engines.sliding import sliding_stats
@@ -39,10 +44,13 @@ def window_stats(
     return range_stats(values, *window_bounds(keys, at, width, closed), stats)
 
 
-def _is_dense(keys: Ints, at: Ints, width: int, closed: Closed) -> bool:
+def _is_dense(keys: Ints, at: Ints, width: int, closed: Closed, stats: tuple[Stat, ...]) -> bool:
     if len(at) <= _FEW_POINTS:
         return False
     sample = at[:: len(at) // 1024]
     low, high = window_bounds(keys, sample, width, closed)
-    work = float((high - low).mean()) * len(at)
-    return work > _DENSE * (len(keys) + len(at))
+    held = float((high - low).mean())
+    gathered = not _GATHERED.isdisjoint(stats)
+    return len(at) * (_PER_POINT + held / (_DENSE if gathered else _DENSE_REDUCED)) > (
+        len(keys) + len(at)
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -29,6 +30,9 @@ from ai_hub.stores.base import Chunk
 
 _ID = pa.dictionary(pa.int32(), pa.string())
 _TIME = pa.timestamp("us", "UTC")
+# Chunks computed at once, and held at most between reading and writing.
+_WORKERS = 2
+_AHEAD = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +50,18 @@ def schema_of(job: ExportJob) -> pa.Schema:
         pa.field("timestamp", _TIME, nullable=False),
         pa.field("tenant_id", _ID, nullable=False),
         pa.field("asset_id", _ID, nullable=False),
-        pa.field("value", pa.float64()),
+        pa.field(
+            "value", pa.float64(), nullable=job.spine is not None or job.frequency is not None
+        ),
     ]
-    fields += [pa.field(f.name, pa.int64() if is_integer(f) else pa.float64()) for f in features]
+    fields += [
+        pa.field(f.name, pa.int64(), nullable=False)
+        if is_integer(f)
+        else pa.field(
+            f.name, pa.float64(), nullable=job.feature_set.policy_of(f, job.missing) == "keep"
+        )
+        for f in features
+    ]
     fields += [pa.field(f"target_{horizon}", pa.float64()) for horizon in job.horizons]
     if job.indicators:
         fields += [
@@ -101,31 +114,39 @@ def _write(
     partial: Path,
     progress: Callable[[int], None],
 ) -> int:
-    """One chunk is read and one written while one is computed: memory holds three."""
+    """Read, compute and write at the same time, each in the order of the chunks."""
     schema = schema_of(job)
     rows = 0
+    computing: deque[Future[pa.RecordBatch]] = deque()
+    work = ((chunk, points) for chunk in chunks for points in job.points(chunk))
     with (
         closing(chunks),
         _writer(job, schema, partial) as writer,
-        ThreadPoolExecutor(2, "ai-hub-export") as pool,
+        ThreadPoolExecutor(1, "ai-hub-export-read") as reader,
+        ThreadPoolExecutor(_WORKERS, "ai-hub-export") as pool,
     ):
-        reading: Future[Chunk | None] = pool.submit(next, chunks, None)
-        writing: Future[None] | None = None
+        reading: Future[tuple[Chunk, Points] | None] = reader.submit(next, work, None)
+        more = True
         try:
-            while (chunk := reading.result()) is not None:
-                reading = pool.submit(next, chunks, None)
-                for points in job.points(chunk):
-                    batch = feature_batch(job, schema, chunk, points)
-                    if writing is not None:
-                        writing.result()
+            while more or computing:
+                # Compute as far ahead as memory may hold, but never keep what is ready waiting
+                # for a read.
+                while more and len(computing) < _AHEAD and (reading.done() or not computing):
+                    found = reading.result()
+                    more = found is not None
+                    if found is not None:
+                        computing.append(pool.submit(feature_batch, job, schema, *found))
+                        reading = reader.submit(next, work, None)
+                if computing:
+                    batch = computing.popleft().result()
                     if batch.num_rows:
-                        writing = pool.submit(writer.write_batch, batch)
-                        rows += batch.num_rows
+                        writer.write_batch(batch)
+                    rows += batch.num_rows
                     progress(rows)
-            if writing is not None:
-                writing.result()
         finally:
             reading.cancel()
+            for future in computing:
+                future.cancel()
         writer.add_key_value_metadata(_metadata(job, rows))
     return rows
 
@@ -143,7 +164,7 @@ def _writer(job: ExportJob, schema: pa.Schema, partial: Path) -> pq.ParquetWrite
         schema,
         compression=job.compression,
         use_dictionary=dictionaries,
-        write_statistics=["timestamp", "tenant_id", "asset_id"],
+        write_statistics=["timestamp", "asset_id"],
         store_schema=True,
     )
 
@@ -178,10 +199,11 @@ def feature_batch(
         pa.array(points.time).cast(_TIME),
         _ids(np.zeros(len(points), np.int32), [job.tenant_id]),
         _ids(points.code, chunk.asset_ids),
-        _nullable(_own_values(job, points, history)),
+        pa.array(_own_values(job, points, history), from_pandas=schema.field("value").nullable),
     ]
     arrays += [
-        _nullable(column) if name in masks else pa.array(column) for name, column in filled.items()
+        _nullable(column) if name in masks and schema.field(name).nullable else pa.array(column)
+        for name, column in filled.items()
     ]
     for horizon in job.horizons:
         ahead = Points(points.code, points.time + horizon.micros)

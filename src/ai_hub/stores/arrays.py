@@ -52,8 +52,10 @@ def sorted_weather(
     code: Ints, time: Ints, issued: Ints, columns: Mapping[str, Floats], source_of: Ints
 ) -> Weather:
     """Weather arrays in order of source, time and issue."""
-    order = np.lexsort((issued, time, code))
-    if not np.array_equal(order, np.arange(len(order))):
+    step, later = np.diff(code), np.diff(time)
+    tied = (later == 0) & (np.diff(issued) >= 0)
+    if not bool(((step > 0) | ((step == 0) & ((later > 0) | tied))).all()):
+        order = np.lexsort((issued, time, code))
         code, time, issued = code[order], time[order], issued[order]
         columns = {name: values[order] for name, values in columns.items()}
     return Weather(code, time, issued, columns, source_of)

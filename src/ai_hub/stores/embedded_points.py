@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -91,13 +91,19 @@ class PointReader:
 
         def mean_of(source: Source, rows: Ints) -> Floats:
             kind, name = source
-            some = Points(points.code[rows], points.time[rows])
+            read = history.weather if kind == "weather" else history.series.get(name)
+            reach = plan.weather_lookback if kind == "weather" else plan.lookback
+            if read is not None and reach >= FILL_WINDOW:
+                return columnar.means(source, Points(points.code[rows], points.time[rows]), history)
+            # What windows need is too short: read on for the assets that miss something.
+            some = window.of([int(row) for row in rows])
+            few = Points(np.arange(len(rows)), points.time[rows])
             if kind == "weather":
-                held = window.weather_held((name,), FILL_WINDOW)
-                weather = held or window.weather(cursor, (name,), FILL_WINDOW)
-                return columnar.means(source, some, History({}, weather))
-            series = window.series(cursor, name, FILL_WINDOW)
-            return columnar.means(source, some, History({name: series}))
+                held = some.weather_held((name,), FILL_WINDOW)
+                weather = held or some.weather(cursor, (name,), FILL_WINDOW)
+                return columnar.means(source, few, History({}, weather))
+            series = some.series(cursor, name, FILL_WINDOW)
+            return columnar.means(source, few, History({name: series}))
 
         weather, reading = None, None
         if plan.weather:
@@ -109,7 +115,8 @@ class PointReader:
         series = {name: window.series(cursor, name, plan.lookback) for name in plan.series}
         if reading is not None:
             weather = reading.result()
-        columns = columnar.compute(plan, points, History(series, weather))
+        history = History(series, weather)
+        columns = columnar.compute(plan, points, history)
         return Vectors(*fill(plan, missing, columns, mean_of))
 
 
@@ -123,6 +130,14 @@ class _Window:
     asset_ids: Sequence[str]
     source_ids: Sequence[str]
     at: int
+
+    def of(self, places: Sequence[int]) -> _Window:
+        """The same for some of the assets, by their places."""
+        return replace(
+            self,
+            asset_ids=[self.asset_ids[place] for place in places],
+            source_ids=[self.source_ids[place] for place in places],
+        )
 
     def series(self, cursor: Cursor, name: str, lookback: int) -> Series:
         """One series of the assets in [at - lookback, at]."""

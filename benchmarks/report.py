@@ -1,0 +1,123 @@
+"""Topics as text for a terminal and as the page docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from benchmarks.measure import Check, Topic
+
+_PACKAGES = (
+    "ai-hub-feature-store", "polars", "pyarrow", "numpy", "duckdb", "numba", "pandas",
+    "uvicorn", "uvloop", "httptools", "msgspec", "litestar",
+)  # fmt: skip
+_TITLES = {
+    "export": "Exports",
+    "memory": "Memory of exports",
+    "online": "Answers online",
+    "startup": "Starting",
+    "accuracy": "Accuracy of sliding statistics",
+}
+
+
+def text(topic: Topic) -> str:
+    lines = [f"== {_TITLES[topic.name]}"]
+    for table in topic.tables:
+        lines += ["", table.title, *_aligned([table.head, *table.rows]), table.note]
+    lines += ["", *_aligned([_CHECK_HEAD, *map(_check, topic.checks)]), ""]
+    return "\n".join(lines)
+
+
+def markdown(topics: Sequence[Topic]) -> str:
+    checks = [check for topic in topics for check in topic.checks]
+    missed = [check for check in checks if not check.ok]
+    met = "All targets were met." if not missed else f"{len(missed)} of {len(checks)} were missed."
+    lines = [
+        "# Benchmarks",
+        "",
+        "Written by `python -m benchmarks --write`. Run `make bench` to repeat it on your machine: "
+        "it takes some minutes and prints the same tables. Every figure was measured beside what "
+        "it is compared with, in interleaved rounds of one run; figures are medians, and ratios "
+        "tell more than times. HTTP loads need `wrk` (else a slower Python client stands in).",
+        "",
+        *machine(),
+        "",
+    ]
+    for topic in topics:
+        lines += [f"## {_TITLES[topic.name]}", ""]
+        for table in topic.tables:
+            lines += [f"**{table.title}**", "", *_grid(table.head, table.rows), ""]
+            if table.note:
+                lines += [table.note, ""]
+    lines += ["## Targets", "", met, "", *_grid(_CHECK_HEAD, [_check(one) for one in checks])]
+    return "\n".join(lines) + "\n"
+
+
+def machine() -> list[str]:
+    """Where and with what the figures were measured, one line each."""
+    versions = []
+    for name in _PACKAGES:
+        try:
+            versions.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            versions.append(f"{name} absent")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return [
+        f"- Machine: {_cpu()}, {os.cpu_count()} cores, {memory:.0f} GiB",
+        f"- System: {_system()}, Python {platform.python_version()}",
+        f"- Versions: {', '.join(versions)}",
+        f"- Date: {datetime.now(UTC):%Y-%m-%d}",
+    ]
+
+
+def _cpu() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _system() -> str:
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except OSError:
+        return platform.platform()
+
+
+_CHECK_HEAD = ("figure", "measured", "target", "met")
+
+
+def _check(check: Check) -> tuple[str, ...]:
+    unit = f" {check.unit}" if check.unit else ""
+    bound = "at least" if check.least else "at most"
+    return (
+        check.what,
+        f"{check.value:.3g}{unit}",
+        f"{bound} {check.target:g}{unit}",
+        "yes" if check.ok else "no",
+    )
+
+
+def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    rule = ["---", *["--:"] * (len(head) - 1)]
+    return ["| " + " | ".join(row) + " |" for row in (head, rule, *rows)]
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  ".join(
+            [
+                row[0].ljust(widths[0]),
+                *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)),
+            ]
+        )
+        for row in rows
+    ]

@@ -1,0 +1,42 @@
+"""Where instants stand on a sorted axis: the last key at or before each."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ai_hub.engines.ranges import Ints
+
+# Slots of a table for each key of it; an axis that is emptier than that is searched instead.
+_SPARSE = 4
+# Below this a table costs more than the search it saves.
+_FEW = 4096
+
+
+class Places:
+    """The rows of sorted keys, by look-up where the keys are as regular as meters are.
+
+    A table counts the keys before each slot, slots being as long as the shortest step between
+    keys: a slot holds one key at most, so one comparison settles which row is meant.
+    """
+
+    def __init__(self, keys: Ints) -> None:
+        self._keys = keys
+        self._before: Ints | None = None
+        if len(keys) <= _FEW:
+            return
+        self._first = int(keys[0])
+        self._step = int(np.diff(keys).min())
+        if self._step and (int(keys[-1]) - self._first) // self._step < _SPARSE * len(keys):
+            slots = (keys - self._first) // self._step
+            held = np.zeros(int(slots[-1]) + 2, np.int64)
+            held[slots + 1] = 1
+            self._before = np.cumsum(held)
+
+    def last(self, at: Ints) -> Ints:
+        """The row of the last key <= each of `at`; -1 where all are later."""
+        if self._before is None or len(at) <= _FEW:
+            return np.searchsorted(self._keys, at, "right") - 1
+        slots = (at - self._first) // self._step + 1
+        rows = self._before[np.clip(slots, 0, len(self._before) - 1, out=slots)] - 1
+        rows -= self._keys[rows] > at
+        return np.maximum(rows, -1, out=rows)

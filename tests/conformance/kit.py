@@ -1,0 +1,247 @@
+"""Engines and stores behind one face each, and drawn worlds to hold them to the reference.
+
+An engine answers for histories side by side. A deployment is a FeatureStore on some store and
+cache. A new one of either is one more value in ENGINES or DEPLOYMENTS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from ai_hub import FeatureStore
+from ai_hub.config import Settings
+from ai_hub.definitions.feature_set import FeatureSet
+from ai_hub.definitions.kinds import WEATHER_COLUMNS, Missing
+from ai_hub.definitions.registry import Registry
+from ai_hub.definitions.values import to_datetime, to_micros
+from ai_hub.engines import columnar
+from ai_hub.engines.fill import fill
+from ai_hub.engines.plan import Plan, Source, can_be_missing
+from ai_hub.engines.ranges import Columns, Floats, Ints
+from ai_hub.serving import answer as serving
+from ai_hub.testing import Answer, History, Observation, WeatherRow, differences, vector
+
+T = TypeVar("T")
+Point = tuple[int, int]
+"""Which history, and the instant."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Answers of a set at some points of some histories, which lie side by side."""
+
+    name: str
+    answers: Callable[..., list[Answer]]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def kernel_answers(
+    feature_set: FeatureSet,
+    missing: Missing | None,
+    histories: Sequence[History],
+    source_of: Sequence[int],
+    points: Sequence[Point],
+    chosen: Sequence[int] | None = None,
+    dense: bool | None = None,
+) -> list[Answer]:
+    """The columnar kernel's answers; `source_of[i]` is whose weather history i has.
+
+    All points are computed at once; `chosen` are those whose answers are wanted (None: all).
+    """
+    plan = Plan.of(feature_set)
+    names = {name for history in histories for name in history.series} | set(plan.series)
+    held = columnar.History(
+        {name: _series(name, histories) for name in names}, _weather(histories, source_of)
+    )
+    order = sorted(range(len(points)), key=lambda i: points[i])
+    code, time = np.array([points[i] for i in order], np.int64).reshape(-1, 2).T
+    at = columnar.Points(np.ascontiguousarray(code), np.ascontiguousarray(time))
+
+    def mean_of(source: Source, rows: Ints) -> Floats:
+        return columnar.means(source, columnar.Points(at.code[rows], at.time[rows]), held)
+
+    columns, masks = fill(plan, missing, columnar.compute(plan, at, held, dense), mean_of)
+    place = {i: row for row, i in enumerate(order)}
+    wanted = range(len(points)) if chosen is None else chosen
+    return [answer_at(columns, masks, place[i]) for i in wanted]
+
+
+def answer_at(columns: Columns, masks: Mapping[str, Any], row: int) -> Answer:
+    features = {name: values[row].item() for name, values in columns.items()}
+    plain = {name: None if value != value else value for name, value in features.items()}
+    return Answer(plain, tuple(name for name in columns if name in masks and masks[name][row]))
+
+
+def _series(name: str, histories: Sequence[History]) -> columnar.Series:
+    rows = [
+        (code, o.timestamp, o.value)
+        for code, history in enumerate(histories)
+        for o in sorted(history.series.get(name, ()), key=lambda o: o.timestamp)
+    ]
+    code = np.array([row[0] for row in rows], np.int64)
+    time = np.array([row[1] for row in rows], np.int64)
+    return columnar.Series(code, time, np.array([row[2] for row in rows], np.float64))
+
+
+def _weather(histories: Sequence[History], source_of: Sequence[int]) -> columnar.Weather:
+    rows = [
+        (code, row.timestamp, row.issued_at, row.values)
+        for code, history in enumerate(histories)
+        for row in sorted(history.weather, key=lambda row: (row.timestamp, row.issued_at))
+    ]
+    columns = {
+        name: np.array([_or_nan(row[3].get(name)) for row in rows], np.float64)
+        for name in WEATHER_COLUMNS
+    }
+    code, time, issued = np.array([row[:3] for row in rows], np.int64).reshape(-1, 3).T.copy()
+    return columnar.Weather(code, time, issued, columns, np.array(source_of, np.int64))
+
+
+def _or_nan(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+ENGINES = (
+    Engine("columnar", kernel_answers),
+    Engine("columnar-sliding", partial(kernel_answers, dense=True)),
+    Engine("columnar-ranges", partial(kernel_answers, dense=False)),
+)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """How to open a feature store for a test; `lasts` if another opening finds the same data."""
+
+    name: str
+    url: Callable[[Path], str]
+    lasts: bool
+
+    def open(self, folder: Path, *sets: FeatureSet, **settings: Any) -> FeatureStore:
+        registry = Registry()
+        for feature_set in sets:
+            registry.register(feature_set)
+        chosen = Settings(database_url=self.url(folder), export_root=folder / "exports", **settings)
+        return FeatureStore(chosen, registry)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+MEMORY = Deployment("memory", lambda folder: "duckdb:///:memory:", False)
+FILE = Deployment("file", lambda folder: f"duckdb:///{folder / 'features.duckdb'}", True)
+DEPLOYMENTS = (MEMORY, FILE)
+
+
+def folder() -> AbstractContextManager[str]:
+    """A folder for one drawn example."""
+    return TemporaryDirectory(prefix="ai-hub-test-")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run one example to its end, in an event loop of its own."""
+    return asyncio.run(work)
+
+
+Row = dict[str, Any]
+
+
+def observation(
+    asset_id: str, at: int, value: float, series: str = "value", quality: int = 1
+) -> Row:
+    return {
+        "timestamp": to_datetime(at),
+        "asset_id": asset_id,
+        "value": value,
+        "feature_type": series,
+        "quality": quality,
+    }
+
+
+def weather_row(source_id: str, row: WeatherRow) -> Row:
+    return {
+        "timestamp": to_datetime(row.timestamp),
+        "issued_at": to_datetime(row.issued_at),
+        "asset_id": source_id,
+        **row.values,
+    }
+
+
+def history_of(
+    observations: Sequence[Row],
+    weather: Sequence[Row],
+    asset_id: str,
+    source_id: str | None = None,
+) -> History:
+    """What some acknowledged rows leave of an asset: the last write of a key, if it is usable."""
+    kept: dict[tuple[str, int], Row] = {}
+    for row in observations:
+        if row["asset_id"] == asset_id:
+            kept[row.get("feature_type", "value"), to_micros(row["timestamp"])] = row
+    series: dict[str, list[Observation]] = {}
+    for (name, at), row in sorted(kept.items()):
+        if row.get("quality", 1) >= 1:
+            series.setdefault(name, []).append(Observation(at, row["value"]))
+    issues: dict[tuple[int, int], WeatherRow] = {}
+    for row in weather:
+        if row["asset_id"] == (source_id or asset_id):
+            at = to_micros(row["timestamp"])
+            issued = to_micros(row.get("issued_at") or row["timestamp"])
+            values = {name: row.get(name) for name in WEATHER_COLUMNS}
+            issues[at, issued] = WeatherRow(at, issued, values)
+    return History(series, tuple(issues.values()))
+
+
+def plain(answer: serving.Answer) -> Answer:
+    """An answer of `get` as the reference gives it."""
+    assert not answer.degraded
+    assert answer.feature_count == len(answer.features)
+    return Answer(answer.features, answer.missing)
+
+
+def wrong(
+    feature_set: FeatureSet, t: int, history: History, got: Answer, missing: Missing | None = None
+) -> list[str]:
+    """What is wrong with an answer, by the reference."""
+    return differences(feature_set, t, history, vector(feature_set, t, history, missing), got)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A row of an export made with indicators."""
+
+    asset_id: str
+    timestamp: int
+    value: float | None
+    answer: Answer
+    rest: Row
+
+
+def read_export(path: str | Path, feature_set: FeatureSet) -> list[Exported]:
+    """The rows of a file, in its order."""
+    rows = pq.read_table(path).to_pylist()
+    unsure = [f.name for f in feature_set.features if can_be_missing(f)]
+    return [
+        Exported(
+            row["asset_id"],
+            to_micros(row["timestamp"]),
+            row["value"],
+            Answer(
+                {name: row[name] for name in feature_set.feature_names},
+                tuple(name for name in unsure if row[f"{name}__missing"]),
+            ),
+            {name: value for name, value in row.items() if name.startswith("target_")},
+        )
+        for row in rows
+    ]

@@ -1,0 +1,99 @@
+"""Both ways of walking windows, by literal answers and against each other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ai_hub.definitions.kinds import CLOSED, STATS, Closed
+from ai_hub.engines.ranges import window_bounds
+from ai_hub.engines.windows import window_stats
+
+SPAN = 1_000
+
+
+def stats(keys, values, at, width, closed: Closed, dense: bool):
+    return window_stats(
+        np.array(keys, np.int64), np.array(values, float), np.array(at, np.int64),
+        SPAN, width, closed, STATS, dense,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("dense", [True, False])
+@pytest.mark.parametrize(
+    ("closed", "held"),
+    [("both", [1, 2, 4]), ("right", [2, 4]), ("left", [1, 2]), ("none", [2])],
+)
+def test_each_edge_is_inside_or_not(dense: bool, closed: Closed, held: list[int]) -> None:
+    found = stats([10, 15, 20], [1, 2, 4], [20], 10, closed, dense)
+    assert found["count"].tolist() == [len(held)]
+    assert found["sum"].tolist() == [sum(held)]
+    assert found["mean"].tolist() == [sum(held) / len(held)]
+    assert found["median"].tolist() == [float(np.median(held))]
+    assert found["range"].tolist() == [max(held) - min(held)]
+    assert found["std"][0] == pytest.approx(np.std(held, ddof=1) if len(held) > 1 else np.nan,
+                                            nan_ok=True)  # fmt: skip
+
+
+@pytest.mark.parametrize("dense", [True, False])
+@pytest.mark.parametrize("closed", CLOSED)
+def test_an_empty_window_has_a_count_of_zero_and_nothing_else(dense: bool, closed: Closed) -> None:
+    found = stats([10], [5.0], [100, 101], 10, closed, dense)
+    assert found["count"].tolist() == [0, 0]
+    assert found["count"].dtype == np.int64
+    for stat in STATS:
+        if stat != "count":
+            assert np.isnan(found[stat]).all(), stat
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_no_window_reaches_into_the_entity_before(dense: bool) -> None:
+    keys, values = [990, 999, SPAN + 100, SPAN + 101], [1e15, 1e15, 1.0, 3.0]
+    found = stats(keys, values, keys, 50, "both", dense)
+    assert found["sum"].tolist() == [1e15, 2e15, 1.0, 4.0]
+    assert found["max"].tolist() == [1e15, 1e15, 1.0, 3.0]
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_a_spike_that_has_left_leaves_nothing_behind(dense: bool) -> None:
+    values = [1e15, 0.1, 0.2, 0.3, 0.4, -1e15, *[0.1] * 8]
+    keys = list(range(len(values)))
+    found = stats(keys, values, keys, 3, "right", dense)
+    assert found["sum"][4] == pytest.approx(0.9, abs=1e-12)
+    assert found["mean"][-1] == pytest.approx(0.1, abs=1e-12)
+    assert found["std"][-1] == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("dense", [True, False])
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([-1.7e308, 1.7e308], 0.0), ([1e308, 1.2e308, 1.7e308], 1.2e308), ([2.0, 4.0], 3.0)],
+)
+def test_a_median_of_large_values(dense: bool, values: list[float], expected: float) -> None:
+    found = stats(range(len(values)), values, [len(values) - 1], 50, "both", dense)
+    assert found["median"][0] == expected
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_what_overflows_is_null(dense: bool) -> None:
+    found = stats([1, 2], [1.7e308, -1.7e308], [1, 2], 50, "both", dense)
+    assert np.isnan(found["range"][1])
+    assert np.isnan(found["std"][1])
+    assert found["min"][1] == -1.7e308
+
+
+def test_the_way_is_chosen_by_the_work_and_gives_the_same() -> None:
+    random = np.random.default_rng(0)
+    keys = np.cumsum(random.integers(1, 5, 20_000))
+    values = random.normal(100, 9, 20_000)
+    chosen, forced = (
+        window_stats(keys, values, keys, int(keys[-1]) + 500, 400, "both", STATS, dense)
+        for dense in (None, False)
+    )
+    for stat in STATS:
+        np.testing.assert_allclose(chosen[stat], forced[stat], rtol=1e-9, atol=1e-9)
+
+
+def test_bounds_of_a_window_that_opens_and_closes_at_once_are_an_empty_range() -> None:
+    low, high = window_bounds(np.array([5, 6]), np.array([6]), 1, "none")
+    assert (high - low).tolist() == [0]

@@ -1,0 +1,271 @@
+"""The file that an export leaves: columns, types, order, metadata; and nothing where it fails."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ai_hub import FeatureStore
+from ai_hub.config import Settings
+from ai_hub.definitions.builtin import FEATURE_SETS, FORECAST_ADVANCED
+from ai_hub.errors import ExportFailed, InvalidInput, StoreUnavailable, UnknownExport
+from ai_hub.export import parquet
+
+T = datetime(2025, 10, 9, tzinfo=UTC)
+END = T + timedelta(hours=47)
+INTEGERS = {"hour_of_day", "day_of_week", "is_weekend", "day_of_month", "month"}
+INTEGERS |= {"is_business_hours"}
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[FeatureStore]:
+    settings = Settings(database_url="duckdb:///:memory:", export_root=tmp_path / "exports")
+    async with FeatureStore(settings) as opened:
+        await opened.ingest(
+            [
+                {"timestamp": T + timedelta(hours=h), "asset_id": asset, "value": float(h)}
+                for asset in ("b", "a")
+                for h in range(48)
+            ],
+            "t",
+        )
+        yield opened
+
+
+async def export(store: FeatureStore, path: Path | None, **how: Any) -> dict[str, Any]:
+    arguments = {"tenant_id": "t", "feature_set": "forecast_basic", "start_time": T,
+                 "end_time": END, "output_path": path}  # fmt: skip
+    return await store.export_features_to_parquet(**(arguments | how))
+
+
+@pytest.mark.parametrize("feature_set", FEATURE_SETS, ids=lambda s: s.name)
+async def test_columns_and_types(store: FeatureStore, tmp_path: Path, feature_set: Any) -> None:
+    await export(store, tmp_path / "f", feature_set=feature_set.name)
+    schema = pq.read_schema(tmp_path / "f")
+    names = ["timestamp", "tenant_id", "asset_id", "value", *feature_set.feature_names]
+    assert schema.names == names
+    assert schema.field("timestamp").type == pa.timestamp("us", "UTC")
+    for name in ("tenant_id", "asset_id"):
+        assert schema.field(name).type == pa.dictionary(pa.int32(), pa.string())
+    for name in names[3:]:
+        expected = pa.int64() if name in INTEGERS else pa.float64()
+        assert schema.field(name).type == expected
+
+
+async def test_targets_and_indicators_follow_the_features(
+    store: FeatureStore, tmp_path: Path
+) -> None:
+    await export(store, tmp_path / "f", horizons=["1h", "90m"], indicators=True, missing="keep")
+    table = pq.read_table(tmp_path / "f")
+    assert table.column_names[10:] == [
+        "target_1h", "target_90m",
+        "lag_1h__missing", "lag_24h__missing", "rolling_avg_24h__missing",
+    ]  # fmt: skip
+    assert table.schema.field("lag_1h__missing").type == pa.bool_()
+    first, last = table.to_pylist()[0], table.to_pylist()[47]
+    assert first["lag_1h"] is None
+    assert (first["lag_1h__missing"], last["lag_1h__missing"]) == (True, False)
+    assert (first["target_1h"], first["target_90m"], last["target_1h"]) == (1.0, None, None)
+
+
+async def test_rows_are_sorted_by_asset_and_time(store: FeatureStore, tmp_path: Path) -> None:
+    await export(store, tmp_path / "f")
+    table = pq.read_table(tmp_path / "f")
+    keys = list(zip(table["asset_id"].to_pylist(), table["timestamp"].to_pylist(), strict=True))
+    assert keys == sorted(keys)
+    assert len(set(keys)) == 96
+
+
+async def test_the_file_says_what_is_in_it(store: FeatureStore, tmp_path: Path) -> None:
+    await export(store, tmp_path / "f", feature_set="forecast_advanced@1", missing=-1)
+    found = {
+        key.decode(): value.decode()
+        for key, value in pq.read_metadata(tmp_path / "f").metadata.items()
+    }
+    definitions = json.loads(found["ai_hub.definitions"])
+    assert [d["name"] for d in definitions] == list(FORECAST_ADVANCED.feature_names)
+    assert {key: found[f"ai_hub.{key}"] for key in
+            ("feature_set", "version", "fingerprint", "start_time", "end_time", "row_count",
+             "tenant_id", "missing")} == {
+        "feature_set": "forecast_advanced", "version": "1",
+        "fingerprint": FORECAST_ADVANCED.fingerprint, "start_time": "2025-10-09T00:00:00Z",
+        "end_time": "2025-10-10T23:00:00Z", "row_count": "96", "tenant_id": "t", "missing": "-1.0",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("asked", "stored"), [(None, "SNAPPY"), ("zstd", "ZSTD")])
+async def test_compression_and_dictionaries(
+    store: FeatureStore, tmp_path: Path, asked: str | None, stored: str
+) -> None:
+    await export(store, tmp_path / "f", **({} if asked is None else {"compression": asked}))
+    group = pq.read_metadata(tmp_path / "f").row_group(0)
+    for i in range(group.num_columns):
+        column = group.column(i)
+        assert column.compression == stored
+        if column.path_in_schema in ("asset_id", "hour_of_day"):
+            assert "RLE_DICTIONARY" in column.encodings
+
+
+async def test_the_default_name_says_set_and_export(store: FeatureStore, tmp_path: Path) -> None:
+    record = await export(store, None)
+    path = tmp_path / "exports" / f"forecast_basic_{record['export_id']}.parquet"
+    assert record["storage_path"] == str(path)
+    assert record["status"] == "completed"
+    assert record["row_count"] == 96
+    assert record["file_size_mb"] == path.stat().st_size / 1_000_000
+    assert os.listdir(path.parent) == [path.name]
+    assert await store.export_record(record["export_id"]) == record
+    assert await store.exports("t") == [record]
+    assert await store.exports("u") == []
+    with pytest.raises(UnknownExport):
+        await store.export_record("nothing")
+
+
+async def test_no_rows_are_no_data_and_no_file(store: FeatureStore, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for how in ({"tenant_id": "u"}, {"asset_ids": ["nobody"]}):
+        record = await export(store, out / "f", **how)
+        assert (record["status"], record["row_count"]) == ("no_data", 0)
+        assert record["storage_path"] is None
+    assert list(out.iterdir()) == []
+
+
+async def test_a_file_is_replaced_whole(
+    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"before")
+    seen: list[bytes] = []
+    await export(store, path, progress=lambda rows: seen.append(path.read_bytes()))
+    assert set(seen) == {b"before"}
+    assert pq.read_table(path).num_rows == 96
+
+
+async def fails(store: FeatureStore, path: Path, error: type[Exception] = ExportFailed) -> str:
+    with pytest.raises(error) as caught:
+        await export(store, path)
+    return str(caught.value)
+
+
+async def test_a_path_inside_a_file_fails_and_names_it(store: FeatureStore, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    message = await fails(store, tmp_path / "file" / "f.parquet")
+    assert "output_path" in message
+    assert "file" in message
+    assert (tmp_path / "file").read_bytes() == b"x"
+
+
+async def test_a_directory_is_no_path_of_a_file(store: FeatureStore, tmp_path: Path) -> None:
+    assert "output_path" in await fails(store, tmp_path, InvalidInput)
+
+
+async def test_a_name_that_is_too_long_fails(store: FeatureStore, tmp_path: Path) -> None:
+    assert "output_path" in await fails(store, tmp_path / "out" / ("x" * 300))
+    assert os.listdir(tmp_path / "out") == []
+
+
+class FullDisk:
+    """A Parquet writer whose disk is full after some batches."""
+
+    room = 1
+
+    def __init__(self, *arguments: Any, **how: Any) -> None:
+        self._writer = pq.ParquetWriter(*arguments, **how)
+        self._written = 0
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        if self._written >= self.room:
+            raise OSError(28, "No space left on device")
+        self._written += 1
+        self._writer.write_batch(batch)
+
+    def add_key_value_metadata(self, values: dict[str, str]) -> None:
+        self._writer.add_key_value_metadata(values)
+
+    def __enter__(self) -> FullDisk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.close()
+
+
+@pytest.mark.parametrize("room", [0, 1, 3])
+async def test_a_full_disk_fails_and_leaves_nothing(
+    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    monkeypatch.setattr("ai_hub.stores.chunks.CHUNK_ROWS", 5)
+    monkeypatch.setattr(FullDisk, "room", room)
+    monkeypatch.setattr(
+        parquet, "_writer",
+        lambda job, schema, path: FullDisk(path, schema, compression="snappy"),
+    )  # fmt: skip
+    path = tmp_path / "out" / "f.parquet"
+    assert "No space left" in await fails(store, path)
+    assert list(path.parent.iterdir()) == []
+    (record,) = await store.exports()
+    assert record["status"] == "failed"
+    assert "No space left" in record["error"]
+
+
+async def test_a_store_that_fails_half_way_leaves_nothing(
+    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def chunks(*_: object) -> Any:
+        raise StoreUnavailable("away")
+        yield
+
+    monkeypatch.setattr("ai_hub.stores.embedded.scan_chunks", chunks)
+    assert "away" in await fails(store, tmp_path / "out" / "f", StoreUnavailable)
+    assert list((tmp_path / "out").iterdir()) == []
+    (record,) = await store.exports()
+    assert record["status"] == "failed"
+
+
+async def test_any_other_fault_half_way_leaves_nothing_and_a_failed_record(
+    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> Any:
+        raise ZeroDivisionError("a fault")
+
+    monkeypatch.setattr(parquet, "feature_batch", broken)
+    with pytest.raises(ZeroDivisionError):
+        await export(store, tmp_path / "out" / "f")
+    assert list((tmp_path / "out").iterdir()) == []
+    (record,) = await store.exports()
+    assert record["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("how", "field"),
+    [
+        ({"start_time": END, "end_time": T}, "start_time"),
+        ({"start_time": T.replace(tzinfo=None)}, "start_time"),
+        ({"end_time": None}, "end_time"),
+        ({"asset_ids": []}, "asset_ids"),
+        ({"asset_ids": "a"}, "asset_ids"),
+        ({"compression": "gzip"}, "compression"),
+        ({"horizons": ["1h", "60m"]}, "horizons"),
+        ({"horizons": ["soon"]}, "horizons"),
+        ({"frequency": "often"}, "frequency"),
+        ({"frequency": "1h", "spine": [{"asset_id": "a", "timestamp": T}]}, "frequency"),
+        ({"spine": []}, "spine"),
+        ({"spine": [{"asset_id": "a"}]}, "spine"),
+        ({"missing": "never"}, "missing"),
+        ({"tenant_id": ""}, "tenant_id"),
+    ],
+)
+async def test_wrong_arguments_are_named_and_nothing_is_written(
+    store: FeatureStore, tmp_path: Path, how: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(InvalidInput, match=field):
+        await export(store, tmp_path / "out" / "f", **how)
+    assert not (tmp_path / "out").exists()
+    assert await store.exports() == []

@@ -1,0 +1,114 @@
+"""What was acknowledged outlives `kill -9`; what was not is there whole or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ai_hub import FeatureStore
+from ai_hub.config import Settings
+from stores.processes import BATCH, EXPORT, INGEST, Process
+
+T = datetime(2025, 10, 9, 14, 30, tzinfo=UTC)
+END = T + timedelta(days=999)
+
+
+def opened(path: Path) -> FeatureStore:
+    return FeatureStore(Settings(database_url=f"duckdb:///{path}"))
+
+
+def rows_by_asset(path: Path, export: Path) -> tuple[dict[str, int], float | None]:
+    """How many rows each asset has, and what the asset that all batches share has."""
+
+    async def read() -> None:
+        async with opened(path) as store:
+            await store.export_features_to_parquet(
+                "t", "forecast_basic", T, END, output_path=export
+            )
+
+    asyncio.run(read())
+    if not export.exists():
+        return {}, None
+    table = pq.read_table(export, columns=["asset_id", "value"])
+    assets = table["asset_id"].to_pylist()
+    counts = {asset: assets.count(asset) for asset in set(assets)}
+    shared = dict(zip(assets, table["value"].to_pylist(), strict=True)).get("shared")
+    counts.pop("shared", None)
+    return counts, shared
+
+
+@pytest.mark.parametrize("kills", [pytest.param(3), pytest.param(40, marks=pytest.mark.long)])
+def test_every_acknowledged_batch_outlives_a_kill_and_no_half_one_does(
+    tmp_path: Path, kills: int
+) -> None:
+    for round_ in range(kills):
+        path = tmp_path / f"{round_}.duckdb"
+        with Process(INGEST, path) as process:
+            assert process.line() == "ready"
+            time.sleep(random.uniform(0, 0.5))
+            acknowledged = process.kill()
+        last = int(acknowledged[-1]) if acknowledged else -1
+        counts, shared = rows_by_asset(path, tmp_path / f"{round_}.parquet")
+        landed = {int(asset.removeprefix("batch-")) for asset in counts}
+        # The one that was under way when the process died may be there, and then it is whole.
+        assert landed in (set(range(last + 1)), set(range(last + 2)))
+        assert set(counts.values()) <= {BATCH - 1}
+        assert shared == (max(landed) if landed else None)
+
+
+def test_a_file_goes_on_growing_over_kills(tmp_path: Path) -> None:
+    path = tmp_path / "one.duckdb"
+    for _ in range(3):
+        with Process(INGEST, path) as process:
+            assert process.line() == "ready"
+            last = int(process.line())
+            process.kill()
+    counts, _ = rows_by_asset(path, tmp_path / "out.parquet")
+    assert set(range(last + 1)) <= {int(asset.removeprefix("batch-")) for asset in counts}
+
+
+async def fill(path: Path, rows: int) -> None:
+    times = pa.array([T + timedelta(minutes=i) for i in range(rows)], pa.timestamp("us", "UTC"))
+    async with opened(path) as store:
+        for asset in ("a", "b"):
+            table = {"timestamp": times, "value": np.arange(float(rows)),
+                     "asset_id": pa.array([asset] * rows)}  # fmt: skip
+            await store.ingest(pa.table(table), "t")
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["new file", "replacing a file"])
+def test_an_export_killed_half_way_leaves_no_file_after_the_next_opening(
+    tmp_path: Path, before: bool
+) -> None:
+    path, out = tmp_path / "f.duckdb", tmp_path / "out" / "train.parquet"
+    asyncio.run(fill(path, 40_000))
+    out.parent.mkdir()
+    if before:
+        out.write_bytes(b"what was there")
+    with Process(EXPORT, path, out) as process:
+        assert process.line() == "ready"
+        assert 0 < int(process.line()) < 80_000
+        # A reader that looks while it is written sees no half file under the name.
+        assert (out.read_bytes() == b"what was there") if before else not out.exists()
+        assert [p.name.startswith(".") for p in out.parent.iterdir() if p != out] == [True]
+        process.kill()
+
+    async def look() -> list[dict[str, object]]:
+        async with opened(path) as store:
+            return await store.exports()
+
+    (record,) = asyncio.run(look())
+    assert record["status"] == "failed"
+    assert "stopped" in str(record["error"])
+    assert record["completed_at"] is not None
+    assert list(out.parent.iterdir()) == ([out] if before else [])
+    if before:
+        assert out.read_bytes() == b"what was there"
