@@ -102,10 +102,15 @@ def _slices(sizes: Ints) -> list[slice]:
     return [slice(int(a), int(b)) for a, b in pairwise(edges)]
 
 
-def gathered(values: Floats, starts: Ints, sizes: Ints) -> tuple[Floats, Ints]:
-    """The values of all windows one after the other, and where each begins."""
+def gathered_rows(starts: Ints, sizes: Ints) -> tuple[Ints, Ints]:
+    """The rows of all windows one after the other, and where each window begins among them."""
     offsets = np.cumsum(sizes) - sizes
-    rows = np.arange(int(sizes.sum())) + np.repeat(starts - offsets, sizes)
+    return np.arange(int(sizes.sum())) + np.repeat(starts - offsets, sizes), offsets
+
+
+def _gathered(values: Floats, starts: Ints, sizes: Ints) -> tuple[Floats, Ints]:
+    """The values of all windows one after the other, and where each window begins."""
+    rows, offsets = gathered_rows(starts, sizes)
     return values[rows], offsets
 
 
@@ -114,7 +119,7 @@ def _two_pass_std(values: Floats, starts: Ints, sizes: Ints, mean: Floats) -> Fl
     result = np.full(len(starts), np.nan)
     for part in _slices(sizes):
         size = sizes[part]
-        members, offsets = gathered(values, starts[part], size)
+        members, offsets = _gathered(values, starts[part], size)
         deviation = members - np.repeat(mean[part], size)
         drift = np.add.reduceat(deviation, offsets)
         squares = np.add.reduceat(deviation * deviation, offsets) - drift * drift / size
@@ -129,7 +134,7 @@ def _medians(values: Floats, starts: Ints, sizes: Ints) -> Floats:
     result = np.empty(len(starts))
     for part in _slices(sizes):
         size = sizes[part]
-        members, offsets = gathered(values, starts[part], size)
+        members, offsets = _gathered(values, starts[part], size)
         ordered = members[np.lexsort((members, np.repeat(np.arange(len(size)), size)))]
         low, high = ordered[offsets + (size - 1) // 2], ordered[offsets + size // 2]
         result[part] = np.where(size % 2, low, (low + high) / 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -14,7 +15,7 @@ from ai_hub.engines.ranges import (
     Floats,
     Ints,
     finite,
-    gathered,
+    gathered_rows,
     range_stats,
     window_bounds,
 )
@@ -31,6 +32,64 @@ _HALF_TOLERANCE = 5e-10
 _Number = TypeVar("_Number", np.int64, np.float64, np.bool_)
 
 
+@dataclass(frozen=True, slots=True)
+class _Slide:
+    """Observations (`keys`, `values`) and the axis to slide over, which holds every point too.
+
+    Rows of the axis that are points alone have no value (NaN, if `gaps`). `rows` says where the
+    points are on it; None where they are all of it.
+    """
+
+    keys: Ints
+    values: Floats
+    axis: Ints
+    axis_values: Floats
+    gaps: bool
+    rows: Ints | None
+    span: int
+    width: int
+    closed: Closed
+
+    @classmethod
+    def of(
+        cls, keys: Ints, values: Floats, at: Ints, span: int, width: int, closed: Closed
+    ) -> _Slide:
+        if len(at) == len(keys) and np.array_equal(at, keys):
+            return cls(keys, values, keys, values, False, None, span, width, closed)
+        rows = np.searchsorted(keys, at)
+        known = rows < len(keys)
+        known[known] = keys[rows[known]] == at[known]
+        if known.all():
+            return cls(keys, values, keys, values, False, rows, span, width, closed)
+        axis = np.union1d(keys, at)
+        axis_values = np.full(len(axis), np.nan)
+        axis_values[np.searchsorted(axis, keys)] = values
+        rows = np.searchsorted(axis, at)
+        return cls(keys, values, axis, axis_values, True, rows, span, width, closed)
+
+    def frame(self, keys: Ints, values: Floats) -> pl.DataFrame:
+        """Sorted keys and their values for Polars, nulls where there is none."""
+        frame = pl.DataFrame({"key": keys, "value": values}).with_columns(
+            pl.col("key").set_sorted()
+        )
+        return frame.with_columns(pl.col("value").fill_nan(None)) if self.gaps else frame
+
+    def at_points(self, column: NDArray[_Number]) -> NDArray[_Number]:
+        """A column over the axis, at the points."""
+        return column if self.rows is None else column[self.rows]
+
+    def read_anew(self, stat: Stat, slid: Floats, doubtful: NDArray[np.bool_]) -> Floats:
+        """What slid, at the points, with the doubtful windows read by themselves instead."""
+        if not doubtful.any():
+            return slid
+        low, high = window_bounds(
+            self.keys, self.at_points(self.axis)[doubtful], self.width, self.closed
+        )
+        read = slid.copy()
+        read[doubtful] = range_stats(self.values, low, high, (stat,))[stat]
+        return read
+
+
 def sliding_stats(
     keys: Ints,
     values: Floats,
@@ -41,10 +100,7 @@ def sliding_stats(
     stats: tuple[Stat, ...],
 ) -> Columns:
     """Each statistic over the window of `width` that ends at each of `at` (sorted keys)."""
-    grid, grid_values, rows = _grid(keys, values, at)
-    frame = pl.DataFrame({"key": grid, "value": grid_values}).with_columns(
-        pl.col("key").set_sorted(), pl.col("value").fill_nan(None)
-    )
+    slide = _Slide.of(keys, values, at, span, width, closed)
     size = f"{width}i"
     value = pl.col("value")
     wanted = set(stats)
@@ -58,72 +114,36 @@ def sliding_stats(
         "median": value.rolling_median_by,
         "count": value.is_not_null().cast(pl.Int64).rolling_sum_by,
     }
-    found = frame.select(
+    found = slide.frame(slide.axis, slide.axis_values).select(
         ways[stat]("key", size, closed=closed).alias(stat) for stat in ways if stat in wanted
     )
     columns: Columns = {}
     for stat in stats:
         if stat == "std":
-            columns[stat] = _sliding_std(keys, values, grid, grid_values, rows, span, width, closed)
+            columns[stat] = _sliding_std(slide)
         elif stat == "range":
             with np.errstate(over="ignore"):
                 spread = found["max"].to_numpy() - found["min"].to_numpy()
-            columns[stat] = finite(_taken(spread, rows))
+            columns[stat] = finite(slide.at_points(spread))
         elif stat == "count":
-            columns[stat] = _taken(found[stat].fill_null(0).to_numpy(), rows)
+            columns[stat] = slide.at_points(found[stat].fill_null(0).to_numpy())
         elif stat in ("mean", "sum"):
-            slid = found[stat].to_numpy()
-            columns[stat] = _mended(
-                stat, slid, keys, values, grid, grid_values, rows, span, width, closed
-            )
+            columns[stat] = _mended(stat, found[stat].to_numpy(), slide)
         elif stat == "median":
             # Polars goes from one middle value to the other by their difference, which overflows.
-            slid = _taken(found[stat].to_numpy(), rows)
-            far = ~np.isfinite(slid)
-            columns[stat] = _anew(stat, slid, far, keys, values, grid, rows, width, closed)
+            slid = slide.at_points(found[stat].to_numpy())
+            columns[stat] = slide.read_anew(stat, slid, ~np.isfinite(slid))
         else:
-            columns[stat] = finite(_taken(found[stat].to_numpy(), rows))
+            columns[stat] = finite(slide.at_points(found[stat].to_numpy()))
     return columns
 
 
-def _taken(column: NDArray[_Number], rows: Ints | None) -> NDArray[_Number]:
-    return column if rows is None else column[rows]
-
-
-def _grid(keys: Ints, values: Floats, at: Ints) -> tuple[Ints, Floats, Ints | None]:
-    """The axis to slide over, holding every row of `at`; rows of `at` alone have no value (NaN).
-
-    The third array says where on it the points are; None where they are all of it.
-    """
-    if len(at) == len(keys) and np.array_equal(at, keys):
-        return keys, values, None
-    rows = np.searchsorted(keys, at)
-    known = rows < len(keys)
-    known[known] = keys[rows[known]] == at[known]
-    if known.all():
-        return keys, values, rows
-    grid = np.union1d(keys, at)
-    grid_values = np.full(len(grid), np.nan)
-    grid_values[np.searchsorted(grid, keys)] = values
-    return grid, grid_values, np.searchsorted(grid, at)
-
-
-def _mended(
-    stat: Stat,
-    slid: Floats,
-    keys: Ints,
-    values: Floats,
-    grid: Ints,
-    grid_values: Floats,
-    rows: Ints | None,
-    span: int,
-    width: int,
-    closed: Closed,
-) -> Floats:
+def _mended(stat: Stat, slid: Floats, slide: _Slide) -> Floats:
     """A sliding mean or sum, read anew where a value long gone may have left its rounding behind.
 
     Polars begins again where windows do not overlap, so each entity has rounding of its own.
     """
+    keys, values, axis, width = slide.keys, slide.values, slide.axis, slide.width
     slid = finite(slid)
     tolerated = _HALF_TOLERANCE * np.fmax(np.abs(slid), 1)
     # Over an empty window Polars' sum is 0.
@@ -131,79 +151,50 @@ def _mended(
     most = min(len(keys), width // int(np.diff(keys).min(initial=width)) + 1)
     with np.errstate(over="ignore", invalid="ignore"):
         if _SUM_ROUNDING * most * np.abs(values).max() > tolerated.min():
-            owner = grid // span
+            owner = axis // slide.span
             firsts = np.flatnonzero(np.diff(owner, prepend=owner[0] - 1))
-            sizes = np.diff(firsts, append=len(grid))
-            low, high = window_bounds(keys, grid, width, "both")
+            sizes = np.diff(firsts, append=len(axis))
+            low, high = window_bounds(keys, axis, width, "both")
             held = high - low
-            rounding = _SUM_ROUNDING * np.fmax.reduceat(np.abs(grid_values), firsts)
+            rounding = _SUM_ROUNDING * np.fmax.reduceat(np.abs(slide.axis_values), firsts)
             rounding *= np.maximum.reduceat(held, firsts)
             shares = np.maximum(held, 1) if stat == "mean" else 1
             doubtful |= ~(np.repeat(rounding, sizes) / shares <= tolerated)
-    return _anew(
-        stat, _taken(slid, rows), _taken(doubtful, rows), keys, values, grid, rows, width, closed
-    )
+    return slide.read_anew(stat, slide.at_points(slid), slide.at_points(doubtful))
 
 
-def _anew(
-    stat: Stat,
-    slid: Floats,
-    doubtful: NDArray[np.bool_],
-    keys: Ints,
-    values: Floats,
-    grid: Ints,
-    rows: Ints | None,
-    width: int,
-    closed: Closed,
-) -> Floats:
-    """What slid, with the doubtful windows read by themselves instead."""
-    if not doubtful.any():
-        return slid
-    low, high = window_bounds(keys, _taken(grid, rows)[doubtful], width, closed)
-    read = slid.copy()
-    read[doubtful] = range_stats(values, low, high, (stat,))[stat]
-    return read
-
-
-def _sliding_std(
-    keys: Ints,
-    values: Floats,
-    grid: Ints,
-    grid_values: Floats,
-    rows: Ints | None,
-    span: int,
-    width: int,
-    closed: Closed,
-) -> Floats:
+def _sliding_std(slide: _Slide) -> Floats:
     """Sliding sample std in blocks of a few windows, each on its own anchor.
 
     A sliding variance keeps the rounding of the largest value it has seen. Blocks end that memory
     and a share of the block's spread bounds it; what is below the share is computed in two passes.
     """
-    owner, offset = np.divmod(grid, span)
-    block = owner * (span // (_BLOCK_WINDOWS * width) + 1) + offset // (_BLOCK_WINDOWS * width)
+    axis, width = slide.axis, slide.width
+    length = _BLOCK_WINDOWS * width
+    owner, offset = np.divmod(axis, slide.span)
+    block = owner * (slide.span // length + 1) + offset // length
     firsts = np.flatnonzero(np.diff(block, prepend=block[0] - 1))
-    ends = np.append(firsts[1:], len(grid))
-    leads = np.searchsorted(grid, grid[firsts] - width)
+    ends = np.append(firsts[1:], len(axis))
+    leads = np.searchsorted(axis, axis[firsts] - width)
     sizes = ends - leads
-    members, offsets = gathered(grid_values, leads, sizes)
+    positions, offsets = gathered_rows(leads, sizes)
+    members = slide.axis_values[positions]
     smallest = np.fmin.reduceat(members, offsets)
-    largest = np.fmax.reduceat(members, offsets)
     with np.errstate(over="ignore", invalid="ignore"):
-        spread = largest - smallest
-        centred = members - np.repeat(np.nan_to_num(smallest), sizes)
-    positions = np.arange(len(members)) + np.repeat(leads - offsets, sizes)
+        spread = np.fmax.reduceat(members, offsets) - smallest
+        members -= np.repeat(np.nan_to_num(smallest), sizes)
     # Two windows and more between blocks: no window reaches into the block before.
-    apart = grid[positions] + np.repeat(np.arange(len(firsts)) * (2 * width + 2), sizes)
-    frame = pl.DataFrame({"key": apart, "value": centred}).with_columns(
-        pl.col("key").set_sorted(), pl.col("value").fill_nan(None)
+    apart = axis[positions] + np.repeat(np.arange(len(firsts)) * (2 * width + 2), sizes)
+    slid = (
+        slide.frame(apart, members)
+        .select(
+            pl.col("value").rolling_std_by(
+                "key", window_size=f"{width}i", closed=slide.closed, min_samples=2
+            )
+        )["value"]
+        .to_numpy()
     )
-    slid = frame.select(
-        pl.col("value").rolling_std_by("key", window_size=f"{width}i", closed=closed, min_samples=2)
-    )["value"].to_numpy()
     own = positions >= np.repeat(firsts, sizes)
-    std = slid[own]
-    floor = np.repeat(_TRUSTED_SHARE * spread, ends - firsts)
-    std, floor = _taken(std, rows), _taken(floor, rows)
-    doubtful = ~((std >= floor) & np.isfinite(std))
-    return _anew("std", std, doubtful, keys, values, grid, rows, width, closed)
+    std = slide.at_points(slid[own])
+    floor = slide.at_points(np.repeat(_TRUSTED_SHARE * spread, ends - firsts))
+    return slide.read_anew("std", std, ~((std >= floor) & np.isfinite(std)))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -30,9 +31,10 @@ from ai_hub.stores.base import Chunk
 
 _ID = pa.dictionary(pa.int32(), pa.string())
 _TIME = pa.timestamp("us", "UTC")
-# Chunks computed at once, and held at most between reading and writing.
+# Chunks computed at once; as many and two more are held between reading and writing.
 _WORKERS = 2
-_AHEAD = 3
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,41 +116,59 @@ def _write(
     partial: Path,
     progress: Callable[[int], None],
 ) -> int:
-    """Read, compute and write at the same time, each in the order of the chunks."""
+    """Read, compute and write at the same time, all in the order of the chunks."""
     schema = schema_of(job)
     rows = 0
     computing: deque[Future[pa.RecordBatch]] = deque()
-    work = ((chunk, points) for chunk in chunks for points in job.points(chunk))
+    writing: deque[Future[None]] = deque()
     with (
         closing(chunks),
         _writer(job, schema, partial) as writer,
-        ThreadPoolExecutor(1, "ai-hub-export-read") as reader,
+        ThreadPoolExecutor(1, "ai-hub-export-sync") as sync_pool,
+        ThreadPoolExecutor(1, "ai-hub-export-write") as write_pool,
         ThreadPoolExecutor(_WORKERS, "ai-hub-export") as pool,
+        ThreadPoolExecutor(1, "ai-hub-export-read") as read_pool,
     ):
-        reading: Future[tuple[Chunk, Points] | None] = reader.submit(next, work, None)
-        more = True
+
+        def write(batch: pa.RecordBatch) -> None:
+            writer.write_batch(batch)
+            # Under way to the disk while the next is made, so the last sync has little left to do.
+            sync_pool.submit(_sync, partial)
+
+        def write_next() -> int:
+            batch = computing.popleft().result()
+            if not batch.num_rows:
+                return 0
+            if len(writing) > 1:
+                writing.popleft().result()
+            writing.append(write_pool.submit(write, batch))
+            return int(batch.num_rows)
+
         try:
-            while more or computing:
-                # Compute as far ahead as memory may hold, but never keep what is ready waiting
-                # for a read.
-                while more and len(computing) < _AHEAD and (reading.done() or not computing):
-                    found = reading.result()
-                    more = found is not None
-                    if found is not None:
-                        computing.append(pool.submit(feature_batch, job, schema, *found))
-                        reading = reader.submit(next, work, None)
-                if computing:
-                    batch = computing.popleft().result()
-                    if batch.num_rows:
-                        writer.write_batch(batch)
-                    rows += batch.num_rows
+            work = ((chunk, points) for chunk in chunks for points in job.points(chunk))
+            for chunk, points in _read_ahead(work, read_pool):
+                computing.append(pool.submit(feature_batch, job, schema, chunk, points))
+                if len(computing) > _WORKERS:
+                    rows += write_next()
                     progress(rows)
+            while computing:
+                rows += write_next()
+                progress(rows)
+            for written in writing:
+                written.result()
         finally:
-            reading.cancel()
-            for future in computing:
+            for future in (*computing, *writing):
                 future.cancel()
         writer.add_key_value_metadata(_metadata(job, rows))
     return rows
+
+
+def _read_ahead(items: Iterator[_T], pool: ThreadPoolExecutor) -> Iterator[_T]:
+    """The same items, the next one being read while one is worked on."""
+    reading = pool.submit(next, items, None)
+    while (item := reading.result()) is not None:
+        reading = pool.submit(next, items, None)
+        yield item
 
 
 def _writer(job: ExportJob, schema: pa.Schema, partial: Path) -> pq.ParquetWriter:

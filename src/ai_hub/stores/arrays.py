@@ -17,23 +17,40 @@ def micros_of(column: pa.ChunkedArray) -> Ints:
     return np.asarray(column.cast(pa.timestamp("us", "UTC")).cast(pa.int64()), np.int64)
 
 
+def coded_ids(column: pa.ChunkedArray) -> tuple[tuple[str, ...], Ints]:
+    """The distinct ids of a column in code-point order, and where each row's stands among them."""
+    encoded = _encoded(column)
+    names = encoded.dictionary.to_pylist()
+    indices = np.asarray(encoded.indices, np.int64)
+    used = np.bincount(indices, minlength=len(names)) > 0
+    ids = sorted({name for name, held in zip(names, used, strict=True) if held})
+    place = {name: code for code, name in enumerate(ids)}
+    codes = np.array([place.get(name, -1) for name in names], np.int64)
+    if np.array_equal(codes, np.arange(len(names))):
+        return tuple(ids), indices
+    return tuple(ids), codes[indices]
+
+
 def codes_of(column: pa.ChunkedArray, asset_ids: Sequence[str]) -> Ints:
     """Where each id stands in `asset_ids`; -1 if it does not."""
-    encoded = column.combine_chunks()
-    if not isinstance(encoded, pa.DictionaryArray):
-        encoded = encoded.dictionary_encode()
+    encoded = _encoded(column)
     place = {asset: code for code, asset in enumerate(asset_ids)}
     table = np.array([place.get(a, -1) for a in encoded.dictionary.to_pylist()], np.int64)
     indices = np.asarray(encoded.indices, np.int64)
     return table[indices] if len(table) else indices
 
 
-def series_of(table: pa.Table, asset_ids: Sequence[str]) -> Series:
-    """Observations of one series as arrays sorted by asset and time."""
-    code = codes_of(table["asset_id"], asset_ids)
-    time = micros_of(table["timestamp"])
+def _encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
+    whole = column.combine_chunks()
+    if isinstance(whole, pa.DictionaryArray):
+        return whole
+    return whole.dictionary_encode()
+
+
+def series_of(table: pa.Table, code: Ints) -> Series:
+    """Observations of one series as arrays sorted by entity code and time."""
     value = np.asarray(table["value"], np.float64)
-    return sorted_series(code, time, value)
+    return sorted_series(code, micros_of(table["timestamp"]), value)
 
 
 def sorted_series(code: Ints, time: Ints, value: Floats) -> Series:
@@ -41,8 +58,8 @@ def sorted_series(code: Ints, time: Ints, value: Floats) -> Series:
     held = code >= 0
     if not held.all():
         code, time, value = code[held], time[held], value[held]
-    step = np.diff(code)
-    if not bool(((step > 0) | ((step == 0) & (np.diff(time) > 0))).all()):
+    follows = (time[1:] > time[:-1]) & (code[1:] == code[:-1]) | (code[1:] > code[:-1])
+    if not follows.all():
         order = np.lexsort((time, code))
         code, time, value = code[order], time[order], value[order]
     return Series(code, time, value)

@@ -10,12 +10,13 @@ import pyarrow as pa
 
 from ai_hub.engines.columnar import History, Series, Weather
 from ai_hub.engines.ranges import Ints
-from ai_hub.stores.arrays import series_of, weather_of
+from ai_hub.stores.arrays import coded_ids, series_of, weather_of
 from ai_hub.stores.base import Chunk, ScanRequest
 
 CHUNK_ROWS = 131_072
 """Observations handed on at once: a Parquet row group."""
 MOST_ASSETS = 4096
+_OPENING = (4, 4, 2)
 
 
 def groups(counts: Mapping[str, int], rows: int) -> Iterator[list[str]]:
@@ -39,7 +40,7 @@ def cut(chunk: Chunk, request: ScanRequest) -> Generator[Chunk, None, None]:
         counts += np.bincount(series.code, minlength=len(counts))
     sizes = dict(zip(chunk.asset_ids, counts.tolist(), strict=True))
     first = 0
-    for group in groups(sizes, CHUNK_ROWS):
+    for group in _growing(sizes):
         part = _of_assets(chunk, first, first + len(group))
         first += len(group)
         if len(group) == 1 and sizes[group[0]] > 2 * CHUNK_ROWS:
@@ -48,14 +49,26 @@ def cut(chunk: Chunk, request: ScanRequest) -> Generator[Chunk, None, None]:
             yield part
 
 
+def _growing(sizes: Mapping[str, int]) -> Iterator[list[str]]:
+    """Groups of about CHUNK_ROWS, the first ones smaller: who writes waits for the first one."""
+    rest = dict(sizes)
+    for share in _OPENING:
+        opening = next(groups(rest, CHUNK_ROWS // share), [])
+        if opening:
+            yield opening
+        for asset in opening:
+            del rest[asset]
+    yield from groups(rest, CHUNK_ROWS)
+
+
 def table_chunks(
     observations: pa.Table, weather: pa.Table | None, request: ScanRequest
 ) -> Generator[Chunk, None, None]:
     """A scan over Arrow tables in memory, of one series; every asset has its own weather."""
-    asset_ids = tuple(sorted(observations["asset_id"].unique().to_pylist()))
+    asset_ids, code = coded_ids(observations["asset_id"])
     (name,) = request.series
     held = None if weather is None else weather_of(weather, request.weather, asset_ids)
-    history = History({name: series_of(observations, asset_ids)}, held)
+    history = History({name: series_of(observations, code)}, held)
     yield from cut(Chunk(asset_ids, request.start, request.end, history), request)
 
 
