@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -12,13 +13,20 @@ from ai_hub.errors import AiHubError
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.body import Receive, Scope, Send, problem, read_body, respond, status_of
 from ai_hub.http.messages import BatchRequest, GetRequest, decode
-from ai_hub.serving.reader import short
+from ai_hub.serving.reader import Found, short
 
 _quoted = msgspec.json.Encoder().encode
 _decode_get = msgspec.json.Decoder(GetRequest).decode
 _decode_batch = msgspec.json.Decoder(BatchRequest).decode
 _HIT = b',"cache_hit":true'
 _MISS = b',"cache_hit":false'
+
+
+@lru_cache(maxsize=16_384)
+def _entry(asset_id: str, found: Found) -> bytes:
+    """An asset's member of a batch's results; a vector that is asked for again is spliced once."""
+    value, hit = found
+    return b"%b:{%b%b}" % (_quoted(asset_id), short(value), _HIT if hit else _MISS)
 
 
 def health_of(store: FeatureStore) -> dict[str, str]:
@@ -99,10 +107,7 @@ class HotRoutes:
             asset_ids = list(dict.fromkeys(asset_ids))
         found = await store.found(spec, request.tenant_id, asset_ids, at)
         results = b",".join(
-            [
-                b"%b:{%b%b}" % (_quoted(asset_id), short(value), _HIT if hit else _MISS)
-                for asset_id, (value, hit) in zip(asset_ids, found, strict=True)
-            ]
+            [_entry(asset_id, one) for asset_id, one in zip(asset_ids, found, strict=True)]
         )
         return b'{"tenant_id":%b,"timestamp":"%b",%b,"results":{%b}}' % (
             _quoted(request.tenant_id),

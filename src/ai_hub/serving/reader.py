@@ -58,13 +58,14 @@ class Reader:
         """
         timestamp = iso(at)
         found = await self._cache.read(tenant_id, asset_ids, timestamp, spec.field)
+        hits: list[Found] = [(value, True) for value, _ in found if value is not None]
+        if len(hits) == len(found):
+            return hits
         misses = [
             (asset_id, token)
             for asset_id, (value, token) in zip(asset_ids, found, strict=True)
             if value is None
         ]
-        if not misses:
-            return [(value, True) for value, _ in found if value is not None]
         for asset_id, _ in misses:
             check_id("asset_id", asset_id)
         computed = await self._computed(spec, tenant_id, misses, at, timestamp)

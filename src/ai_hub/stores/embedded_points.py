@@ -150,13 +150,15 @@ class _Window:
         absent = [i for i, rows in enumerate(found) if rows is None]
         if absent:
             some = [self.asset_ids[i] for i in absent]
-            since = first - lookback
+            # Far enough back for what fills, so that a missing value needs no second read.
+            width = max(lookback, FILL_WINDOW)
+            since = self.at - width - DAY
             read = read_series(cursor, self.tenant_id, name, some, since, END)
             bounds = np.searchsorted(read.code, np.arange(len(some) + 1))
             for place, i in enumerate(absent):
                 part = slice(bounds[place], bounds[place + 1])
                 time = read.time[part]
-                found[i] = Rows(since, lookback, time, time, read.value[part][:, None])
+                found[i] = Rows(since, width, time, time, read.value[part][:, None])
             self.recent.keep(begun, {keys[i]: rows for i in absent if (rows := found[i])})
         parts = [(rows, rows.between(first, self.at)) for rows in found if rows is not None]
         code = np.repeat(np.arange(len(parts)), [part.stop - part.start for _, part in parts])
@@ -183,7 +185,7 @@ class _Window:
         if not self._live("weather"):
             return read_weather(cursor, self.tenant_id, columns, sources, source_of, first, self.at)
         begun = self.recent.begin()
-        since = first - lookback
+        since = first - DAY
         read = read_weather(cursor, self.tenant_id, WEATHER_COLUMNS, sources, source_of, since, END)
         values = np.stack([read.columns[name] for name in WEATHER_COLUMNS], axis=1)
         bounds = np.searchsorted(read.code, np.arange(len(sources) + 1))
