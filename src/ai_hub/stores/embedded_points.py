@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -16,7 +16,7 @@ from ai_hub.definitions.values import DAY
 from ai_hub.engines import columnar
 from ai_hub.engines.columnar import History, Points, Series, Weather
 from ai_hub.engines.fill import fill
-from ai_hub.engines.plan import FILL_WINDOW, Plan, Source
+from ai_hub.engines.plan import FILL_WINDOW, Plan, Source, sources_for
 from ai_hub.engines.ranges import Floats, Ints
 from ai_hub.stores.arrays import micros_of
 from ai_hub.stores.base import Vectors
@@ -38,6 +38,8 @@ class PointReader:
     def __init__(self, newest: int, newest_weather: int) -> None:
         self._recent = Recent()
         self._newest = {"series": newest, "weather": newest_weather}
+        # The lists of weather columns ever read: rows are remembered for each list by itself.
+        self._weather_columns: set[tuple[str, ...]] = set()
 
     def landed(self, kind: Literal["series", "weather"], batch: pa.Table) -> None:
         """Take note of a batch (sorted by its key) after its commit, before it is acknowledged."""
@@ -45,30 +47,33 @@ class PointReader:
             return
         times = micros_of(batch["timestamp"])
         self._newest[kind] = max(self._newest[kind], int(times.max()))
-        names = ["tenant_id", "asset_id", *(["feature_type"] if kind == "series" else [])]
-        columns = [batch[name].combine_chunks().dictionary_encode() for name in names]
-        codes = np.stack([np.asarray(column.indices) for column in columns])
-        starts = np.flatnonzero(np.append(True, (np.diff(codes, axis=1) != 0).any(axis=0)))
-        ends = np.append(starts[1:], batch.num_rows)
-        ids = [column.dictionary.to_pylist() for column in columns]
-        if kind == "series":
-            issued, usable = times, np.asarray(batch["quality"]) >= 1
-            values = np.asarray(batch["value"], np.float64)[:, None]
-        else:
-            issued, usable = micros_of(batch["issued_at"]), np.ones(batch.num_rows, bool)
-            values = np.stack(
-                [batch[name].to_numpy().astype(np.float64) for name in WEATHER_COLUMNS], axis=1
-            )
-        bulk = batch.num_rows > _MERGED_ROWS
+        self._recent.merge(
+            self._series_changes(batch, times)
+            if kind == "series"
+            else self._weather_changes(batch, times)
+        )
+
+    def _series_changes(self, batch: pa.Table, times: Ints) -> dict[Key, Change | None]:
+        values = np.asarray(batch["value"], np.float64)[:, None]
+        usable = np.asarray(batch["quality"]) >= 1
         changes: dict[Key, Change | None] = {}
-        for low, high in zip(starts, ends, strict=True):
-            named = [known[code] for known, code in zip(ids, codes[:, low], strict=True)]
-            key: Key = (kind, named[0], named[1], named[2] if kind == "series" else "")
-            part = slice(low, high)
-            changes[key] = (
-                None if bulk else Change(times[part], issued[part], values[part], usable[part])
-            )
-        self._recent.merge(changes)
+        for (tenant_id, asset_id, name), part in _runs(
+            batch, ("tenant_id", "asset_id", "feature_type")
+        ):
+            key: Key = ("series", tenant_id, asset_id, name)
+            changes[key] = _change(batch, part, times, times, values, usable)
+        return changes
+
+    def _weather_changes(self, batch: pa.Table, times: Ints) -> dict[Key, Change | None]:
+        issued = micros_of(batch["issued_at"])
+        usable = np.ones(batch.num_rows, bool)
+        changes: dict[Key, Change | None] = {}
+        for columns in tuple(self._weather_columns):
+            values = np.stack([batch[n].to_numpy().astype(np.float64) for n in columns], axis=1)
+            for (tenant_id, source_id), part in _runs(batch, ("tenant_id", "asset_id")):
+                key: Key = ("weather", tenant_id, source_id, ",".join(columns))
+                changes[key] = _change(batch, part, times, issued, values, usable)
+        return changes
 
     def compute(
         self,
@@ -87,6 +92,12 @@ class PointReader:
         Weather that must be read is read `beside` the observations.
         """
         points = Points(np.arange(len(asset_ids)), np.full(len(asset_ids), at, np.int64))
+        # Before anything is read: a batch that lands from now on knows of these columns.
+        if plan.weather:
+            self._weather_columns.add(_ordered(plan.weather))
+        self._weather_columns.update(
+            (name,) for kind, name in sources_for(plan, missing) if kind == "weather"
+        )
         window = _Window(self._recent, self._newest, tenant_id, asset_ids, source_ids, at)
 
         def mean_of(source: Source, rows: Ints) -> Floats:
@@ -172,39 +183,64 @@ class _Window:
         """The weather in [at - lookback, at] if all of it is in memory."""
         sources, source_of = coded(self.source_ids)
         first = self.at - lookback
-        keys: list[Key] = [("weather", self.tenant_id, one, "") for one in sources]
+        columns = _ordered(columns)
+        keys = self._weather_keys(sources, columns)
         found = self.recent.find(keys, first)
         if not self._live("weather") or any(rows is None for rows in found):
             return None
         return _joined([rows for rows in found if rows], columns, source_of, first, self.at)
 
+    def _weather_keys(self, sources: Sequence[str], columns: Sequence[str]) -> list[Key]:
+        return [("weather", self.tenant_id, one, ",".join(columns)) for one in sources]
+
     def weather(self, cursor: Cursor, columns: Sequence[str], lookback: int) -> Weather:
         """The weather in [at - lookback, at] from the database."""
         sources, source_of = coded(self.source_ids)
         first = self.at - lookback
+        columns = _ordered(columns)
         if not self._live("weather"):
             return read_weather(cursor, self.tenant_id, columns, sources, source_of, first, self.at)
         begun = self.recent.begin()
         since = first - DAY
-        read = read_weather(cursor, self.tenant_id, WEATHER_COLUMNS, sources, source_of, since, END)
-        values = np.stack([read.columns[name] for name in WEATHER_COLUMNS], axis=1)
+        read = read_weather(cursor, self.tenant_id, columns, sources, source_of, since, END)
+        values = np.stack([read.columns[name] for name in columns], axis=1)
         bounds = np.searchsorted(read.code, np.arange(len(sources) + 1))
         found = []
         for place in range(len(sources)):
             part = slice(bounds[place], bounds[place + 1])
             found.append(Rows(since, lookback, read.time[part], read.issued[part], values[part]))
-        self.recent.keep(
-            begun,
-            {
-                ("weather", self.tenant_id, one, ""): rows
-                for one, rows in zip(sources, found, strict=True)
-            },
-        )
+        keys = self._weather_keys(sources, columns)
+        self.recent.keep(begun, dict(zip(keys, found, strict=True)))
         return _joined(found, columns, source_of, first, self.at)
 
     def _live(self, kind: str) -> bool:
         now = time.time_ns() // 1_000
         return self.at >= min(self.newest[kind], now) - _LIVE
+
+
+def _ordered(columns: Sequence[str]) -> tuple[str, ...]:
+    """Weather columns in the table's order: the same few lists whatever requests say."""
+    return tuple(name for name in WEATHER_COLUMNS if name in columns)
+
+
+def _runs(batch: pa.Table, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], slice]]:
+    """The runs of rows of a sorted batch that share some ids."""
+    columns = [batch[name].combine_chunks().dictionary_encode() for name in names]
+    codes = np.stack([np.asarray(column.indices) for column in columns])
+    starts = np.flatnonzero(np.append(True, (np.diff(codes, axis=1) != 0).any(axis=0)))
+    ends = np.append(starts[1:], batch.num_rows)
+    ids = [column.dictionary.to_pylist() for column in columns]
+    for low, high in zip(starts, ends, strict=True):
+        named = tuple(known[code] for known, code in zip(ids, codes[:, low], strict=True))
+        yield named, slice(int(low), int(high))
+
+
+def _change(
+    batch: pa.Table, part: slice, times: Ints, issued: Ints, values: Floats, usable: np.ndarray
+) -> Change | None:
+    if batch.num_rows > _MERGED_ROWS:
+        return None
+    return Change(times[part], issued[part], values[part], usable[part])
 
 
 def _joined(
@@ -214,11 +250,10 @@ def _joined(
     parts = [(rows, rows.between(first, last)) for rows in found]
     code = np.repeat(np.arange(len(parts)), [part.stop - part.start for _, part in parts])
     values = np.concatenate([rows.values[part] for rows, part in parts])
-    places = [WEATHER_COLUMNS.index(name) for name in columns]
     return Weather(
         code,
         np.concatenate([rows.time[part] for rows, part in parts]),
         np.concatenate([rows.issued[part] for rows, part in parts]),
-        {name: values[:, place] for name, place in zip(columns, places, strict=True)},
+        {name: values[:, place] for place, name in enumerate(columns)},
         source_of,
     )

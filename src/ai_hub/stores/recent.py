@@ -18,7 +18,7 @@ from ai_hub.definitions.values import DAY
 from ai_hub.engines.ranges import Floats, Ints
 
 Key = tuple[Literal["series", "weather"], str, str, str]
-"""What rows are of: kind, tenant, asset or source, and the series (empty for weather)."""
+"""What rows are of: kind, tenant, asset or source, and the series or the weather columns."""
 
 _MAX_ROWS = 4_000_000
 _MAX_NUMBERS = 200_000
