@@ -60,9 +60,17 @@ def sorted_series(code: Ints, time: Ints, value: Floats) -> Series:
         code, time, value = code[held], time[held], value[held]
     follows = (time[1:] > time[:-1]) & (code[1:] == code[:-1]) | (code[1:] > code[:-1])
     if not follows.all():
-        order = np.lexsort((time, code))
+        order = _order(code, time)
         code, time, value = code[order], time[order], value[order]
     return Series(code, time, value)
+
+
+def _order(code: Ints, time: Ints) -> Ints:
+    """The rows by entity and time; they come in runs, which a stable sort makes use of."""
+    first, last = int(time.min()), int(time.max())
+    if (int(code.max()) + 1) * (last - first + 1) < 1 << 62:
+        return np.argsort(code * (last - first + 1) + (time - first), kind="stable")
+    return np.lexsort((time, code))
 
 
 def sorted_weather(
@@ -72,7 +80,8 @@ def sorted_weather(
     step, later = np.diff(code), np.diff(time)
     tied = (later == 0) & (np.diff(issued) >= 0)
     if not bool(((step > 0) | ((step == 0) & ((later > 0) | tied))).all()):
-        order = np.lexsort((issued, time, code))
+        order = np.argsort(issued, kind="stable")
+        order = order[_order(code[order], time[order])]
         code, time, issued = code[order], time[order], issued[order]
         columns = {name: values[order] for name, values in columns.items()}
     return Weather(code, time, issued, columns, source_of)

@@ -36,18 +36,18 @@ def coded(ids: Sequence[str]) -> tuple[list[str], Ints]:
     return list(place), np.array(codes, np.int64)
 
 
-def _of_ids(ids: Sequence[str]) -> tuple[str, str, str, list[object]]:
-    """The code column, the join, the order and the parameters that select rows of some ids.
+def _of_ids(ids: Sequence[str]) -> tuple[str, str, list[object]]:
+    """The code column, the join and the parameters that select rows of some ids.
 
-    A single id's few rows are sorted cheaper by the arrays they become.
+    No query says ORDER BY: the arrays that rows become are sorted cheaper.
     """
     if len(ids) == 1:
-        return "0::BIGINT", "WHERE o.asset_id = ?", "", [ids[0]]
+        return "0::BIGINT", "WHERE o.asset_id = ?", [ids[0]]
     join = (
         "JOIN (SELECT unnest(?::VARCHAR[]) AS id, unnest(range(?::BIGINT)) AS code) g "
         "ON o.asset_id = g.id WHERE true"
     )
-    return "g.code", join, "ORDER BY code, time", [list(ids), len(ids)]
+    return "g.code", join, [list(ids), len(ids)]
 
 
 def read_series(
@@ -59,13 +59,12 @@ def read_series(
     last: int,
 ) -> Series:
     """The usable observations of one series in [first, last], coded by place in `asset_ids`."""
-    code, join, order, parameters = _of_ids(asset_ids)
+    code, join, parameters = _of_ids(asset_ids)
     found = cursor.execute(
         f"""
         SELECT {code} AS code, epoch_us(o.timestamp) AS time, o.value
         FROM ai_features o {join} AND o.tenant_id = ? AND o.feature_type = ?
           AND o.timestamp BETWEEN make_timestamptz(?::BIGINT) AND make_timestamptz(?::BIGINT)
-        {order}
         """,
         [*parameters, tenant_id, name, first, last],
     ).fetchnumpy()
@@ -82,7 +81,7 @@ def read_weather(
     last: int,
 ) -> Weather:
     """Weather rows about [first, last] known by `last`, coded by place in `source_ids`."""
-    code, join, order, parameters = _of_ids(source_ids)
+    code, join, parameters = _of_ids(source_ids)
     wanted = ", ".join(f"o.{column}" for column in columns)
     found = cursor.execute(
         f"""
@@ -91,7 +90,6 @@ def read_weather(
         FROM weather_features o {join} AND o.tenant_id = ?
           AND o.timestamp BETWEEN make_timestamptz(?::BIGINT) AND make_timestamptz(?::BIGINT)
           AND o.issued_at <= make_timestamptz(?::BIGINT)
-        {order}
         """,
         [*parameters, tenant_id, first, last, last],
     ).fetchnumpy()
