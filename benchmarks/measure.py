@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -49,6 +50,8 @@ def interleaved(work: Mapping[str, Callable[[], object]], rounds: int) -> dict[s
     for _ in range(rounds):
         for name, run in work.items():
             gc.collect()
+            # An fsync also waits for what others left to be written: everybody starts clean.
+            os.sync()
             begin = time.perf_counter()
             run()
             seconds[name].append(time.perf_counter() - begin)

@@ -31,8 +31,8 @@ from ai_hub.stores.base import Chunk
 
 _ID = pa.dictionary(pa.int32(), pa.string())
 _TIME = pa.timestamp("us", "UTC")
-# Chunks computed at once; as many and two more are held between reading and writing.
-_WORKERS = 2
+# Chunks computed at once beside the writer: on two cores a second one gains nothing.
+_WORKERS = 1
 
 _T = TypeVar("_T")
 
