@@ -14,6 +14,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Protocol
 
 from ai_hub.definitions.values import Entity, key_part
@@ -129,14 +130,12 @@ class MemoryCache:
         """The value (None: a miss) and the token of each asset, in the order asked for."""
         self._expire(self._clock())
         value_of = self._values.get((tenant_id, timestamp, field), {}).get
-        token_of, floor = self._tokens.get(tenant_id, {}).get, self._floor
-        found: list[tuple[bytes | None, Token]] = [
-            (value_of(asset_id), token_of(asset_id, floor)) for asset_id in asset_ids
-        ]
-        misses = [value for value, _ in found].count(None)
-        self._hits += len(found) - misses
+        token_of = self._tokens.get(tenant_id, {}).get
+        values = [value_of(asset_id) for asset_id in asset_ids]
+        misses = values.count(None)
+        self._hits += len(values) - misses
         self._misses += misses
-        return found
+        return list(zip(values, map(token_of, asset_ids, repeat(self._floor)), strict=True))
 
     async def keep(
         self,
