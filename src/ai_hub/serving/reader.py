@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from ai_hub.definitions.values import check_id, iso
-from ai_hub.engines.columnar import calendar_at
+from ai_hub.engines.calendars import calendar_at
 from ai_hub.errors import StoreError
 from ai_hub.serving.cache import Cache, Token
 from ai_hub.serving.spec import Spec
