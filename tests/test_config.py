@@ -113,7 +113,7 @@ def test_database_paths(url: str, path: str | None) -> None:
         ("database_url", "duckdb://features.duckdb", "duckdb:///features.duckdb"),
         ("database_url", "duckdb:///", "duckdb:///features.duckdb"),
         ("database_url", "duckdb:///:memory:x", "duckdb:///:memory:"),
-        ("database_url", "postgresql://h/db", "this release has the embedded store only"),
+        ("database_url", "postgresql://h:port/db", "postgresql://user:password@host:5432/database"),
         ("cache_url", "redis://h", "memory://"),
         ("cache_ttl", "0", "a whole number from 1 up"),
         ("cache_ttl", "5m", "a whole number from 1 up"),

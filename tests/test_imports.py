@@ -39,6 +39,9 @@ AT_THE_TOP = {"__future__", "importlib", "typing"}
 ARRAYS = ("intake*.py", "stores/*.py", "engines/*.py", "export*.py", "feature_store.py")
 LIBRARIES = {
     "duckdb": ("stores/embedded*.py",),
+    "asyncpg": ("stores/postgres*.py",),
+    "adbc_driver_postgresql": ("stores/postgres*.py",),
+    "adbc_driver_manager": ("stores/postgres*.py",),
     "litestar": ("http*.py",),
     "uvicorn": ("http*.py", "cli*.py", "serve*.py"),
     "typer": ("cli*.py", "demo*.py"),

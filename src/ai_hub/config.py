@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from ai_hub.definitions.values import MINUTE, Duration, Granularity
+from ai_hub.definitions.values import DAY, MINUTE, SECOND, Duration, Granularity
 from ai_hub.errors import ConfigError, InvalidInput, shown
 
 PREFIX = "AI_HUB_"
@@ -24,6 +25,7 @@ DEFAULT_FILE = Path("ai-hub.toml")
 
 _MEMORY = ":memory:"
 _DUCKDB = "duckdb:///"
+_POSTGRES = ("postgresql://", "postgres://")
 _WHOLE = re.compile(r"[0-9]{1,18}")
 _SIZE = re.compile(r"([0-9]{1,18}) ?(|B|KB|MB|GB|KIB|MIB|GIB)", re.IGNORECASE)
 _SIZE_UNITS = {
@@ -98,9 +100,43 @@ def _host(value: object) -> str:
     return value
 
 
+def _width(value: object) -> Duration:
+    try:
+        return Duration.of(value)
+    except InvalidInput as error:
+        raise ValueError(error.expected) from None
+
+
+def _kept_for(value: object) -> Duration | None:
+    if value is None or (isinstance(value, str) and value.lower() == "none"):
+        return None
+    try:
+        return Duration.of(value)
+    except InvalidInput as error:
+        raise ValueError(f'{error.expected}, or "none" to keep all') from None
+
+
+def _width_text(width: Duration | None) -> str:
+    if width is None:
+        return "none"
+    days, rest = divmod(width.micros, DAY)
+    return str(width) if rest else f"{days}d"
+
+
+def _postgres_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        usable = parts.port != 0 and "\0" not in value and not parts.fragment
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError("postgresql://user:password@host:5432/database")
+    return value
+
+
 def _database_url(value: object) -> str:
-    if isinstance(value, str) and value.startswith(("postgresql://", "postgres://")):
-        raise ValueError("a duckdb:/// URL: this release has the embedded store only")
+    if isinstance(value, str) and value.startswith(_POSTGRES):
+        return _postgres_url(value)
     path = value.removeprefix(_DUCKDB) if isinstance(value, str) else ""
     if (
         not isinstance(value, str)
@@ -113,7 +149,7 @@ def _database_url(value: object) -> str:
     ):
         raise ValueError(
             "duckdb:///features.duckdb (a relative path), duckdb:////data/features.duckdb "
-            "(an absolute one) or duckdb:///:memory:"
+            "(an absolute one), duckdb:///:memory: or postgresql://user@host/database"
         )
     return value
 
@@ -155,7 +191,67 @@ class Settings:
 
     database_url: str = field(
         default="duckdb:///features.duckdb",
-        metadata=_key(_database_url, "where observations are kept: a file, or duckdb:///:memory:"),
+        metadata=_key(
+            _database_url, "where observations are kept: a file, duckdb:///:memory: or PostgreSQL"
+        ),
+    )
+    pool_size: int = field(
+        default=4,
+        metadata=_key(_whole(1, 1000), "most connections of one process to PostgreSQL"),
+    )
+    connect_timeout: Duration = field(
+        default=Duration(5 * SECOND),
+        metadata=_key(_width, "longest wait for a connection to PostgreSQL", _width_text),
+    )
+    statement_timeout: Duration = field(
+        default=Duration(60 * SECOND),
+        metadata=_key(_width, "longest that PostgreSQL works on one statement", _width_text),
+    )
+    retention_raw: Duration | None = field(
+        default=Duration(7 * DAY),
+        metadata=_key(
+            _kept_for,
+            "how long timeseries_data is kept, on PostgreSQL; none keeps all",
+            _width_text,
+        ),
+    )
+    retention_features: Duration | None = field(
+        default=Duration(90 * DAY),
+        metadata=_key(
+            _kept_for, "how long ai_features is kept, on PostgreSQL; none keeps all", _width_text
+        ),
+    )
+    retention_weather: Duration | None = field(
+        default=Duration(365 * DAY),
+        metadata=_key(
+            _kept_for,
+            "how long weather_features is kept, on PostgreSQL; none keeps all",
+            _width_text,
+        ),
+    )
+    retention_hourly: Duration | None = field(
+        default=Duration(365 * DAY),
+        metadata=_key(
+            _kept_for,
+            "how long hourly_features is kept, on TimescaleDB; none keeps all",
+            _width_text,
+        ),
+    )
+    retention_daily: Duration | None = field(
+        default=Duration(730 * DAY),
+        metadata=_key(
+            _kept_for,
+            "how long daily_features is kept, on TimescaleDB; none keeps all",
+            _width_text,
+        ),
+    )
+    retention_notice: Duration = field(
+        default=Duration(7 * DAY),
+        metadata=_key(
+            _width,
+            "how long before old data that came in late is deleted you are told",
+            _width_text,
+        ),
     )
     cache_url: str = field(
         default="memory://",
@@ -227,8 +323,15 @@ class Settings:
         return cls(**values, sources=sources)
 
     @property
+    def on_server(self) -> bool:
+        """Whether the database is a PostgreSQL server, which many processes may use at once."""
+        return self.database_url.startswith(_POSTGRES)
+
+    @property
     def database_path(self) -> Path | None:
-        """The absolute path of the embedded database's file; None for one in memory."""
+        """The absolute path of the embedded database's file; None for one in memory or a server."""
+        if self.on_server:
+            return None
         path = self.database_url.removeprefix(_DUCKDB)
         return None if path == _MEMORY else Path(path).absolute()
 

@@ -12,7 +12,9 @@ AiHubError
 ├── ServerUnreachable      a command needs a running server and there is none
 └── StoreError             the offline store did not do what was asked
     ├── StoreUnavailable   it cannot be reached, or did not answer in time
-    └── StoreLocked        another process holds the embedded file
+    ├── StoreLocked        another process holds the embedded file
+    ├── StoreRefused       the database lets this user not do what was asked
+    └── NotMigrated        the database lacks the tables of this release, or has newer ones
 """
 
 from __future__ import annotations
@@ -114,3 +116,11 @@ class StoreLocked(StoreError):
             f"{path} is held by another process (or another store of this one), and an embedded "
             "database file has one owner. Close that one, or reach its server with --url."
         )
+
+
+class StoreRefused(StoreError):
+    """The database server said no: a password, a role, a database's name or a missing right."""
+
+
+class NotMigrated(StoreError):
+    """The database has not the tables that this release works with; `ai-hub migrate` makes them."""
