@@ -99,6 +99,11 @@ def compute(plan: Plan, points: Points, history: History, dense: bool | None = N
             columns |= _all_latest(plan.latest, history.weather, axis, points)
     elif plan.needs_data:
         columns |= {name: np.empty(0) for name in plan.needs_data}
+    return derive(plan, columns)
+
+
+def derive(plan: Plan, columns: Columns) -> Columns:
+    """The columns with the derived features among them, in the set's order."""
     for derived in plan.derived:
         columns[derived.name] = _derived(derived, columns)
     return {name: columns[name] for name in plan.feature_set.feature_names}

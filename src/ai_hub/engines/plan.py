@@ -63,6 +63,9 @@ class BucketPass:
         return tuple(dict.fromkeys(stat for _, stat in self.outputs))
 
 
+RangePass = WindowPass | BucketPass
+
+
 @dataclass(frozen=True)
 class Plan:
     """What has to be read and computed for a feature set; widths in microseconds."""
@@ -83,6 +86,16 @@ class Plan:
     def of(cls, feature_set: FeatureSet) -> Plan:
         """The plan of a feature set; equal sets share one."""
         return _plan(feature_set)
+
+    @property
+    def probes(self) -> tuple[Lag | Latest, ...]:
+        """The features that are one stored value: lags, then weather."""
+        return (*self.lags, *self.latest)
+
+    @property
+    def ranges(self) -> tuple[RangePass, ...]:
+        """The passes over a range of times: windows, then buckets."""
+        return (*self.windows, *self.buckets)
 
     @property
     def needs_data(self) -> tuple[str, ...]:
