@@ -9,11 +9,19 @@ WORKERS ?= 2
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
+# Packages of Debian and Ubuntu with the servers that the tests start, less those that are there.
+SERVERS = $(strip \
+	$(shell ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null \
+		|| echo postgresql) \
+	$(shell command -v redis-server >/dev/null || echo redis-server))
+AS_ROOT = $(shell test "$$(id -u)" = 0 || echo sudo -n)
+APT = $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300
+
 .DEFAULT_GOAL := help
 # Two pips at once would work in one environment.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test test-all check bench constraints clean
+.PHONY: help venv demo test test-all check bench constraints servers clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -23,10 +31,10 @@ venv: .venv/base  ## the environment with the package in it
 demo: .venv/base  ## a tour of the product on generated data
 	$(BIN)/ai-hub demo
 
-test: .venv/test  ## the tests, without the long ones
+test: servers .venv/test  ## the tests, without the long ones
 	$(BIN)/pytest -n $(WORKERS) -m "not long"
 
-test-all: .venv/test  ## every test
+test-all: servers .venv/test  ## every test
 	$(BIN)/pytest -n $(WORKERS)
 
 check: .venv/check .venv/test  ## style, types and who imports whom
@@ -60,6 +68,13 @@ constraints:  ## pin the newest release of every dependency in constraints.txt
 	! grep -nE '@|://' build/pins/freeze
 	{ echo '# Every dependency of every extra; written by `make constraints`.'; \
 		cat build/pins/freeze; } > constraints.txt
+
+# Without them the tests run too, and say loudly what they skipped. Only the installation counts:
+# `update` also fails for a package source that has none of these.
+servers:  ## install the servers that the tests start, where that may be
+	@packages="$(SERVERS)"; test -z "$$packages" || { \
+		$(APT) update; $(APT) install -y --no-install-recommends $$packages; } >/dev/null 2>&1 || \
+		echo "The tests need servers. On Debian or Ubuntu: apt-get install $$packages"
 
 clean:  ## remove the environment and everything that was generated
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,15 +1,19 @@
-"""What all tests share: the way to helpers beside them, and how hard hypothesis looks."""
+"""What all tests share: the way to helpers beside them, how hard hypothesis looks, and servers."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Helpers are modules beside the tests: `from conformance.kit import ...`.
 sys.path.insert(0, str(Path(__file__).parent))
+
+import servers
 
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
 settings.register_profile(
@@ -18,3 +22,42 @@ settings.register_profile(
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
 settings.register_profile("long", settings.get_profile("default"), max_examples=1_500)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a server that cannot be had."""
+    if item.get_closest_marker("postgresql"):
+        servers.require("plain")
+    if item.get_closest_marker("timescaledb"):
+        servers.require("timescaledb")
+
+
+# The outermost wrapper: these lines are the last before the counts.
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter,
+) -> Generator[None, None, None]:
+    yield
+    for line in servers.notices(_skips(terminalreporter), servers.in_ci()):
+        terminalreporter.write_line(line, red=True, bold=True)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    # Workers of pytest-xdist have no reporter; the one of the controller knows their skips.
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or session.exitstatus != 0:
+        return
+    if servers.fails_run(_skips(reporter), servers.in_ci()):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_unconfigure() -> None:
+    servers.stop_all()
+
+
+def _skips(reporter: pytest.TerminalReporter) -> list[str]:
+    """The reason of each skip, over all workers."""
+    reports = reporter.stats.get("skipped", [])
+    # A skip is told as its file, line and reason; an expected failure is not.
+    return [report.longrepr[2] for report in reports if isinstance(report.longrepr, tuple)]
