@@ -193,8 +193,11 @@ def test_a_file_that_cannot_be_read_is_refused() -> None:
 def test_passwords_are_masked(url: str, expected: str) -> None:
     assert masked(url) == expected
     if "secret" in url:
-        assert "secret" not in refusal({"database_url": url})
-        assert "secret" not in refusal(database_url=url)
+        assert "secret" not in refusal({"cache_url": url})
+        assert "secret" not in refusal(cache_url=url)
+    if url.startswith("postgresql"):
+        settings = load(database_url=url)
+        assert "secret" not in f"{settings.shown()} {settings.database_name} {settings}"
 
 
 def test_settings_are_a_value() -> None:

@@ -335,6 +335,15 @@ class Settings:
         path = self.database_url.removeprefix(_DUCKDB)
         return None if path == _MEMORY else Path(path).absolute()
 
+    @property
+    def database_name(self) -> str:
+        """The database as messages name it: a file's path, `:memory:`, or a URL without a user."""
+        if not self.on_server:
+            return str(self.database_path or _MEMORY)
+        # To the last @: a password may hold one that is not escaped.
+        place = self.database_url.partition("://")[2].partition("?")[0].rpartition("@")[2]
+        return f"postgresql://{place}"
+
     def shown(self) -> list[tuple[str, str, str]]:
         """(key, value as text, source) of every setting, passwords masked."""
         return [

@@ -73,7 +73,7 @@ class FeatureStore:
         from ai_hub.export.sweep import sweep
         from ai_hub.stores.opening import open_store
 
-        self._store = await asyncio.to_thread(open_store, self.settings)
+        self._store = await open_store(self.settings)
         self._reader = Reader(self._store, self._cache, self.now)
         self._writer = Writer(self._store, self._cache)
         try:
@@ -406,13 +406,12 @@ class FeatureStore:
         progress: Callable[[int], None] | None,
     ) -> IngestResult:
         from ai_hub.intake.batch import MAX_REASONS
+        from ai_hub.intake.pipeline import landing
 
         if tenant_id is not None:
             check_id("tenant_id", tenant_id)
-        batches = await asyncio.to_thread(_checked, data, tenant_id, target)
-        result = IngestResult()
-        sent = 0
-        while (batch := await asyncio.to_thread(next, batches, None)) is not None:
+
+        async def land(batch: Batch) -> IngestResult:
             if batch.naive:
                 raise InvalidInput(
                     "timestamp",
@@ -420,7 +419,12 @@ class FeatureStore:
                     "aware datetimes",
                     "Say which zone they are in, e.g. with tz_localize or replace(tzinfo=...).",
                 )
-            landed = await self._writing.land(batch, target)
+            return await self._writing.land(batch, target)
+
+        batches = await asyncio.to_thread(_checked, data, tenant_id, target)
+        result = IngestResult()
+        sent = 0
+        async for batch, landed in landing(batches, land):
             result = result.and_then(landed, MAX_REASONS)
             sent += batch.sent
             if progress is not None:

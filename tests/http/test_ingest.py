@@ -19,7 +19,8 @@ ROWS = [
     for day in (1, 2)
     for hour in range(24)
 ]
-LANDED = {"accepted": len(ROWS), "replaced": 0, "rejected": 0, "reasons": []}
+NOTHING = {"accepted": 0, "replaced": 0, "unchanged": 0, "rejected": 0, "aged": 0, "reasons": []}
+LANDED = NOTHING | {"accepted": len(ROWS)}
 VECTOR = {"feature_set": "forecast_basic", "timestamp": "2025-01-02T20:00:00Z"}
 
 
@@ -101,8 +102,8 @@ def test_weather_comes_in_the_same_formats(server: Server, tenant: str) -> None:
 
 def test_replaced_rows_are_counted_and_unchanged_ones_accepted(server: Server, tenant: str) -> None:
     assert rows(server, tenant, [row(), row(value=2.0)])["accepted"] == 2
-    assert rows(server, tenant, [row(value=2.0)]) == {
-        "accepted": 1, "replaced": 0, "rejected": 0, "reasons": [],
+    assert rows(server, tenant, [row(value=2.0)]) == NOTHING | {
+        "accepted": 1, "unchanged": 1
     }  # fmt: skip
     assert rows(server, tenant, [row(value=3.0)])["replaced"] == 1
 
@@ -170,9 +171,7 @@ def test_the_first_20_reasons_are_told(server: Server, tenant: str) -> None:
 
 def test_nothing_landed_is_422(server: Server, tenant: str) -> None:
     assert rows(server, tenant, [row(value=None)], 422)["rejected"] == 1
-    assert rows(server, tenant, [], 422) == {
-        "accepted": 0, "replaced": 0, "rejected": 0, "reasons": [],
-    }  # fmt: skip
+    assert rows(server, tenant, [], 422) == NOTHING
 
 
 def test_a_column_of_tenants_must_agree_in_every_format(server: Server, tenant: str) -> None:

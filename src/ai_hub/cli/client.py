@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from ai_hub.cli.failure import BAD_INPUT, FAILED, Stop
+from ai_hub.cli.target import Fate
 from ai_hub.errors import InvalidInput, ServerUnreachable
 
 if TYPE_CHECKING:
@@ -75,12 +76,12 @@ class Server:
         """The answers for several assets."""
         return await self._ask("POST", "/ai/features/batch", body=request)
 
-    async def land(self, batch: Batch, kind: Kind) -> int:
-        """Land the rows of a checked batch; how many replaced a stored value."""
-        replaced = 0
+    async def land(self, batch: Batch, kind: Kind) -> Fate:
+        """Land the rows of a checked batch; what became of them."""
+        fate = Fate()
         for tenant_id, table in _by_tenant(batch.table):
-            replaced += await self._send(_INGEST_PATHS[kind], tenant_id, table)
-        return replaced
+            fate += await self._send(_INGEST_PATHS[kind], tenant_id, table)
+        return fate
 
     async def assign_weather_source(self, request: Document) -> Document:
         """Let assets take their weather from a station."""
@@ -133,7 +134,7 @@ class Server:
         """Forget vectors in its cache."""
         return await self._ask("POST", "/ai/features/cache/invalidate", body=request)
 
-    async def _send(self, path: str, tenant_id: str, table: Any) -> int:
+    async def _send(self, path: str, tenant_id: str, table: Any) -> Fate:
         """Send rows of one tenant; in halves where they are more than a body may hold."""
         body = arrow_stream(table)
         response = None
@@ -153,7 +154,7 @@ class Server:
             first = await self._send(path, tenant_id, table.slice(0, half))
             return first + await self._send(path, tenant_id, table.slice(half))
         counts = self._document(response)
-        return int(counts["replaced"])
+        return Fate(*(int(counts.get(name, 0)) for name in ("replaced", "unchanged", "aged")))
 
     async def _ask(
         self, method: str, path: str, body: Document | None = None, **content: Any

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,7 @@ from ai_hub.cli.output import counted, document, progress, say, table, tell
 
 if TYPE_CHECKING:
     from ai_hub.cli.output import Progress
-    from ai_hub.cli.target import Document, Kind
+    from ai_hub.cli.target import Document, Fate, Kind
     from ai_hub.intake.batch import Batch
 
 _Check = Callable[[Any, str | None, int], "Batch"]
@@ -242,7 +243,9 @@ class _Counts:
 
     accepted: int = 0
     replaced: int = 0
+    unchanged: int = 0
     rejected: int = 0
+    aged: int = 0
     batches: int = 0
     reasons: list[dict[str, Any]] = field(default_factory=list)
 
@@ -251,12 +254,14 @@ class _Counts:
         """Rows dealt with."""
         return self.accepted + self.rejected
 
-    def add(self, batch: Batch, replaced: int) -> None:
+    def add(self, batch: Batch, fate: Fate) -> None:
         """Count a batch that was acknowledged."""
         from ai_hub.intake.batch import MAX_REASONS
 
         self.accepted += batch.accepted
-        self.replaced += replaced
+        self.replaced += fate.replaced
+        self.unchanged += fate.unchanged
+        self.aged += fate.aged
         self.rejected += batch.rejected
         self.batches += 1
         more = ({"row": r.row, "field": r.field, "value": r.value, "why": r.why}
@@ -268,7 +273,9 @@ class _Counts:
         return {
             "accepted": self.accepted,
             "replaced": self.replaced,
+            "unchanged": self.unchanged,
             "rejected": self.rejected,
+            "aged": self.aged,
             "reasons": self.reasons,
         }
 
@@ -302,18 +309,26 @@ async def _land(
     from ai_hub.config import Settings
     from ai_hub.intake.checks import check_observations, check_weather
     from ai_hub.intake.files import read_file
+    from ai_hub.intake.pipeline import landing
 
     check: _Check = check_observations if kind == "observations" else check_weather
     parts = read_file(source.file, source.columns, source.timezone)
     # The file is looked at first: a wrong name is no reason to create a database.
-    part = await asyncio.to_thread(next, parts, None)
+    first = await asyncio.to_thread(next, parts, None)
+    fractions: list[float] = []
+
+    def batches() -> Iterator[Batch]:
+        done = 0
+        for rows, fraction in chain(() if first is None else (first,), parts):
+            batch = _checked(check, source, rows, done)
+            done += batch.sent
+            fractions.append(fraction)
+            yield batch
+
     async with opened(Settings.load(), url) as target:
-        while part is not None:
-            rows, fraction = part
-            batch = await asyncio.to_thread(_checked, check, source, rows, counts.rows)
-            counts.add(batch, await target.land(batch, kind))
-            show(fraction, counts.rows)
-            part = await asyncio.to_thread(next, parts, None)
+        async for batch, fate in landing(batches(), lambda batch: target.land(batch, kind)):
+            counts.add(batch, fate)
+            show(fractions[counts.batches - 1], counts.rows)
 
 
 def _checked(check: _Check, source: _Source, rows: Any, first: int) -> Batch:
@@ -336,6 +351,14 @@ def _report(file: Path, counts: _Counts) -> None:
         f"values), {counts.rejected:,} rejected.",
         style=style,
     )
+    if counts.aged:
+        tell(
+            f"{counted(counts.aged, 'row')} are already older than the database "
+            "keeps such rows (AI_HUB_RETENTION_...; see `ai-hub status`). They are stored, and "
+            "`ai-hub maintain` will delete them after a notice period, unless you keep them "
+            "longer.",
+            style="yellow",
+        )
     if counts.reasons:
         title = f"Rejected rows (the first {len(counts.reasons)}; rows count from 0)"
         rows = [(r["row"], r["field"], r["value"], r["why"]) for r in counts.reasons]

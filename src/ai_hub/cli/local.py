@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ai_hub.cli.target import Fate
 from ai_hub.definitions.values import iso, parse_time, to_datetime, to_micros
 
 if TYPE_CHECKING:
@@ -39,9 +40,10 @@ class Local:
         results = {asset_id: {key: one[key] for key in kept} for asset_id, one in spoken.items()}
         return {**{key: first[key] for key in _SHARED}, "results": results}
 
-    async def land(self, batch: Batch, kind: Kind) -> int:
-        """Land the rows of a checked batch; how many replaced a stored value."""
-        return (await self._store.land(batch, kind)).replaced
+    async def land(self, batch: Batch, kind: Kind) -> Fate:
+        """Land the rows of a checked batch; what became of them."""
+        result = await self._store.land(batch, kind)
+        return Fate(result.replaced, result.unchanged, result.aged)
 
     async def assign_weather_source(self, request: Document) -> Document:
         """Let assets take their weather from a station."""

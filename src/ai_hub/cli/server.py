@@ -30,12 +30,13 @@ def serve(host: Host = None, port: Port = None, as_json: Json = False) -> None:
 
     settings = Settings.load(host=host, port=port)
     url = f"http://{settings.host}:{settings.port}"
-    path = settings.database_path
+    name = settings.database_name
 
     def ready() -> None:
         if as_json:
-            document({"url": url, "database": ":memory:" if path is None else str(path)})
-        tell(f"Serving {path or 'a database in memory'} on {url} (API: {url}/docs). Ctrl-C stops.")
+            document({"url": url, "database": name})
+        what = "a database in memory" if name == ":memory:" else name
+        tell(f"Serving {what} on {url} (API: {url}/docs). Ctrl-C stops.")
 
     run(settings, ready)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -24,6 +25,22 @@ Document = dict[str, Any]
 Kind = Literal["observations", "weather"]
 
 
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of accepted rows: replaced another value, were there already, are old."""
+
+    replaced: int = 0
+    unchanged: int = 0
+    aged: int = 0
+
+    def __add__(self, other: Fate) -> Fate:
+        return Fate(
+            self.replaced + other.replaced,
+            self.unchanged + other.unchanged,
+            self.aged + other.aged,
+        )
+
+
 class Target(Protocol):
     """What commands ask for."""
 
@@ -33,8 +50,8 @@ class Target(Protocol):
     async def batch(self, request: Document) -> Document:
         """The answers for several assets."""
 
-    async def land(self, batch: Batch, kind: Kind) -> int:
-        """Land the rows of a checked batch; how many replaced a stored value."""
+    async def land(self, batch: Batch, kind: Kind) -> Fate:
+        """Land the rows of a checked batch; what became of them."""
 
     async def assign_weather_source(self, request: Document) -> Document:
         """Let assets take their weather from a station."""
@@ -50,14 +67,14 @@ class Target(Protocol):
 async def opened(settings: Settings, url: str | None) -> AsyncIterator[Target]:
     """The server at `url`; without one the database file, or its server if it is held."""
     async with AsyncExitStack() as stack:
-        if url is not None or settings.database_path is None:
+        if url is not None or (settings.database_path is None and not settings.on_server):
             yield await stack.enter_async_context(server_of(settings, url))
             return
         from ai_hub.cli.local import Local
         from ai_hub.feature_store import FeatureStore
 
         target: Target
-        is_new = not settings.database_path.exists()
+        is_new = settings.database_path is not None and not settings.database_path.exists()
         try:
             target = Local(await stack.enter_async_context(FeatureStore(settings)))
         except StoreLocked:
@@ -95,7 +112,7 @@ def _local_url(settings: Settings) -> str:
 
 async def _check_ours(server: Server, settings: Settings, held: bool) -> None:
     path = settings.database_path
-    ours = _real(":memory:" if path is None else str(path))
+    ours = _real(settings.database_name)
     try:
         theirs = _real(await server.database())
     except ServerUnreachable:
@@ -117,4 +134,4 @@ async def _check_ours(server: Server, settings: Settings, held: bool) -> None:
 
 
 def _real(database: str) -> str:
-    return database if database == ":memory:" else os.path.realpath(database)
+    return os.path.realpath(database) if os.path.isabs(database) else database

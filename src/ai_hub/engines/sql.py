@@ -11,7 +11,7 @@ since a function that is not called is not planned either: what is not missing c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -109,6 +109,11 @@ class Statement:
             for name, stat in one.outputs:
                 found[name] = _statistic(stat, parts)
         return derive(plan, found)
+
+    def counts(self, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[RangePass, Floats]]:
+        """How many values each range held, at every row."""
+        for place, one in enumerate(self.plan.ranges, len(self.plan.probes)):
+            yield one, np.array([row[place][0] for row in rows], np.float64)
 
     def mean_of(self, rows: Sequence[Sequence[Any]], source: Source) -> Floats:
         """The mean that stands for what is missing, at every row; NaN where there is none."""

@@ -31,8 +31,7 @@ def _entry(asset_id: str, found: Found) -> bytes:
 
 def health_of(store: FeatureStore) -> dict[str, str]:
     """That the server is alive, and which database it holds."""
-    path = store.settings.database_path
-    database = ":memory:" if path is None else str(path)
+    database = store.settings.database_name
     return {"status": "ok", "version": __version__, "database": database}
 
 

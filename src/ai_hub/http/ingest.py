@@ -142,7 +142,9 @@ def _counts(result: IngestResult) -> dict[str, Any]:
     return {
         "accepted": result.accepted,
         "replaced": result.replaced,
+        "unchanged": result.unchanged,
         "rejected": result.rejected,
+        "aged": result.aged,
         "reasons": [
             {"row": one.row, "field": one.field, "value": one.value, "why": one.why}
             for one in result.reasons

@@ -25,13 +25,15 @@ class IngestResult:
     """What became of the rows sent: accepted + rejected = rows.
 
     `replaced` of the accepted changed a stored value and `unchanged` were stored already;
-    `reasons` name the first rejected rows.
+    `aged` are already older than their table keeps them: maintenance will delete them, some time
+    after this notice. `reasons` name the first rejected rows.
     """
 
     accepted: int = 0
     replaced: int = 0
     unchanged: int = 0
     rejected: int = 0
+    aged: int = 0
     reasons: tuple[Rejection, ...] = ()
 
     def and_then(self, other: IngestResult, most_reasons: int) -> IngestResult:
@@ -41,6 +43,7 @@ class IngestResult:
             self.replaced + other.replaced,
             self.unchanged + other.unchanged,
             self.rejected + other.rejected,
+            self.aged + other.aged,
             (*self.reasons, *other.reasons)[:most_reasons],
         )
 
@@ -79,7 +82,12 @@ class Writer:
         landed = await append(batch.table)
         await self._cache.drop(landed.touched)
         return IngestResult(
-            batch.accepted, landed.replaced, landed.unchanged, batch.rejected, batch.reasons
+            batch.accepted,
+            landed.replaced,
+            landed.unchanged,
+            batch.rejected,
+            landed.aged,
+            batch.reasons,
         )
 
     async def _assign(self, tenant_id: str, source_id: str, asset_ids: Sequence[str]) -> int:

@@ -29,12 +29,14 @@ class Landed:
     """What an append did: rows whose stored value changed, rows that were there already.
 
     `touched` are the entities whose features may differ now; for a weather station those are the
-    assets mapped to it.
+    assets mapped to it. `aged` rows were older than the store keeps such rows: they are stored, and
+    maintenance will delete them some time after this notice.
     """
 
     replaced: int
     unchanged: int
     touched: frozenset[Entity]
+    aged: int = 0
 
 
 @dataclass(frozen=True, slots=True)

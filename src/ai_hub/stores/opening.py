@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from ai_hub.config import Settings
 from ai_hub.stores.base import OfflineStore
 
 
-def open_store(settings: Settings) -> OfflineStore:
-    """The store that the settings name, open. Blocking. Raises StoreError if it cannot be."""
+async def open_store(settings: Settings) -> OfflineStore:
+    """The store that the settings name, open. Raises StoreError if it cannot be."""
+    if settings.on_server:
+        from ai_hub.stores.postgres import PostgresStore
+
+        return await PostgresStore.open(settings)
+    return await asyncio.to_thread(_embedded, settings)
+
+
+def _embedded(settings: Settings) -> OfflineStore:
     from ai_hub.stores.embedded import MEMORY, EmbeddedStore
 
     path = settings.database_path
