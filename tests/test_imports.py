@@ -22,7 +22,7 @@ STEPS = (
     ("stores",),
     ("serving",),
     ("export",),
-    ("feature_store",),
+    ("feature_store", "administration"),
     ("http", "cli", "serve", "demo"),
 )
 # What is not in the line says itself what it may import.

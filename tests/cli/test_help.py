@@ -12,6 +12,7 @@ from cli.conftest import Run
 COMMANDS = (
     "demo",
     "serve",
+    "migrate",
     "ingest",
     "ingest-weather",
     "weather-source",

@@ -1,0 +1,112 @@
+"""The command that makes the tables of a database on PostgreSQL: `migrate`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ai_hub.cli.failure import Stop
+from ai_hub.cli.options import Json
+from ai_hub.cli.output import document, say, table, tell
+
+if TYPE_CHECKING:
+    from ai_hub.config import Settings
+    from ai_hub.definitions.values import Duration
+
+
+def migrate(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the SQL that would run, and change nothing.")
+    ] = False,
+    sql: Annotated[
+        Path | None,
+        typer.Option(
+            "--sql",
+            metavar="FILE",
+            help="Write the migrations as one file for psql -v ON_ERROR_STOP=1 -f FILE, and open "
+            "no database.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make or update the tables of a database on PostgreSQL.
+
+    Safe to repeat: what was applied is not applied again. It also declares how long rows are kept,
+    as the settings say.
+
+    Example: AI_HUB_DATABASE_URL=postgresql://ai_hub@localhost/ai_hub ai-hub migrate
+    """
+    from ai_hub.config import Settings
+
+    settings = Settings.load()
+    if sql is not None:
+        if dry_run:
+            raise Stop("--dry-run: got it together with --sql, expected one of them")
+        _write(settings, sql, as_json)
+        return
+    if not settings.on_server:
+        raise Stop(
+            f"{settings.database_name} is an embedded database: it makes its tables itself, there "
+            "is nothing to migrate. This is for a database on PostgreSQL (AI_HUB_DATABASE_URL).",
+            0,
+        )
+    _migrate(settings, dry_run, as_json)
+
+
+def _write(settings: Settings, file: Path, as_json: bool) -> None:
+    from ai_hub.administration import migration_script
+
+    file.write_text(migration_script(settings), "utf-8")
+    if as_json:
+        document({"file": str(file)})
+    else:
+        say(f"Wrote {file}. Run it: psql -v ON_ERROR_STOP=1 -d DATABASE -f {file}")
+
+
+def _migrate(settings: Settings, dry_run: bool, as_json: bool) -> None:
+    from ai_hub.administration import migrate as run
+
+    report = asyncio.run(run(settings, dry_run))
+    keep = {name: _days(width) for name, width in report.keep.items()}
+    if as_json:
+        document(
+            {
+                "database": settings.database_name,
+                "mode": report.mode,
+                "server_version": report.server_version,
+                "extension_version": report.extension_version,
+                "dry_run": dry_run,
+                "migrations": list(report.applied),
+                "keep": keep,
+                "notes": list(report.notes),
+                "sql": report.sql,
+            }
+        )
+        return
+    for note in report.notes:
+        tell(note, "yellow")
+    if report.sql is not None:
+        typer.echo(report.sql, nl=False)
+        return
+    extension = f", TimescaleDB {report.extension_version}" if report.extension_version else ""
+    tell(
+        f"{settings.database_name}: PostgreSQL {report.server_version}{extension} "
+        f"(mode {report.mode})"
+    )
+    for name in report.applied:
+        say(f"Applied {name}.")
+    if not report.applied:
+        say("Nothing was left to apply.")
+    table(("relation", "kept for"), [(name, width or "ever") for name, width in keep.items()])
+
+
+def _days(width: Duration | None) -> str | None:
+    """A retention as settings write it."""
+    from ai_hub.definitions.values import DAY
+
+    if width is None:
+        return None
+    return str(width) if width.micros % DAY else f"{width.micros // DAY}d"
