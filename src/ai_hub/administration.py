@@ -5,9 +5,13 @@ For databases on PostgreSQL. Its drivers are imported when they are needed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from ai_hub.config import Settings
+from ai_hub.definitions.values import SECOND, Duration
+from ai_hub.errors import StoreError
 
 if TYPE_CHECKING:
     from ai_hub.stores.postgres_migrate import Report
@@ -28,3 +32,41 @@ def migration_script(settings: Settings) -> str:
     from ai_hub.stores.migration_script import script
 
     return script(settings)
+
+
+async def maintain(settings: Settings, at_once: bool = False) -> list[dict[str, Any]]:
+    """Refresh aggregates, delete what is older than its retention, compress; what was done.
+
+    Each step has an `action`, a `relation`, a sentence (`said`) and a `count`. `at_once` deletes
+    without a notice period. Raises StoreError.
+    """
+    from ai_hub.stores.postgres_maintain import document
+    from ai_hub.stores.postgres_maintain import maintain as once
+
+    return document(await once(settings, at_once=at_once))
+
+
+async def maintain_every(
+    settings: Settings,
+    pause: Duration,
+    done: Callable[[list[dict[str, Any]]], None],
+    failed: Callable[[str], None],
+) -> None:
+    """Maintain again and again, until cancelled; a database that is away is tried again."""
+    while True:
+        try:
+            done(await maintain(settings))
+        except StoreError as error:
+            failed(str(error))
+        await asyncio.sleep(pause.micros / SECOND)
+
+
+async def status(settings: Settings) -> dict[str, Any]:
+    """What the database is like, as the members of a JSON document. Raises StoreError."""
+    if settings.on_server:
+        from ai_hub.stores.postgres_status import status as look
+
+        return await look(settings)
+    from ai_hub.stores.embedded_status import status as look_inside
+
+    return await asyncio.to_thread(look_inside, settings)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from conformance.kit import DEPLOYMENTS, ENGINES, Deployment, Engine
+from conformance.kit import DEPLOYMENTS, ENGINES, SERVERS, Deployment, Engine
+
+
+def _marked(deployment: Deployment) -> Any:
+    marks = [getattr(pytest.mark, name) for name in deployment.marks]
+    return pytest.param(deployment, id=str(deployment), marks=marks)
 
 
 @pytest.fixture(params=ENGINES, ids=str, scope="session")
@@ -13,7 +20,14 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     return chosen
 
 
-@pytest.fixture(params=DEPLOYMENTS, ids=str, scope="session")
+@pytest.fixture(params=map(_marked, DEPLOYMENTS), scope="session")
 def deployment(request: pytest.FixtureRequest) -> Deployment:
+    chosen: Deployment = request.param
+    return chosen
+
+
+@pytest.fixture(params=map(_marked, SERVERS), scope="session")
+def on_server(request: pytest.FixtureRequest) -> Deployment:
+    """Each deployment on a PostgreSQL server."""
     chosen: Deployment = request.param
     return chosen

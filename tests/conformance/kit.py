@@ -30,6 +30,7 @@ from ai_hub.engines.plan import Plan, Source, can_be_missing
 from ai_hub.engines.ranges import Columns, Floats, Ints
 from ai_hub.serving import answer as serving
 from ai_hub.testing import Answer, History, Observation, WeatherRow, differences, vector
+from servers import Kind, server
 
 T = TypeVar("T")
 Point = tuple[int, int]
@@ -127,6 +128,7 @@ class Deployment:
     name: str
     url: Callable[[Path], str]
     lasts: bool
+    marks: tuple[str, ...] = ()
 
     def open(self, folder: Path, *sets: FeatureSet, **settings: Any) -> FeatureStore:
         registry = Registry()
@@ -141,7 +143,28 @@ class Deployment:
 
 MEMORY = Deployment("memory", lambda folder: "duckdb:///:memory:", False)
 FILE = Deployment("file", lambda folder: f"duckdb:///{folder / 'features.duckdb'}", True)
-DEPLOYMENTS = (MEMORY, FILE)
+_databases: dict[tuple[Kind, Path], str] = {}
+
+
+def database_of(kind: Kind, folder: Path) -> str:
+    """The database on a server that belongs to a folder; it goes when the folder is gone."""
+    for known, place in [*_databases]:
+        if not place.exists():
+            server(known).discard(_databases.pop((known, place)))
+    if (kind, folder) not in _databases:
+        _databases[kind, folder] = server(kind).fresh()
+    return _databases[kind, folder]
+
+
+def _on(kind: Kind, *marks: str) -> Deployment:
+    return Deployment(kind, partial(database_of, kind), True, marks)
+
+
+PLAIN = _on("plain", "postgresql")
+TIMESCALEDB = _on("timescaledb", "timescaledb")
+APACHE = _on("apache", "timescaledb")
+SERVERS = (PLAIN, TIMESCALEDB, APACHE)
+DEPLOYMENTS = (MEMORY, FILE, *SERVERS)
 
 
 def folder() -> AbstractContextManager[str]:

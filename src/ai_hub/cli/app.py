@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from ai_hub import __version__
-from ai_hub.cli import database, exports, ingest, server, vectors
+from ai_hub.cli import database, exports, ingest, server, upkeep, vectors
 from ai_hub.cli.failure import Stop, ending
 from ai_hub.cli.output import tell
 from ai_hub.errors import AiHubError
@@ -67,6 +67,8 @@ _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("demo", server.demo),
     ("serve", server.serve),
     ("migrate", database.migrate),
+    ("maintain", upkeep.maintain),
+    ("status", upkeep.status),
     ("ingest", ingest.ingest),
     ("ingest-weather", ingest.ingest_weather),
     ("weather-source", ingest.weather_source),

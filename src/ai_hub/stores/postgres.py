@@ -97,7 +97,7 @@ class PostgresStore:
     def scan(self, request: ScanRequest) -> Generator[Chunk, None, None]:
         """The history for an export, in chunks by ascending asset and time (blocking)."""
         self._check_open()
-        return scan_chunks(self._settings, request, self._sessions.facts.mode)
+        return scan_chunks(self._settings, request)
 
     async def prepare(self) -> None:
         """Have every connection of the pool open and warm."""
@@ -206,7 +206,7 @@ class PostgresStore:
             tenant, (asset,), t, t, plan.series, plan.weather,
             max(plan.lookback, FILL_WINDOW), max(plan.weather_lookback, FILL_WINDOW),
         )  # fmt: skip
-        (chunk,) = scan_chunks(self._settings, request, self._sessions.facts.mode)
+        (chunk,) = scan_chunks(self._settings, request)
         at = Points(np.zeros(1, np.int64), np.array([t], np.int64))
 
         def mean_of(source: Source, rows: Ints) -> Floats:

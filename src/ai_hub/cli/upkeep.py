@@ -1,0 +1,127 @@
+"""Commands that keep a database in shape: `maintain` and `status`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ai_hub.cli.failure import Stop
+from ai_hub.cli.options import Json
+from ai_hub.cli.output import document, say, table, tell
+
+if TYPE_CHECKING:
+    from ai_hub.config import Settings
+
+_STYLES = {"notice": "yellow", "delete": "bold", "keep": "dim"}
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+def maintain(
+    every: Annotated[
+        str | None,
+        typer.Option(
+            "--every",
+            metavar="WIDTH",
+            help="Do it again and again, such as every 15m, until Ctrl-C.",
+        ),
+    ] = None,
+    now: Annotated[
+        bool,
+        typer.Option(
+            "--now", help="Delete what is older than its retention without a notice period."
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Refresh aggregates, delete what is older than its retention, compress.
+
+    For a database on PostgreSQL. Old data is first told of, and deleted a notice period later. Only
+    this command deletes. Run it from a timer, with --every, or let the server do it:
+    `ai-hub serve --maintain 15m`.
+
+    Example: ai-hub maintain --every 15m
+    """
+    from ai_hub.config import Settings
+    from ai_hub.definitions.values import Duration
+
+    settings = Settings.load()
+    pause = None if every is None else Duration.of(every, "--every")
+    _needs_server(settings)
+
+    async def work() -> None:
+        from ai_hub.administration import maintain as once
+        from ai_hub.administration import maintain_every
+
+        if pause is None:
+            _show(await once(settings, at_once=now), as_json)
+        else:
+            await maintain_every(
+                settings, pause, lambda steps: _show(steps, as_json), lambda why: tell(why, "red")
+            )
+
+    asyncio.run(work())
+
+
+def _needs_server(settings: Settings) -> None:
+    if not settings.on_server:
+        raise Stop(
+            f"{settings.database_name} is an embedded database: it needs no maintenance and "
+            "deletes nothing. This is for a database on PostgreSQL (AI_HUB_DATABASE_URL).",
+            0,
+        )
+
+
+def _show(steps: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        document({"steps": steps})
+        return
+    for one in steps:
+        what = f"{one['action']} {one['relation']}".strip()
+        say(f"{what}: {one['said']}", style=_STYLES.get(one["action"]))
+
+
+def status(as_json: Json = False) -> None:
+    """Show what the database is like: server, sizes, policies, data, how far its aggregates are.
+
+    Example: ai-hub status
+    """
+    from ai_hub.administration import status as look
+    from ai_hub.config import Settings
+
+    settings = Settings.load()
+    found = asyncio.run(look(settings))
+    if as_json:
+        document(found)
+        return
+    for name in ("database", "mode", "postgresql", "timescaledb"):
+        if found.get(name) is not None:
+            say(f"{name}: {found[name]}")
+    if found.get("bytes") is not None:
+        say(f"size: {size(found['bytes'])}")
+    aggregates = found.get("aggregates")
+    if aggregates is not None:
+        say(
+            f"hourly partials: up to {aggregates['refreshed_to'] or 'nothing yet'}; "
+            f"{aggregates['late_series']:,} series have late rows since"
+        )
+    for title in ("relations", "retention", "policies", "series", "index_use"):
+        rows = found.get(title)
+        if rows is None and title in found:
+            say(f"{title}: not counted, it would take too long")
+        if rows:
+            names = list(rows[0])
+            shown = [
+                [size(row[name]) if name == "bytes" else row[name] for name in names]
+                for row in rows
+            ]
+            table([name.replace("_", " ") for name in names], shown, title.replace("_", " "))
+
+
+def size(count: int) -> str:
+    """Bytes as people read them, such as `1.2 GB` (10^9 bytes)."""
+    number, unit = float(count), 0
+    while number >= 1000 and unit < len(_UNITS) - 1:
+        number, unit = number / 1000, unit + 1
+    return f"{number:.0f} {_UNITS[unit]}" if unit == 0 else f"{number:.1f} {_UNITS[unit]}"
