@@ -1,0 +1,279 @@
+"""The bulk read from PostgreSQL, blocking, for a worker thread.
+
+Rows are read in no order and put in order here: a table that grew by time has every asset on every
+page, and one pass over it and a sort of small codes cost less than an ordered read. What fits in
+memory is read by one query for each series. Otherwise rows are counted first, and read by groups
+of assets, or by times of one asset; all in one snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from ai_hub.config import Settings
+from ai_hub.definitions.values import to_micros
+from ai_hub.engines.columnar import History, Series, Weather
+from ai_hub.engines.ranges import Ints
+from ai_hub.stores import postgres_scan_sql as sql
+from ai_hub.stores.arrays import sorted_series, sorted_weather
+from ai_hub.stores.base import Chunk, ScanRequest
+from ai_hub.stores.chunks import cut, groups
+from ai_hub.stores.held import Grouped, Ids, Rows
+from ai_hub.stores.postgres_stream import Snapshot
+
+_PART_BYTES = 240_000_000
+"""Rows held at once, as they are held; putting them in order takes as much again."""
+_SPAN_BYTES = 60_000_000
+"""The same for a part of one asset, which costs little to read in several queries."""
+_SLACK = 1.5
+"""A planner's guess may be wrong by this before what was read is given up."""
+_BLOCK_ROWS = 1_000_000
+"""Rows put in order at once."""
+_STEPS = 1024
+"""Into how many steps of time one asset is counted."""
+_SERIES_ROW = 20
+_ID = 200
+
+
+def scan_chunks(settings: Settings, request: ScanRequest) -> Generator[Chunk, None, None]:
+    """The histories of a scan in chunks of bounded size, assets ascending. Raises StoreError."""
+    with closing(Snapshot(settings)) as snapshot:
+        reader = _Reader(snapshot, request)
+        whole = reader.whole()
+        if whole is None:
+            for part in reader.parts():
+                yield from _chunks(part, request)
+            return
+    # All is here: nobody waits for the end of the transaction while a file is written.
+    yield from _chunks(whole, request)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What was read of some assets, for the times in [start, end].
+
+    Rows are grouped by the code of the asset or source; `source_of` has the source of each asset.
+    """
+
+    start: int
+    end: int
+    asset_ids: list[str]
+    series: Mapping[str, Grouped]
+    weather: Grouped | None
+    source_of: Ints
+
+
+class _Reader:
+    """The queries of one scan in one snapshot."""
+
+    def __init__(self, snapshot: Snapshot, request: ScanRequest) -> None:
+        self._snapshot = snapshot
+        self._request = request
+        self._which = "" if request.asset_ids is None else sql.among(request.asset_ids)
+        self._sources = self._mapped() if request.weather else {}
+        self._weather_row = 4 + 8 * (2 + len(request.weather))
+
+    def whole(self) -> _Part | None:
+        """All of it, if it is likely to fit and then does."""
+        request = self._request
+        guess = _SERIES_ROW * sum(
+            self._snapshot.estimate(self._series(name, self._which, request.start, request.end))
+            for name in request.series
+        )
+        if request.weather:
+            assets = request.asset_ids
+            which = "" if assets is None else sql.among(self._sources_of(assets))
+            weather = self._weather(which, request.start, request.end)
+            guess += self._weather_row * self._snapshot.estimate(weather)
+        if guess > _PART_BYTES:
+            return None
+        return self._read(
+            request.asset_ids, self._which, request.start, request.end, _SLACK * _PART_BYTES
+        )
+
+    def parts(self) -> Iterator[_Part]:
+        """All of it, in parts that fit."""
+        request = self._request
+        for group in self._groups():
+            if request.asset_ids is None:
+                which = sql.between(group[0], group[-1])
+            else:
+                which = sql.among(group)
+            spans = [(request.start, request.end)]
+            if len(group) == 1:
+                spans = list(self._spans(group[0], request.start, request.end))
+            for start, end in spans:
+                part = self._read(tuple(group), which, start, end)
+                assert part is not None
+                yield part
+
+    def _read(
+        self,
+        asset_ids: Sequence[str] | None,
+        which: str,
+        start: int,
+        end: int,
+        most: float = float("inf"),
+    ) -> _Part | None:
+        """Some assets (None: all there are); None if they turn out to be too much."""
+        request = self._request
+        assets = Ids(asset_ids or (), closed=asset_ids is not None)
+        held: dict[str, Rows] = {}
+        for name in request.series:
+            held[name] = Rows(2)
+            if not self._fill(held[name], assets, self._series(name, which, start, end),
+                              _SERIES_ROW, most):  # fmt: skip
+                return None
+            most -= _SERIES_ROW * len(held[name])
+        ids = assets.texts()
+        sources = Ids(self._sources.get(asset, asset) for asset in ids)
+        weather = None
+        if request.weather:
+            weather = Rows(2 + len(request.weather))
+            query = self._weather(sql.among(sources.texts()), start, end)
+            if not self._fill(weather, sources, query, self._weather_row, most):
+                return None
+        codes = sources.codes(pa.array((self._sources.get(a, a) for a in ids), pa.string()))
+        return _Part(
+            start,
+            end,
+            ids,
+            {name: rows.grouped(len(assets)) for name, rows in held.items()},
+            None if weather is None else weather.grouped(len(sources)),
+            codes.astype(np.int64),
+        )
+
+    def _fill(self, rows: Rows, ids: Ids, query: str, size: int, most: float) -> bool:
+        """Whether the rows of a query are fewer than `most` bytes, and then they are in `rows`."""
+        with closing(self._snapshot.batches(query)) as batches:
+            for batch in batches:
+                rows.add(ids.codes(batch.column(0)), batch.columns[1:])
+                if size * len(rows) + _ID * len(ids) > most:
+                    return False
+        return True
+
+    def _series(self, name: str, which: str, start: int, end: int) -> str:
+        request = self._request
+        first, last = start - request.lookback, end + request.lookahead
+        return sql.series(request.tenant_id, name, which, first, last)
+
+    def _weather(self, which: str, start: int, end: int) -> str:
+        request = self._request
+        first = start - request.weather_lookback
+        return sql.weather(request.tenant_id, request.weather, which, first, end)
+
+    def _mapped(self) -> dict[str, str]:
+        return dict(self._snapshot.rows(sql.sources(self._request.tenant_id, self._which)))
+
+    def _sources_of(self, asset_ids: Sequence[str]) -> list[str]:
+        return list(dict.fromkeys(self._sources.get(asset, asset) for asset in asset_ids))
+
+    def _groups(self) -> Iterator[list[str]]:
+        """Assets in their order, in groups that fit, or one asset."""
+        observed, known = self._observed(), self._known()
+        group: list[str] = []
+        inside: set[str] = set()
+        held = 0
+        for asset in sorted(observed):
+            source = self._sources.get(asset, asset)
+            own = _ID + _SERIES_ROW * observed[asset]
+            shared = self._weather_row * known.get(source, 0)
+            more = own + (0 if source in inside else shared)
+            if group and held + more > _PART_BYTES:
+                yield group
+                group, inside, held, more = [], set(), 0, own + shared
+            group.append(asset)
+            inside.add(source)
+            held += more
+        if group:
+            yield group
+
+    def _observed(self) -> dict[str, int]:
+        """How many observations each asset of the request has."""
+        request = self._request
+        first, last = request.start - request.lookback, request.end + request.lookahead
+        sizes = sql.series_sizes(request.tenant_id, request.series, self._which, first, last)
+        return dict.fromkeys(request.asset_ids or (), 0) | dict(self._snapshot.rows(sizes))
+
+    def _known(self) -> dict[str, int]:
+        """How many rows of weather each source has, of a tenant's or of the request's."""
+        request = self._request
+        if not request.weather:
+            return {}
+        assets = request.asset_ids
+        which = "" if assets is None else sql.among(self._sources_of(assets))
+        first = request.start - request.weather_lookback
+        sizes = sql.weather_sizes(request.tenant_id, which, first, request.end)
+        return dict(self._snapshot.rows(sizes))
+
+    def _spans(self, asset_id: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """One asset's times in parts that fit; where many rows lie, they are counted finer."""
+        width = (end - start) // _STEPS + 1
+        sizes = self._sizes_by_time(asset_id, start, end, width)
+        first, held = start, 0
+        for step, size in enumerate(sizes.tolist()):
+            begin = start + step * width
+            if begin > first and held + size > _SPAN_BYTES:
+                yield from self._span(asset_id, first, begin - 1, held)
+                first, held = begin, 0
+            held += size
+        yield from self._span(asset_id, first, end, held)
+
+    def _span(self, asset_id: str, start: int, end: int, size: int) -> Iterator[tuple[int, int]]:
+        if size > _SPAN_BYTES and end > start:
+            yield from self._spans(asset_id, start, end)
+        else:
+            yield start, end
+
+    def _sizes_by_time(self, asset_id: str, start: int, end: int, width: int) -> Ints:
+        """How much one asset has to hold in each step of time."""
+        request, source = self._request, self._sources.get(asset_id, asset_id)
+        which = sql.among([asset_id])
+        queries = {
+            sql.series_by_time(
+                request.tenant_id, request.series, which, start, end, width
+            ): _SERIES_ROW
+        }
+        if request.weather:
+            which = sql.among([source])
+            queries[sql.weather_by_time(request.tenant_id, which, start, end, width)] = (
+                self._weather_row
+            )
+        sizes = np.zeros((end - start) // width + 1, np.int64)
+        for query, size in queries.items():
+            for time, count in self._snapshot.rows(query):
+                sizes[(to_micros(time) - start) // width] += size * count
+        return sizes
+
+
+def _chunks(part: _Part, request: ScanRequest) -> Iterator[Chunk]:
+    """A part in chunks, by ascending asset: some assets at a time are put in order."""
+    order = sorted(range(len(part.asset_ids)), key=part.asset_ids.__getitem__)
+    counts = sum((rows.sizes for rows in part.series.values()), np.zeros(len(order), np.int64))
+    sizes = {part.asset_ids[code]: int(counts[code]) for code in order}
+    first = 0
+    for group in groups(sizes, _BLOCK_ROWS):
+        codes = np.array(order[first : first + len(group)], np.int64)
+        first += len(group)
+        history = History(
+            {name: _series_of(rows, codes) for name, rows in part.series.items()},
+            None if part.weather is None else _weather_of(part, part.weather, codes, request),
+        )
+        yield from cut(Chunk(tuple(group), part.start, part.end, history), request)
+
+
+def _series_of(rows: Grouped, codes: Ints) -> Series:
+    places, (time, value) = rows.of(codes)
+    return sorted_series(places, time, value)
+
+
+def _weather_of(part: _Part, rows: Grouped, codes: Ints, request: ScanRequest) -> Weather:
+    sources, source_of = np.unique(part.source_of[codes], return_inverse=True)
+    places, (time, issued, *columns) = rows.of(sources)
+    named = dict(zip(request.weather, columns, strict=True))
+    return sorted_weather(places, time, issued, named, source_of)

@@ -1,0 +1,121 @@
+"""The bulk read in PostgreSQL's words.
+
+Values stand in the text as literals. With bound parameters the driver would leave COPY, and hold
+the whole result before it gives the first row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from ai_hub.definitions.values import to_datetime, to_micros
+
+ESTIMATE = "EXPLAIN "
+BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+"""One snapshot for every query of a scan."""
+SESSION = (
+    "SELECT set_config('application_name', 'ai-hub', false), "
+    "set_config('client_encoding', 'UTF8', false), set_config('timezone', 'UTC', false), "
+    "set_config('standard_conforming_strings', 'on', false), set_config('jit', 'off', false), "
+    # A stream lasts as long as who reads it, and between two of them a file is being written.
+    "set_config('statement_timeout', '0', false), "
+    "set_config('idle_in_transaction_session_timeout', '0', false)"
+)
+
+_FIRST = to_micros(datetime.min.replace(tzinfo=UTC))
+_LAST = to_micros(datetime.max.replace(tzinfo=UTC))
+
+
+def literal(value: str) -> str:
+    """A text, whatever the server takes backslashes for."""
+    escaped = value.replace("\\", "\\\\").replace("'", "''")
+    return f"E'{escaped}'"
+
+
+def literals(values: Sequence[str]) -> str:
+    """An array of texts, as one literal: many of them are parsed at once."""
+    quoted = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
+    inside = ",".join(f'"{value}"' for value in quoted)
+    return f"{literal(f'{{{inside}}}')}::text[]"
+
+
+def instant(micros: int) -> str:
+    """A time; what lies before or behind all times is the first or the last one."""
+    return f"'{to_datetime(min(max(micros, _FIRST), _LAST)).isoformat()}'::timestamptz"
+
+
+def among(ids: Sequence[str]) -> str:
+    """The condition that a row is about one of some assets."""
+    return f" AND asset_id = ANY({literals(ids)})"
+
+
+def between(first: str, last: str) -> str:
+    """The condition that a row is about an asset from the first to the last, by code point."""
+    return f" AND asset_id BETWEEN {literal(first)} AND {literal(last)}"
+
+
+def series(tenant_id: str, name: str, which: str, first: int, last: int) -> str:
+    """The usable observations of one series in [first, last], in no order."""
+    rows = _observations(tenant_id, [name], which, first, last)
+    return f"SELECT asset_id, timestamp, value {rows}"
+
+
+def weather(tenant_id: str, columns: Sequence[str], which: str, first: int, last: int) -> str:
+    """Weather about [first, last] that was known by `last`, in no order."""
+    wanted = ", ".join(("asset_id", "timestamp", "issued_at", *columns))
+    return f"SELECT {wanted} {_weather(tenant_id, which, first, last)}"
+
+
+def sources(tenant_id: str, which: str) -> str:
+    """The weather source of each asset that has one."""
+    return (
+        "SELECT asset_id, source_id FROM asset_weather_source "
+        f"WHERE tenant_id = {literal(tenant_id)}{which}"
+    )
+
+
+def series_sizes(tenant_id: str, names: Sequence[str], which: str, first: int, last: int) -> str:
+    """How many observations of some series each asset has."""
+    rows = _observations(tenant_id, names, which, first, last)
+    return f"SELECT asset_id, count(*) {rows} GROUP BY asset_id"
+
+
+def weather_sizes(tenant_id: str, which: str, first: int, last: int) -> str:
+    """How many rows of weather each source has."""
+    return f"SELECT asset_id, count(*) {_weather(tenant_id, which, first, last)} GROUP BY asset_id"
+
+
+def series_by_time(
+    tenant_id: str, names: Sequence[str], which: str, first: int, last: int, width: int
+) -> str:
+    """How many observations lie in each step of `width` from `first` on."""
+    rows = _observations(tenant_id, names, which, first, last)
+    return f"SELECT {_step(first, width)}, count(*) {rows} GROUP BY 1"
+
+
+def weather_by_time(tenant_id: str, which: str, first: int, last: int, width: int) -> str:
+    """How many rows of weather lie in each step of `width` from `first` on."""
+    rows = _weather(tenant_id, which, first, last)
+    return f"SELECT {_step(first, width)}, count(*) {rows} GROUP BY 1"
+
+
+def _observations(tenant_id: str, names: Sequence[str], which: str, first: int, last: int) -> str:
+    found = " OR ".join(f"feature_type = {literal(name)}" for name in names) or "false"
+    return (
+        f"FROM ai_features WHERE tenant_id = {literal(tenant_id)} AND ({found}){which} "
+        f"AND timestamp BETWEEN {instant(first)} AND {instant(last)}"
+    )
+
+
+def _weather(tenant_id: str, which: str, first: int, last: int) -> str:
+    return (
+        f"FROM weather_features WHERE tenant_id = {literal(tenant_id)}{which} "
+        f"AND timestamp BETWEEN {instant(first)} AND {instant(last)} "
+        f"AND issued_at <= {instant(last)}"
+    )
+
+
+def _step(first: int, width: int) -> str:
+    seconds, micros = divmod(width, 1_000_000)
+    return f"date_bin('{seconds}.{micros:06d} seconds', timestamp, {instant(first)})"
