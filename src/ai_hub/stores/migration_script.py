@@ -39,6 +39,8 @@ def script(settings: Settings) -> str:
             "\\set ON_ERROR_STOP on\n"
             "SET client_min_messages = warning;\n"
             "SET statement_timeout = 0;\n"
+            # Policies keep their intervals as text.
+            "SET intervalstyle = 'postgres';\n"
             f"SELECT pg_advisory_lock({LOCK});\n",
             _refusals(),
             STATE,
@@ -87,8 +89,8 @@ def _refusals() -> str:
 DECLARE
   extension text := (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb');
   mode_now text := {_MODE};
-  found text;
-  found_mode text;
+  other text;
+  other_mode text;
 BEGIN
   IF current_setting('server_version_num')::int / 10000 < {OLDEST_POSTGRESQL} THEN
     RAISE EXCEPTION {_quoted(TOO_OLD)}, current_setting('server_version');
@@ -100,33 +102,33 @@ BEGIN
     RAISE EXCEPTION {_quoted(NOT_LOADED)}, extension;
   END IF;
   IF to_regclass('ai_hub_migrations') IS NOT NULL THEN
-    SELECT name INTO found FROM ai_hub_migrations
+    SELECT name INTO other FROM ai_hub_migrations
       WHERE number NOT IN (SELECT number FROM (VALUES {known}) AS known (number, checksum))
       ORDER BY number LIMIT 1;
     IF FOUND THEN
-      RAISE EXCEPTION {_quoted(NEWER)}, found, '{__version__}';
+      RAISE EXCEPTION {_quoted(NEWER)}, other, '{__version__}';
     END IF;
-    SELECT mode INTO found_mode FROM ai_hub_migrations WHERE mode <> mode_now LIMIT 1;
+    SELECT mode INTO other_mode FROM ai_hub_migrations WHERE mode <> mode_now LIMIT 1;
     IF FOUND THEN
       RAISE EXCEPTION {_quoted(OTHER_MODE)},
-        (SELECT what FROM (VALUES {modes}) AS modes (mode, what) WHERE mode = found_mode),
+        (SELECT what FROM (VALUES {modes}) AS modes (mode, what) WHERE mode = other_mode),
         (SELECT what FROM (VALUES {modes}) AS modes (mode, what) WHERE mode = mode_now);
     END IF;
-    SELECT name INTO found
+    SELECT name INTO other
       FROM ai_hub_migrations JOIN (VALUES {known}) AS known (number, checksum) USING (number)
       WHERE ai_hub_migrations.checksum <> known.checksum
       ORDER BY number LIMIT 1;
     IF FOUND THEN
-      RAISE EXCEPTION {_quoted(OTHER_TEXT)}, found, '{__version__}';
+      RAISE EXCEPTION {_quoted(OTHER_TEXT)}, other, '{__version__}';
     END IF;
     PERFORM FROM ai_hub_migrations LIMIT 1;
     IF FOUND THEN
       RETURN;
     END IF;
   END IF;
-  found := ({FOREIGN_RELATIONS.strip()});
-  IF found IS NOT NULL THEN
-    RAISE EXCEPTION {_quoted(FOREIGN)}, found;
+  other := ({FOREIGN_RELATIONS.strip()});
+  IF other IS NOT NULL THEN
+    RAISE EXCEPTION {_quoted(FOREIGN)}, other;
   END IF;
 END
 $$;

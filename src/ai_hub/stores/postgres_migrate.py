@@ -84,6 +84,7 @@ async def migrate(url: str, settings: Settings | None = None, dry_run: bool = Fa
                 # An index of a large table takes its time, and so may another who migrates.
                 "statement_timeout": "0",
                 "timezone": "UTC",
+                "intervalstyle": "postgres",  # policies keep their intervals as text
             },
         )
         try:
