@@ -46,7 +46,6 @@ _PATIENCE = 60.0
 # fsync that costs little.
 _SETTINGS = """
 listen_addresses = '127.0.0.1'
-port = {port}
 unix_socket_directories = '{home}'
 max_connections = 100
 shared_buffers = 128MB
@@ -142,8 +141,16 @@ def stop_all() -> None:
     _shared.clear()
 
 
+class PortTaken(RuntimeError):
+    """Something else listens on the port of a server that starts."""
+
+
 class Server:
     """A server of its own, running from when it is made until `stop`."""
+
+    port: int
+    _process: subprocess.Popen[bytes] | None = None
+    _guard: subprocess.Popen[bytes] | None = None
 
     def __init__(self, kind: Kind) -> None:
         if reason := absent(kind):
@@ -152,7 +159,6 @@ class Server:
         assert programs is not None
         self.kind = kind
         self.programs = programs
-        self.port = _free_port()
         self.home = Path(tempfile.mkdtemp(prefix="ai-hub-postgresql-", dir=_open_to_all()))
         self._clones = 0
         self._migrated = False
@@ -160,7 +166,7 @@ class Server:
         _started.append(self)
         try:
             self._initialise()
-            self.start()
+            self._start_somewhere()
         except BaseException:
             self.stop()
             raise
@@ -193,8 +199,9 @@ class Server:
     def create(self, database: str, template: str | None = None, icu: str | None = None) -> str:
         """Make a database and give its URL; it has the extension where the server has.
 
-        `icu` is a locale such as `en-US` or `und` whose order of texts the database has; the
-        others have the order of bytes.
+        One of a template has what the template has: `template0` has nothing at all. `icu` is a
+        locale such as `en-US` or `und` whose order of texts the database has; the others have the
+        order of bytes.
         """
         words = f'CREATE DATABASE "{database}" TEMPLATE "{template or "template0"}"'
         if icu is not None:
@@ -283,9 +290,10 @@ class Server:
         assert not self.running, "the server runs"
         self.halt()
         with self.log.open("a") as log:
+            begin = log.tell()
             # In a session of its own, Ctrl-C reaches the tests alone and they stop it in order.
             self._process = subprocess.Popen(
-                [self.programs / "postgres", "-D", self.home / "data"],
+                [self.programs / "postgres", "-D", self.home / "data", "-p", str(self.port)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -307,7 +315,9 @@ class Server:
                 lines = state.read_text().split()
                 if lines[:1] == [str(self.pid)] and lines[-1] == "ready":
                     return
-        raise RuntimeError(f"PostgreSQL does not start:\n{self.log.read_text()[-4000:]}")
+        said = self.log.read_bytes()[begin:].decode(errors="replace")
+        error = PortTaken if "any TCP/IP sockets" in said else RuntimeError
+        raise error(f"PostgreSQL does not start:\n{said}")
 
     def halt(self, crash: bool = False) -> None:
         """Stop the process and keep the data; `crash` as if it failed, without a checkpoint."""
@@ -364,8 +374,13 @@ class Server:
         if self in _started:
             _started.remove(self)
 
-    _process: subprocess.Popen[bytes] | None = None
-    _guard: subprocess.Popen[bytes] | None = None
+    def _start_somewhere(self) -> None:
+        """Start it on a free port; another one where somebody was faster."""
+        for _ in range(5):
+            self.port = _free_port()
+            with suppress(PortTaken):
+                return self.start()
+        raise PortTaken(self.log.read_text())
 
     def _initialise(self) -> None:
         if owner := _owner():
@@ -390,7 +405,7 @@ class Server:
             raise RuntimeError(f"initdb: {made.stderr}")
         (data / "pg_hba.conf").write_text(_ACCESS)
         with (data / "postgresql.conf").open("a") as file:
-            file.write(_SETTINGS.format(port=self.port, home=self.home))
+            file.write(_SETTINGS.format(home=self.home))
             if self.kind != "plain":
                 license = "apache" if self.kind == "apache" else "timescale"
                 file.write(_EXTENSION.format(license=license))
@@ -409,9 +424,9 @@ _started: list[Server] = []
 
 def migrate(url: str) -> None:
     """Bring a database to the schema of today, as the product does."""
-    from ai_hub.stores import migrations
+    from ai_hub.stores import postgres_migrate
 
-    apart(migrations.migrate(url))
+    apart(postgres_migrate.migrate(url))
 
 
 def apart(work: Coroutine[Any, Any, T]) -> T:

@@ -151,6 +151,18 @@ def test_clones_are_independent(own: Server, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.postgresql
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_clone_is_migrated_in_the_mode_of_its_server(kind: Kind) -> None:
+    running = servers.server(kind)
+    url = running.fresh()
+    try:
+        modes = running.sql("SELECT DISTINCT mode FROM ai_hub_migrations", url.rpartition("/")[2])
+        assert modes == [(kind,)]
+    finally:
+        running.discard(url)
+
+
+@pytest.mark.postgresql
 async def test_a_database_in_use_is_dropped(own: Server) -> None:
     connection = await asyncpg.connect(own.create("used"))
     own.drop("used")
@@ -180,6 +192,16 @@ def test_a_database_may_have_the_order_of_a_language(own: Server, database: str)
         assert own.sql(words, database) == [(["B", "a", "b", "ä"],)]
     finally:
         own.drop("spoken")
+
+
+@pytest.mark.postgresql
+def test_a_server_takes_another_port_where_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = servers._free_port()
+    ports = iter([servers.server("plain").port, free])
+    monkeypatch.setattr(servers, "_free_port", lambda: next(ports))
+    running = Server("plain")
+    running.stop()
+    assert running.port == free
 
 
 @pytest.mark.postgresql
