@@ -73,6 +73,42 @@ def test_the_environment_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None
     assert Settings.load().port == 9000
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "memory://",
+        "redis://h",
+        "redis://:secret@h:6379/0",
+        "rediss://user:se%2Fcret@[::1]:6380/1?ssl_ca_certs=ca.pem",
+        "redis+sentinel://:secret@a:26379,b,[::1]:26379/main/2?sentinel_password=secret",
+    ],
+)
+def test_caches(url: str) -> None:
+    settings = load(cache_url=url)
+    assert settings.cache_url == url
+    assert "cret" not in str(settings)
+
+
+def test_the_cache_of_the_guides_variables() -> None:
+    def cache(**environ: str) -> tuple[str, str]:
+        settings = Settings.load(environ=environ)
+        return settings.cache_url, settings.sources["cache_url"]
+
+    Path("ai-hub.toml").write_text('cache_url = "memory://"')
+    assert cache(REDIS_HOST="h") == ("redis://h:6379", "environment REDIS_HOST")
+    assert cache(REDIS_HOST="::1", REDIS_PORT="1", REDIS_PASSWORD="p@/") == (
+        "redis://:p%40%2F@[::1]:1",
+        "environment REDIS_HOST, REDIS_PORT, REDIS_PASSWORD",
+    )
+    assert cache(REDIS_HOST="", REDIS_PORT="tcp://10.0.0.1:6379")[0] == "memory://"
+    assert cache(REDIS_HOST="h", AI_HUB_CACHE_URL="redis://other") == (
+        "redis://other",
+        "environment AI_HUB_CACHE_URL",
+    )
+    with pytest.raises(ConfigError, match=r"cache_url \(environment REDIS_HOST, REDIS_PORT\): got"):
+        cache(REDIS_HOST="h", REDIS_PORT="tcp://10.0.0.1:6379")
+
+
 def test_a_file_with_a_byte_order_mark() -> None:
     Path("ai-hub.toml").write_bytes(b"\xef\xbb\xbfport = 1\r\n")
     assert Settings.load(environ={}).port == 1
@@ -114,7 +150,14 @@ def test_database_paths(url: str, path: str | None) -> None:
         ("database_url", "duckdb:///", "duckdb:///features.duckdb"),
         ("database_url", "duckdb:///:memory:x", "duckdb:///:memory:"),
         ("database_url", "postgresql://h:port/db", "postgresql://user:password@host:5432/database"),
-        ("cache_url", "redis://h", "memory://"),
+        ("cache_url", "memory", "redis://user:password@host:6379/0"),
+        ("cache_url", "redis://", "redis://user:password@host:6379/0"),
+        ("cache_url", "redis://h:65536", "redis://user:password@host:6379/0"),
+        ("cache_url", "redis://h/cache", "redis://user:password@host:6379/0"),
+        ("cache_url", "redis://a,b", "redis+sentinel://host:26379,host:26379/service"),
+        ("cache_url", "redis+sentinel://a,b", "redis+sentinel://host:26379,host:26379/service"),
+        ("cache_url", "redis+cluster://a", "an asset's keys must change together"),
+        ("cache_timeout", "0ms", "a width such as"),
         ("cache_ttl", "0", "a whole number from 1 up"),
         ("cache_ttl", "5m", "a whole number from 1 up"),
         ("granularity", "fast", 'a width such as "24h", "90m" or "7d"'),
@@ -193,8 +236,8 @@ def test_a_file_that_cannot_be_read_is_refused() -> None:
 def test_passwords_are_masked(url: str, expected: str) -> None:
     assert masked(url) == expected
     if "secret" in url:
-        assert "secret" not in refusal({"cache_url": url})
-        assert "secret" not in refusal(cache_url=url)
+        assert "secret" not in refusal({"cache_url": f"{url}#"})
+        assert "secret" not in refusal(cache_url=f"{url}#")
     if url.startswith("postgresql"):
         settings = load(database_url=url)
         assert "secret" not in f"{settings.shown()} {settings.database_name} {settings}"

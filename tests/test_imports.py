@@ -16,6 +16,7 @@ import pytest
 STEPS = (
     ("errors",),
     ("definitions",),
+    ("config_values",),
     ("config",),
     ("intake",),
     ("engines",),
@@ -42,6 +43,8 @@ LIBRARIES = {
     "asyncpg": ("stores/postgres*.py",),
     "adbc_driver_postgresql": ("stores/postgres*.py",),
     "adbc_driver_manager": ("stores/postgres*.py",),
+    "redis": ("serving/redis*.py",),
+    "hiredis": ("serving/redis*.py",),
     "litestar": ("http*.py",),
     "uvicorn": ("http*.py", "cli*.py", "serve*.py"),
     "typer": ("cli*.py", "demo*.py"),

@@ -1,0 +1,181 @@
+"""What settings take: a raw value from any source becomes a setting's value, or is refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ai_hub.definitions.values import DAY, Duration, Granularity
+from ai_hub.errors import InvalidInput
+
+MEMORY = ":memory:"
+DUCKDB = "duckdb:///"
+POSTGRES = ("postgresql://", "postgres://")
+_WHOLE = re.compile(r"[0-9]{1,18}")
+_SIZE = re.compile(r"([0-9]{1,18}) ?(|B|KB|MB|GB|KIB|MIB|GIB)", re.IGNORECASE)
+_SIZE_UNITS = {
+    "": 1,
+    "B": 1,
+    "KB": 1000,
+    "MB": 1000**2,
+    "GB": 1000**3,
+    "KIB": 1024,
+    "MIB": 1024**2,
+    "GIB": 1024**3,
+}
+_HOST = re.compile(r"[0-9A-Za-z._:%-]+")
+_PORT = r"[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
+_SERVER = rf"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(:({_PORT}))?"
+_USER = r"([^/?#]*@)?"
+_CACHE = re.compile(
+    r"memory://"
+    rf"|rediss?://{_USER}{_SERVER}(/[0-9]*)?(\?[^#]*)?"
+    rf"|rediss?\+sentinel://{_USER}{_SERVER}(,{_SERVER})*/[^/?#]+(/[0-9]+)?(\?[^#]*)?"
+)
+NO_CLUSTER = (
+    "Redis Cluster is refused, as an asset's keys must change together and "
+    "features:{tenant_id}:{asset_id}:{timestamp} has no hash tag to keep them on one node"
+)
+# Greedy to the last @: a password with an unescaped @ or / in it must not show either.
+_PASSWORD = re.compile(r"(?:(?<=://)|^)([^:@/]*):(?!//).+@", re.DOTALL)
+_PASSWORD_PARAMETER = re.compile(r"([?&][^=&]*passw[^=&]*=)[^&#]*", re.IGNORECASE)
+
+
+# Parsers: a raw value from any source, or one already parsed, becomes the setting's value. What
+# they refuse is a ValueError whose text completes the sentence "expected ...".
+
+
+def whole(low: int, high: int | None = None) -> Callable[[object], int]:
+    """A whole number within bounds."""
+    expected = f"a whole number from {low} to {high}" if high else f"a whole number from {low} up"
+
+    def parse(value: object) -> int:
+        if isinstance(value, str) and _WHOLE.fullmatch(value):
+            value = int(value)
+        if type(value) is not int or value < low or (high is not None and value > high):
+            raise ValueError(expected)
+        return value
+
+    return parse
+
+
+def size(value: object) -> int:
+    """Bytes: a number, or a text such as `64MiB`."""
+    if isinstance(value, str) and (match := _SIZE.fullmatch(value)):
+        value = int(match.group(1)) * _SIZE_UNITS[match.group(2).upper()]
+    if type(value) is not int or value < 1:
+        raise ValueError('a number of bytes, or a size such as "64MiB" or "10MB"')
+    return value
+
+
+def size_text(size: int) -> str:
+    """A size as it can be given."""
+    for unit in ("GiB", "MiB", "KiB"):
+        count, rest = divmod(size, _SIZE_UNITS[unit.upper()])
+        if not rest:
+            return f"{count}{unit}"
+    return str(size)
+
+
+def granularity(value: object) -> Granularity:
+    """The step to which times are truncated."""
+    try:
+        return value if isinstance(value, Granularity) else Granularity.of(value)
+    except InvalidInput as error:
+        raise ValueError(error.expected) from None
+
+
+def granularity_text(granularity: Granularity) -> str:
+    """A granularity as it can be given."""
+    return str(granularity.step)
+
+
+def path(value: object) -> Path:
+    """The path of a directory."""
+    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
+        raise ValueError("the path of a directory")
+    return Path(value)
+
+
+def host(value: object) -> str:
+    """A host name or an address."""
+    if not isinstance(value, str) or not _HOST.fullmatch(value):
+        raise ValueError('a host name or address without a port, such as "127.0.0.1"')
+    return value
+
+
+def width(value: object) -> Duration:
+    """An exact width."""
+    try:
+        return Duration.of(value)
+    except InvalidInput as error:
+        raise ValueError(error.expected) from None
+
+
+def kept_for(value: object) -> Duration | None:
+    """A width, or None for ever."""
+    if value is None or (isinstance(value, str) and value.lower() == "none"):
+        return None
+    try:
+        return Duration.of(value)
+    except InvalidInput as error:
+        raise ValueError(f'{error.expected}, or "none" to keep all') from None
+
+
+def width_text(width: Duration | None) -> str:
+    """A width as it can be given."""
+    if width is None:
+        return "none"
+    days, rest = divmod(width.micros, DAY)
+    return str(width) if rest else f"{days}d"
+
+
+def _postgres_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        usable = parts.port != 0 and "\0" not in value and not parts.fragment
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError("postgresql://user:password@host:5432/database")
+    return value
+
+
+def database_url(value: object) -> str:
+    """The URL of an embedded database or of PostgreSQL."""
+    if isinstance(value, str) and value.startswith(POSTGRES):
+        return _postgres_url(value)
+    path = value.removeprefix(DUCKDB) if isinstance(value, str) else ""
+    if (
+        not isinstance(value, str)
+        or not value.startswith(DUCKDB)
+        or not path
+        or path.endswith("/")
+        or "\0" in path
+        # DuckDB takes :memory:name as a database in memory too: a typing error would lose data.
+        or (path.startswith(MEMORY) and path != MEMORY)
+    ):
+        raise ValueError(
+            "duckdb:///features.duckdb (a relative path), duckdb:////data/features.duckdb "
+            "(an absolute one), duckdb:///:memory: or postgresql://user@host/database"
+        )
+    return value
+
+
+def cache_url(value: object) -> str:
+    """The URL of the cache in the process, of Redis or of its Sentinels."""
+    if not isinstance(value, str) or not _CACHE.fullmatch(value):
+        if isinstance(value, str) and "cluster" in value.partition("://")[0]:
+            raise ValueError(f"one Redis server, or its Sentinels: {NO_CLUSTER}")
+        raise ValueError(
+            "memory://, redis://user:password@host:6379/0, rediss:// (with TLS) or "
+            "redis+sentinel://host:26379,host:26379/service"
+        )
+    return value
+
+
+def masked(text: str) -> str:
+    """`text` with the password of a URL, if there is one, shown as `***`."""
+    return _PASSWORD_PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1:***@", text))
