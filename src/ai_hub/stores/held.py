@@ -17,12 +17,14 @@ from ai_hub.engines.ranges import Ints, gathered_rows
 
 Column = NDArray[Any]
 """int64 or float64."""
+_PIECE_ROWS = 1_000_000
+"""Rows that are put in order of code at once: what that needs besides is bounded by this."""
 _DIGIT = 16
-_LOW = (1 << _DIGIT) - 1
+_DIGITS = 1 << _DIGIT
 
 
 class Ids:
-    """Ids and their codes, by order of arrival. `closed`: others than the first are unknown."""
+    """Ids and their codes, by order of arrival. `closed`: no others than the first are known."""
 
     def __init__(self, ids: Iterable[str] = (), closed: bool = False) -> None:
         self._known = pa.array(dict.fromkeys(ids), pa.string())
@@ -47,11 +49,18 @@ class Ids:
 
 
 class Rows:
-    """Rows as they come: codes, and columns of int64 or float64."""
+    """Rows as they come: a code, some times and some values each.
 
-    def __init__(self, width: int) -> None:
-        self._codes: list[Column] = []
-        self._columns: list[list[Column]] = [[] for _ in range(width)]
+    They wait in batches until they are many enough, and are then put in order of code as a piece.
+    """
+
+    def __init__(self, times: int, values: int) -> None:
+        self._kinds = [np.dtype(np.int64)] * times + [np.dtype(np.float64)] * values
+        self._codes: list[NDArray[np.int32]] = []
+        self._columns: list[list[Column]] = [[] for _ in self._kinds]
+        self._waiting = 0
+        self._sizes: list[Ints] = []
+        self._pieces: list[list[Column]] = []
         self._size = 0
 
     def __len__(self) -> int:
@@ -62,39 +71,75 @@ class Rows:
         held = codes >= 0
         every = bool(held.all())
         self._codes.append(codes if every else codes[held])
-        self._size += len(self._codes[-1])
         for parts, column in zip(self._columns, columns, strict=True):
             # A copy: a view would keep all of the batch.
             values = np.array(_numbers(column))
             parts.append(values if every else values[held])
+        self._size += len(self._codes[-1])
+        self._waiting += len(self._codes[-1])
+        if self._waiting >= _PIECE_ROWS:
+            self._settle()
 
     def grouped(self, many: int) -> Grouped:
-        """The rows by code, of which there are `many`. Nothing is left here."""
-        codes = _joined(self._codes)
-        columns = [_joined(parts) for parts in self._columns]
-        ends = np.cumsum(np.bincount(codes, minlength=many))
-        return Grouped(_order(codes), ends, columns)
+        """All rows by code, of which there are `many`; nothing can be added any more."""
+        if self._waiting:
+            self._settle()
+        sizes = np.zeros((len(self._sizes), many), np.int32)
+        for row, known in zip(sizes, self._sizes, strict=True):
+            row[: len(known)] = known
+        return Grouped(self._kinds, self._pieces, sizes)
+
+    def _settle(self) -> None:
+        codes = np.concatenate(self._codes)
+        self._codes.clear()
+        order = _order(codes)
+        piece = []
+        for parts in self._columns:
+            piece.append(np.concatenate(parts)[order])
+            parts.clear()
+        self._pieces.append(piece)
+        self._sizes.append(np.bincount(codes))
+        self._waiting = 0
 
 
 class Grouped:
-    """Rows by code, in each code as they came."""
+    """Rows in pieces, each by code; `sizes` has a line for each piece, a column for each code."""
 
-    def __init__(self, order: NDArray[np.uint32], ends: Ints, columns: list[Column]) -> None:
-        self._order = order
-        self._ends = ends
-        self._columns = columns
+    def __init__(
+        self,
+        kinds: Sequence[np.dtype[Any]],
+        pieces: Sequence[Sequence[Column]],
+        sizes: NDArray[np.int32],
+    ) -> None:
+        self._kinds = kinds
+        self._pieces = pieces
+        self._sizes = sizes
+        self._starts = np.cumsum(sizes, axis=1, dtype=np.int32) - sizes
 
     @property
     def sizes(self) -> Ints:
         """How many rows each code has."""
-        return np.diff(self._ends, prepend=0)
+        sizes: Ints = self._sizes.sum(axis=0, dtype=np.int64)
+        return sizes
 
     def of(self, codes: Ints) -> tuple[Ints, list[Column]]:
-        """The rows of some codes one after the other: the place of the code, and the columns."""
-        sizes = self.sizes[codes]
-        places, _ = gathered_rows(self._ends[codes] - sizes, sizes)
-        rows = self._order[places]
-        return np.repeat(np.arange(len(codes)), sizes), [column[rows] for column in self._columns]
+        """The rows of some codes one after the other: the place of the code, and the columns.
+
+        In each code they stand as they came.
+        """
+        sizes = self._sizes[:, codes].astype(np.int64)
+        each = sizes.sum(axis=0)
+        columns = [np.empty(int(each.sum()), kind) for kind in self._kinds]
+        # Of each code, the rows of a piece stand behind those of the pieces before it.
+        targets = np.cumsum(each) - each + np.cumsum(sizes, axis=0) - sizes
+        for piece, size, start, target in zip(
+            self._pieces, sizes, self._starts[:, codes], targets, strict=True
+        ):
+            read, _ = gathered_rows(start, size)
+            written, _ = gathered_rows(target, size)
+            for column, held in zip(columns, piece, strict=True):
+                column[written] = held[read]
+        return np.repeat(np.arange(len(codes)), each), columns
 
 
 def _numbers(column: pa.Array) -> Column:
@@ -104,17 +149,10 @@ def _numbers(column: pa.Array) -> Column:
     return numbers
 
 
-def _joined(parts: list[Column]) -> Column:
-    """Parts as one array; the parts themselves are let go of."""
-    whole = np.concatenate(parts) if parts else np.empty(0, np.int64)
-    parts.clear()
-    return whole
-
-
-def _order(codes: NDArray[np.int32]) -> NDArray[np.uint32]:
+def _order(codes: NDArray[np.int32]) -> Ints:
     """The rows by code: NumPy sorts 16 bits by counting, which is several times faster."""
-    order = np.argsort((codes & _LOW).astype(np.uint16), kind="stable")
-    if len(codes) and int(codes.max()) > _LOW:
+    order = np.argsort(codes.astype(np.uint16), kind="stable")
+    if len(codes) and int(codes.max()) >= _DIGITS:
         high = (codes >> _DIGIT).astype(np.uint16)
         order = order[np.argsort(high[order], kind="stable")]
-    return order.astype(np.uint32)
+    return order

@@ -43,14 +43,14 @@ _ID = 200
 def scan_chunks(settings: Settings, request: ScanRequest) -> Generator[Chunk, None, None]:
     """The histories of a scan in chunks of bounded size, assets ascending. Raises StoreError."""
     with closing(Snapshot(settings)) as snapshot:
-        reader = _Reader(snapshot, request)
-        whole = reader.whole()
-        if whole is None:
-            for part in reader.parts():
-                yield from _chunks(part, request)
-            return
-    # All is here: nobody waits for the end of the transaction while a file is written.
-    yield from _chunks(whole, request)
+        whole = _Reader(snapshot, request).whole()
+    if whole is not None:
+        # All is here: no transaction stays open while a file is written.
+        yield from _chunks(whole, request)
+        return
+    with closing(Snapshot(settings)) as snapshot:
+        for part in _Reader(snapshot, request).parts():
+            yield from _chunks(part, request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class _Reader:
         assets = Ids(asset_ids or (), closed=asset_ids is not None)
         held: dict[str, Rows] = {}
         for name in request.series:
-            held[name] = Rows(2)
+            held[name] = Rows(1, 1)
             if not self._fill(held[name], assets, self._series(name, which, start, end),
                               _SERIES_ROW, most):  # fmt: skip
                 return None
@@ -134,7 +134,7 @@ class _Reader:
         sources = Ids(self._sources.get(asset, asset) for asset in ids)
         weather = None
         if request.weather:
-            weather = Rows(2 + len(request.weather))
+            weather = Rows(2, len(request.weather))
             query = self._weather(sql.among(sources.texts()), start, end)
             if not self._fill(weather, sources, query, self._weather_row, most):
                 return None

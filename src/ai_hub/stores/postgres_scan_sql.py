@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 
 from ai_hub.definitions.values import to_datetime, to_micros
 
-ESTIMATE = "EXPLAIN "
 BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 """One snapshot for every query of a scan."""
 SESSION = (

@@ -12,9 +12,9 @@ import pyarrow as pa
 from adbc_driver_manager import Error
 from adbc_driver_postgresql import StatementOptions, dbapi  # type: ignore[import-untyped]
 
-from ai_hub.config import Settings, masked
-from ai_hub.errors import NotMigrated, StoreError, StoreRefused, StoreUnavailable
+from ai_hub.config import Settings
 from ai_hub.stores import postgres_scan_sql as sql
+from ai_hub.stores.postgres_errors import as_ours
 
 _BATCH_BYTES = 4 << 20
 _SECOND = 1_000_000
@@ -25,16 +25,14 @@ class Snapshot:
     """A connection in one read-only transaction. Raises StoreError."""
 
     def __init__(self, settings: Settings) -> None:
-        self._name = masked(settings.database_url)
+        self._url = settings.database_url
         try:
             self._connection = dbapi.connect(_url(settings), autocommit=True)
-        except (Error, OSError) as error:
-            raise self._ours(error) from error
+        except Error as error:
+            raise as_ours(error, self._url) from error
         try:
-            for _ in self.batches(sql.SESSION):
-                pass
-            for _ in self.batches(sql.BEGIN, stream=False):
-                pass
+            list(self.rows(sql.SESSION))
+            list(self.rows(sql.BEGIN, stream=False))
         except BaseException:
             self.close()
             raise
@@ -44,50 +42,39 @@ class Snapshot:
         self._connection.close()
 
     def batches(self, query: str, stream: bool = True) -> Generator[pa.RecordBatch, None, None]:
-        """The result in batches of some megabytes. Close it if it is not read to its end."""
+        """The result in batches of some megabytes.
+
+        If it is closed before its end, nothing more can be asked. `stream` is for queries; what is
+        none cannot be copied.
+        """
         options = {
             StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(_BATCH_BYTES),
-            # What is not a query cannot be copied.
             StatementOptions.USE_COPY.value: "true" if stream else "false",
         }
-        ended = False
         try:
             with self._connection.cursor(adbc_stmt_kwargs=options) as cursor:
                 cursor.execute(query)
                 if cursor.description:
                     with closing(cursor.fetch_record_batch()) as reader:
-                        try:
-                            yield from reader
-                            ended = True
-                        finally:
-                            if not ended:
-                                cursor.adbc_cancel()
-        except (Error, OSError) as error:
-            raise self._ours(error) from error
+                        yield from reader
+        except Error as error:
+            raise as_ours(error, self._url) from error
+        except OSError as error:
+            # What ends a stream half-way says no more than its text.
+            lost = ConnectionResetError(str(error).removeprefix("[libpq] "))
+            raise as_ours(lost, self._url) from error
 
-    def rows(self, query: str) -> Iterator[tuple[Any, ...]]:
+    def rows(self, query: str, stream: bool = True) -> Iterator[tuple[Any, ...]]:
         """The result row by row, for what is not many rows."""
-        for batch in self.batches(query):
+        for batch in self.batches(query, stream):
             yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
     def estimate(self, query: str) -> int:
         """How many rows a query has, as the planner guesses."""
-        first = next(iter(self.batches(sql.ESTIMATE + query, stream=False)))
-        found = _ROWS.search(str(first.column(0)[0]))
-        assert found is not None
+        (line, *_), *_ = self.rows(f"EXPLAIN {query}", stream=False)
+        found = _ROWS.search(line)
+        assert found is not None, line
         return int(found[1])
-
-    def _ours(self, error: Exception) -> StoreError:
-        """An error of the driver as one of ours; it quotes the query, which may be very long."""
-        text = str(error).partition("Query was:")[0]
-        text = " ".join(text.replace("[libpq] ", "").split())
-        state = getattr(error, "sqlstate", None) or ""
-        message = f"{self._name}: {text}"
-        if state == "42P01":
-            return NotMigrated(f"{message}. Run `ai-hub migrate`.")
-        if state == "42501":
-            return StoreRefused(message)
-        return StoreUnavailable(message)
 
 
 def _url(settings: Settings) -> str:
