@@ -18,7 +18,8 @@ from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import Entity, check_id, to_micros
 from ai_hub.errors import InvalidInput, StoreUnavailable, UnknownExport
 from ai_hub.serving.answer import Answer, answer_of
-from ai_hub.serving.cache import Cache, CacheStats, MemoryCache
+from ai_hub.serving.cache import Cache, CacheStats
+from ai_hub.serving.opening import open_cache
 from ai_hub.serving.reader import Found, Reader
 from ai_hub.serving.spec import Spec, Specs
 from ai_hub.serving.writer import IngestResult, Target, Writer
@@ -51,7 +52,7 @@ class FeatureStore:
         self.now = now
         self.specs = Specs(self.registry)
         self._store: OfflineStore | None = None
-        self._cache: Cache = MemoryCache(settings.cache_ttl)
+        self._cache: Cache | None = None
         self._reader: Reader | None = None
         self._writer: Writer | None = None
 
@@ -74,9 +75,10 @@ class FeatureStore:
         from ai_hub.stores.opening import open_store
 
         self._store = await open_store(self.settings)
-        self._reader = Reader(self._store, self._cache, self.now)
-        self._writer = Writer(self._store, self._cache)
         try:
+            self._cache = await open_cache(self.settings)
+            self._reader = Reader(self._store, self._cache, self.now)
+            self._writer = Writer(self._store, self._cache)
             await sweep(self._store, self.now)
         except BaseException:
             await self.close()
@@ -93,12 +95,9 @@ class FeatureStore:
 
     async def close(self) -> None:
         """Finish what is under way, then let go of store and cache."""
-        if self._store is None or self._reader is None or self._writer is None:
-            return
-        await self._writer.close()
-        await self._reader.close()
-        await self._store.close()
-        await self._cache.close()
+        for part in (self._writer, self._reader, self._store, self._cache):
+            if part is not None:
+                await part.close()
 
     async def prepare(self) -> None:
         """Import now what the first ingest and the first export would: for a server's start."""
@@ -296,12 +295,12 @@ class FeatureStore:
         wanted = list(dict.fromkeys([*([] if asset_id is None else [asset_id]), *asset_ids]))
         ids = _ids(tenant_id, wanted)
         prefix = "" if feature_set is None else f"{self.registry.get(feature_set).label}:"
-        dropped = await self._cache.drop([Entity(tenant_id, one) for one in ids], prefix)
+        dropped = await self._caching.drop([Entity(tenant_id, one) for one in ids], prefix)
         return {"assets": len(ids), "invalidated": dropped}
 
-    def cache_stats(self) -> CacheStats:
+    async def cache_stats(self) -> CacheStats:
         """What the cache holds and how it did."""
-        return self._cache.stats()
+        return await self._caching.stats()
 
     # Training sets out.
 
@@ -379,6 +378,12 @@ class FeatureStore:
         if self._store is None:
             raise StoreUnavailable("the feature store is not open: use `async with`")
         return self._store
+
+    @property
+    def _caching(self) -> Cache:
+        if self._cache is None:
+            raise StoreUnavailable("the feature store is not open: use `async with`")
+        return self._cache
 
     @property
     def _reading(self) -> Reader:

@@ -59,7 +59,7 @@ async def test_a_write_or_an_invalidation_drops_its_own_entity_alone(
         values = await fill(store, TENANTS[:3], HOSTILE)
         for tenant in TENANTS[:3]:
             await own_values(store, tenant, HOSTILE)
-        entries = store.cache_stats().entries
+        entries = (await store.cache_stats()).entries
         assert entries == len(values)
         for dropped, asset in enumerate(HOSTILE, start=1):
             if dropped % 2:
@@ -67,7 +67,7 @@ async def test_a_write_or_an_invalidation_drops_its_own_entity_alone(
                 assert done["invalidated"] == 1
             else:
                 await store.ingest([observation(asset, T, -1.0)], "a")
-            assert store.cache_stats().entries == entries - dropped
+            assert (await store.cache_stats()).entries == entries - dropped
         assert await own_values(store, "a:b", HOSTILE) == {a: values["a:b", a] for a in HOSTILE}
 
 

@@ -86,21 +86,21 @@ async def test_the_time_to_live_counts_from_the_first_write(opened: Open, clock:
     clock.now += 0.1
     assert await look(cache, "a") is None
     assert await look(cache, "a", field=OTHER) is None
-    assert cache.stats().entries == 0
-    assert cache.stats().bytes == 0
+    assert (await cache.stats()).entries == 0
+    assert (await cache.stats()).bytes == 0
 
 
 async def test_the_bound_holds_and_the_oldest_leave_first(opened: Open, clock: Clock) -> None:
     cache = opened(clock, max_bytes=100_000)
     for i in range(300):
         await put(cache, f"a{i}", b"x" * 1_000)
-        assert cache.stats().bytes <= 100_000
+        assert (await cache.stats()).bytes <= 100_000
     assert await look(cache, "a0") is None
     assert await look(cache, "a299") is not None
-    stats = cache.stats()
+    stats = await cache.stats()
     assert stats.evicted == 300 - stats.entries > 0
     await put(cache, "huge", b"x" * 200_000)
-    assert cache.stats().bytes <= 100_000
+    assert (await cache.stats()).bytes <= 100_000
 
 
 async def test_a_value_is_kept_only_under_the_token_it_was_read_with(
@@ -166,10 +166,10 @@ async def test_with_few_tokens_a_stale_value_is_still_never_kept(
 
 async def test_hits_and_misses_are_counted(opened: Open, clock: Clock) -> None:
     cache = opened(clock)
-    assert cache.stats().hit_rate == 0
+    assert (await cache.stats()).hit_rate == 0
     await put(cache, "a")
     await cache.read("t", ["a", "b", "a", "a"], AT, FIELD)
-    stats = cache.stats()
+    stats = await cache.stats()
     assert (stats.hits, stats.misses) == (3, 2)
     assert stats.hit_rate == 0.6
 
@@ -179,7 +179,8 @@ async def test_bytes_come_back_to_nothing(opened: Open, clock: Clock) -> None:
     for i in range(20):
         await put(cache, f"a{i % 7}", b"x" * i, field=FIELD if i % 2 else OTHER)
     await cache.drop([Entity("t", f"a{i}") for i in range(7)])
-    assert (cache.stats().bytes, cache.stats().entries) == (0, 0)
+    stats = await cache.stats()
+    assert (stats.bytes, stats.entries) == (0, 0)
     await put(cache, "a")
     await cache.close()
     assert await look(cache, "a") is None

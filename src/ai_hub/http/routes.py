@@ -173,7 +173,7 @@ async def invalidate(data: CacheRequest, state: State) -> dict[str, int]:
 async def cache_stats(state: State) -> dict[str, Any]:
     """What the cache holds, and its hit rate."""
     store: FeatureStore = state.store
-    stats = store.cache_stats()
+    stats = await store.cache_stats()
     return {**asdict(stats), "hit_rate": stats.hit_rate}
 
 

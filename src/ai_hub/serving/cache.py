@@ -19,21 +19,21 @@ from typing import Protocol
 
 from ai_hub.definitions.values import Entity, key_part
 
-Token = int | str
+Token = int | bytes
 
 
 @dataclass(frozen=True, slots=True)
 class CacheStats:
-    """What a cache holds and how it did since it was opened."""
+    """What a cache holds (None: it does not know) and how it did since it was opened."""
 
     kind: str
-    entries: int
-    bytes: int
-    max_bytes: int
+    entries: int | None
+    bytes: int | None
+    max_bytes: int | None
     ttl_seconds: int
     hits: int
     misses: int
-    evicted: int
+    evicted: int | None
 
     @property
     def hit_rate(self) -> float:
@@ -55,9 +55,12 @@ class Cache(Protocol):
         tenant_id: str,
         timestamp: str,
         field: str,
-        values: Iterable[tuple[str, Token, bytes]],
+        values: Iterable[tuple[str, Token, bytes | None]],
     ) -> int:
-        """Keep (asset, token, value)s whose token is still current; how many were kept."""
+        """Keep (asset, token, value)s whose token is still current; how many were kept.
+
+        None is a value that was asked for and could not be computed: nobody need wait for it.
+        """
 
     async def drop(self, entities: Iterable[Entity], prefix: str = "") -> int:
         """Change the tokens of some entities and forget their fields that begin with `prefix`.
@@ -65,7 +68,7 @@ class Cache(Protocol):
         How many vectors were dropped.
         """
 
-    def stats(self) -> CacheStats:
+    async def stats(self) -> CacheStats:
         """What it holds and how it did."""
 
     async def close(self) -> None:
@@ -142,7 +145,7 @@ class MemoryCache:
         tenant_id: str,
         timestamp: str,
         field: str,
-        values: Iterable[tuple[str, Token, bytes]],
+        values: Iterable[tuple[str, Token, bytes | None]],
     ) -> int:
         """Keep (asset, token, value)s whose token is still current; how many were kept."""
         now = self._clock()
@@ -150,7 +153,7 @@ class MemoryCache:
         token_of = self._tokens.get(tenant_id, {}).get
         kept = 0
         for asset_id, token, value in values:
-            if token_of(asset_id, self._floor) == token:
+            if value is not None and token_of(asset_id, self._floor) == token:
                 self._put(tenant_id, asset_id, timestamp, field, value, now)
                 kept += 1
         while self._bytes > self._max_bytes and self._entries:
@@ -166,7 +169,7 @@ class MemoryCache:
                 dropped += self._forget(key, prefix)
         return dropped
 
-    def stats(self) -> CacheStats:
+    async def stats(self) -> CacheStats:
         """What it holds and how it did."""
         self._expire(self._clock())
         return CacheStats(

@@ -139,6 +139,9 @@ class Reader:
         except StoreError:
             for key in keys:
                 self._flights.pop(key).set_result(None)
+            # Other processes need not wait for these.
+            missing = [(asset_id, token, None) for asset_id, token in begun]
+            await self._cache.keep(tenant_id, timestamp, spec.field, missing)
         except BaseException as error:
             for key in keys:
                 future = self._flights.pop(key)

@@ -1,0 +1,17 @@
+"""Which cache a URL names; its driver is imported here and not before."""
+
+from __future__ import annotations
+
+from ai_hub.config import Settings
+from ai_hub.definitions.values import SECOND
+from ai_hub.serving.cache import Cache, MemoryCache
+
+
+async def open_cache(settings: Settings) -> Cache:
+    """The cache that the settings name, open. Raises ConfigError if it cannot be one."""
+    if settings.cache_url == "memory://":
+        return MemoryCache(settings.cache_ttl)
+    from ai_hub.serving.redis import RedisCache
+
+    timeout = settings.cache_timeout.micros / SECOND
+    return await RedisCache.open(settings.cache_url, settings.cache_ttl, timeout)

@@ -1,0 +1,363 @@
+"""The cache on Redis, shared by processes: coherent while Redis answers, and no hindrance else.
+
+`redis_words.py` says what is kept and when it counts. This file says what happens without Redis:
+
+- Every answer comes from the store; the breaker finds Redis again in the background.
+- What could not be dropped is owed. A process drops what it owes before it uses Redis again.
+- Reading waits for the breaker to close, a while after the process found Redis again. By then
+  others who lost it have found it too, and have dropped what they owe.
+- The first drop that fails waits a moment before it gives up: by then others have seen the loss.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count, islice
+from typing import Any, TypeVar
+
+from hiredis import ReplyError
+
+from ai_hub.definitions.values import Entity, key_part
+from ai_hub.errors import ConfigError
+from ai_hub.serving import redis_words as words
+from ai_hub.serving.breaker import Breaker, State
+from ai_hub.serving.cache import CacheStats, Token
+from ai_hub.serving.redis_dial import Dial
+from ai_hub.serving.redis_link import Link, Lost
+from ai_hub.serving.redis_server import Server, information
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Read = tuple[bytes | None, Token]
+
+_MOST_KEYS = 200
+"""Entities of one script: about a millisecond of Redis's time."""
+_TOKEN_SECONDS = 300
+"""How much longer than a value a token lives: no computation may take as long."""
+_LEASE_SECONDS = 1.0
+_FIRST_POLL, _LAST_POLL = 0.004, 0.03
+_MOST_OWED = 1_000_000
+
+
+class _Refused(Exception):
+    """Redis did not do one thing, and answers on."""
+
+
+class RedisCache:
+    """The contract on a Redis server. `timeout` is how many seconds an answer may take."""
+
+    def __init__(self, url: str, ttl_seconds: int = 300, timeout: float = 0.1) -> None:
+        self._ttl = ttl_seconds
+        self._timeout = timeout
+        self._dial = Dial(url, patience := 5 * timeout)
+        pause = 2.5 * timeout
+        # Long enough for everybody's next probe, and for a drop that is under way.
+        settle = pause + patience + 2.5 * timeout
+        self._breaker = Breaker(f"Redis at {self._dial.place}", self._connect, pause, settle)
+        # A loss is noticed within twice the timeout: see Link.
+        self._grace = 3 * timeout
+        self._link: Link | None = None
+        self._run = b""
+        self._owner = words.unique()
+        self._aways = count()
+        self._owed: set[Entity] = set()
+        self._shut_until = 0.0
+        self._hits = self._misses = 0
+        self.errors: Counter[str] = Counter()
+
+    @classmethod
+    async def open(cls, url: str, ttl_seconds: int = 300, patience: float = 0.1) -> RedisCache:
+        """A cache in use, or one that waits for Redis to come.
+
+        Raises ConfigError for a URL that is not understood and a server that will not do.
+        """
+        cache = cls(url, ttl_seconds, patience)
+        try:
+            await cache._connect()
+        except ConfigError:
+            await cache.close()
+            raise
+        except Exception as error:  # noqa: BLE001  # Whatever it is, the store answers.
+            cache._breaker.trip(_reason(error))
+        return cache
+
+    @property
+    def state(self) -> State:
+        """The breaker's: only while it is closed is the cache read."""
+        return self._breaker.state
+
+    async def read(
+        self, tenant_id: str, asset_ids: Sequence[str], timestamp: str, field: str
+    ) -> list[Read]:
+        """The value (None: a miss) and the token of each asset, in the order asked for.
+
+        Waits, a lease's time at most, for values that other processes compute already.
+        """
+        tenant = key_part(tenant_id)
+        assets = [words.asset_part(asset_id) for asset_id in asset_ids]
+        link = self._link
+        if link is None or self._breaker.state != "closed":
+            return self._away(assets)
+        run, unstamped, pack = self._run, words.unstamped, words.pack
+        commands = [pack(("MGET", *[f"ai-hub:generation:{tenant}:{one}" for one in assets]))]
+        commands += [
+            pack(("HGET", f"features:{tenant}:{one}:{timestamp}", field)) for one in assets
+        ]
+        try:
+            tokens, *values = await link.ask(b"".join(commands), len(commands))
+            if type(tokens) is not list:
+                self._check(link, tokens)
+            found = [unstamped(v, t, run) for v, t in zip(values, tokens, strict=True)]
+            lacking = found.count(None)
+            self._hits += len(found) - lacking
+            if not lacking:
+                return list(zip(found, tokens, strict=True))
+            for value in values:
+                self._check(link, value, "WRONGTYPE")
+            missed = [one for one, value in zip(assets, found, strict=True) if value is None]
+            claimed = iter(await self._claimed(link, tenant, missed, timestamp, field))
+        except (Lost, _Refused):
+            return self._away(assets)
+        return [
+            next(claimed) if value is None else (value, token)
+            for value, token in zip(found, tokens, strict=True)
+        ]
+
+    async def keep(
+        self,
+        tenant_id: str,
+        timestamp: str,
+        field: str,
+        values: Iterable[tuple[str, Token, bytes | None]],
+    ) -> int:
+        """Keep (asset, token, value)s whose token is still current; how many were kept."""
+        link, run, tenant = self._link, self._run, key_part(tenant_id)
+        # Tokens of another run were given before data may have been lost.
+        current = ((a, t, v) for a, t, v in values if isinstance(t, bytes) and t.startswith(run))
+        if link is None:
+            return 0
+        kept = 0
+        for some in _parts(current):
+            keys: list[str] = []
+            given: list[bytes] = []
+            for asset_id, token, value in some:
+                asset = words.asset_part(asset_id)
+                keys += [
+                    words.generation_key(tenant, asset),
+                    words.features_key(tenant, asset, timestamp),
+                    words.live_key(tenant, asset),
+                    words.lease_key(tenant, asset, timestamp, field),
+                ]
+                given += [token, b"" if value is None else words.stamped(value, token)]
+            fixed = (field, self._owner, self._ttl * 1000, self._ttl + _TOKEN_SECONDS)
+            try:
+                kept += await self._call(link, words.KEEP, keys, *fixed, *given)
+            except _Refused:
+                continue
+            except Lost:
+                break
+        return kept
+
+    async def drop(self, entities: Iterable[Entity], prefix: str = "") -> int:
+        """Change the tokens of some entities and forget their fields that begin with `prefix`.
+
+        What cannot be dropped now is dropped when Redis is back.
+        """
+        dropped = 0
+        left = list(dict.fromkeys(entities))
+        for some in _parts(left):
+            try:
+                dropped += await self._dropped(self._link, some, prefix)
+            except Lost:
+                self._owe(some)
+        if self._owed:
+            await self._breaker.found(within=self._grace)
+        return dropped
+
+    async def stats(self) -> CacheStats:
+        """How it did, and the memory of the server; only scanning could count its entries."""
+        told: dict[str, str] = {}
+        try:
+            if self._link is not None:
+                told = information((await self._link.ask(words.pack(("INFO",)), 1))[0])
+        except Lost:
+            pass
+        return CacheStats(
+            kind="redis",
+            entries=None,
+            bytes=_number(told.get("used_memory")),
+            max_bytes=_number(told.get("maxmemory")) or None,
+            ttl_seconds=self._ttl,
+            hits=self._hits,
+            misses=self._misses,
+            evicted=_number(told.get("evicted_keys")),
+        )
+
+    async def close(self) -> None:
+        """Let go of the connection; what is kept stays."""
+        await self._breaker.close()
+        if self._owed:
+            await self._last_try()
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+        await self._dial.close()
+
+    async def _last_try(self) -> None:
+        try:
+            await self._connect()
+        except Exception as error:  # noqa: BLE001  # Whatever it is, it ends here.
+            _log.warning(
+                "%s is left with stale answers of %d assets, for %d s at most: %s",
+                *(self._dial.place, len(self._owed), self._ttl, _reason(error)),
+            )
+
+    def _away(self, assets: Sequence[str]) -> list[Read]:
+        """Misses, under a token that nobody else has: nothing says what was dropped meanwhile."""
+        self._misses += len(assets)
+        token = b"away-%d" % next(self._aways)
+        return [(None, token)] * len(assets)
+
+    async def _claimed(
+        self, link: Link, tenant: str, assets: list[str], timestamp: str, field: str
+    ) -> list[Read]:
+        """Tokens, and what others computed meanwhile.
+
+        Who has a lease on one value computes all that it lacks, and only who has none waits: so
+        no two wait for each other.
+        """
+        loop = asyncio.get_running_loop()
+        end, pause = loop.time() + _LEASE_SECONDS, _FIRST_POLL
+        reads: dict[str, Read] = {}
+        lacking = assets
+        while True:
+            owned = False
+            for some in _parts(lacking):
+                claims = await self._claim(link, tenant, some, timestamp, field)
+                for asset, (token, value, mine) in zip(some, claims, strict=True):
+                    reads[asset] = (value, token)
+                    owned |= mine
+            lacking = [asset for asset in assets if reads[asset][0] is None]
+            if owned or not lacking or loop.time() >= end:
+                self._hits += len(assets) - len(lacking)
+                self._misses += len(lacking)
+                return [reads[asset] for asset in assets]
+            await asyncio.sleep(pause)
+            pause = min(1.5 * pause, _LAST_POLL)
+
+    async def _claim(
+        self, link: Link, tenant: str, assets: list[str], timestamp: str, field: str
+    ) -> list[tuple[bytes, bytes | None, bool]]:
+        keys = []
+        for asset in assets:
+            keys += [
+                words.generation_key(tenant, asset),
+                words.features_key(tenant, asset, timestamp),
+                words.lease_key(tenant, asset, timestamp, field),
+            ]
+        run = self._run
+        hold, life = int(_LEASE_SECONDS * 1000), self._ttl + _TOKEN_SECONDS
+        fresh = f"{run.decode()}-{words.unique()}"
+        reply = await self._call(
+            link, words.CLAIM, keys, field, self._owner, hold, life, run, fresh
+        )
+        return [
+            (token, words.unstamped(value, token, run), bool(mine))
+            for token, value, mine in zip(reply[::3], reply[1::3], reply[2::3], strict=True)
+        ]
+
+    async def _dropped(self, link: Link | None, entities: Sequence[Entity], prefix: str) -> int:
+        if link is None:
+            raise Lost
+        keys = []
+        for entity in entities:
+            tenant, asset = key_part(entity.tenant_id), key_part(entity.asset_id)
+            keys += [words.generation_key(tenant, asset), words.live_key(tenant, asset)]
+        try:
+            if prefix:
+                live = await self._call(link, words.RENEW, keys, words.unique())
+            else:
+                live = await self._call(link, words.DROP, keys)
+        except _Refused:
+            # Dropping whole takes no memory.
+            prefix = ""
+            live = await self._call(link, words.DROP, keys)
+        dropped = 0
+        for some in _parts(live):
+            dropped += await self._call(link, words.FORGET, some, prefix)
+        return dropped
+
+    def _owe(self, entities: Iterable[Entity]) -> None:
+        self._owed.update(entities)
+        if len(self._owed) > _MOST_OWED:
+            # Too many to remember: by then all that was kept until now has expired.
+            self._owed.clear()
+            self._shut_until = asyncio.get_running_loop().time() + self._ttl
+
+    async def _call(
+        self, link: Link, script: words.Script, keys: list[str], *arguments: str | bytes | int
+    ) -> Any:
+        (reply,) = await link.ask(script.call(keys, *arguments), 1)
+        if isinstance(reply, ReplyError) and _code(reply) == "NOSCRIPT":
+            (reply,) = await link.ask(script.send(keys, *arguments), 1)
+        self._check(link, reply)
+        return reply
+
+    def _check(self, link: Link, reply: object, expected: str = "") -> None:
+        """Raise for an error: Refused if it is of one key, else the server is lost."""
+        if not isinstance(reply, ReplyError):
+            return
+        code = _code(reply)
+        self.errors[code] += 1
+        if code == expected:
+            return
+        if code in words.ERRORS_OF_A_KEY:
+            raise _Refused(str(reply))
+        link.lose(str(reply))
+        raise Lost(str(reply))
+
+    async def _connect(self) -> None:
+        """Connect, look whether the server will do, and drop what is owed."""
+        if asyncio.get_running_loop().time() < self._shut_until:
+            raise Lost("too much was not dropped: what was kept before has to expire")
+        link = Link(await self._dial.connect(), self._timeout, self._lost)
+        try:
+            server = await Server.behind(link)
+            server.check()
+            while self._owed:
+                some = list(islice(self._owed, _MOST_KEYS))
+                await self._dropped(link, some, "")
+                self._owed.difference_update(some)
+        except BaseException:
+            link.close()
+            raise
+        self._link, self._run = link, server.run.encode()
+
+    def _lost(self, reason: str) -> None:
+        self.errors["lost"] += 1
+        if self._link is not None:
+            self._link = None
+            self._breaker.trip(reason)
+
+
+def _parts(items: Iterable[T]) -> Iterator[list[T]]:
+    """In pieces that one script takes."""
+    left = iter(items)
+    while some := list(islice(left, _MOST_KEYS)):
+        yield some
+
+
+def _code(error: ReplyError) -> str:
+    return str(error).partition(" ")[0]
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _number(text: str | None) -> int | None:
+    return None if text is None else int(text)

@@ -1,0 +1,125 @@
+"""One connection to Redis: what is asked in one turn of the event loop leaves in one write."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import hiredis
+
+_PING = hiredis.pack_command(("PING",))
+_NOT_YET = object()
+_SECOND_LOOK = 0.005
+
+
+class Lost(Exception):
+    """The connection is no more: closed, unanswered for too long, or answering nonsense."""
+
+
+class _Asked(NamedTuple):
+    future: asyncio.Future[list[Any]]
+    replies: int
+    at: float
+
+
+class Link(asyncio.Protocol):
+    """Commands out, replies in, in their order, for many callers at once.
+
+    The connection counts as lost when the oldest command is without its reply for `timeout`
+    seconds. On an idle one a PING is sent that often, so that a loss is noticed in at most twice
+    that time. `on_lost` is called once, with the reason, unless it was `close` that ended it.
+    """
+
+    def __init__(
+        self, writer: asyncio.StreamWriter, timeout: float, on_lost: Callable[[str], None]
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        # Kept, as a stream that is collected closes its transport.
+        self._writer = writer
+        self._transport = writer.transport
+        self._transport.set_protocol(self)
+        self._timeout = timeout
+        self._on_lost = on_lost
+        self._reader = hiredis.Reader(notEnoughData=_NOT_YET)
+        self._queue: list[bytes] = []
+        self._waiting: deque[_Asked] = deque()
+        self._got: list[Any] = []
+        self._doubted: _Asked | None = None
+        self._gone = ""
+        self._timer = self._loop.call_later(timeout, self._tick)
+
+    def ask(self, commands: bytes, replies: int) -> asyncio.Future[list[Any]]:
+        """The replies of packed commands, errors among them as values. Raises Lost."""
+        if self._gone:
+            raise Lost(self._gone)
+        if not self._queue:
+            self._loop.call_soon(self._flush)
+        self._queue.append(commands)
+        asked = _Asked(self._loop.create_future(), replies, self._loop.time())
+        self._waiting.append(asked)
+        return asked.future
+
+    def lose(self, reason: str) -> None:
+        """Give the connection up; who waits for a reply gets Lost."""
+        if not self._gone:
+            self._end(reason)
+            self._on_lost(reason)
+
+    def close(self) -> None:
+        """End the connection on purpose."""
+        if not self._gone:
+            self._end("it was closed")
+
+    def data_received(self, data: bytes) -> None:
+        """Called with bytes of the server."""
+        reader, waiting = self._reader, self._waiting
+        reader.feed(data)
+        try:
+            while (reply := reader.gets()) is not _NOT_YET:
+                if not waiting:
+                    self.lose("it answered what nobody asked")
+                    return
+                self._got.append(reply)
+                if len(self._got) == waiting[0].replies:
+                    future = waiting.popleft().future
+                    got, self._got = self._got, []
+                    if not future.done():
+                        future.set_result(got)
+        except hiredis.HiredisError as error:
+            self.lose(f"it speaks another protocol: {error}")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called when the connection is closed."""
+        self.lose("the connection was closed" if exc is None else f"{exc}")
+
+    def _flush(self) -> None:
+        queue, self._queue = self._queue, []
+        if not self._gone:
+            self._transport.write(b"".join(queue))
+
+    def _tick(self) -> None:
+        """Send a PING when nobody asks; look whether the oldest command waits too long."""
+        if not self._waiting:
+            self.ask(_PING, 1)
+        oldest = self._waiting[0]
+        left = oldest.at + self._timeout - self._loop.time()
+        if left <= 0:
+            # This process itself may have stood still, with the reply in its socket: look twice.
+            if self._doubted is oldest:
+                self.lose(f"no answer within {self._timeout * 1e3:.0f} ms")
+                return
+            self._doubted = oldest
+            left = _SECOND_LOOK
+        self._timer = self._loop.call_later(left, self._tick)
+
+    def _end(self, reason: str) -> None:
+        self._gone = reason
+        self._timer.cancel()
+        self._transport.abort()
+        for asked in self._waiting:
+            if not asked.future.done():
+                asked.future.set_exception(Lost(reason))
+                asked.future.exception()  # Seen here, for the case that nobody waits any more.
+        self._waiting.clear()

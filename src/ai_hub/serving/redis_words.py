@@ -1,0 +1,241 @@
+"""What is said to Redis: keys, the stamp of a value, and the scripts that change several keys.
+
+Beside the hash `features:{tenant}:{asset}:{timestamp}` there are helper keys, all of which expire:
+
+- `ai-hub:generation:{tenant}:{asset}`: the entity's token, `RUN-UNIQUE`. RUN is of the server
+  process and its history, so what an earlier one left behind is no token. A drop by prefix, after
+  which other values stay valid, appends another `-UNIQUE`.
+- `ai-hub:live:{tenant}:{asset}`: the entity's hashes by when they expire.
+- `ai-hub:lease:{tenant}:{asset}:{timestamp}:{field}`: who computes a value, and under which token.
+
+A value ends with the token it was kept under, up to UNIQUE: its stamp. It counts only while that
+is the entity's token, so dropping the token drops every value, whatever else gets lost.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b, sha1
+
+import hiredis
+
+from ai_hub.definitions.values import check_id, key_part
+
+# Its stub knows tuples of one element only.
+pack: Callable[[tuple[str | bytes | int, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]
+"""A command as it is sent."""
+
+_RUN = 12
+_UNIQUE = 16
+_STAMP = _RUN + 1 + _UNIQUE
+_BEFORE = b',"generation":"'
+_AFTER = b'"}'
+_CUT = len(_BEFORE) + _STAMP + len(_AFTER)
+
+ERRORS_OF_A_KEY = frozenset({"OOM", "WRONGTYPE", "NOSCRIPT"})
+"""Errors that say nothing against the server: its memory is full, or a key is someone else's."""
+
+
+@lru_cache(maxsize=65_536)
+def asset_part(asset_id: str) -> str:
+    """An asset as it stands in a key. Raises InvalidInput for an illegal id."""
+    return key_part(check_id("asset_id", asset_id))
+
+
+def run_of(run_id: str, replication_id: str) -> str:
+    """A server process with its history; another one may have older data."""
+    return blake2b(f"{run_id} {replication_id}".encode(), digest_size=_RUN // 2).hexdigest()
+
+
+def unique() -> str:
+    """What no token has had before."""
+    return secrets.token_hex(_UNIQUE // 2)
+
+
+def generation_key(tenant: str, asset: str) -> str:
+    """The key of an entity's token."""
+    return f"ai-hub:generation:{tenant}:{asset}"
+
+
+def live_key(tenant: str, asset: str) -> str:
+    """The key of an entity's live hashes."""
+    return f"ai-hub:live:{tenant}:{asset}"
+
+
+def lease_key(tenant: str, asset: str, timestamp: str, field: str) -> str:
+    """The key of the lease on one value."""
+    return f"ai-hub:lease:{tenant}:{asset}:{timestamp}:{field}"
+
+
+def features_key(tenant: str, asset: str, timestamp: str) -> str:
+    """The key of an entity's vectors, as `cache_key`."""
+    return f"features:{tenant}:{asset}:{timestamp}"
+
+
+def stamped(value: bytes, token: bytes) -> bytes:
+    """A vector as it is kept under a token."""
+    return b"%b%b%b%b" % (value[:-1], _BEFORE, token[:_STAMP], _AFTER)
+
+
+def unstamped(value: object, token: object, run: bytes) -> bytes | None:
+    """The vector, if it was kept under the entity's token and that is of this run."""
+    if (
+        type(value) is bytes
+        and type(token) is bytes
+        and value[-_STAMP - 2 : -2] == token[:_STAMP]
+        and token.startswith(run)
+    ):
+        return value[:-_CUT] + b"}"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Lua that Redis runs in one step."""
+
+    text: str
+    sha: str
+
+    def call(self, keys: list[str], *arguments: str | bytes | int) -> bytes:
+        """The command that runs it, by its digest."""
+        return pack(("EVALSHA", self.sha, len(keys), *keys, *arguments))
+
+    def send(self, keys: list[str], *arguments: str | bytes | int) -> bytes:
+        """The command that runs it where it is not known."""
+        return pack(("EVAL", self.text, len(keys), *keys, *arguments))
+
+
+def _script(text: str) -> Script:
+    return Script(text, sha1(text.encode()).hexdigest())
+
+
+CLAIM = _script(
+    f"""
+-- KEYS: token, hash and lease of each asset. Gives token, value and 1 where the caller computes.
+local field, owner, hold, life, run, fresh = unpack(ARGV)
+local claims = {{}}
+for i = 1, #KEYS, 3 do
+  local token = redis.call('GET', KEYS[i])
+  if token and token:sub(1, #run) == run then
+    redis.call('EXPIRE', KEYS[i], life)
+  else
+    token = fresh
+    redis.call('SET', KEYS[i], token, 'EX', life)
+  end
+  local value = redis.pcall('HGET', KEYS[i + 1], field)
+  local mine = 0
+  if type(value) ~= 'string' or value:sub(-{_STAMP + 2}, -3) ~= token:sub(1, {_STAMP}) then
+    value = false
+    local holder = owner .. token
+    if redis.call('SET', KEYS[i + 2], holder, 'PX', hold, 'NX') then
+      mine = 1
+    else
+      local held = redis.call('GET', KEYS[i + 2])
+      if held == holder then
+        mine = 1
+      elseif held:sub(#owner + 1) ~= token then
+        -- The entity was dropped since: what the other computes will not be kept.
+        redis.call('SET', KEYS[i + 2], holder, 'PX', hold)
+        mine = 1
+      end
+    end
+  end
+  claims[#claims + 1] = token
+  claims[#claims + 1] = value
+  claims[#claims + 1] = mine
+end
+return claims
+"""
+)
+
+KEEP = _script(
+    """
+-- KEYS: token, hash, live hashes and lease of each value; '' is a value that was not computed.
+local field, owner, ttl, life = unpack(ARGV, 1, 4)
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local kept, failure = 0, nil
+for i = 1, #KEYS / 4 do
+  local generation, key, live, lease = unpack(KEYS, 4 * i - 3, 4 * i)
+  local token, value = ARGV[3 + 2 * i], ARGV[4 + 2 * i]
+  if value ~= '' and redis.call('GET', generation) == token then
+    local done = redis.pcall('HSET', key, field, value)
+    if type(done) == 'table' then
+      failure = done
+    else
+      redis.call('PEXPIRE', key, ttl, 'NX')
+      redis.call('ZREMRANGEBYSCORE', live, '-inf', now)
+      redis.call('ZADD', live, now + redis.call('PTTL', key), key)
+      redis.call('PEXPIRE', live, ttl)
+      redis.call('EXPIRE', generation, life)
+      kept = kept + 1
+    end
+  end
+  if redis.call('GET', lease) == owner .. token then
+    redis.call('UNLINK', lease)
+  end
+end
+return failure or kept
+"""
+)
+
+DROP = _script(
+    """
+-- KEYS: token and live hashes of each entity. Gives those hashes; needs no memory.
+local keys = {}
+for i = 1, #KEYS, 2 do
+  redis.call('UNLINK', KEYS[i])
+  for _, key in ipairs(redis.call('ZRANGE', KEYS[i + 1], 0, -1)) do
+    keys[#keys + 1] = key
+  end
+  redis.call('UNLINK', KEYS[i + 1])
+end
+return keys
+"""
+)
+
+RENEW = _script(
+    f"""
+-- KEYS: token and live hashes of each entity. The token changes, but not the stamp in it.
+local keys = {{}}
+for i = 1, #KEYS, 2 do
+  local token = redis.call('GET', KEYS[i])
+  if token then
+    redis.call('SET', KEYS[i], token:sub(1, {_STAMP}) .. '-' .. ARGV[1], 'KEEPTTL')
+  end
+  for _, key in ipairs(redis.call('ZRANGE', KEYS[i + 1], 0, -1)) do
+    keys[#keys + 1] = key
+  end
+end
+return keys
+"""
+)
+
+FORGET = _script(
+    """
+-- KEYS: hashes. Forgets the fields that begin with a prefix; gives how many.
+local prefix, dropped = ARGV[1], 0
+for _, key in ipairs(KEYS) do
+  if prefix == '' then
+    local fields = redis.pcall('HLEN', key)
+    if type(fields) == 'number' then
+      dropped = dropped + fields
+      redis.call('UNLINK', key)
+    end
+  else
+    local fields = redis.pcall('HKEYS', key)
+    for _, field in ipairs(fields) do
+      if field:sub(1, #prefix) == prefix then
+        dropped = dropped + redis.call('HDEL', key, field)
+      end
+    end
+  end
+end
+return dropped
+"""
+)
+
+SCRIPTS = (CLAIM, KEEP, DROP, RENEW, FORGET)
