@@ -3,12 +3,19 @@
 Of a page, these blocks are run in order, in a directory of its own:
 
 - `python`: in one namespace for the page; `await` may stand at the top level;
-- `bash`: as one script; `console`: each command after `$ `, with its output below it;
+- `bash`: as one script, of which `export` lasts; `console`: each command after `$ `, with its
+  output below it;
+- `sql`: by psql in the database of `AI_HUB_DATABASE_URL` (`sql superuser`: by who may do all);
 - `<!-- setup: ... -->`: Python that prepares what the page takes for granted.
 
-A `text` or `json` block just below a `python` or `bash` block is what that prints. `...` stands for
-what changes from run to run. `ai-hub serve` starts a server that lives as long as the page; `make`
-and the activation of an environment are not run.
+A `text` or `json` block just below a `python`, `bash` or `sql` block is what that prints. `...`
+stands for what changes from run to run. `ai-hub serve` starts a server that lives as long as the
+page; `make`, `sudo` and the activation of an environment are not run.
+
+`<!-- server: timescaledb plain -->` says on which kinds of PostgreSQL server what follows is run:
+once on each, apart from the others and from what stands before the first such comment, which needs
+none. `localhost:5432` is the server of the run, `sudo -u postgres` its superuser (as who psql runs
+where it is not told), and in a setup `server` is the server itself.
 
 `python tests/docs_pages.py README.md docs/*.md` writes the outputs anew.
 """
@@ -34,19 +41,32 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from urllib.parse import unquote, urlsplit
+
+import servers
 
 ROOT = Path(__file__).parents[1]
 PORT = 8003
 ANY = "..."
 _WIDTH = 100
+POSTGRESQL = "localhost:5432"
+_SUPERUSER = "sudo -u postgres "
 _BLOCK = re.compile(
-    r"^```(?P<lang>\w+)\n(?P<text>.*?)^```$|^<!-- setup:\n(?P<setup>.*?)^-->$",
+    r"^```(?P<lang>\w+)(?P<how> [^\n]+)?\n(?P<text>.*?)^```$"
+    r"|^<!-- setup:\n(?P<setup>.*?)^-->$|^<!-- server: (?P<kinds>[a-z ]+) -->$",
     re.DOTALL | re.MULTILINE,
 )
-_NOT_RUN = re.compile(r"(make|source|\.) ")
+_RUNNABLE = {"python", "bash", "console", "sql"}
+_NOT_RUN = re.compile(r"(make|source|\.|sudo(?! -u)) ")
+_EXPORT = re.compile(r"export (\w+)=(.*)")
 _SIZES = {"file_size_mb", "bytes"}  # of files and entries: they differ between releases
-_RUN = re.compile(r"([ ━─])\1+")
+_RUN = re.compile(r"([ ━─-])\1+")
+_MADE = {
+    "pg_database": 'DROP DATABASE "{}" WITH (FORCE)',
+    "pg_roles": 'DROP ROLE "{}"',
+}
+"""What a page makes on a server, databases first: roles own them."""
 _FRACTION = re.compile(r"\d+\.\d{5,}")
 _VOLATILE = re.compile(
     r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z"
@@ -55,13 +75,18 @@ _VOLATILE = re.compile(
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block or a setup comment; `start` and `end` bound its text in the page."""
+    """A fenced block or a setup comment; `start` and `end` bound its text in the page.
+
+    `how` is what its fence says beside the language, `on` the servers that it is for.
+    """
 
     lang: str
     text: str
     line: int
     start: int
     end: int
+    how: str = ""
+    on: tuple[servers.Kind | None, ...] = (None,)
 
 
 @dataclass(frozen=True)
@@ -91,12 +116,25 @@ def pages() -> list[Path]:
 def blocks(page: str) -> list[Block]:
     """The blocks of a page in order."""
     found = []
+    on: tuple[servers.Kind | None, ...] = (None,)
     for match in _BLOCK.finditer(page):
+        if match["kinds"] is not None:
+            kinds = match["kinds"].split()
+            assert set(kinds) <= set(servers.KINDS), match.group()
+            on = tuple(cast(servers.Kind, kind) for kind in kinds)
+            continue
         group = "setup" if match["setup"] is not None else "text"
         start, end = match.span(group)
         lang = "setup" if group == "setup" else match["lang"]
-        found.append(Block(lang, match[group], page.count("\n", 0, start) + 1, start, end))
+        line = page.count("\n", 0, start) + 1
+        found.append(Block(lang, match[group], line, start, end, (match["how"] or "").strip(), on))
     return found
+
+
+def runs(page: str) -> list[servers.Kind | None]:
+    """The kinds of servers that a page is run on, in its order; None: without one."""
+    found = [kind for block in blocks(page) if block.lang in _RUNNABLE for kind in block.on]
+    return list(dict.fromkeys(found))
 
 
 def same_text(expected: str, actual: str) -> bool:
@@ -142,18 +180,37 @@ def same_json(expected: Any, actual: Any) -> bool:
 
 
 class Reader:
-    """Somebody who does what a page says, in `home`; use it as a context manager."""
+    """Somebody who does what a page says, in `home`; use it as a context manager.
 
-    def __init__(self, home: Path) -> None:
+    With the `kind` of a server it is what the page says for that one. What this makes there of
+    databases and roles goes at the end.
+    """
+
+    def __init__(self, home: Path, kind: servers.Kind | None = None) -> None:
         self._home = home
+        self._kind = kind
+        self._there_before: dict[str, set[Any]] = {}
         self._names: dict[str, Any] = {"__name__": "__main__"}
         self._server: subprocess.Popen[bytes] | None = None
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = str(free.getsockname()[1])
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        folders = [str(Path(sys.executable).parent), os.environ["PATH"]]
+        self._postgres = ""
+        beside = {}
+        if kind is not None:
+            database = self._names["server"] = servers.server(kind)
+            folders.insert(0, str(database.programs))
+            self._postgres = f"127.0.0.1:{database.port}"
+            beside = {
+                "PGHOST": "127.0.0.1",
+                "PGPORT": str(database.port),
+                "PGUSER": "ai_hub",
+                "PGDATABASE": "postgres",
+                "PSQLRC": os.devnull,
+            }
         self._environment = {
-            "PATH": path,
+            "PATH": os.pathsep.join(folders),
             "AI_HUB_PORT": self._port,
             "COLUMNS": str(_WIDTH),
             "LINES": "50",
@@ -161,6 +218,7 @@ class Reader:
             "NO_COLOR": "1",
             "NO_PROXY": "*",
             "OMP_NUM_THREADS": "1",  # threads that wait for a busy core are slower than none
+            **beside,
         }
         self._before: dict[str, str] = {}
         self._directory = Path()
@@ -168,10 +226,12 @@ class Reader:
 
     def __enter__(self) -> Reader:
         self._before, self._directory = dict(os.environ), Path.cwd()
-        for name in [name for name in os.environ if name.startswith("AI_HUB_")]:
+        for name in [name for name in os.environ if name.startswith(("AI_HUB_", "PG"))]:
             del os.environ[name]
         os.environ.update(self._environment)
         os.chdir(self._home)
+        if self._kind is not None:
+            self._there_before = {table: self._made(table) for table in _MADE}
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -179,18 +239,24 @@ class Reader:
         if self._server is not None:
             self._server.terminate()
             self._server.wait(timeout=20)
+        for table, before in self._there_before.items():
+            for name in self._made(table) - before:
+                quoted = name.replace('"', '""')
+                self._names["server"].sql(_MADE[table].format(quoted))
         os.chdir(self._directory)
         os.environ.clear()
         os.environ.update(self._before)
 
     def follow(self, page: str) -> Iterator[Shown]:
         """Run the blocks of a page; every output that it shows."""
-        found = blocks(page)
+        found = [block for block in blocks(page) if self._kind in block.on]
         for block, below in zip(found, [*found[1:], None], strict=True):
             if block.lang in ("python", "setup"):
                 actual = self._python(block)
             elif block.lang == "bash":
                 actual = self._bash(block)
+            elif block.lang == "sql":
+                actual = self._sql(block)
             elif block.lang == "console":
                 yield from self._console(block)
                 continue
@@ -221,7 +287,21 @@ class Reader:
         script = "\n".join(line for line in lines if not _NOT_RUN.match(line))
         status, output = self._run(f"set -eu\n{script}", subprocess.PIPE)
         assert status == 0, f"line {block.line}: exit code {status}"
+        for line in lines:
+            if exported := _EXPORT.match(line):
+                name, value = exported.groups()
+                os.environ[name] = "".join(shlex.split(self._here(value)))
         return output
+
+    def _sql(self, block: Block) -> str:
+        url = os.environ["AI_HUB_DATABASE_URL"]
+        place = unquote(urlsplit(url).path[1:]) if block.how == "superuser" else url
+        done = subprocess.run(
+            ["psql", "--quiet", "--set=ON_ERROR_STOP=1", f"--dbname={place}"],
+            input=block.text, capture_output=True, timeout=60, text=True, encoding="utf-8",
+        )  # fmt: skip
+        assert done.returncode == 0, f"line {block.line}: {done.stderr}"
+        return done.stdout
 
     def _console(self, block: Block) -> Iterator[Shown]:
         for command, start, end in commands(block):
@@ -253,11 +333,20 @@ class Reader:
                 assert self._server.poll() is None, "the server ended"
                 time.sleep(0.05)
 
+    def _made(self, table: str) -> set[Any]:
+        """The names of the databases or roles of the server."""
+        column = "datname" if table == "pg_database" else "rolname"
+        return {name for (name,) in self._names["server"].sql(f"SELECT {column} FROM {table}")}
+
     def _here(self, text: str) -> str:
-        return text.replace(f":{PORT}", f":{self._port}")
+        text = text.replace(f":{PORT}", f":{self._port}")
+        if self._postgres:
+            text = text.replace(POSTGRESQL, self._postgres).replace(_SUPERUSER, "")
+        return text
 
     def _there(self, text: str) -> str:
-        return text.replace(f":{self._port}", f":{PORT}")
+        text = text.replace(f":{self._port}", f":{PORT}")
+        return text.replace(self._postgres, POSTGRESQL) if self._postgres else text
 
 
 def commands(block: Block) -> Iterator[tuple[str, int, int]]:
@@ -293,21 +382,31 @@ class _Layout:
 def update(page: Path) -> int:
     """Write the outputs of a page anew where they are not true; how many."""
     text = page.read_text("utf-8")
-    with tempfile.TemporaryDirectory() as home, Reader(Path(home)) as reader:
-        wrong = [shown for shown in reader.follow(text) if not shown.is_true]
-        for shown in reversed(wrong):
-            actual = shown.actual.replace(os.path.realpath(home), ANY)
-            actual = _VOLATILE.sub(ANY, actual)
-            today = time.strftime(r"%Y-%m-%d[T ]\d\d:\d\d:\d\dZ", time.gmtime())
-            actual = re.sub(today, lambda found: ANY.ljust(len(found.group())), actual)
-            if shown.block.lang == "json":
-                actual = _Layout().write(json.loads(actual))
-            lines = "".join(f"{line.rstrip()}\n" for line in actual.rstrip().splitlines())
-            text = text[: shown.start] + lines + text[shown.end :]
+    wrong: dict[int, tuple[Shown, str]] = {}
+    for kind in runs(text):
+        if kind is not None and (reason := servers.absent(kind)):
+            print(f"{page}, not on {kind}: {reason}", file=sys.stderr)
+            continue
+        with tempfile.TemporaryDirectory() as home, Reader(Path(home), kind) as reader:
+            for shown in reader.follow(text):
+                if not shown.is_true:
+                    actual = shown.actual.replace(os.path.realpath(home), ANY)
+                    wrong.setdefault(shown.start, (shown, actual))
+    for _, (shown, actual) in sorted(wrong.items(), reverse=True):
+        actual = _VOLATILE.sub(ANY, actual)
+        today = time.strftime(r"%Y-%m-%d[T ]\d\d:\d\d:\d\dZ", time.gmtime())
+        actual = re.sub(today, lambda found: ANY.ljust(len(found.group())), actual)
+        if shown.block.lang == "json":
+            actual = _Layout().write(json.loads(actual))
+        lines = "".join(f"{line.rstrip()}\n" for line in actual.rstrip().splitlines())
+        text = text[: shown.start] + lines + text[shown.end :]
     page.write_text(text, "utf-8")
     return len(wrong)
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or map(str, pages()):
-        print(name, update(Path(name).resolve()))
+    try:
+        for name in sys.argv[1:] or map(str, pages()):
+            print(name, update(Path(name).resolve()))
+    finally:
+        servers.stop_all()

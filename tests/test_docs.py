@@ -11,20 +11,23 @@ from pathlib import Path
 import pytest
 
 import ai_hub
+import servers
 from ai_hub.cli.app import app
 from ai_hub.config import KEYS, Settings, variable
 from ai_hub.definitions.builtin import FEATURE_SETS, FEATURES
 from ai_hub.definitions.kinds import CLOSED, STATS
 from ai_hub.feature_store import FeatureStore
-from docs_pages import PORT, ROOT, Reader, blocks, pages, same_json, same_text
+from docs_pages import PORT, ROOT, Reader, pages, runs, same_json, same_text
+from servers import Kind
 
 PROSE = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")], key=lambda page: page.as_posix()
 )
-RUNNABLE = [
-    page for page in pages() if any(b.lang in ("python", "bash", "console") for b in
-    blocks(page.read_text("utf-8")))
-]  # fmt: skip
+_MARKS = {
+    "plain": [pytest.mark.postgresql],
+    "apache": [pytest.mark.timescaledb],
+    "timescaledb": [pytest.mark.timescaledb],
+}
 
 
 def named(page: Path) -> str:
@@ -35,9 +38,17 @@ def page(name: str) -> str:
     return (ROOT / name).read_text("utf-8")
 
 
-@pytest.mark.parametrize("path", RUNNABLE, ids=named)
-def test_examples_run_and_show_what_comes(path: Path, tmp_path: Path) -> None:
-    with Reader(tmp_path) as reader:
+RUNS = [
+    pytest.param(path, kind, marks=_MARKS.get(kind or "", []), id=f"{named(path)} on {kind}"
+                 if kind else named(path))
+    for path in pages()
+    for kind in runs(path.read_text("utf-8"))
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "kind"), RUNS)
+def test_examples_run_and_show_what_comes(path: Path, kind: Kind | None, tmp_path: Path) -> None:
+    with Reader(tmp_path, kind) as reader:
         for shown in reader.follow(path.read_text("utf-8")):
             where = f"{named(path)}, the block at line {shown.block.line}"
             assert shown.is_true, f"{where} shows\n{shown.expected}\nbut this came:\n{shown.actual}"
@@ -177,6 +188,63 @@ def test_documents_are_compared_by_keys_and_values() -> None:
     assert not same_json({"a": 1}, actual)
     assert not same_json({"a": True, "b": "...", "d": "..."}, actual)
     assert not same_json({"a": 1, "b": {"c": [1.0]}, "d": "..."}, actual)
+
+
+PARTS = """
+```python
+print("no server")
+```
+<!-- server: plain timescaledb -->
+```bash
+sudo apt-get install postgresql
+sudo -u postgres createuser reader
+sudo -u postgres createdb --owner reader "the docs"
+export AI_HUB_DATABASE_URL="postgresql://reader@localhost:5432/the%20docs"
+```
+```sql
+SELECT current_user, current_database();
+```
+```text
+ current_user | current_database
+-----+----
+ reader | the docs
+(1 row)
+```
+```sql superuser
+SELECT current_user <> 'reader' AS can_do_all;
+```
+```text
+ can_do_all
+---
+ t
+(1 row)
+```
+```console
+$ printenv AI_HUB_DATABASE_URL
+postgresql://reader@localhost:5432/the%20docs
+```
+<!-- server: timescaledb -->
+```sql
+SELECT 1 / 0;
+```
+"""
+
+
+def test_a_part_is_for_its_servers() -> None:
+    assert runs(PARTS) == [None, "plain", "timescaledb"]
+    assert runs("```text\nno example\n```\n") == []
+
+
+@pytest.mark.postgresql
+def test_a_page_leaves_nothing_on_a_server(tmp_path: Path) -> None:
+    made = "SELECT datname FROM pg_database UNION ALL SELECT rolname FROM pg_roles"
+    server = servers.server("plain")
+    before = set(server.sql(made))
+    with Reader(tmp_path, "plain") as reader:
+        outputs = list(reader.follow(PARTS))
+        assert [shown.is_true for shown in outputs] == [True, True, True]
+        assert {("reader",), ("the docs",)} <= set(server.sql(made))
+    assert set(server.sql(made)) == before
 
 
 def test_pages_are_written_anew(tmp_path: Path) -> None:
