@@ -39,6 +39,7 @@ CREATE TABLE IF NOT EXISTS weather_features (
   wind_speed DOUBLE PRECISION CHECK (wind_speed > '-Infinity' AND wind_speed < 'Infinity'),
   cloud_cover DOUBLE PRECISION CHECK (cloud_cover > '-Infinity' AND cloud_cover < 'Infinity'),
   precipitation DOUBLE PRECISION CHECK (precipitation > '-Infinity' AND precipitation < 'Infinity'),
+  ingested_at TIMESTAMPTZ NOT NULL DEFAULT now(),
   PRIMARY KEY (tenant_id, asset_id, timestamp, issued_at)
 );
 

@@ -2,6 +2,7 @@
 
 -- How long rows are kept (null: for ever) and how far deleting has come. Who shortens `keep` has
 -- told nobody yet: `told_at` is null again until maintenance did, and it deletes only after that.
+-- Of rows that were too old when they came in it tells by their own `ingested_at`.
 CREATE TABLE IF NOT EXISTS ai_hub_retention (
   relation TEXT COLLATE "C" PRIMARY KEY,
   keep INTERVAL CHECK (keep > INTERVAL '0'),

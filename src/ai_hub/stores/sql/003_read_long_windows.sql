@@ -131,9 +131,13 @@ DECLARE
   deleted timestamptz;
   sum_of float8[];
 BEGIN
-  SELECT h.done, r.deleted_before INTO high, deleted
-    FROM ai_hub_hourly AS h LEFT JOIN ai_hub_retention AS r ON r.relation = 'ai_features';
-  -- Where raw rows were deleted an hour outlives them, but features are of what is there.
+  SELECT h.done,
+      (SELECT max(deleted_before) FROM ai_hub_retention
+        WHERE relation IN ('ai_features', 'hourly_features'))
+    INTO high, deleted
+    FROM ai_hub_hourly AS h;
+  -- Where raw rows were deleted an hour outlives them, but features are of what is there; and
+  -- where hours were deleted, raw rows may outlive them.
   low := date_bin(hour, greatest(p_first, deleted) + (hour - tick), origin);
   high := date_bin(hour, least(p_end, high), origin);
   IF low >= high THEN
