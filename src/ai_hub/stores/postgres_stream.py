@@ -57,12 +57,8 @@ class Snapshot:
                 if cursor.description:
                     with closing(cursor.fetch_record_batch()) as reader:
                         yield from reader
-        except Error as error:
-            raise as_ours(error, self._url) from error
-        except OSError as error:
-            # What ends a stream half-way says no more than its text.
-            lost = ConnectionResetError(str(error).removeprefix("[libpq] "))
-            raise as_ours(lost, self._url) from error
+        except (Error, OSError) as error:
+            raise as_ours(_lost(error) or error, self._url) from error
 
     def rows(self, query: str, stream: bool = True) -> Iterator[tuple[Any, ...]]:
         """The result row by row, for what is not many rows."""
@@ -75,6 +71,13 @@ class Snapshot:
         found = _ROWS.search(line)
         assert found is not None, line
         return int(found[1])
+
+
+def _lost(error: Error | OSError) -> ConnectionResetError | None:
+    """What the end of an open connection is; the driver says no more than its text."""
+    if isinstance(error, Error) and error.sqlstate not in (None, "00000"):
+        return None
+    return ConnectionResetError(str(error).replace("[libpq] ", ""))
 
 
 def _url(settings: Settings) -> str:
