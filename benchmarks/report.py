@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.measure import Check, Topic
 
 _PACKAGES = (
-    "ai-hub-feature-store", "polars", "pyarrow", "numpy", "duckdb", "numba", "pandas",
+    "ai-hub-feature-store", "polars", "pyarrow", "numpy", "duckdb", "numba", "pandas", "asyncpg",
     "uvicorn", "uvloop", "httptools", "msgspec", "litestar",
 )  # fmt: skip
 _TITLES = {
@@ -21,6 +21,7 @@ _TITLES = {
     "online": "Answers online",
     "startup": "Starting",
     "accuracy": "Accuracy of sliding statistics",
+    "postgres": "On PostgreSQL",
 }
 
 

@@ -89,22 +89,19 @@ SELECT i.*, nextval('ai_hub_late_stamp') FROM (
     SELECT tenant_id, asset_id, feature_type, min(timestamp), max(timestamp)
     FROM ai_hub_observations_in WHERE timestamp < (SELECT announced FROM ai_hub_hourly)
     GROUP BY tenant_id, asset_id, feature_type
+    ORDER BY tenant_id, asset_id, feature_type
 ) i
 ON CONFLICT (tenant_id, asset_id, feature_type) DO UPDATE
 SET first = least(l.first, excluded.first), last = greatest(l.last, excluded.last),
     stamp = excluded.stamp
-"""
-# Not for every batch anew: the row would be a queue for all writers.
-_TOLD = """
-UPDATE ai_hub_retention SET told_at = now()
-WHERE relation = $1 AND $2 < now() - keep AND coalesce(told_at < now() - interval '1 hour', true)
 """
 _WEATHER_ROWS = f"""
 WITH written AS (
     INSERT INTO weather_features AS t (timestamp, issued_at, tenant_id, asset_id, {_WEATHER})
     SELECT timestamp, issued_at, tenant_id, asset_id, {_WEATHER} FROM ai_hub_weather_in
     ON CONFLICT ({_WEATHER_KEY}) DO UPDATE
-    SET {", ".join(f"{column} = excluded.{column}" for column in WEATHER_COLUMNS)}
+    SET {", ".join(f"{column} = excluded.{column}" for column in WEATHER_COLUMNS)},
+        ingested_at = now()
     WHERE ({", ".join(f"t.{column}" for column in WEATHER_COLUMNS)})
        IS DISTINCT FROM ({", ".join(f"excluded.{column}" for column in WEATHER_COLUMNS)})
     RETURNING xmax <> 0 AS old
@@ -155,8 +152,7 @@ async def append_observations(
     usable = np.asarray(batch["quality"]) >= 1
     old = int((times < since).sum())
     async with connection.transaction():
-        await connection.execute(_OBSERVATIONS_IN)
-        await _copy(connection, "ai_hub_observations_in", batch)
+        await copy_observations(connection, batch)
         written = replaced = 0
         if old < batch.num_rows:
             written, replaced, *_ = await connection.fetchrow(_RAW, since, since)
@@ -166,13 +162,19 @@ async def append_observations(
         if not usable.all():
             _, gone = await connection.fetchrow(_GONE, first, since, last)
             written, replaced = written + gone, replaced + gone
-        aged = await _tell(connection, "ai_features", times, keeps.kept_since(now))
         if partials:
             # In this order: who holds the lock sees what was announced before it was given.
             await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", WRITERS_LOCK)
             await connection.execute(_LATE)
     touched = frozenset(Entity(*pair) for pair in _pairs(batch))
+    aged = int((times < keeps.kept_since(now)).sum())
     return Landed(replaced, batch.num_rows - written, touched, aged)
+
+
+async def copy_observations(connection: Connection, batch: pa.Table) -> None:
+    """Send a batch into the session's temporary table, where it is until the transaction ends."""
+    await connection.execute(_OBSERVATIONS_IN)
+    await _copy(connection, "ai_hub_observations_in", batch)
 
 
 async def append_weather(connection: Connection, batch: pa.Table, keeps: Retention) -> Landed:
@@ -185,11 +187,10 @@ async def append_weather(connection: Connection, batch: pa.Table, keeps: Retenti
         await connection.execute(_WEATHER_IN)
         await _copy(connection, "ai_hub_weather_in", batch)
         written, replaced = await connection.fetchrow(_WEATHER_ROWS)
-        since = keeps.kept_since(time.time_ns() // 1_000)
-        aged = await _tell(connection, "weather_features", times, since)
     # After the commit: an asset mapped while we wrote is dropped by who mapped it.
     mapped = await connection.fetch(_MAPPED, *map(list, zip(*pairs, strict=True)))
     touched = frozenset(Entity(*pair) for pair in (*pairs, *mapped))
+    aged = int((times < keeps.kept_since(time.time_ns() // 1_000)).sum())
     return Landed(replaced, batch.num_rows - written, touched, aged)
 
 
@@ -200,14 +201,6 @@ async def assign_sources(
     # Sorted: two that map the same assets lock them in one order.
     rows = await connection.fetch(_ASSIGN, tenant_id, source_id, sorted(set(asset_ids)))
     return frozenset(Entity(tenant_id, asset_id) for (asset_id,) in rows)
-
-
-async def _tell(connection: Connection, relation: str, times: NDArray[np.int64], since: int) -> int:
-    """How many rows are older than their table keeps; noted, so that they are not deleted soon."""
-    aged = int((times < since).sum())
-    if aged:
-        await connection.execute(_TOLD, relation, int(times.min()))
-    return aged
 
 
 def _pairs(batch: pa.Table) -> list[tuple[str, str]]:
