@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.measure import Topic
 from benchmarks.report import markdown, text
 
-NAMES = ("export", "memory", "online", "startup", "accuracy", "postgres")
+NAMES = ("export", "memory", "online", "startup", "accuracy", "postgres", "postgres_export")
 _PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
 
 
@@ -70,3 +72,10 @@ def percentile(values: list[float], share: float) -> float:
 
 def ms(seconds: float) -> str:
     return f"{seconds * 1e3:.2f}"
+
+
+def peak() -> float:
+    """The most memory that this process ever had, in MB."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text("utf-8"))
+    assert found is not None
+    return int(found[1]) * 1024 / 1_000_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import subprocess
 import sys
 import tempfile
@@ -17,13 +16,12 @@ import pyarrow as pa
 
 from ai_hub import FeatureStore
 from benchmarks.data import HOUR, START, TENANT, observations, weather
-from benchmarks.measure import Check, Table, Topic
+from benchmarks.measure import Check, Table, Topic, peak
 
 _SHAPES = ((1000, 10_526), (20_000, 526))
 _SET = "forecast_advanced"
 _ASSETS_AT_ONCE = 100_000
 _TARGET = 1000.0
-_MEGABYTE = 1_000_000
 
 
 def run() -> Topic:
@@ -87,7 +85,7 @@ def _parts(assets: int, hours: int) -> Iterator[tuple[pa.Table, pa.Table]]:
 async def _export(database: Path, hours: int) -> None:
     start = datetime.fromtimestamp(START / 1e6, UTC)
     async with FeatureStore.open(f"duckdb:///{database}") as store:
-        opened = _peak()
+        opened = peak()
         begin = time.perf_counter()
         record = await store.export_features_to_parquet(
             TENANT,
@@ -97,14 +95,7 @@ async def _export(database: Path, hours: int) -> None:
             output_path=database.parent / "train.parquet",
         )
         seconds = time.perf_counter() - begin
-    print(record["row_count"], seconds, opened, _peak())
-
-
-def _peak() -> float:
-    """The most memory that this process ever had, in MB."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text("utf-8"))
-    assert found is not None
-    return int(found[1]) * 1024 / _MEGABYTE
+    print(record["row_count"], seconds, opened, peak())
 
 
 if __name__ == "__main__":

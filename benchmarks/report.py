@@ -13,7 +13,7 @@ from benchmarks.measure import Check, Topic
 
 _PACKAGES = (
     "ai-hub-feature-store", "polars", "pyarrow", "numpy", "duckdb", "numba", "pandas", "asyncpg",
-    "uvicorn", "uvloop", "httptools", "msgspec", "litestar",
+    "adbc-driver-postgresql", "uvicorn", "uvloop", "httptools", "msgspec", "litestar",
 )  # fmt: skip
 _TITLES = {
     "export": "Exports",
@@ -22,6 +22,7 @@ _TITLES = {
     "startup": "Starting",
     "accuracy": "Accuracy of sliding statistics",
     "postgres": "On PostgreSQL",
+    "postgres_export": "Exports from PostgreSQL",
 }
 
 
