@@ -172,7 +172,7 @@ class PostgresStore:
         self._check_open()
         for left in itertools.count(_TRIES - 1, -1):
             try:
-                async with self._sessions.connection() as connection:
+                async with self._sessions.writing() as connection:
                     return await work(connection)
             except StoreError as error:
                 conflict = isinstance(

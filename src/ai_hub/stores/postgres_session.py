@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 import asyncpg
 
 from ai_hub.config import Settings
+from ai_hub.definitions.values import Duration
 from ai_hub.errors import StoreUnavailable
-from ai_hub.stores.postgres_errors import as_ours
+from ai_hub.stores.postgres_errors import translated
 from ai_hub.stores.postgres_migrate import Facts, check
 
 Connection = Any
@@ -38,15 +39,22 @@ LOST = (
 )
 
 
-def session_settings(settings: Settings, mode: str) -> dict[str, str]:
-    """What every session says to the server at its start."""
+def session_settings(settings: Settings, mode: str, limit: Duration) -> dict[str, str]:
+    """What every session says to the server at its start; `limit` is for one statement."""
     chosen = {
         "application_name": "ai-hub",
+        "client_min_messages": "warning",
         "timezone": "UTC",
         "standard_conforming_strings": "on",
         "jit": "off",
         "max_parallel_workers_per_gather": "0",
-        "statement_timeout": str(settings.statement_timeout.micros // 1_000),
+        # Every read here has its index; a table that is small today is not read whole either.
+        "enable_seqscan": "off",
+        # A writer has to see what was committed before its last lock: see decision 0008.
+        "default_transaction_isolation": "read committed",
+        "statement_timeout": _milliseconds(limit),
+        # A machine that vanished in the middle of a batch must not keep its locks.
+        "idle_in_transaction_session_timeout": _milliseconds(settings.statement_timeout),
     }
     if mode != "plain":
         # A plan made for any time would keep every chunk.
@@ -54,19 +62,34 @@ def session_settings(settings: Settings, mode: str) -> dict[str, str]:
     return chosen
 
 
-async def connect(settings: Settings, mode: str = "plain") -> Connection:
-    """One connection, outside the pool. Raises StoreError."""
-    try:
+def _milliseconds(width: Duration) -> str:
+    # 0 would be no limit at all.
+    return str(max(1, width.micros // 1_000))
+
+
+@asynccontextmanager
+async def session(settings: Settings, limit: Duration | None = None) -> AsyncIterator[Connection]:
+    """One connection outside the pool, for a while; what goes wrong comes out as StoreError.
+
+    `limit` is for one statement, if not that of the settings.
+    """
+    limit = limit or settings.statement_timeout
+    with translated(settings.database_url):
         connection = await asyncpg.connect(
             settings.database_url,
             timeout=settings.connect_timeout.micros / _MICROS,
-            command_timeout=settings.statement_timeout.micros / _MICROS + _GRACE_SECONDS,
-            server_settings=session_settings(settings, mode),
+            command_timeout=limit.micros / _MICROS + _GRACE_SECONDS,
+            server_settings=session_settings(settings, "plain", limit),
         )
-        await _prepare(connection)
-        return connection
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-        raise as_ours(error, settings.database_url) from error
+        try:
+            await _prepare(connection)
+            yield connection
+        finally:
+            # It may be gone, or in the middle of a statement that nobody waits for any more.
+            try:
+                await connection.close(timeout=_GRACE_SECONDS)
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                connection.terminate()
 
 
 async def _prepare(connection: Connection) -> None:
@@ -87,6 +110,7 @@ class Sessions:
     """The pool of one process. `facts` is what was found on the server when it was opened.
 
     What is known to be asked often is prepared on each new connection before its first user.
+    Writes take their time, so they have no more than half of the pool: the rest is for reads.
     """
 
     def __init__(self, settings: Settings, facts: Facts) -> None:
@@ -94,17 +118,16 @@ class Sessions:
         self.facts = facts
         self._pool: Any = None
         self._known: dict[str, list[object]] = {}
+        self._writers = asyncio.Semaphore(max(1, settings.pool_size // 2))
 
     @classmethod
     async def open(cls, settings: Settings) -> Sessions:
         """Look at the server, then open the pool. Raises StoreError in one clear sentence."""
-        first = await connect(settings)
-        try:
-            with_ours = await _told(check(first), settings)
-        finally:
-            await first.close()
-        sessions = cls(settings, with_ours)
-        await sessions._open()
+        async with session(settings) as first:
+            facts = await check(first)
+        sessions = cls(settings, facts)
+        with translated(settings.database_url):
+            await sessions._open()
         return sessions
 
     async def _open(self) -> None:
@@ -116,14 +139,14 @@ class Sessions:
             max_inactive_connection_lifetime=0,
             timeout=settings.connect_timeout.micros / _MICROS,
             command_timeout=settings.statement_timeout.micros / _MICROS + _GRACE_SECONDS,
-            server_settings=session_settings(settings, self.facts.mode),
+            server_settings=session_settings(settings, self.facts.mode, settings.statement_timeout),
             # A statement stays prepared, however long it is and however long ago it was.
             max_cached_statement_lifetime=0,
             max_cacheable_statement_size=0,
             init=self._warm,
             reset=_as_it_is,
         )
-        await _told(self._pool, settings)
+        await self._pool
 
     async def grow(self) -> None:
         """Have every connection of the pool open and warm."""
@@ -151,11 +174,21 @@ class Sessions:
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection of the pool, for a while; what goes wrong there comes out as StoreError."""
         wait = self.settings.connect_timeout.micros / _MICROS
-        try:
+        with translated(self.settings.database_url):
             async with self._pool.acquire(timeout=wait) as connection:
                 yield connection
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-            raise as_ours(error, self.settings.database_url) from error
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Connection]:
+        """A connection for a write, when those that came before leave one."""
+        with translated(self.settings.database_url):
+            async with asyncio.timeout(self.settings.statement_timeout.micros / _MICROS):
+                await self._writers.acquire()
+        try:
+            async with self.connection() as connection:
+                yield connection
+        finally:
+            self._writers.release()
 
     async def fetch(self, text: str, arguments: Sequence[object] = ()) -> list[Row]:
         """The rows of a read; once more if its connection was lost. Raises StoreError."""
@@ -186,10 +219,3 @@ class Sessions:
                 await self._pool.close()
         except TimeoutError:
             self._pool.terminate()
-
-
-async def _told(work: Awaitable[_T], settings: Settings) -> _T:
-    try:
-        return await work
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-        raise as_ours(error, settings.database_url) from error

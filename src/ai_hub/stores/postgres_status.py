@@ -9,9 +9,8 @@ import asyncpg
 
 from ai_hub.config import Settings
 from ai_hub.definitions.values import iso
-from ai_hub.stores.postgres_errors import as_ours
 from ai_hub.stores.postgres_migrate import check
-from ai_hub.stores.postgres_session import Connection, connect
+from ai_hub.stores.postgres_session import Connection, session
 
 Section = list[dict[str, Any]]
 _TABLES = ("timeseries_data", "ai_features", "weather_features", "feature_exports")
@@ -71,14 +70,8 @@ WHERE h.hypertable_name = ANY($1::text[]) GROUP BY h.hypertable_name ORDER BY 1
 
 async def status(settings: Settings) -> dict[str, Any]:
     """What is known of the database, as the members of a JSON document. Raises StoreError."""
-    try:
-        connection = await connect(settings)
-        try:
-            return await _status(connection, settings)
-        finally:
-            await connection.close(timeout=5)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-        raise as_ours(error, settings.database_url) from error
+    async with session(settings) as connection:
+        return await _status(connection, settings)
 
 
 async def _status(on: Connection, settings: Settings) -> dict[str, Any]:
