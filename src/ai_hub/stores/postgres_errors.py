@@ -58,6 +58,11 @@ class Place:
             said("password", parts.password),
         )
 
+    @property
+    def who(self) -> str:
+        """The user, as a sentence names it."""
+        return f"user {self.user!r}" if self.user else "the user of this process"
+
     def hide(self, text: str) -> str:
         """A message of the driver in one line, without the password."""
         line = masked(text.partition("\n")[0].strip())
@@ -88,28 +93,28 @@ def _from_server(state: str, text: str, at: Place) -> StoreError:
     match state:
         case "28P01":
             return StoreRefused(
-                f"{server} refuses user {at.user!r}: the password is wrong, or there is no such "
+                f"{server} refuses {at.who}: the password is wrong, or there is no such "
                 f"role. Check user and password in {_SETTING}."
             )
         case "28000":
             return StoreRefused(
-                f"{server} refuses user {at.user!r} ({text}). Create the role (CREATE ROLE ... "
+                f"{server} refuses {at.who} ({text}). Create the role (CREATE ROLE ... "
                 f"LOGIN), allow it in pg_hba.conf, or name another one in {_SETTING}."
             )
         case "3D000":
             return StoreRefused(
-                f"{server} has no database {at.database!r}. Create it (createdb), or name another "
+                f"{server} has not this database ({text}). Create it (createdb), or name another "
                 f"one in {_SETTING}; then run ai-hub migrate."
             )
         case "42501":
-            return StoreRefused(f"{server} lets user {at.user!r} not do that: {_grant(text, at)}")
+            return StoreRefused(f"{server} lets {at.who} not do that: {_grant(text, at)}")
         case "25006":
             return StoreRefused(
                 f"{server} takes no writes ({text}): it is a standby, or "
                 f"default_transaction_read_only is on. Name the primary in {_SETTING}."
             )
         case "42P01" | "42883" | "42703" | "3F000":
-            return NotMigrated(f"{server}, database {at.database!r}: {text}. Run ai-hub migrate.")
+            return NotMigrated(f"{server} has not what ai-hub needs ({text}). Run ai-hub migrate.")
         case "53100":
             return StoreRefused(f"{server} has no space left on its disk ({text}). Make room.")
         case "53300":
@@ -178,6 +183,7 @@ def _grant(text: str, at: Place) -> str:
     """What was denied, and the statement that allows it."""
     found = _DENIED.search(text)
     user = at.user if _SIMPLE.fullmatch(at.user) else '"' + at.user.replace('"', '""') + '"'
+    user = user if at.user else "CURRENT_USER"
     if found is None:
         return f"{text}. Run it as the owner of the tables."
     kind, name, temporary = found.groups()
