@@ -8,8 +8,9 @@ of assets, or by times of one asset; all in one snapshot.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,31 +27,41 @@ from ai_hub.stores.chunks import cut, groups
 from ai_hub.stores.held import Grouped, Ids, Rows
 from ai_hub.stores.postgres_stream import Snapshot
 
-_PART_BYTES = 240_000_000
-"""Rows held at once, as they are held; putting them in order takes as much again."""
+_PART_BYTES = 320_000_000
+"""Rows held at once. Some more are in order already, or on their way into the file."""
 _SPAN_BYTES = 60_000_000
-"""The same for a part of one asset, which costs little to read in several queries."""
-_SLACK = 1.5
-"""A planner's guess may be wrong by this before what was read is given up."""
+"""The same for a part of one asset, which costs little to read by several queries."""
+_SLACK = 1.25
+"""By how much a planner's guess may be wrong before what was read so far is given up."""
 _BLOCK_ROWS = 1_000_000
 """Rows put in order at once."""
 _STEPS = 1024
 """Into how many steps of time one asset is counted."""
-_SERIES_ROW = 20
+_SERIES_ROW = 16
+_WEATHER_ROW = 16
+_WEATHER_VALUE = 8
 _ID = 200
+"""Bytes of what is held: a row of a series, one of weather without its values, an id."""
 
 
 def scan_chunks(settings: Settings, request: ScanRequest) -> Generator[Chunk, None, None]:
     """The histories of a scan in chunks of bounded size, assets ascending. Raises StoreError."""
-    with closing(Snapshot(settings)) as snapshot:
+    whole = None
+    with closing(Snapshot(settings)) as snapshot, suppress(_TooMuch):
         whole = _Reader(snapshot, request).whole()
     if whole is not None:
         # All is here: no transaction stays open while a file is written.
         yield from _chunks(whole, request)
         return
     with closing(Snapshot(settings)) as snapshot:
-        for part in _Reader(snapshot, request).parts():
-            yield from _chunks(part, request)
+        reader = _Reader(snapshot, request)
+        for assets, start, end in reader.parts():
+            # Not by a name: a part is let go of before the next one is read.
+            yield from _chunks(reader.read(assets, start, end), request)
+
+
+class _TooMuch(Exception):
+    """More than fits in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,101 +85,89 @@ class _Reader:
     def __init__(self, snapshot: Snapshot, request: ScanRequest) -> None:
         self._snapshot = snapshot
         self._request = request
-        self._which = "" if request.asset_ids is None else sql.among(request.asset_ids)
         self._sources = self._mapped() if request.weather else {}
-        self._weather_row = 4 + 8 * (2 + len(request.weather))
+        self._weather_row = _WEATHER_ROW + _WEATHER_VALUE * len(request.weather)
 
-    def whole(self) -> _Part | None:
-        """All of it, if it is likely to fit and then does."""
+    def whole(self) -> _Part:
+        """All of it. Raises _TooMuch if that is not likely to fit, or then does not."""
         request = self._request
+        assets, start, end = request.asset_ids, request.start, request.end
         guess = _SERIES_ROW * sum(
-            self._snapshot.estimate(self._series(name, self._which, request.start, request.end))
+            self._snapshot.estimate(self._series(name, assets, start, end))
             for name in request.series
         )
         if request.weather:
-            assets = request.asset_ids
-            which = "" if assets is None else sql.among(self._sources_of(assets))
-            weather = self._weather(which, request.start, request.end)
+            sources = None if assets is None else self._sources_of(assets)
+            weather = self._weather(sources, start, end)
             guess += self._weather_row * self._snapshot.estimate(weather)
         if guess > _PART_BYTES:
-            return None
-        return self._read(
-            request.asset_ids, self._which, request.start, request.end, _SLACK * _PART_BYTES
-        )
+            raise _TooMuch
+        return self.read(assets, start, end, most=_SLACK * _PART_BYTES)
 
-    def parts(self) -> Iterator[_Part]:
-        """All of it, in parts that fit."""
-        request = self._request
+    def parts(self) -> Iterator[tuple[list[str], int, int]]:
+        """Assets and times that fit in memory each, and together are all of it."""
+        start, end = self._request.start, self._request.end
         for group in self._groups():
-            if request.asset_ids is None:
-                which = sql.between(group[0], group[-1])
-            else:
-                which = sql.among(group)
-            spans = [(request.start, request.end)]
-            if len(group) == 1:
-                spans = list(self._spans(group[0], request.start, request.end))
-            for start, end in spans:
-                part = self._read(tuple(group), which, start, end)
-                assert part is not None
-                yield part
+            spans = self._spans(group[0], start, end) if len(group) == 1 else [(start, end)]
+            for first, last in spans:
+                yield group, first, last
 
-    def _read(
-        self,
-        asset_ids: Sequence[str] | None,
-        which: str,
-        start: int,
-        end: int,
-        most: float = float("inf"),
-    ) -> _Part | None:
-        """Some assets (None: all there are); None if they turn out to be too much."""
+    def read(
+        self, asset_ids: Sequence[str] | None, start: int, end: int, most: float = math.inf
+    ) -> _Part:
+        """Some assets (None: all there are). Raises _TooMuch if it is more than `most` bytes."""
         request = self._request
         assets = Ids(asset_ids or (), closed=asset_ids is not None)
-        held: dict[str, Rows] = {}
-        for name in request.series:
-            held[name] = Rows(1, 1)
-            if not self._fill(held[name], assets, self._series(name, which, start, end),
-                              _SERIES_ROW, most):  # fmt: skip
-                return None
-            most -= _SERIES_ROW * len(held[name])
+        held = {name: Rows(1, 1) for name in request.series}
+        for name, rows in held.items():
+            self._fill(rows, assets, self._series(name, asset_ids, start, end), _SERIES_ROW, most)
+            most -= _SERIES_ROW * len(rows)
         ids = assets.texts()
-        sources = Ids(self._sources.get(asset, asset) for asset in ids)
-        weather = None
-        if request.weather:
-            weather = Rows(2, len(request.weather))
-            query = self._weather(sql.among(sources.texts()), start, end)
-            if not self._fill(weather, sources, query, self._weather_row, most):
-                return None
-        codes = sources.codes(pa.array((self._sources.get(a, a) for a in ids), pa.string()))
+        source_ids = [self._sources.get(asset, asset) for asset in ids]
+        sources = Ids(source_ids, closed=True)
+        known = Rows(2, len(request.weather)) if request.weather else None
+        if known is not None:
+            query = self._weather(sources.texts(), start, end)
+            self._fill(known, sources, query, self._weather_row, most)
         return _Part(
             start,
             end,
             ids,
-            {name: rows.grouped(len(assets)) for name, rows in held.items()},
-            None if weather is None else weather.grouped(len(sources)),
-            codes.astype(np.int64),
+            {name: rows.grouped(len(ids)) for name, rows in held.items()},
+            None if known is None else known.grouped(len(sources)),
+            sources.codes(pa.array(source_ids, pa.string())).astype(np.int64),
         )
 
-    def _fill(self, rows: Rows, ids: Ids, query: str, size: int, most: float) -> bool:
-        """Whether the rows of a query are fewer than `most` bytes, and then they are in `rows`."""
+    def _fill(self, rows: Rows, ids: Ids, query: str, size: int, most: float) -> None:
         with closing(self._snapshot.batches(query)) as batches:
             for batch in batches:
                 rows.add(ids.codes(batch.column(0)), batch.columns[1:])
                 if size * len(rows) + _ID * len(ids) > most:
-                    return False
-        return True
+                    raise _TooMuch
 
-    def _series(self, name: str, which: str, start: int, end: int) -> str:
+    def _series(self, name: str, asset_ids: Sequence[str] | None, start: int, end: int) -> str:
         request = self._request
+        which = self._which(asset_ids)
         first, last = start - request.lookback, end + request.lookahead
         return sql.series(request.tenant_id, name, which, first, last)
 
-    def _weather(self, which: str, start: int, end: int) -> str:
+    def _weather(self, source_ids: Sequence[str] | None, start: int, end: int) -> str:
         request = self._request
+        which = "" if source_ids is None else sql.among(source_ids)
         first = start - request.weather_lookback
         return sql.weather(request.tenant_id, request.weather, which, first, end)
 
+    def _which(self, asset_ids: Sequence[str] | None) -> str:
+        if asset_ids is None:
+            return ""
+        # All assets were asked for: a group of them is all that lie in its range.
+        if self._request.asset_ids is None:
+            return sql.between(asset_ids[0], asset_ids[-1])
+        return sql.among(asset_ids)
+
     def _mapped(self) -> dict[str, str]:
-        return dict(self._snapshot.rows(sql.sources(self._request.tenant_id, self._which)))
+        which = self._which(self._request.asset_ids)
+        return dict(self._snapshot.rows(sql.sources(self._request.tenant_id, which)))
 
     def _sources_of(self, asset_ids: Sequence[str]) -> list[str]:
         return list(dict.fromkeys(self._sources.get(asset, asset) for asset in asset_ids))
@@ -197,7 +196,8 @@ class _Reader:
         """How many observations each asset of the request has."""
         request = self._request
         first, last = request.start - request.lookback, request.end + request.lookahead
-        sizes = sql.series_sizes(request.tenant_id, request.series, self._which, first, last)
+        which = self._which(request.asset_ids)
+        sizes = sql.series_sizes(request.tenant_id, request.series, which, first, last)
         return dict.fromkeys(request.asset_ids or (), 0) | dict(self._snapshot.rows(sizes))
 
     def _known(self) -> dict[str, int]:
