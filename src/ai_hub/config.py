@@ -155,6 +155,18 @@ class Settings:
         default=8003,
         metadata=_key(parse.whole(1, 65535), "port that the server listens on"),
     )
+    workers: int = field(
+        default=1,
+        metadata=_key(
+            parse.whole(1, 256), "processes that serve; several need PostgreSQL and Redis"
+        ),
+    )
+    log_level: str = field(
+        default="info",
+        metadata=_key(
+            parse.one_of("debug", "info", "warning", "error"), "least that the server's log has"
+        ),
+    )
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:

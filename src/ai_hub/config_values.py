@@ -61,6 +61,18 @@ def whole(low: int, high: int | None = None) -> Callable[[object], int]:
     return parse
 
 
+def one_of(*words: str) -> Callable[[object], str]:
+    """One of some words, in upper or lower case."""
+
+    def parse(value: object) -> str:
+        word = value.lower() if isinstance(value, str) else ""
+        if word not in words:
+            raise ValueError(f"one of {', '.join(words)}")
+        return word
+
+    return parse
+
+
 def size(value: object) -> int:
     """Bytes: a number, or a text such as `64MiB`."""
     if isinstance(value, str) and (match := _SIZE.fullmatch(value)):

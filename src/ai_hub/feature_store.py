@@ -17,6 +17,7 @@ from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import Entity, check_id, to_micros
 from ai_hub.errors import InvalidInput, StoreUnavailable, UnknownExport
+from ai_hub.metrics import Metrics
 from ai_hub.serving.answer import Answer, answer_of
 from ai_hub.serving.cache import Cache, CacheStats
 from ai_hub.serving.opening import open_cache
@@ -51,6 +52,7 @@ class FeatureStore:
         self.registry = registry or Registry()
         self.now = now
         self.specs = Specs(self.registry)
+        self.metrics = Metrics()
         self._store: OfflineStore | None = None
         self._cache: Cache | None = None
         self._reader: Reader | None = None
@@ -77,8 +79,8 @@ class FeatureStore:
         self._store = await open_store(self.settings)
         try:
             self._cache = await open_cache(self.settings)
-            self._reader = Reader(self._store, self._cache, self.now)
-            self._writer = Writer(self._store, self._cache)
+            self._reader = Reader(self._store, self._cache, self.now, metrics=self.metrics)
+            self._writer = Writer(self._store, self._cache, self.metrics)
             await sweep(self._store, self.now)
         except BaseException:
             await self.close()
@@ -302,6 +304,11 @@ class FeatureStore:
         """What the cache holds and how it did."""
         return await self._caching.stats()
 
+    def measured(self) -> Metrics:
+        """What this process counted until now (what the doors show)."""
+        self.metrics.of_cache(self._caching.state, self._caching.errors)
+        return self.metrics
+
     # Training sets out.
 
     async def export_features_to_parquet(
@@ -345,9 +352,14 @@ class FeatureStore:
             spine,
         )
         path = None if output_path is None else Path(output_path)
-        record = await run_export(
-            self._open, job, path, self.settings.export_root, self.now, progress
-        )
+        try:
+            record = await run_export(
+                self._open, job, path, self.settings.export_root, self.now, progress
+            )
+        except BaseException:
+            self.metrics.exported("failed")
+            raise
+        self.metrics.exported(record.status, record.row_count)
         return record_fields(record)
 
     async def exports(self, tenant_id: str | None = None, limit: int = 100) -> list[dict[str, Any]]:

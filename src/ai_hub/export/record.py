@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +18,8 @@ from ai_hub.export.parquet import write_export
 from ai_hub.export.spine import spine_of
 from ai_hub.serving.spec import Spec
 from ai_hub.stores.base import ExportRecord, OfflineStore
+
+_log = logging.getLogger(__name__)
 
 _MEGABYTE = 1_000_000
 
@@ -84,6 +88,24 @@ async def run_export(
         job.asset_ids,
         now(),
     )
+    begin = time.monotonic()
+    try:
+        ended = await _run(store, job, record, now, progress)
+    except BaseException as error:
+        _tell(record.ended("failed", now(), error=_reason(error)), begin)
+        raise
+    _tell(ended, begin)
+    return ended
+
+
+async def _run(
+    store: OfflineStore,
+    job: ExportJob,
+    record: ExportRecord,
+    now: Callable[[], int],
+    progress: Callable[[int], None] | None,
+) -> ExportRecord:
+    path = Path(record.storage_path)
     await asyncio.to_thread(_make_folder, path)
     await store.record_export(record)
     stopped = threading.Event()
@@ -97,21 +119,39 @@ async def run_export(
 
     chunks = store.scan(job.scan_request())
     writing = asyncio.create_task(
-        asyncio.to_thread(write_export, job, chunks, path, export_id, told)
+        asyncio.to_thread(write_export, job, chunks, path, record.export_id, told)
     )
     try:
         written = await asyncio.shield(writing)
     except BaseException as error:
         stopped.set()
         await asyncio.wait([writing])
-        why = str(error) or type(error).__name__
-        await store.record_export(record.ended("failed", now(), error=why))
+        await store.record_export(record.ended("failed", now(), error=_reason(error)))
         raise
     record = record.ended(
         "completed" if written.rows else "no_data", now(), written.rows, written.size
     )
     await store.record_export(record)
     return record
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) or type(error).__name__
+
+
+def _tell(record: ExportRecord, begin: float) -> None:
+    """The event that the guide looks for in the log."""
+    told = {
+        "export_id": record.export_id,
+        "tenant_id": record.tenant_id,
+        "feature_set": record.feature_set,
+        "status": record.status,
+        "rows": record.row_count,
+        "seconds": round(time.monotonic() - begin, 3),
+        **({} if record.error is None else {"error": record.error}),
+    }
+    level = logging.ERROR if record.status == "failed" else logging.INFO
+    _log.log(level, "export_features_to_parquet", extra=told)
 
 
 def _make_folder(path: Path) -> None:

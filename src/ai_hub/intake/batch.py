@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ai_hub.definitions.kinds import WEATHER_COLUMNS
 
@@ -73,3 +74,15 @@ class Batch:
     def accepted(self) -> int:
         """Rows taken; those that a later row of the batch replaced count as well."""
         return self.sent - self.rejected
+
+    def newest(self) -> dict[str, int]:
+        """The last time of each tenant's rows, in microseconds."""
+        if self.tenant_id is not None and self.table.num_rows:
+            return {self.tenant_id: pc.max(self.table["timestamp"]).value}
+        times = self.table.group_by("tenant_id").aggregate([("timestamp", "max")])
+        return {
+            tenant: time.value
+            for tenant, time in zip(
+                times["tenant_id"].to_pylist(), times["timestamp_max"], strict=True
+            )
+        }

@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import Protocol
+from typing import Literal, Protocol
 
 from ai_hub.definitions.values import Entity, key_part
 
 Token = int | bytes
+State = Literal["closed", "half-open", "open"]
+"""Of the circuit breaker before a cache: only while it is closed is the cache used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,14 @@ class CacheStats:
 
 class Cache(Protocol):
     """Kept vectors: read, kept under a token, dropped by entity."""
+
+    @property
+    def state(self) -> State:
+        """Whether it is used."""
+
+    @property
+    def errors(self) -> Mapping[str, int]:
+        """How often it failed since it was opened, by a short name of the kind."""
 
     async def read(
         self, tenant_id: str, asset_ids: Sequence[str], timestamp: str, field: str
@@ -112,6 +122,8 @@ class MemoryCache:
         clock: Callable[[], float] = time.monotonic,
         max_tokens: int = _MAX_TOKENS,
     ) -> None:
+        self.state: State = "closed"
+        self.errors: Mapping[str, int] = {}
         self._ttl = ttl_seconds
         self._max_bytes = max_bytes
         self._clock = clock

@@ -7,6 +7,8 @@ A vector travels as JSON bytes from the moment it is computed, so a hit formats 
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -14,9 +16,12 @@ import msgspec
 from ai_hub.definitions.values import check_id, iso
 from ai_hub.engines.calendars import calendar_at
 from ai_hub.errors import StoreError
+from ai_hub.metrics import Metrics
 from ai_hub.serving.cache import Cache, Token
 from ai_hub.serving.spec import Spec
 from ai_hub.stores.base import Store, Vectors
+
+_log = logging.getLogger(__name__)
 
 _COUNT = b',"feature_count":'
 _encode = msgspec.json.Encoder().encode
@@ -40,12 +45,19 @@ class Reader:
     """
 
     def __init__(
-        self, store: Store, cache: Cache, now: Callable[[], int], patience: float = 5.0
+        self,
+        store: Store,
+        cache: Cache,
+        now: Callable[[], int],
+        patience: float = 5.0,
+        metrics: Metrics | None = None,
     ) -> None:
         self._store = store
         self._cache = cache
         self._now = now
         self._patience = patience
+        self._metrics = metrics or Metrics()
+        self._away_since: float | None = None
         self._flights: dict[tuple[str, str, str, str, Token], asyncio.Future[bytes | None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -59,8 +71,10 @@ class Reader:
         timestamp = iso(at)
         found = await self._cache.read(tenant_id, asset_ids, timestamp, spec.field)
         hits: list[Found] = [(value, True) for value, _ in found if value is not None]
+        self._metrics.hits += len(hits)
         if len(hits) == len(found):
             return hits
+        self._metrics.misses += len(found) - len(hits)
         misses = [
             (asset_id, token)
             for asset_id, (value, token) in zip(asset_ids, found, strict=True)
@@ -83,8 +97,9 @@ class Reader:
         try:
             async with asyncio.timeout(self._patience):
                 values = await self._from_store(spec, tenant_id, asset_ids, at)
-        except (StoreError, TimeoutError):
-            values = [self._degraded(spec, at)] * len(asset_ids)
+        except (StoreError, TimeoutError) as error:
+            self._is_away(error)
+            values = [self._degraded(spec, at) for _ in asset_ids]
         return [(value, False) for value in values]
 
     async def close(self) -> None:
@@ -115,7 +130,9 @@ class Reader:
             task = asyncio.create_task(self._fly(spec, tenant_id, begun, at, timestamp))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        await asyncio.wait(waiting.values(), timeout=self._patience)
+        _, late = await asyncio.wait(waiting.values(), timeout=self._patience)
+        if late:
+            self._is_away(TimeoutError())
         answers = {}
         for asset_id, future in waiting.items():
             value = future.result() if future.done() else None
@@ -136,7 +153,8 @@ class Reader:
             values = await self._from_store(spec, tenant_id, asset_ids, at)
             kept = [(a, token, v) for (a, token), v in zip(begun, values, strict=True)]
             await self._cache.keep(tenant_id, timestamp, spec.field, kept)
-        except StoreError:
+        except StoreError as error:
+            self._is_away(error)
             for key in keys:
                 self._flights.pop(key).set_result(None)
             # Other processes need not wait for these.
@@ -157,9 +175,28 @@ class Reader:
         self, spec: Spec, tenant_id: str, asset_ids: Sequence[str], at: int
     ) -> list[bytes]:
         vectors = await self._store.compute(spec.plan, spec.missing, tenant_id, asset_ids, at)
+        if self._away_since is not None:
+            self._is_back()
+        self._metrics.computed += len(asset_ids)
+        for name, mask in vectors.masks.items():
+            self._metrics.filled(name, int(mask.sum()))
         return encoded(spec, vectors, len(asset_ids), iso(self._now()))
 
+    def _is_away(self, error: Exception) -> None:
+        """Log the first of the failures in a row."""
+        if self._away_since is None:
+            self._away_since = time.monotonic()
+            why = str(error) or f"no answer within {self._patience:g} s"
+            _log.warning("store unavailable", extra={"error": why, "answers": "degraded"})
+
+    def _is_back(self) -> None:
+        if self._away_since is not None:
+            seconds = round(time.monotonic() - self._away_since, 3)
+            self._away_since = None
+            _log.warning("store recovered", extra={"seconds": seconds})
+
     def _degraded(self, spec: Spec, at: int) -> bytes:
+        self._metrics.degraded += 1
         features = calendar_at(spec.plan.calendars, at)
         return _vector(features, spec.plan.needs_data, True, iso(self._now()))
 

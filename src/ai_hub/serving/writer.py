@@ -6,15 +6,19 @@ An acknowledgement comes after both, so an answer given later reflects the batch
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from ai_hub.metrics import Metrics
 from ai_hub.serving.cache import Cache
 from ai_hub.stores.base import Store
 
 if TYPE_CHECKING:
     from ai_hub.intake.batch import Batch, Rejection
+
+_log = logging.getLogger(__name__)
 
 Target = Literal["observations", "weather"]
 _T = TypeVar("_T")
@@ -51,9 +55,10 @@ class IngestResult:
 class Writer:
     """Lands batches and weather sources, and keeps the cache true to them."""
 
-    def __init__(self, store: Store, cache: Cache) -> None:
+    def __init__(self, store: Store, cache: Cache, metrics: Metrics | None = None) -> None:
         self._store = store
         self._cache = cache
+        self._metrics = metrics or Metrics()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def land(self, batch: Batch, target: Target) -> IngestResult:
@@ -79,8 +84,16 @@ class Writer:
 
     async def _land(self, batch: Batch, target: Target) -> IngestResult:
         append = self._store.append if target == "observations" else self._store.append_weather
-        landed = await append(batch.table)
+        try:
+            landed = await append(batch.table)
+        except Exception as error:
+            self._metrics.lost(target)
+            told = {"tenant_id": batch.tenant_id, "rows": batch.accepted, "error": str(error)}
+            _log.error("ingest failed", extra={"target": target, **told})
+            raise
         await self._cache.drop(landed.touched)
+        newest = batch.newest() if target == "observations" else {}
+        self._metrics.landed(target, batch.accepted, batch.rejected, newest)
         return IngestResult(
             batch.accepted,
             landed.replaced,

@@ -1,0 +1,247 @@
+"""What one process counts, and what Prometheus is told of it.
+
+While requests are answered nothing happens here but additions to plain numbers; metrics are made of
+them when they are asked for. Several processes add up what each of them counted.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from ai_hub import __version__
+from ai_hub.definitions.values import SECOND
+
+Kind = Literal["counter", "gauge", "histogram"]
+Sample = tuple[tuple[str, ...], float]
+"""The values of the labels, and a number."""
+
+BOUNDS = (
+    0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+)  # fmt: skip
+"""Upper bounds of the latency histogram in seconds; one bucket more has what took longer."""
+MOST_TENANTS = 100
+"""Tenants with an age of their own; all others share one. Whoever comes first keeps its place."""
+OTHERS = "other"
+_MOST_ERRORS = 30
+_STATES = {"closed": 0, "half-open": 1, "open": 2}
+
+
+class Metrics(msgspec.Struct):
+    """The counts of one process, or of several together.
+
+    `requests` has, for a route and a class of status, the count of each bucket and then the sum of
+    seconds. `newest` is the time of the newest observation of a tenant, in microseconds.
+    """
+
+    requests: dict[tuple[str, str], list[float]] = {}
+    hits: int = 0
+    misses: int = 0
+    computed: int = 0
+    degraded: int = 0
+    missing: dict[str, int] = {}
+    cache_state: int = 0
+    cache_errors: dict[str, int] = {}
+    ingested: dict[tuple[str, str], int] = {}
+    ingest_failures: dict[str, int] = {}
+    newest: dict[str, int] = {}
+    exports: dict[str, int] = {}
+    export_rows: int = 0
+    workers: int = 1
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        """A request was answered."""
+        key = (route, _CLASSES[status // 100])
+        counts = self.requests.get(key)
+        if counts is None:
+            counts = self.requests[key] = [0.0] * (len(BOUNDS) + 2)
+        counts[bisect_left(BOUNDS, seconds)] += 1
+        counts[-1] += seconds
+
+    def filled(self, feature: str, vectors: int) -> None:
+        """A feature was missing in so many computed vectors."""
+        self.missing[feature] = self.missing.get(feature, 0) + vectors
+
+    def landed(self, target: str, accepted: int, rejected: int, newest: Mapping[str, int]) -> None:
+        """A batch landed; `newest` has its last observation time by tenant."""
+        for outcome, rows in (("accepted", accepted), ("rejected", rejected)):
+            key = (target, outcome)
+            self.ingested[key] = self.ingested.get(key, 0) + rows
+        for tenant, time in newest.items():
+            self._seen(tenant, time)
+
+    def lost(self, target: str) -> None:
+        """A batch did not land."""
+        self.ingest_failures[target] = self.ingest_failures.get(target, 0) + 1
+
+    def exported(self, status: str, rows: int = 0) -> None:
+        """An export ended."""
+        self.exports[status] = self.exports.get(status, 0) + 1
+        self.export_rows += rows
+
+    def of_cache(self, state: str, errors: Mapping[str, int]) -> None:
+        """How the cache is, and its errors since it was opened, by kind."""
+        self.cache_state = _STATES[state]
+        self.cache_errors = dict([*errors.items()][:_MOST_ERRORS])
+
+    def add(self, other: Metrics) -> None:
+        """Count what another process counted as well; the worst state is that of all."""
+        for key, counts in other.requests.items():
+            mine = self.requests.get(key, [0.0] * len(counts))
+            self.requests[key] = [a + b for a, b in zip(mine, counts, strict=True)]
+        for name in _NUMBERS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in _TABLES:
+            table = getattr(self, name)
+            for one, count in getattr(other, name).items():
+                table[one] = table.get(one, 0) + count
+        self.cache_state = max(self.cache_state, other.cache_state)
+        for tenant, time in other.newest.items():
+            self._seen(tenant, time)
+
+    def _seen(self, tenant: str, time: int) -> None:
+        if tenant not in self.newest and len(self.newest) >= MOST_TENANTS:
+            tenant = OTHERS
+        self.newest[tenant] = max(time, self.newest.get(tenant, time))
+
+
+_CLASSES = ("", "1xx", "2xx", "3xx", "4xx", "5xx")
+_NUMBERS = ("hits", "misses", "computed", "degraded", "export_rows", "workers")
+_TABLES = ("missing", "cache_errors", "ingested", "ingest_failures", "exports")
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric: its name, what it says, its labels, and its samples of some counts."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...]
+    samples: Callable[[Metrics, int], Iterable[Sample]]
+
+
+def _one(name: str) -> Callable[[Metrics, int], Iterable[Sample]]:
+    return lambda counted, now: [((), getattr(counted, name))]
+
+
+def _each(name: str) -> Callable[[Metrics, int], Iterable[Sample]]:
+    def samples(counted: Metrics, now: int) -> Iterator[Sample]:
+        for label, number in getattr(counted, name).items():
+            yield (label if isinstance(label, tuple) else (label,)), number
+
+    return samples
+
+
+def _ages(counted: Metrics, now: int) -> Iterator[Sample]:
+    for tenant, time in counted.newest.items():
+        yield (tenant,), (now - time) / SECOND
+
+
+FAMILIES = (
+    Family(
+        "ai_hub_request_seconds", "histogram", "Time to answer a request.", ("route", "status"),
+        lambda counted, now: (),
+    ),
+    Family("ai_hub_cache_hits_total", "counter", "Vectors that the cache had.", (), _one("hits")),
+    Family(
+        "ai_hub_cache_misses_total", "counter", "Vectors that it had not.", (), _one("misses")
+    ),
+    Family(
+        "ai_hub_cache_state", "gauge",
+        "Circuit breaker of the cache: 0 closed (in use), 1 half-open, 2 open (not asked).", (),
+        _one("cache_state"),
+    ),
+    Family(
+        "ai_hub_cache_errors_total", "counter",
+        "Errors of Redis by their code; lost: a connection that broke or did not answer.",
+        ("error",), _each("cache_errors"),
+    ),
+    Family(
+        "ai_hub_computed_vectors_total", "counter", "Vectors computed from the database.", (),
+        _one("computed"),
+    ),
+    Family(
+        "ai_hub_missing_values_total", "counter", "Computed vectors that lacked a feature.",
+        ("feature",), _each("missing"),
+    ),
+    Family(
+        "ai_hub_degraded_answers_total", "counter",
+        "Vectors of calendar features alone, as the database did not answer.", (),
+        _one("degraded"),
+    ),
+    Family(
+        "ai_hub_ingest_rows_total", "counter", "Rows sent by what became of them.",
+        ("target", "outcome"), _each("ingested"),
+    ),
+    Family(
+        "ai_hub_ingest_failures_total", "counter", "Batches that did not land.", ("target",),
+        _each("ingest_failures"),
+    ),
+    Family(
+        "ai_hub_newest_observation_age_seconds", "gauge",
+        "Age of the newest observation ingested since the start.", ("tenant",), _ages,
+    ),
+    Family(
+        "ai_hub_exports_total", "counter", "Exports by how they ended.", ("status",),
+        _each("exports"),
+    ),
+    Family(
+        "ai_hub_export_rows_total", "counter", "Rows of finished exports.", (),
+        _one("export_rows"),
+    ),
+    Family("ai_hub_workers", "gauge", "Processes that serve.", (), _one("workers")),
+    Family(
+        "ai_hub_build_info", "gauge", "The release that runs.", ("version",),
+        lambda counted, now: [((__version__,), 1)],
+    ),
+)  # fmt: skip
+"""Every metric there is."""
+
+
+def exposition(counted: Metrics, now: int) -> tuple[bytes, bytes]:
+    """The metrics as Prometheus reads them, and their content type. `now` in microseconds."""
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collector(counted, now))
+    return generate_latest(registry), CONTENT_TYPE_LATEST.encode()
+
+
+class _Collector:
+    """Some counts, as the client library collects them."""
+
+    def __init__(self, counted: Metrics, now: int) -> None:
+        self._counted = counted
+        self._now = now
+
+    def collect(self) -> Iterator[Any]:
+        from prometheus_client import core
+
+        kinds = {
+            "counter": core.CounterMetricFamily,
+            "gauge": core.GaugeMetricFamily,
+            "histogram": core.HistogramMetricFamily,
+        }
+        for family in FAMILIES:
+            made: Any = kinds[family.kind](family.name, family.help, labels=family.labels)
+            if family.kind == "histogram":
+                for place, counts in self._counted.requests.items():
+                    made.add_metric(place, _buckets(counts), counts[-1])
+            for labels, number in family.samples(self._counted, self._now):
+                made.add_metric(labels, number)
+            yield made
+
+
+def _buckets(counts: list[float]) -> list[tuple[str, float]]:
+    total = 0.0
+    buckets = []
+    for bound, count in zip((*map(str, BOUNDS), "+Inf"), counts[:-1], strict=True):
+        total += count
+        buckets.append((bound, total))
+    return buckets
