@@ -116,10 +116,11 @@ class Client:
 
 
 class Load(NamedTuple):
-    """What wrk saw."""
+    """What wrk saw: answers a second, and latencies in seconds."""
 
     throughput: float
     p50: float
+    p99: float
 
 
 def has_wrk() -> bool:
@@ -127,17 +128,23 @@ def has_wrk() -> bool:
 
 
 def wrk(port: int, path: str, body: object, connections: int, seconds: float) -> Load:
-    """POST one body again and again: answers a second, median latency in seconds."""
-    text = json.dumps(body)
-    assert "]==]" not in text
+    """POST one body again and again, or those of a list in turn."""
+    bodies = body if isinstance(body, list) else [body]
+    texts = ", ".join(f"[==[{json.dumps(one)}]==]" for one in bodies)
+    assert texts.count("]==]") == len(bodies)
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(
-            f'wrk.method = "POST"\nwrk.body = [==[{text}]==]\n'
-            'wrk.headers["Content-Type"] = "application/json"\n'
+            f"local bodies, requests, last = {{{texts}}}, {{}}, 0\n"
+            'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\n'
+            "init = function()\n  for i, body in ipairs(bodies) do\n"
+            "    requests[i] = wrk.format(nil, nil, nil, body)\n  end\nend\n"
+            "request = function()\n  last = last % #requests + 1\n"
+            "  return requests[last]\nend\n"
             "done = function(summary, latency)\n"
             "  local e = summary.errors\n"
-            '  io.write(string.format("%f %f %d\\n", summary.requests / summary.duration * 1e6,\n'
-            "    latency:percentile(50) / 1e6, e.connect + e.read + e.write + e.status))\nend\n"
+            '  io.write(string.format("%f %f %f %d\\n",\n'
+            "    summary.requests / summary.duration * 1e6, latency:percentile(50) / 1e6,\n"
+            "    latency:percentile(99) / 1e6, e.connect + e.read + e.write + e.status))\nend\n"
         )
         script.flush()
         out = subprocess.run(
@@ -145,18 +152,20 @@ def wrk(port: int, path: str, body: object, connections: int, seconds: float) ->
              f"http://{HOST}:{port}{path}"],
             capture_output=True, text=True, check=True,
         ).stdout  # fmt: skip
-    rate, p50, errors = map(float, out.strip().splitlines()[-1].split())
+    rate, p50, p99, errors = map(float, out.strip().splitlines()[-1].split())
     if errors:
         raise RuntimeError(f"{path}: {errors:.0f} requests failed")
-    return Load(rate, p50)
+    return Load(rate, p50, p99)
 
 
 def python_load(port: int, path: str, body: object, connections: int, seconds: float) -> Load:
     """The stand-in where there is no wrk: one connection, whatever `connections` says."""
-    took = []
+    bodies = body if isinstance(body, list) else [body]
+    took: list[float] = []
     with Client(port) as client:
         until = time.perf_counter() + seconds
         while (begin := time.perf_counter()) < until:
-            client.post(path, body)
+            client.post(path, bodies[len(took) % len(bodies)])
             took.append(time.perf_counter() - begin)
-    return Load(len(took) / seconds, sorted(took)[len(took) // 2])
+    took.sort()
+    return Load(len(took) / seconds, took[len(took) // 2], took[int(len(took) * 0.99)])

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 # Helpers are modules beside the tests: `from conformance.kit import ...`.
 sys.path.insert(0, str(Path(__file__).parent))
 
+import redis_server
 import servers
 
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
@@ -31,6 +32,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         servers.require("plain")
     if item.get_closest_marker("timescaledb"):
         servers.require("timescaledb")
+    if item.get_closest_marker("redis"):
+        redis_server.require()
 
 
 # The outermost wrapper: these lines are the last before the counts.
@@ -39,8 +42,9 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter,
 ) -> Generator[None, None, None]:
     yield
-    for line in servers.notices(_skips(terminalreporter), servers.in_ci()):
-        terminalreporter.write_line(line, red=True, bold=True)
+    for kind in (servers, redis_server):
+        for line in kind.notices(_skips(terminalreporter), servers.in_ci()):
+            terminalreporter.write_line(line, red=True, bold=True)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -48,12 +52,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or session.exitstatus != 0:
         return
-    if servers.fails_run(_skips(reporter), servers.in_ci()):
+    kinds = (servers, redis_server)
+    if any(kind.fails_run(_skips(reporter), servers.in_ci()) for kind in kinds):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_unconfigure() -> None:
     servers.stop_all()
+    redis_server.stop_all()
 
 
 def _skips(reporter: pytest.TerminalReporter) -> list[str]:

@@ -97,31 +97,29 @@ class RedisCache:
 
         Waits, a lease's time at most, for values that other processes compute already.
         """
-        tenant = key_part(tenant_id)
-        assets = [words.asset_part(asset_id) for asset_id in asset_ids]
-        link = self._link
+        commands = words.reading(tenant_id, asset_ids, timestamp, field)
+        link, run = self._link, self._run
         if link is None or self._breaker.state != "closed":
-            return self._away(assets)
-        run, unstamped, pack = self._run, words.unstamped, words.pack
-        commands = [pack(("MGET", *[f"ai-hub:generation:{tenant}:{one}" for one in assets]))]
-        commands += [
-            pack(("HGET", f"features:{tenant}:{one}:{timestamp}", field)) for one in assets
-        ]
+            return self._away(asset_ids)
         try:
-            tokens, *values = await link.ask(b"".join(commands), len(commands))
-            if type(tokens) is not list:
-                self._check(link, tokens)
-            found = [unstamped(v, t, run) for v, t in zip(values, tokens, strict=True)]
+            tokens, *values = await link.ask(commands, 1 + len(asset_ids))
+            self._check(link, tokens)
+            found = words.found(values, tokens, run)
             lacking = found.count(None)
             self._hits += len(found) - lacking
             if not lacking:
                 return list(zip(found, tokens, strict=True))
             for value in values:
                 self._check(link, value, "WRONGTYPE")
-            missed = [one for one, value in zip(assets, found, strict=True) if value is None]
+            missed = [
+                words.asset_part(asset_id)
+                for asset_id, value in zip(asset_ids, found, strict=True)
+                if value is None
+            ]
+            tenant = key_part(tenant_id)
             claimed = iter(await self._claimed(link, tenant, missed, timestamp, field))
         except (Lost, _Refused):
-            return self._away(assets)
+            return self._away(asset_ids)
         return [
             next(claimed) if value is None else (value, token)
             for value, token in zip(found, tokens, strict=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, NamedTuple
 
 import hiredis
@@ -12,6 +13,10 @@ import hiredis
 _PING = hiredis.pack_command(("PING",))
 _NOT_YET = object()
 _SECOND_LOOK = 0.005
+# After every few replies hiredis moves what it was fed besides to the front of its buffer.
+_SLICE = 8192
+# As much is sent at once: Redis works on it while the others of this turn are asked.
+_MUCH = 8192
 
 
 class Lost(Exception):
@@ -44,6 +49,7 @@ class Link(asyncio.Protocol):
         self._on_lost = on_lost
         self._reader = hiredis.Reader(notEnoughData=_NOT_YET)
         self._queue: list[bytes] = []
+        self._queued = 0
         self._waiting: deque[_Asked] = deque()
         self._got: list[Any] = []
         self._doubted: _Asked | None = None
@@ -57,8 +63,11 @@ class Link(asyncio.Protocol):
         if not self._queue:
             self._loop.call_soon(self._flush)
         self._queue.append(commands)
+        self._queued += len(commands)
         asked = _Asked(self._loop.create_future(), replies, self._loop.time())
         self._waiting.append(asked)
+        if self._queued > _MUCH:
+            self._flush()
         return asked.future
 
     def lose(self, reason: str) -> None:
@@ -74,19 +83,10 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called with bytes of the server."""
-        reader, waiting = self._reader, self._waiting
-        reader.feed(data)
         try:
-            while (reply := reader.gets()) is not _NOT_YET:
-                if not waiting:
-                    self.lose("it answered what nobody asked")
-                    return
-                self._got.append(reply)
-                if len(self._got) == waiting[0].replies:
-                    future = waiting.popleft().future
-                    got, self._got = self._got, []
-                    if not future.done():
-                        future.set_result(got)
+            for start in range(0, len(data), _SLICE):
+                self._reader.feed(data, start, min(_SLICE, len(data) - start))
+                self._take()
         except hiredis.HiredisError as error:
             self.lose(f"it speaks another protocol: {error}")
 
@@ -94,9 +94,25 @@ class Link(asyncio.Protocol):
         """Called when the connection is closed."""
         self.lose("the connection was closed" if exc is None else f"{exc}")
 
+    def _take(self) -> None:
+        """Hand out the replies that are there."""
+        replies = iter(self._reader.gets, _NOT_YET)
+        waiting = self._waiting
+        while waiting:
+            oldest = waiting[0]
+            self._got += islice(replies, oldest.replies - len(self._got))
+            if len(self._got) < oldest.replies:
+                return
+            got, self._got = self._got, []
+            waiting.popleft()
+            if not oldest.future.done():
+                oldest.future.set_result(got)
+        if next(replies, _NOT_YET) is not _NOT_YET:
+            self.lose("it answered what nobody asked")
+
     def _flush(self) -> None:
-        queue, self._queue = self._queue, []
-        if not self._gone:
+        queue, self._queue, self._queued = self._queue, [], 0
+        if queue and not self._gone:
             self._transport.write(b"".join(queue))
 
     def _tick(self) -> None:

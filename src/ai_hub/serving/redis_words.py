@@ -15,10 +15,11 @@ is the entity's token, so dropping the token drops every value, whatever else ge
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b, sha1
+from typing import Any
 
 import hiredis
 
@@ -75,9 +76,46 @@ def features_key(tenant: str, asset: str, timestamp: str) -> str:
     return f"features:{tenant}:{asset}:{timestamp}"
 
 
+@lru_cache(maxsize=16_384)
+def _pieces(tenant_id: str, asset_id: str, width: int) -> tuple[bytes, bytes]:
+    """The token's key as an argument, and HGET of a key with a time of some width, up to that."""
+    tenant, asset = key_part(tenant_id), asset_part(asset_id)
+    token = generation_key(tenant, asset).encode()
+    key = features_key(tenant, asset, "").encode()
+    size = len(key) + width
+    return b"$%d\r\n%b\r\n" % (len(token), token), b"*3\r\n$4\r\nHGET\r\n$%d\r\n%b" % (size, key)
+
+
+def reading(tenant_id: str, asset_ids: Sequence[str], timestamp: str, field: str) -> bytes:
+    """MGET of the tokens and HGET of each value, put together from what is known of each asset.
+
+    Packing as many commands one by one takes longer than Redis does. Raises InvalidInput for an
+    illegal id.
+    """
+    width = len(timestamp)
+    tokens, heads = zip(*[_pieces(tenant_id, one, width) for one in asset_ids], strict=True)
+    name = field.encode()
+    tail = b"%b\r\n$%d\r\n%b\r\n" % (timestamp.encode(), len(name), name)
+    count = len(asset_ids) + 1
+    return b"*%d\r\n$4\r\nMGET\r\n%b%b%b" % (count, b"".join(tokens), tail.join(heads), tail)
+
+
 def stamped(value: bytes, token: bytes) -> bytes:
     """A vector as it is kept under a token."""
     return b"%b%b%b%b" % (value[:-1], _BEFORE, token[:_STAMP], _AFTER)
+
+
+def found(values: Sequence[Any], tokens: Sequence[Any], run: bytes) -> list[bytes | None]:
+    """The vectors that count, each with its entity's token; None for another reply."""
+    try:
+        return [
+            value[:-_CUT] + b"}"
+            if value[-_STAMP - 2 : -2] == token[:_STAMP] and token[:_RUN] == run
+            else None
+            for value, token in zip(values, tokens, strict=True)
+        ]
+    except TypeError:  # not all of them are there
+        return [unstamped(*pair, run) for pair in zip(values, tokens, strict=True)]
 
 
 def unstamped(value: object, token: object, run: bytes) -> bytes | None:
