@@ -19,9 +19,10 @@ from ai_hub.definitions.values import Entity, check_id, to_micros
 from ai_hub.errors import InvalidInput, StoreUnavailable, UnknownExport
 from ai_hub.metrics import Metrics
 from ai_hub.serving.answer import Answer, answer_of
-from ai_hub.serving.cache import Cache, CacheStats
+from ai_hub.serving.cache import Cache, CacheStats, MemoryCache
 from ai_hub.serving.opening import open_cache
 from ai_hub.serving.reader import Found, Reader
+from ai_hub.serving.readiness import Part, Readiness
 from ai_hub.serving.spec import Spec, Specs
 from ai_hub.serving.writer import IngestResult, Target, Writer
 
@@ -57,6 +58,7 @@ class FeatureStore:
         self._cache: Cache | None = None
         self._reader: Reader | None = None
         self._writer: Writer | None = None
+        self._readiness: Readiness | None = None
 
     @classmethod
     def open(
@@ -81,6 +83,12 @@ class FeatureStore:
             self._cache = await open_cache(self.settings)
             self._reader = Reader(self._store, self._cache, self.now, metrics=self.metrics)
             self._writer = Writer(self._store, self._cache, self.metrics)
+            spec = self.specs.of(self.registry.sets()[0].label)
+            root = self.settings.export_root
+            self._readiness = Readiness(self._store, spec, self._cache, root)
+            if isinstance(self._cache, MemoryCache):
+                # A cache of this process alone does not see what other processes drop.
+                await self._store.watch(self._cache.changed)
             await sweep(self._store, self.now)
         except BaseException:
             await self.close()
@@ -97,7 +105,8 @@ class FeatureStore:
 
     async def close(self) -> None:
         """Finish what is under way, then let go of store and cache."""
-        for part in (self._writer, self._reader, self._store, self._cache):
+        parts = (self._readiness, self._writer, self._reader, self._store, self._cache)
+        for part in parts:
             if part is not None:
                 await part.close()
 
@@ -303,6 +312,12 @@ class FeatureStore:
     async def cache_stats(self) -> CacheStats:
         """What the cache holds and how it did."""
         return await self._caching.stats()
+
+    async def ready(self) -> dict[str, Part]:
+        """How database, cache and exports are now, each in a word and a sentence."""
+        if self._readiness is None:
+            raise StoreUnavailable("the feature store is not open: use `async with`")
+        return await self._readiness.parts()
 
     def measured(self) -> Metrics:
         """What this process counted until now (what the doors show)."""

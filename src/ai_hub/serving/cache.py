@@ -181,6 +181,14 @@ class MemoryCache:
                 dropped += self._forget(key, prefix)
         return dropped
 
+    async def changed(self, entities: Iterable[Entity] | None) -> None:
+        """Another process wrote what vectors of some entities (None: of any) are computed from."""
+        if entities is not None:
+            await self.drop(entities)
+            return
+        self._raise_floor()
+        await self.close()
+
     async def stats(self) -> CacheStats:
         """What it holds and how it did."""
         self._expire(self._clock())
@@ -202,16 +210,19 @@ class MemoryCache:
 
     def _renumber(self, entity: Entity) -> None:
         if self._numbered >= self._max_tokens:
-            # A new floor changes the token of every entity without a number: the worst that
-            # comes of it is a vector not kept.
-            self._tokens.clear()
-            self._numbered = 0
-            self._last_token += 1
-            self._floor = self._last_token
+            # The worst that comes of it is a vector not kept.
+            self._raise_floor()
         mine = self._tokens.setdefault(entity.tenant_id, {})
         self._numbered += entity.asset_id not in mine
         self._last_token += 1
         mine[entity.asset_id] = self._last_token
+
+    def _raise_floor(self) -> None:
+        """Change the token of every entity."""
+        self._tokens.clear()
+        self._numbered = 0
+        self._last_token += 1
+        self._floor = self._last_token
 
     def _put(
         self, tenant_id: str, asset_id: str, timestamp: str, field: str, value: bytes, now: float

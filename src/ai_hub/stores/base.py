@@ -6,7 +6,7 @@ Times are microseconds since the epoch. Reading for one answer and writing are a
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ai_hub.engines.columnar import History
     from ai_hub.engines.fill import Masks
     from ai_hub.engines.ranges import Columns
+
+Changed = Callable[[list[Entity] | None], Awaitable[object]]
+"""Told of entities whose features may differ now; of None where that may be any."""
 
 ExportStatus = Literal["processing", "completed", "no_data", "failed"]
 
@@ -130,6 +133,9 @@ class Store(Protocol):
 
     def scan(self, request: ScanRequest) -> Generator[Chunk, None, None]:
         """The history for an export, by ascending asset and time, in chunks of bounded size."""
+
+    async def watch(self, changed: Changed) -> None:
+        """Tell of what other processes write, from now on."""
 
     async def prepare(self) -> None:
         """Import and connect now what the first write would."""

@@ -20,7 +20,7 @@ from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.values import Entity
 from ai_hub.engines.plan import Plan
 from ai_hub.errors import StoreLocked, StoreUnavailable
-from ai_hub.stores.base import Chunk, ExportRecord, Landed, ScanRequest, Vectors
+from ai_hub.stores.base import Changed, Chunk, ExportRecord, Landed, ScanRequest, Vectors
 from ai_hub.stores.embedded_points import PointReader
 from ai_hub.stores.embedded_read import newest_times, scan_chunks
 from ai_hub.stores.embedded_session import Cursor, connect, transaction, translated
@@ -129,6 +129,9 @@ class EmbeddedStore:
                 )
         finally:
             cursor.close()
+
+    async def watch(self, changed: Changed) -> None:
+        """Nothing to tell of: no other process writes to the file."""
 
     async def prepare(self) -> None:
         """Have the writer's connection ready, and what DuckDB imports to read a table."""

@@ -23,7 +23,8 @@ from ai_hub.engines.plan import FILL_WINDOW, Plan, Source
 from ai_hub.engines.ranges import Floats, Ints
 from ai_hub.engines.sql import Point
 from ai_hub.errors import StoreError, StoreUnavailable
-from ai_hub.stores.base import Chunk, ExportRecord, Landed, ScanRequest, Vectors
+from ai_hub.stores.base import Changed, Chunk, ExportRecord, Landed, ScanRequest, Vectors
+from ai_hub.stores.postgres_changes import Changes
 from ai_hub.stores.postgres_points import PointReader
 from ai_hub.stores.postgres_scan import scan_chunks
 from ai_hub.stores.postgres_session import Connection, Sessions
@@ -60,6 +61,7 @@ class PostgresStore:
         self._weather_kept = Retention(None, keep.get("weather_features"))
         self._exporting: set[str] = set()
         self._heart: asyncio.Task[None] | None = None
+        self._changes = Changes(settings)
         self._closed = False
 
     @classmethod
@@ -73,19 +75,25 @@ class PostgresStore:
     async def append(self, observations: pa.Table) -> Landed:
         """Land one checked batch of observations, whole or not at all."""
         partials = self._sessions.facts.mode == "timescaledb"
-        return await self._write(
+        return await self._land(
             lambda on: append_observations(on, observations, self._observations_kept, partials)
         )
 
     async def append_weather(self, weather: pa.Table) -> Landed:
         """Land one checked batch of weather, whole or not at all."""
-        return await self._write(lambda on: append_weather(on, weather, self._weather_kept))
+        return await self._land(lambda on: append_weather(on, weather, self._weather_kept))
 
     async def assign_weather_source(
         self, tenant_id: str, source_id: str, asset_ids: Sequence[str]
     ) -> frozenset[Entity]:
         """Map assets to a weather source; the entities whose source changed."""
-        return await self._write(lambda on: assign_sources(on, tenant_id, source_id, asset_ids))
+
+        async def assign(on: Connection) -> frozenset[Entity]:
+            touched = await assign_sources(on, tenant_id, source_id, asset_ids)
+            await self._changes.tell(on, touched)
+            return touched
+
+        return await self._write(assign)
 
     async def compute(
         self, plan: Plan, missing: Missing | None, tenant_id: str, asset_ids: Sequence[str], at: int
@@ -98,6 +106,10 @@ class PostgresStore:
         """The history for an export, in chunks by ascending asset and time (blocking)."""
         self._check_open()
         return scan_chunks(self._settings, request)
+
+    async def watch(self, changed: Changed) -> None:
+        """Tell of what other processes write, from now on."""
+        await self._changes.watch(changed)
 
     async def prepare(self) -> None:
         """Have every connection of the pool open and warm."""
@@ -146,6 +158,7 @@ class PostgresStore:
         if self._heart is not None:
             self._heart.cancel()
             await asyncio.wait([self._heart])
+        await self._changes.close()
         await self._sessions.close()
 
     async def _exports(self, where: str, arguments: list[Any], limit: int) -> list[ExportRecord]:
@@ -166,6 +179,15 @@ class PostgresStore:
                 # Missed while the database is away: the export itself will say what is wrong.
                 with contextlib.suppress(StoreError):
                     await self._sessions.fetch(text, [list(self._exporting)])
+
+    async def _land(self, work: Callable[[Connection], Awaitable[Landed]]) -> Landed:
+        async def land(on: Connection) -> Landed:
+            landed = await work(on)
+            # After the commit: who hears of it sooner would read what was there before.
+            await self._changes.tell(on, landed.touched)
+            return landed
+
+        return await self._write(land)
 
     async def _write(self, work: Callable[[Connection], Awaitable[_T]]) -> _T:
         """Do a transaction, again if another one stood in its way: nothing of it was kept."""
