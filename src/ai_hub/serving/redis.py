@@ -97,6 +97,8 @@ class RedisCache:
 
         Waits, a lease's time at most, for values that other processes compute already.
         """
+        if not asset_ids:
+            return []
         commands = words.reading(tenant_id, asset_ids, timestamp, field)
         link, run = self._link, self._run
         if link is None or self._breaker.state != "closed":
@@ -201,8 +203,8 @@ class RedisCache:
         if self._owed:
             await self._last_try()
         if self._link is not None:
-            self._link.close()
-            self._link = None
+            link, self._link = self._link, None
+            await link.close()
         await self._dial.close()
 
     async def _last_try(self) -> None:
@@ -331,7 +333,7 @@ class RedisCache:
                 await self._dropped(link, some, "")
                 self._owed.difference_update(some)
         except BaseException:
-            link.close()
+            await link.close()
             raise
         self._link, self._run = link, server.run.encode()
 

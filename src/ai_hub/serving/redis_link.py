@@ -9,8 +9,11 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import hiredis
+from hiredis import ReplyError
 
-_PING = hiredis.pack_command(("PING",))
+PROBE = hiredis.pack_command(("UNLINK", "ai-hub:probe"))
+"""A write that changes nothing: refused where nothing can be dropped, yet not for want of memory."""
+
 _NOT_YET = object()
 _SECOND_LOOK = 0.005
 # After every few replies hiredis moves what it was fed besides to the front of its buffer.
@@ -33,8 +36,9 @@ class Link(asyncio.Protocol):
     """Commands out, replies in, in their order, for many callers at once.
 
     The connection counts as lost when the oldest command is without its reply for `timeout`
-    seconds. On an idle one a PING is sent that often, so that a loss is noticed in at most twice
-    that time. `on_lost` is called once, with the reason, unless it was `close` that ended it.
+    seconds. A probe is sent that often, so that a loss is noticed in at most twice that time, and
+    also that the server takes no writes. `on_lost` is called once, with the reason, unless it was
+    `close` that ended it.
     """
 
     def __init__(
@@ -54,6 +58,8 @@ class Link(asyncio.Protocol):
         self._got: list[Any] = []
         self._doubted: _Asked | None = None
         self._gone = ""
+        self._ended = asyncio.Event()
+        self._probe: asyncio.Future[list[Any]] | None = None
         self._timer = self._loop.call_later(timeout, self._tick)
 
     def ask(self, commands: bytes, replies: int) -> asyncio.Future[list[Any]]:
@@ -76,10 +82,11 @@ class Link(asyncio.Protocol):
             self._end(reason)
             self._on_lost(reason)
 
-    def close(self) -> None:
-        """End the connection on purpose."""
+    async def close(self) -> None:
+        """End the connection on purpose, and wait for its end."""
         if not self._gone:
             self._end("it was closed")
+        await self._ended.wait()
 
     def data_received(self, data: bytes) -> None:
         """Called with bytes of the server."""
@@ -92,6 +99,7 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called when the connection is closed."""
+        self._ended.set()
         self.lose("the connection was closed" if exc is None else f"{exc}")
 
     def _take(self) -> None:
@@ -116,9 +124,10 @@ class Link(asyncio.Protocol):
             self._transport.write(b"".join(queue))
 
     def _tick(self) -> None:
-        """Send a PING when nobody asks; look whether the oldest command waits too long."""
-        if not self._waiting:
-            self.ask(_PING, 1)
+        """Send a probe after the last; look whether the oldest command waits too long."""
+        if self._probe is None or self._probe.done():
+            self._probe = self.ask(PROBE, 1)
+            self._probe.add_done_callback(self._probed)
         oldest = self._waiting[0]
         left = oldest.at + self._timeout - self._loop.time()
         if left <= 0:
@@ -129,6 +138,10 @@ class Link(asyncio.Protocol):
             self._doubted = oldest
             left = _SECOND_LOOK
         self._timer = self._loop.call_later(left, self._tick)
+
+    def _probed(self, probe: asyncio.Future[list[Any]]) -> None:
+        if probe.exception() is None and isinstance(error := probe.result()[0], ReplyError):
+            self.lose(str(error))
 
     def _end(self, reason: str) -> None:
         self._gone = reason

@@ -8,7 +8,7 @@ from hiredis import ReplyError
 
 from ai_hub.config_values import NO_CLUSTER
 from ai_hub.errors import ConfigError
-from ai_hub.serving.redis_link import Link, Lost
+from ai_hub.serving.redis_link import PROBE, Link, Lost
 from ai_hub.serving.redis_words import SCRIPTS, pack, run_of
 
 _OLDEST = 7
@@ -27,8 +27,7 @@ class Server:
     async def behind(cls, link: Link) -> Server:
         """The server of a connection, which knows the scripts and can be written to."""
         commands = [pack(("INFO",))]
-        # A replica, or a master that may not write, refuses this too; one without memory does not.
-        commands += [pack(("UNLINK", "ai-hub:probe"))]
+        commands += [PROBE]
         commands += [pack(("SCRIPT", "LOAD", script.text)) for script in SCRIPTS]
         replies = await link.ask(b"".join(commands), len(commands))
         for reply in replies:

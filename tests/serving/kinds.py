@@ -1,0 +1,68 @@
+"""The caches under one face: opened with nothing in them, and time that passes when told."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+import redis_server
+from ai_hub.serving.cache import Cache, MemoryCache
+from ai_hub.serving.redis import RedisCache
+
+# Tests share the processor: here slow is not away.
+PATIENCE = 2.0
+
+# Every key gets nearer to its end, as if the time had passed.
+_PASS = """
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  local left = redis.call('PTTL', key)
+  if left >= 0 then redis.call('PEXPIRE', key, left - ARGV[1]) end
+end
+"""
+
+
+class Kind(Protocol):
+    """A cache that can be opened, one at a time."""
+
+    def opened(self, ttl: int = 300) -> AsyncIterator[Cache]: ...
+
+    def wait(self, seconds: float) -> None: ...
+
+
+class MemoryKind:
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    @asynccontextmanager
+    async def opened(self, ttl: int = 300) -> AsyncIterator[Cache]:
+        cache = MemoryCache(ttl, clock=lambda: self.now)
+        try:
+            yield cache
+        finally:
+            await cache.close()
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+    def __str__(self) -> str:
+        return "memory"
+
+
+class RedisKind:
+    @asynccontextmanager
+    async def opened(self, ttl: int = 300) -> AsyncIterator[Cache]:
+        server = redis_server.server()
+        server.call("FLUSHALL")
+        cache = await RedisCache.open(server.url(), ttl, PATIENCE)
+        try:
+            assert cache.state == "closed"
+            yield cache
+        finally:
+            await cache.close()
+
+    def wait(self, seconds: float) -> None:
+        redis_server.server().call("EVAL", _PASS, 0, int(seconds * 1000))
+
+    def __str__(self) -> str:
+        return "redis"

@@ -1,0 +1,70 @@
+"""The cache in the process: what it holds is bounded, and so is what it remembers of drops."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ai_hub.definitions.values import Entity
+from ai_hub.serving.cache import MemoryCache
+from serving.test_cache import AT, FIELD, OTHER, look, put
+
+
+async def test_the_bound_holds_and_the_oldest_leave_first() -> None:
+    cache = MemoryCache(max_bytes=100_000)
+    for i in range(300):
+        await put(cache, f"a{i}", b"x" * 1_000)
+        stats = await cache.stats()
+        assert stats.bytes is not None
+        assert stats.bytes <= 100_000
+    assert await look(cache, "a0") is None
+    assert await look(cache, "a299") is not None
+    stats = await cache.stats()
+    assert stats.entries is not None
+    assert stats.evicted == 300 - stats.entries
+    assert stats.evicted > 0
+    await put(cache, "huge", b"x" * 200_000)
+    stats = await cache.stats()
+    assert stats.bytes is not None
+    assert stats.bytes <= 100_000
+
+
+async def test_what_expires_takes_no_room() -> None:
+    now = [1_000.0]
+    cache = MemoryCache(ttl_seconds=300, clock=lambda: now[0])
+    await put(cache, "a")
+    await put(cache, "a", field=OTHER)
+    now[0] += 299.9
+    assert (await cache.stats()).entries == 2
+    now[0] += 0.1
+    stats = await cache.stats()
+    assert (stats.bytes, stats.entries) == (0, 0)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans()), min_size=1, max_size=40))
+async def test_with_few_tokens_a_stale_value_is_still_never_kept(
+    steps: list[tuple[str, bool]],
+) -> None:
+    cache = MemoryCache(max_tokens=2)
+    begun = dict(
+        zip("abcdef", [t for _, t in await cache.read("t", list("abcdef"), AT, FIELD)], strict=True)
+    )
+    stale: set[str] = set()
+    for asset, dropping in steps:
+        if dropping:
+            await cache.drop([Entity("t", asset)])
+            stale.add(asset)
+        else:
+            kept = await cache.keep("t", AT, FIELD, [(asset, begun[asset], b"of the start")])
+            if asset in stale:
+                assert kept == 0
+                assert await look(cache, asset) is None
+
+
+async def test_bytes_come_back_to_nothing() -> None:
+    cache = MemoryCache()
+    for i in range(20):
+        await put(cache, f"a{i % 7}", b"x" * i, field=FIELD if i % 2 else OTHER)
+    await cache.drop([Entity("t", f"a{i}") for i in range(7)])
+    stats = await cache.stats()
+    assert (stats.bytes, stats.entries) == (0, 0)
