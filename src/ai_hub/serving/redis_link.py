@@ -12,7 +12,7 @@ import hiredis
 from hiredis import ReplyError
 
 PROBE = hiredis.pack_command(("UNLINK", "ai-hub:probe"))
-"""A write that changes nothing: refused where nothing can be dropped, yet not for want of memory."""
+"""A write that changes nothing: refused where nothing can be dropped; memory it needs none."""
 
 _NOT_YET = object()
 _SECOND_LOOK = 0.005
