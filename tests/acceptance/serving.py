@@ -76,11 +76,11 @@ def serving(command: Sequence[str], folder: Path, **settings: object) -> Iterato
     """`command` run in `folder`, from when it listens until the block ends."""
     port = free_port()
     chosen = {"export_root": folder / "exports", "port": port} | settings
-    log = folder / "stderr.txt"
+    log = folder / "log.txt"
     with (
         log.open("wb") as errors,
         subprocess.Popen(
-            command, cwd=folder, env=environment(chosen), stdout=subprocess.DEVNULL, stderr=errors
+            command, cwd=folder, env=environment(chosen), stdout=errors, stderr=errors
         ) as process,
     ):
         try:

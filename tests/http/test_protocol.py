@@ -29,6 +29,8 @@ ROUTES = {
     "/ai/features/cache/invalidate": "post",
     "/ai/features/cache/stats": "get",
     "/health": "get",
+    "/health/ready": "get",
+    "/metrics": "get",
 }
 TAKING = [path for path, method in ROUTES.items() if method != "get"]
 

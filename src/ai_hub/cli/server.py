@@ -38,7 +38,8 @@ def serve(host: Host = None, port: Port = None, as_json: Json = False) -> None:
         what = "a database in memory" if name == ":memory:" else name
         tell(f"Serving {what} on {url} (API: {url}/docs). Ctrl-C stops.")
 
-    run(settings, ready)
+    # With --json standard output is for the document.
+    run(settings, ready, log_to_stderr=as_json)
 
 
 def demo(

@@ -20,14 +20,15 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Reply = tuple[int, bytes, bytes]
+"""Status, content type and body of an answer."""
+JSON = b"application/json"
 
 # A client that is told 413 while it still sends mostly sees a broken pipe, so what is too much is
 # read and thrown away, up to this many times the limit.
 _PATIENCE = 8
 BODY = "ai_hub.body"
 """Where a request's whole body stands in its scope, for what refuses it."""
-
-_JSON = (b"content-type", b"application/json")
 
 
 class UnknownEncoding(InvalidInput):
@@ -82,11 +83,21 @@ async def _whole(receive: Receive, limit: int) -> bytes:
     return b"".join(parts)
 
 
-async def respond(send: Send, body: bytes, status: int = 200) -> None:
-    """Send one JSON response."""
-    length = (b"content-length", b"%d" % len(body))
-    await send({"type": "http.response.start", "status": status, "headers": [_JSON, length]})
+async def respond(send: Send, reply: Reply, request: bytes) -> None:
+    """Send one response, with the id of its request."""
+    status, content_type, body = reply
+    headers = [
+        (b"content-type", content_type),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-request-id", request),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def refusal(error: AiHubError) -> Reply:
+    """The answer that an error of ours means."""
+    return status_of(error), JSON, problem(error)
 
 
 def status_of(error: AiHubError) -> int:

@@ -11,7 +11,7 @@ from ai_hub import __version__
 from ai_hub.definitions.values import iso, parse_time
 from ai_hub.errors import AiHubError
 from ai_hub.feature_store import FeatureStore
-from ai_hub.http.body import Receive, Scope, Send, problem, read_body, respond, status_of
+from ai_hub.http.body import JSON, Receive, Reply, Scope, read_body, refusal
 from ai_hub.http.messages import BatchRequest, GetRequest, decode
 from ai_hub.serving.reader import Found, short
 
@@ -49,29 +49,25 @@ class HotRoutes:
             ("GET", "/health"): self.health,
         }
 
-    async def get(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def get(self, scope: Scope, receive: Receive) -> Reply:
         """`POST /ai/features/get`."""
         try:
             body = await read_body(scope, receive, self._limit)
-            answer = await self.answer_get(body)
+            return 200, JSON, await self.answer_get(body)
         except AiHubError as error:
-            await respond(send, problem(error), status_of(error))
-        else:
-            await respond(send, answer)
+            return refusal(error)
 
-    async def batch(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def batch(self, scope: Scope, receive: Receive) -> Reply:
         """`POST /ai/features/batch`."""
         try:
             body = await read_body(scope, receive, self._limit)
-            answer = await self.answer_batch(body)
+            return 200, JSON, await self.answer_batch(body)
         except AiHubError as error:
-            await respond(send, problem(error), status_of(error))
-        else:
-            await respond(send, answer)
+            return refusal(error)
 
-    async def health(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def health(self, scope: Scope, receive: Receive) -> Reply:
         """`GET /health`."""
-        await respond(send, self._health)
+        return 200, JSON, self._health
 
     async def answer_get(self, body: bytes) -> bytes:
         """The answer to a body of `get`. Raises AiHubError."""

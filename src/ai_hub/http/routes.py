@@ -39,6 +39,7 @@ from ai_hub.http.messages import (
     in_words,
 )
 from ai_hub.http.paths import export_path
+from ai_hub.http.watch import Watch
 
 _log = logging.getLogger(__name__)
 
@@ -183,6 +184,20 @@ async def health(state: State) -> dict[str, str]:
     return health_of(state.store)
 
 
+@get("/health/ready")
+async def ready(state: State) -> Response[dict[str, Any]]:
+    """How each part of the service is, and whether requests can be answered right."""
+    status, found = await state.watch.readiness()
+    return Response(found, status_code=status)
+
+
+@get("/metrics", media_type=MediaType.TEXT)
+async def metrics(state: State) -> Response[bytes]:
+    """What was counted, for Prometheus."""
+    body, content_type = await state.watch.exposition()
+    return Response(body, media_type=content_type.decode())
+
+
 def _on_error(request: Request[Any, Any, Any], error: AiHubError) -> Response[bytes]:
     return Response(problem(error), status_code=status_of(error), media_type=MediaType.JSON)
 
@@ -236,7 +251,7 @@ def _on_fault(request: Request[Any, Any, Any], error: Exception) -> Response[byt
     )
 
 
-def build(store: FeatureStore, hot: HotRoutes) -> Litestar:
+def build(store: FeatureStore, hot: HotRoutes, watch: Watch) -> Litestar:
     """The framework's application on an open feature store."""
     features = Router(
         "/ai/features",
@@ -257,8 +272,8 @@ def build(store: FeatureStore, hot: HotRoutes) -> Litestar:
         ],
     )
     return Litestar(
-        [features, health],
-        state=State({"store": store, "hot": hot}),
+        [features, health, ready, metrics],
+        state=State({"store": store, "hot": hot, "watch": watch}),
         exception_handlers={
             AiHubError: _on_error,
             HTTPException: _on_refusal,

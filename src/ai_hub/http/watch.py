@@ -1,0 +1,106 @@
+"""What is there for those who run the server: `/metrics` and `/health/ready`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ai_hub.feature_store import FeatureStore
+from ai_hub.http.body import JSON, Receive, Reply, Scope
+from ai_hub.metrics import Metrics, exposition
+
+PUBLISH_SECONDS = 1.0
+_RANK = ("ok", "degraded", "down")
+_encode = msgspec.json.Encoder().encode
+
+
+class Watch:
+    """Answers of one process about itself and, by way of `together`, about its siblings."""
+
+    def __init__(
+        self, store: FeatureStore, together: Callable[[], Awaitable[Metrics]] | None = None
+    ) -> None:
+        self._store = store
+        self._together = together
+
+    async def metrics(self, scope: Scope, receive: Receive) -> Reply:
+        """`GET /metrics`."""
+        body, content_type = await self.exposition()
+        return 200, content_type, body
+
+    async def ready(self, scope: Scope, receive: Receive) -> Reply:
+        """`GET /health/ready`."""
+        status, found = await self.readiness()
+        return status, JSON, _encode(found)
+
+    async def exposition(self) -> tuple[bytes, bytes]:
+        """The metrics of all workers, and their content type."""
+        counted = await self._together() if self._together else self._store.measured()
+        return exposition(counted, self._store.now())
+
+    async def readiness(self) -> tuple[int, dict[str, Any]]:
+        """The state of each part and the worst of them; 503 when requests are not answered right.
+
+        Without the cache they are, from the database.
+        """
+        parts = await self._store.ready()
+        worst = max((part.state for part in parts.values()), key=_RANK.index)
+        return 503 if worst == "down" else 200, {"status": worst, "parts": parts}
+
+
+class Siblings:
+    """The counts of all workers, each in a file of its own, which its next process goes on with.
+
+    A worker's own counts are read from its file as well: so no count is ever seen to go back.
+    """
+
+    def __init__(self, folder: Path, slot: int, store: FeatureStore) -> None:
+        self._folder = folder
+        self._own = folder / f"{slot}.metrics"
+        self._store = store
+        self._lock = asyncio.Lock()
+        self._before = _read(self._own) or Metrics(workers=0)
+        self._before.workers = self._before.cache_state = 0
+
+    async def total(self) -> Metrics:
+        """What all workers counted."""
+        await self.publish()
+        return await asyncio.to_thread(self._sum)
+
+    async def publish(self) -> None:
+        """Let the others know what this one counted."""
+        async with self._lock:
+            counted = Metrics(workers=0)
+            counted.add(self._before)
+            counted.add(self._store.measured())
+            await asyncio.to_thread(self._write, msgspec.msgpack.encode(counted))
+
+    async def keep_publishing(self) -> None:
+        """Publish again and again, until cancelled."""
+        while True:
+            await self.publish()
+            await asyncio.sleep(PUBLISH_SECONDS)
+
+    def _write(self, counted: bytes) -> None:
+        partial = self._own.with_suffix(".partial")
+        partial.write_bytes(counted)
+        partial.replace(self._own)
+
+    def _sum(self) -> Metrics:
+        total = Metrics(workers=0)
+        for file in sorted(self._folder.glob("*.metrics")):
+            counted = _read(file)
+            if counted is not None:
+                total.add(counted)
+        return total
+
+
+def _read(file: Path) -> Metrics | None:
+    try:
+        return msgspec.msgpack.decode(file.read_bytes(), type=Metrics)
+    except FileNotFoundError:
+        return None
