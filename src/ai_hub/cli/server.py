@@ -18,17 +18,30 @@ Port = Annotated[
 ]
 
 
-def serve(host: Host = None, port: Port = None, as_json: Json = False) -> None:
+def serve(
+    host: Host = None,
+    port: Port = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            metavar="N",
+            help="How many processes serve (AI_HUB_WORKERS); several need PostgreSQL and Redis.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Serve features over HTTP until Ctrl-C.
 
-    By default on this machine only (127.0.0.1), on port 8003.
+    By default on this machine only (127.0.0.1), on port 8003. The log goes to standard output, with
+    --json to standard error.
 
     Example: ai-hub serve --port 9000
     """
     from ai_hub.config import Settings
     from ai_hub.http import serve as run
 
-    settings = Settings.load(host=host, port=port)
+    settings = Settings.load(host=host, port=port, workers=workers)
     url = f"http://{settings.host}:{settings.port}"
     name = settings.database_name
 

@@ -47,8 +47,8 @@ def check(settings: Settings) -> None:
         )
     if settings.cache_url == "memory://":
         raise ConfigError(
-            f"{wanted} the cache memory://: an ingest through one worker would leave stale "
-            "answers in the others. Several need Redis (AI_HUB_CACHE_URL)."
+            f"{wanted} the cache memory://: after an ingest through one worker, others could "
+            "still give older answers. Several need Redis (AI_HUB_CACHE_URL)."
         )
 
 
