@@ -13,8 +13,8 @@ stands for what changes from run to run. `ai-hub serve` starts a server that liv
 page; `make`, `sudo` and the activation of an environment are not run.
 
 `<!-- server: timescaledb plain -->` says on which kinds of PostgreSQL server what follows is run:
-once on each, apart from the others and from what stands before the first such comment, which needs
-none. `localhost:5432` is the server of the run, `sudo -u postgres` its superuser (as who psql runs
+once on each, apart from the others; `none`, and before the first such comment, without a server.
+`localhost:5432` is the server of the run, `sudo -u postgres` its superuser (as who psql runs
 where it is not told), and in a setup `server` is the server itself.
 
 `python tests/docs_pages.py README.md docs/*.md` writes the outputs anew.
@@ -120,8 +120,8 @@ def blocks(page: str) -> list[Block]:
     for match in _BLOCK.finditer(page):
         if match["kinds"] is not None:
             kinds = match["kinds"].split()
-            assert set(kinds) <= set(servers.KINDS), match.group()
-            on = tuple(cast(servers.Kind, kind) for kind in kinds)
+            assert set(kinds) <= {*servers.KINDS, "none"}, match.group()
+            on = tuple(None if kind == "none" else cast(servers.Kind, kind) for kind in kinds)
             continue
         group = "setup" if match["setup"] is not None else "text"
         start, end = match.span(group)
@@ -290,7 +290,7 @@ class Reader:
         for line in lines:
             if exported := _EXPORT.match(line):
                 name, value = exported.groups()
-                os.environ[name] = "".join(shlex.split(self._here(value)))
+                os.environ[name] = os.path.expandvars("".join(shlex.split(self._here(value))))
         return output
 
     def _sql(self, block: Block) -> str:
