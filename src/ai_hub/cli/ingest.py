@@ -353,10 +353,9 @@ def _report(file: Path, counts: _Counts) -> None:
     )
     if counts.aged:
         tell(
-            f"{counted(counts.aged, 'row')} are already older than the database "
-            "keeps such rows (AI_HUB_RETENTION_...; see `ai-hub status`). They are stored, and "
-            "`ai-hub maintain` will delete them after a notice period, unless you keep them "
-            "longer.",
+            f"Already older than the database keeps such rows: {counted(counts.aged, 'row')} (see "
+            "AI_HUB_RETENTION_... and `ai-hub status`). They are stored, and `ai-hub maintain` "
+            "will delete them after a notice period, unless you keep them longer.",
             style="yellow",
         )
     if counts.reasons:
