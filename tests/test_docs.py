@@ -17,7 +17,7 @@ from ai_hub.config import KEYS, Settings, variable
 from ai_hub.definitions.builtin import FEATURE_SETS, FEATURES
 from ai_hub.definitions.kinds import CLOSED, STATS
 from ai_hub.feature_store import FeatureStore
-from docs_pages import PORT, ROOT, Reader, pages, runs, same_json, same_text
+from docs_pages import PORT, ROOT, Reader, blocks, pages, runs, same_json, same_text
 from servers import Kind
 
 PROSE = sorted(
@@ -112,6 +112,67 @@ def test_every_public_name_has_its_line() -> None:
     inner = {"found", "land", "measured", "prepare", "ready"}  # what the doors use
     for method in {*methods} - inner:
         assert re.search(rf"\b{method}\(", page("docs/python.md")), method
+
+
+GUIDE = (
+    "SELECT * FROM timescaledb_information.hypertables;",
+    "SELECT * FROM timescaledb_information.continuous_aggregates;",
+    r"\df get_lag_features",
+    r"\df get_rolling_features",
+    r"\d+ ai_features",
+    "EXPLAIN ANALYZE\nSELECT * FROM hourly_features\nWHERE ",
+    "SELECT count(*) FROM ai_features\nWHERE tenant_id = 'tenant-123' AND asset_id = 'meter-001';",
+    "SELECT * FROM hourly_features\nWHERE tenant_id = 'tenant-123'\nORDER BY bucket DESC LIMIT 10;",
+    "SELECT * FROM timescaledb_information.jobs\nWHERE proc_name LIKE '%retention%';",
+)
+"""What the feature engineering guide verifies by, and looks for troubles with."""
+
+
+@pytest.mark.parametrize("query", GUIDE)
+def test_the_queries_of_the_guide_are_run(query: str) -> None:
+    found = [block for path in pages() for block in blocks(path.read_text("utf-8"))]
+    assert any(
+        query in block.text for block in found if block.lang == "sql" and "timescaledb" in block.on
+    )
+
+
+OBJECTS = """
+SELECT relname FROM pg_class AS one
+WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'm', 'S')
+  AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = one.oid AND deptype = 'e')
+UNION
+SELECT proname FROM pg_proc AS one
+WHERE pronamespace = 'public'::regnamespace
+  AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = one.oid AND deptype = 'e')
+"""
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("plain", marks=pytest.mark.postgresql),
+        pytest.param("timescaledb", marks=pytest.mark.timescaledb),
+    ],
+)
+def test_every_object_of_a_database_has_its_line(kind: Kind) -> None:
+    text = page("docs/timescaledb.md").partition("\n## What each object is for\n")[2]
+    rows = [line for line in text.partition("\n## ")[0].splitlines() if line.startswith("| `")]
+    told = {name for row in rows for name in re.findall(r"`(\w+)", row.split("|")[1])}
+    server = servers.server(kind)
+    made = {name for (name,) in server.sql(OBJECTS, server.migrated())}
+    assert made <= told
+    if kind == "timescaledb":
+        assert told == made
+
+
+def test_a_pooler_is_told_what_sessions_set() -> None:
+    from ai_hub.definitions.values import SECOND, Duration
+    from ai_hub.stores.postgres_session import session_settings
+
+    passes = {"application_name", "timezone", "standard_conforming_strings"}  # in any case
+    told = page("docs/timescaledb.md").partition("ignore_startup_parameters =")[2].partition("`")[0]
+    chosen = session_settings(Settings(), "timescaledb", Duration(SECOND))
+    assert {*chosen} - passes <= {name.strip() for name in told.split(",")}
 
 
 def test_every_make_target_exists() -> None:
