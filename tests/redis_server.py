@@ -100,11 +100,11 @@ class RedisServer:
         user = "" if secret is None else f":{secret}@"
         return f"redis://{user}127.0.0.1:{self.port}/{database}"
 
-    def client(self) -> Any:
+    def client(self, password: str | None = None) -> Any:
         """A client that waits for its answers, with texts as values."""
         import redis
 
-        return redis.Redis.from_url(self.url(), decode_responses=True)
+        return redis.Redis.from_url(self.url(password), decode_responses=True)
 
     def call(self, *words: str | bytes | int) -> Any:
         """The answer to one command."""

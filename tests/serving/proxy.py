@@ -40,7 +40,8 @@ class Proxy:
         assert task is not None
         self._tasks.add(task)
         try:
-            with suppress(OSError):
+            # A server of streams logs its cancelled tasks as faults.
+            with suppress(OSError, asyncio.CancelledError):
                 await self._pass(reader, writer)
         finally:
             self._tasks.discard(task)
@@ -52,7 +53,8 @@ class Proxy:
         async def back() -> None:
             with suppress(OSError):
                 while data := await answers.read(65536):
-                    writer.write(data)
+                    if self.answer is None:
+                        writer.write(data)
             writer.transport.abort()
 
         task = asyncio.create_task(back())

@@ -16,7 +16,8 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count, islice
-from typing import Any, TypeVar
+from types import UnionType
+from typing import TypeVar
 
 from hiredis import ReplyError
 
@@ -36,6 +37,8 @@ Read = tuple[bytes | None, Token]
 
 _MOST_KEYS = 200
 """Entities of one script: about a millisecond of Redis's time."""
+_MOST_CLAIMED = 1_000
+"""A whole request: in parts, two processes could each get leases on some of the same batch."""
 _TOKEN_SECONDS = 300
 """How much longer than a value a token lives: no computation may take as long."""
 _LEASE_SECONDS = 1.0
@@ -105,14 +108,15 @@ class RedisCache:
             return self._away(asset_ids)
         try:
             tokens, *values = await link.ask(commands, 1 + len(asset_ids))
-            self._check(link, tokens)
+            self._check(link, tokens, list)
             found = words.found(values, tokens, run)
             lacking = found.count(None)
             self._hits += len(found) - lacking
             if not lacking:
                 return list(zip(found, tokens, strict=True))
             for value in values:
-                self._check(link, value, "WRONGTYPE")
+                if not _is_foreign(value):
+                    self._check(link, value, bytes | None)
             missed = [
                 words.asset_part(asset_id)
                 for asset_id, value in zip(asset_ids, found, strict=True)
@@ -155,7 +159,7 @@ class RedisCache:
                 given += [token, b"" if value is None else words.stamped(value, token)]
             fixed = (field, self._owner, self._ttl * 1000, self._ttl + _TOKEN_SECONDS)
             try:
-                kept += await self._call(link, words.KEEP, keys, *fixed, *given)
+                kept += await self._call(int, link, words.KEEP, keys, *fixed, *given)
             except _Refused:
                 continue
             except Lost:
@@ -212,7 +216,7 @@ class RedisCache:
             await self._connect()
         except Exception as error:  # noqa: BLE001  # Whatever it is, it ends here.
             _log.warning(
-                "%s is left with stale answers of %d assets, for %d s at most: %s",
+                "Redis at %s is left with stale answers of %d assets, for %d s at most: %s",
                 *(self._dial.place, len(self._owed), self._ttl, _reason(error)),
             )
 
@@ -236,7 +240,7 @@ class RedisCache:
         lacking = assets
         while True:
             owned = False
-            for some in _parts(lacking):
+            for some in _parts(lacking, _MOST_CLAIMED):
                 claims = await self._claim(link, tenant, some, timestamp, field)
                 for asset, (token, value, mine) in zip(some, claims, strict=True):
                     reads[asset] = (value, token)
@@ -263,7 +267,7 @@ class RedisCache:
         hold, life = int(_LEASE_SECONDS * 1000), self._ttl + _TOKEN_SECONDS
         fresh = f"{run.decode()}-{words.unique()}"
         reply = await self._call(
-            link, words.CLAIM, keys, field, self._owner, hold, life, run, fresh
+            list, link, words.CLAIM, keys, field, self._owner, hold, life, run, fresh
         )
         return [
             (token, words.unstamped(value, token, run), bool(mine))
@@ -279,16 +283,16 @@ class RedisCache:
             keys += [words.generation_key(tenant, asset), words.live_key(tenant, asset)]
         try:
             if prefix:
-                live = await self._call(link, words.RENEW, keys, words.unique())
+                live = await self._call(list, link, words.RENEW, keys, words.unique())
             else:
-                live = await self._call(link, words.DROP, keys)
+                live = await self._call(list, link, words.DROP, keys)
         except _Refused:
             # Dropping whole takes no memory.
             prefix = ""
-            live = await self._call(link, words.DROP, keys)
+            live = await self._call(list, link, words.DROP, keys)
         dropped = 0
         for some in _parts(live):
-            dropped += await self._call(link, words.FORGET, some, prefix)
+            dropped += await self._call(int, link, words.FORGET, some, prefix)
         return dropped
 
     def _owe(self, entities: Iterable[Entity]) -> None:
@@ -299,26 +303,32 @@ class RedisCache:
             self._shut_until = asyncio.get_running_loop().time() + self._ttl
 
     async def _call(
-        self, link: Link, script: words.Script, keys: list[str], *arguments: str | bytes | int
-    ) -> Any:
+        self,
+        expected: type[T],
+        link: Link,
+        script: words.Script,
+        keys: list[str],
+        *arguments: str | bytes | int,
+    ) -> T:
         (reply,) = await link.ask(script.call(keys, *arguments), 1)
         if isinstance(reply, ReplyError) and _code(reply) == "NOSCRIPT":
             (reply,) = await link.ask(script.send(keys, *arguments), 1)
-        self._check(link, reply)
-        return reply
+        self._check(link, reply, expected)
+        checked: T = reply
+        return checked
 
-    def _check(self, link: Link, reply: object, expected: str = "") -> None:
-        """Raise for an error: Refused if it is of one key, else the server is lost."""
-        if not isinstance(reply, ReplyError):
+    def _check(self, link: Link, reply: object, expected: type | UnionType) -> None:
+        """Raise for another reply: Refused for an error of one key, else the server is lost."""
+        if isinstance(reply, expected):
             return
-        code = _code(reply)
-        self.errors[code] += 1
-        if code == expected:
-            return
-        if code in words.ERRORS_OF_A_KEY:
-            raise _Refused(str(reply))
-        link.lose(str(reply))
-        raise Lost(str(reply))
+        reason = "it answers something else"
+        if isinstance(reply, ReplyError):
+            reason, code = str(reply), _code(reply)
+            self.errors[code] += 1
+            if code in words.ERRORS_OF_A_KEY:
+                raise _Refused(reason)
+        link.lose(reason)
+        raise Lost(reason)
 
     async def _connect(self) -> None:
         """Connect, look whether the server will do, and drop what is owed."""
@@ -344,15 +354,20 @@ class RedisCache:
             self._breaker.trip(reason)
 
 
-def _parts(items: Iterable[T]) -> Iterator[list[T]]:
+def _parts(items: Iterable[T], size: int = _MOST_KEYS) -> Iterator[list[T]]:
     """In pieces that one script takes."""
     left = iter(items)
-    while some := list(islice(left, _MOST_KEYS)):
+    while some := list(islice(left, size)):
         yield some
 
 
 def _code(error: ReplyError) -> str:
     return str(error).partition(" ")[0]
+
+
+def _is_foreign(reply: object) -> bool:
+    """Whether a reply says that a key is someone else's, which is no fault of the server."""
+    return isinstance(reply, ReplyError) and _code(reply) == "WRONGTYPE"
 
 
 def _reason(error: Exception) -> str:

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 import hiredis
 from hiredis import ReplyError
 
-PROBE = hiredis.pack_command(("UNLINK", "ai-hub:probe"))
-"""A write that changes nothing: refused where nothing can be dropped; memory it needs none."""
+from ai_hub.serving.redis_words import PROBE
 
 _NOT_YET = object()
 _SECOND_LOOK = 0.005

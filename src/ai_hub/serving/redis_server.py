@@ -8,8 +8,8 @@ from hiredis import ReplyError
 
 from ai_hub.config_values import NO_CLUSTER
 from ai_hub.errors import ConfigError
-from ai_hub.serving.redis_link import PROBE, Link, Lost
-from ai_hub.serving.redis_words import SCRIPTS, pack, run_of
+from ai_hub.serving.redis_link import Link, Lost
+from ai_hub.serving.redis_words import PROBE, SCRIPTS, pack, run_of
 
 _OLDEST = 7
 

@@ -29,6 +29,9 @@ from ai_hub.definitions.values import check_id, key_part
 pack: Callable[[tuple[str | bytes | int, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]
 """A command as it is sent."""
 
+PROBE = pack(("UNLINK", "ai-hub:probe"))
+"""A write that changes nothing: refused where nothing can be dropped; memory it needs none."""
+
 _RUN = 12
 _UNIQUE = 16
 _STAMP = _RUN + 1 + _UNIQUE
