@@ -65,6 +65,8 @@ def configure(level: str, stream: TextIO | None = None) -> None:
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("ai_hub").setLevel(level.upper())
+    # While a database is away it has a traceback for every try; we say once that it is away.
+    logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
     logging.captureWarnings(True)
 
 

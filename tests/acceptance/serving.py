@@ -22,6 +22,7 @@ class Server:
     client: httpx.Client
     port: int
     folder: Path
+    process: subprocess.Popen[bytes]
 
     @property
     def exports(self) -> Path:
@@ -90,7 +91,7 @@ def serving(command: Sequence[str], folder: Path, **settings: object) -> Iterato
             with httpx.Client(
                 base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False
             ) as client:
-                yield Server(client, port, folder)
+                yield Server(client, port, folder, process)
         finally:
             process.terminate()
             process.wait(20)

@@ -9,8 +9,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from importlib import import_module
 from time import perf_counter
 from typing import Any
@@ -42,6 +42,8 @@ _log = logging.getLogger(__name__)
 _BACKLOG = 2048
 DRAIN_SECONDS = 10
 """How long requests under way may take when the server ends."""
+CLOSING_SECONDS = 5
+"""How long it may take after that to let go of database and cache."""
 _MANY_FORMATS = ("/ai/features/ingest", "/ai/features/ingest/weather")
 _OTHER = "other"
 FAULT = msgspec.json.encode(Problem("the server failed to answer; its log says why"))
@@ -174,10 +176,8 @@ def serve(
 async def _one(
     settings: Settings, listener: socket.socket, ready: Callable[[], None] | None
 ) -> int:
-    async with FeatureStore.open(settings=settings) as store:
-        await rehearse(store)
-        application = Application(store)
-        return await answer(application, listener, ready)
+    async with opened(settings) as store:
+        return await answer(Application(store), listener, ready)
 
 
 def run(main: Any) -> int:
@@ -287,7 +287,22 @@ async def _when_listening(
     gc.freeze()
 
 
-async def rehearse(store: FeatureStore) -> None:
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[FeatureStore]:
+    """A feature store that answers at once; at the end it has a bounded time to let go."""
+    store = await FeatureStore.open(settings=settings).__aenter__()
+    try:
+        await _rehearse(store)
+        yield store
+    finally:
+        try:
+            async with asyncio.timeout(CLOSING_SECONDS):
+                await store.close()
+        except TimeoutError:
+            _log.error("not closed in time", extra={"seconds": CLOSING_SECONDS})
+
+
+async def _rehearse(store: FeatureStore) -> None:
     """One answer of every set before the first request: imports, cursors and plans are ready."""
     for feature_set in store.registry.sets():
         spec = store.specs.of(feature_set.label)

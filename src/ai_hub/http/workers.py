@@ -26,15 +26,22 @@ from typing import Any
 from ai_hub import logs
 from ai_hub.config import Settings
 from ai_hub.errors import AiHubError, ConfigError, StoreUnavailable
-from ai_hub.feature_store import FeatureStore
-from ai_hub.http.server import DRAIN_SECONDS, Application, answer, listen, rehearse, run
+from ai_hub.http.server import (
+    CLOSING_SECONDS,
+    DRAIN_SECONDS,
+    Application,
+    answer,
+    listen,
+    opened,
+    run,
+)
 from ai_hub.http.watch import Siblings, Watch
 
 _log = logging.getLogger(__name__)
 
 _FIRST_PAUSE, _LAST_PAUSE = 0.1, 5.0
-_CLOSING_SECONDS = 10.0
-"""How long after its last request a worker may take to let go of database and cache."""
+_END_SECONDS = DRAIN_SECONDS + CLOSING_SECONDS + 5
+"""How long a worker may take to end."""
 
 
 def check(settings: Settings) -> None:
@@ -155,7 +162,7 @@ class _Supervisor:
         """Let every worker answer what is under way and end; at once if asked a second time."""
         for worker in self._workers.values():
             worker.process.terminate()
-        until = time.monotonic() + DRAIN_SECONDS + _CLOSING_SECONDS
+        until = time.monotonic() + _END_SECONDS
         while self._workers:
             left = until - time.monotonic()
             if left <= 0 or asked.count > 1:
@@ -208,7 +215,7 @@ class _Supervisor:
                 why, transient = text, word == "away"
         if worker.process.is_alive() and not why:
             return None
-        worker.process.join(_CLOSING_SECONDS)
+        worker.process.join(_END_SECONDS)
         worker.process.kill()
         worker.process.join()
         del self._workers[slot]
@@ -238,8 +245,7 @@ def work(
 
 
 async def _work(settings: Settings, slot: int, folder: Path, tells: Connection) -> int:
-    async with FeatureStore.open(settings=settings) as store:
-        await rehearse(store)
+    async with opened(settings) as store:
         siblings = Siblings(folder, slot, store)
         publishing = asyncio.create_task(siblings.keep_publishing())
         with closing(listen(settings, shared=True)) as listener:

@@ -174,8 +174,10 @@ class Reader:
     async def _from_store(
         self, spec: Spec, tenant_id: str, asset_ids: Sequence[str], at: int
     ) -> list[bytes]:
+        begin = time.monotonic()
         vectors = await self._store.compute(spec.plan, spec.missing, tenant_id, asset_ids, at)
-        if self._away_since is not None:
+        # An answer that came too late is no sign of recovery.
+        if self._away_since is not None and time.monotonic() - begin < self._patience:
             self._is_back()
         self._metrics.computed += len(asset_ids)
         for name, mask in vectors.masks.items():
