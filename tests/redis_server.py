@@ -66,7 +66,7 @@ class RedisServer:
     `settings` are those of redis.conf, with `_` for `-`: `requirepass="secret"`.
     """
 
-    def __init__(self, **settings: str | int) -> None:
+    def __init__(self, _watching: str = "", **settings: str | int) -> None:
         found = program()
         if found is None:
             raise RuntimeError(NO_REDIS)
@@ -74,12 +74,20 @@ class RedisServer:
         self.port = servers._free_port()
         self.home = Path(tempfile.mkdtemp(prefix="ai-hub-redis-"))
         self.settings = dict(settings)
+        self._watching = _watching
         _started.append(self)
         try:
             self.start()
         except BaseException:
             self.stop()
             raise
+
+    @classmethod
+    def sentinel(cls, service: str, port: int) -> RedisServer:
+        """A Sentinel that watches the master on a port; three of them agree on a new one."""
+        return cls(_watching=f"sentinel monitor {service} 127.0.0.1 {port} 2\n"
+                   f"sentinel down-after-milliseconds {service} 500\n"
+                   f"sentinel failover-timeout {service} 5000\n")  # fmt: skip
 
     @property
     def pid(self) -> int:
@@ -115,10 +123,10 @@ class RedisServer:
         """Start it, new or after `halt`, on the same port; wait until it answers."""
         assert not self.running, "the server runs"
         self.halt()
-        words = [self.program, "--port", str(self.port), "--bind", "127.0.0.1"]
-        words += ["--dir", str(self.home), "--save", "", "--appendonly", "no"]
+        words = [self.program, *self._configured()]
+        words += ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.home)]
         for name, value in self.settings.items():
-            words += [f"--{name.replace('_', '-')}", str(value)]
+            words += [f"--{name.replace('_', '-')}", *str(value).split(" ")]
         starts = self._starts()
         with self.log.open("a") as log:
             # In a session of its own, Ctrl-C reaches the tests alone and they stop it in order.
@@ -139,8 +147,17 @@ class RedisServer:
                 return
         raise RuntimeError(f"Redis does not start:\n{self.log.read_text()[-4000:]}")
 
+    def _configured(self) -> list[str]:
+        if not self._watching:
+            return ["--save", "", "--appendonly", "no"]
+        # A Sentinel writes to its file what it learns.
+        file = self.home / "sentinel.conf"
+        file.write_text(self._watching)
+        return [str(file), "--sentinel"]
+
     def _starts(self) -> int:
-        return self.log.read_text().count("Ready to accept connections") if self.log.exists() else 0
+        ready = "Sentinel ID is" if self._watching else "Ready to accept connections"
+        return self.log.read_text().count(ready) if self.log.exists() else 0
 
     def halt(self) -> None:
         """Kill the process, as a crash would; what it did not save is gone."""

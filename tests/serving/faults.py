@@ -19,7 +19,6 @@ from typing import Any
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from ai_hub.definitions.values import iso
 from ai_hub.serving.reader import Reader
 from ai_hub.serving.redis import RedisCache
 from ai_hub.serving.writer import Writer
@@ -29,7 +28,7 @@ from serving.proxy import Proxy
 
 CLIENTS, WRITERS, PROCESSES = 16, 2, 2
 ASSETS = [f"asset-{n}" for n in range(12)]
-BEFORE, DURING, AFTER = 0.5, 1.0, 0.5
+BEFORE, DURING, AFTER = 0.3, 0.6, 0.3
 TIMEOUT = 0.1
 _COMPUTING = 0.002
 
@@ -66,6 +65,7 @@ class Counted:
     over_timeout: int = 0
     recovered: float | None = None
     opened: bool = False
+    kept_again: bool = False
 
 
 @dataclass(frozen=True)
@@ -194,6 +194,13 @@ class Work:
             await asyncio.sleep(0.01)
 
 
+async def kept_again(process: Process) -> bool:
+    """Whether an answer comes out of the cache the second time."""
+    for _ in range(2):
+        ((_, hit),) = await process.reader.vectors(SPEC, TENANT, ["another"], AT)
+    return hit
+
+
 async def drive(fault: Fault) -> Counted:
     """What clients see before, during and after a fault."""
     server = RedisServer()
@@ -210,7 +217,7 @@ async def drive(fault: Fault) -> Counted:
             await asyncio.sleep(BEFORE)
             await asyncio.to_thread(fault.strike, server, proxy)
             await asyncio.sleep(DURING)
-            work.seen.opened = all(one.cache.state != "closed" for one in those)
+            work.seen.opened = all(one.cache.errors["lost"] for one in those)
             await asyncio.to_thread(fault.heal, server, proxy)
             healed = time.perf_counter()
             while any(one.cache.state != "closed" for one in those):
@@ -220,22 +227,10 @@ async def drive(fault: Fault) -> Counted:
             else:
                 work.seen.recovered = time.perf_counter() - healed
             await asyncio.sleep(AFTER)
+            work.seen.kept_again = all([await kept_again(one) for one in those])
             return await work.stop()
     finally:
         server.stop()
-
-
-async def kept_again(process: Process) -> bool:
-    """Whether an answer comes out of the cache the second time."""
-    for _ in range(2):
-        ((_, hit),) = await process.reader.vectors(SPEC, TENANT, ["another"], AT)
-    return hit
-
-
-async def stale(process: Process, asset: str, value: float) -> bool:
-    """Whether the cache of a process has another value of an asset."""
-    ((kept, _),) = await process.cache.read(TENANT, [asset], iso(AT), SPEC.field)
-    return kept is not None and json.loads(kept)["features"]["lag_1h"] != value
 
 
 def _row(fault: Fault, seen: Counted) -> str:

@@ -337,7 +337,6 @@ class RedisCache:
         link = Link(await self._dial.connect(), self._timeout, self._lost)
         try:
             server = await Server.behind(link)
-            server.check()
             while self._owed:
                 some = list(islice(self._owed, _MOST_KEYS))
                 await self._dropped(link, some, "")

@@ -25,23 +25,27 @@ class Server:
 
     @classmethod
     async def behind(cls, link: Link) -> Server:
-        """The server of a connection, which knows the scripts and can be written to."""
-        commands = [pack(("INFO",))]
-        commands += [PROBE]
+        """The server of a connection, which knows the scripts and can be written to.
+
+        Raises ConfigError for one that will never do, Lost for one that may later.
+        """
+        commands = [pack(("INFO",)), PROBE]
         commands += [pack(("SCRIPT", "LOAD", script.text)) for script in SCRIPTS]
         replies = await link.ask(b"".join(commands), len(commands))
-        for reply in replies:
-            if isinstance(reply, ReplyError):
-                raise Lost(str(reply))
         told = information(replies[0])
         if "run_id" not in told:
-            raise Lost("its INFO names no run_id")
-        return cls(
+            raise Lost(f"its INFO names no run_id: {replies[0]!r}")
+        server = cls(
             run_of(told["run_id"], told.get("master_replid", "")),
             told.get("redis_version", "0"),
             told.get("cluster_enabled") == "1",
             told.get("role", "master") == "master",
         )
+        server.check()
+        for reply in replies:
+            if isinstance(reply, ReplyError):
+                raise Lost(str(reply))
+        return server
 
     def check(self) -> None:
         """Raise ConfigError for a server that will never do, Lost for one that may later."""
