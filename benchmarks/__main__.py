@@ -11,7 +11,10 @@ from pathlib import Path
 from benchmarks.measure import Topic
 from benchmarks.report import markdown, text
 
-NAMES = ("export", "memory", "online", "startup", "accuracy", "postgres", "postgres_export")
+NAMES = (
+    "export", "memory", "online", "redis_online", "startup", "accuracy", "postgres",
+    "postgres_export",
+)  # fmt: skip
 _PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
 

@@ -10,10 +10,13 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from statistics import median
 
+import redis.asyncio as aioredis
 import uvloop
 
 from ai_hub import FeatureStore
@@ -40,7 +43,7 @@ import redis_server
 
 _ASSETS, _HOURS, _BATCH = 100, 200, 100
 _ROUNDS, _SECONDS = 7, 2
-_UNRELATED, _DROPS = 1_000_000, 2_000
+_UNRELATED, _DROPS = 1_000_000, 1_000
 _FIELD = "forecast_advanced@1:f9b7c270545e059f:mean"
 _VALUE = json.dumps({"features": {f"feature_{i:02d}": i / 7 for i in range(13)}}).encode()
 _AT = START + (_HOURS - 1) * HOUR
@@ -101,7 +104,7 @@ def _cached(redis: redis_server.RedisServer, folder: Path, topic: Topic) -> None
     by = "wrk" if has_wrk() else "a Python client on one connection (there is no wrk here)"
     topic.tables.append(
         Table(
-            "Answers cached on Redis, over HTTP, one worker, beside a bare ASGI endpoint on uvicorn "
+            "Answers cached on Redis over HTTP, one worker, beside a bare ASGI endpoint on uvicorn "
             "with redis-py",
             ("request", "connections", "requests/s", "bare", "ratio", "p50 ms", "bare", "ratio",
              "p99 ms", "bare", "ratio"),
@@ -166,3 +169,129 @@ def _beside(
         ms(median(b.p99 for b in theirs)),
         f"{p99:.2f}",
     )
+
+
+_SCRIPT = words._script(
+    """
+local half = #KEYS / 2
+local replies = redis.call('MGET', unpack(KEYS, 1, half))
+for i = 1, half do
+  replies[half + i] = redis.call('HGET', KEYS[half + i], ARGV[1])
+end
+return replies
+"""
+)
+
+
+def _ways_of_reading(redis: redis_server.RedisServer, topic: Topic) -> None:
+    """Tokens and values of some assets in one round trip: as commands, and as one script."""
+    lines = uvloop.run(_ways(redis))
+    topic.tables.append(
+        Table(
+            "Token and value of each asset in one round trip, in the process",
+            ("assets", "MGET and HGETs p50 us", "CPU us", "one script", "CPU us",
+             "RedisCache.read", "CPU us", "redis-py MGET of values", "CPU us"),
+            lines,
+            f"{_ROUNDS} interleaved rounds. The first two send what is packed already and parse "
+            "the replies. redis-py reads plain values, without a token. CPU is that of the client.",
+        )
+    )  # fmt: skip
+
+
+async def _ways(redis: redis_server.RedisServer) -> list[tuple[str, ...]]:
+    cache = await RedisCache.open(redis.url(), patience=5)
+    link = cache._link
+    assert link is not None
+    plain = aioredis.Redis.from_url(redis.url())
+    lines = []
+    at = iso(_AT)
+    for count in (1, 10, _BATCH):
+        assets = asset_names(count)
+        found = await cache.read(TENANT, assets, at, _FIELD)
+        kept = [(a, token, _VALUE) for a, (_, token) in zip(assets, found, strict=True)]
+        await cache.keep(TENANT, at, _FIELD, kept)
+        await plain.mset({f"bare:{asset_id}": _VALUE for asset_id in assets})
+        commands = words.reading(TENANT, assets, at, _FIELD)
+        keys = [words.generation_key(TENANT, a) for a in assets]
+        keys += [words.features_key(TENANT, a, at) for a in assets]
+        await link.ask(_SCRIPT.send(keys, _FIELD), 1)
+        script = _SCRIPT.call(keys, _FIELD)
+        names = [f"bare:{asset_id}" for asset_id in assets]
+        ways: list[Callable[[], Awaitable[object]]] = [
+            partial(link.ask, commands, count + 1),
+            partial(link.ask, script, 1),
+            partial(cache.read, TENANT, assets, at, _FIELD),
+            partial(plain.mget, names),
+        ]
+        figures: list[list[tuple[float, float]]] = [[] for _ in ways]
+        for _ in range(_ROUNDS):
+            for way, took in zip(ways, figures, strict=True):
+                took.append(await _timed(way, 300))
+        cells = [
+            f"{1e6 * median(column):.0f}" for took in figures for column in zip(*took, strict=True)
+        ]
+        lines.append((str(count), *cells))
+    await plain.aclose()
+    await cache.close()
+    return lines
+
+
+async def _timed(work: Callable[[], Awaitable[object]], times: int) -> tuple[float, float]:
+    """The median of the seconds that some calls took, and the CPU seconds of one."""
+    took = []
+    begin = time.process_time()
+    for _ in range(times):
+        start = time.perf_counter()
+        await work()
+        took.append(time.perf_counter() - start)
+    return median(took), (time.process_time() - begin) / times
+
+
+def _drops(redis: redis_server.RedisServer, topic: Topic) -> None:
+    """What it costs to drop an asset among many keys of others."""
+    lines = []
+    for unrelated in (0, _UNRELATED):
+        for first in range(0, unrelated, _FILLED):
+            redis.call("EVAL", _FILL, 0, first, first + _FILLED - 1)
+        for live in (1, 5):
+            took = uvloop.run(_drop_one_by_one(redis, live))
+            p50, p99 = median(took), percentile(took, 0.99)
+            lines.append((f"{unrelated:,}", str(live), ms(p50), ms(p99), ms(max(took))))
+            what = f"invalidate, {live} live keys, {unrelated:,} others in Redis, p99"
+            topic.checks.append(Check(what, p99 * 1e3, 5, "ms"))
+    topic.tables.append(
+        Table(
+            "Dropping the vectors of one asset",
+            ("other keys in Redis", "live keys of the asset", "p50 ms", "p99", "slowest"),
+            lines,
+            f"{_DROPS:,} assets one after the other, in the process.",
+        )
+    )
+
+
+_FILLED = 20_000
+_FILL = """
+for i = ARGV[1], ARGV[2] do
+  redis.call('HSET', string.format('features:other:meter-%07d:2025-10-09T14:30:00Z', i), 'f', i)
+end
+"""
+
+
+async def _drop_one_by_one(redis: redis_server.RedisServer, live: int) -> list[float]:
+    cache = await RedisCache.open(redis.url(), patience=5)
+    assets = asset_names(_DROPS)
+    for first in range(0, _DROPS, 500):
+        some = assets[first : first + 500]
+        for minute in range(live):
+            at = iso(_AT + minute * HOUR // 60)
+            found = await cache.read(TENANT, some, at, _FIELD)
+            kept = [(a, token, _VALUE) for a, (_, token) in zip(some, found, strict=True)]
+            await cache.keep(TENANT, at, _FIELD, kept)
+    took = []
+    for asset_id in assets:
+        begin = time.perf_counter()
+        dropped = await cache.drop([Entity(TENANT, asset_id)])
+        took.append(time.perf_counter() - begin)
+        assert dropped == live
+    await cache.close()
+    return took

@@ -14,11 +14,13 @@ from benchmarks.measure import Check, Topic
 _PACKAGES = (
     "ai-hub-feature-store", "polars", "pyarrow", "numpy", "duckdb", "numba", "pandas", "asyncpg",
     "adbc-driver-postgresql", "uvicorn", "uvloop", "httptools", "msgspec", "litestar",
+    "redis", "hiredis",
 )  # fmt: skip
 _TITLES = {
     "export": "Exports",
     "memory": "Memory of exports",
     "online": "Answers online",
+    "redis_online": "Answers online with Redis",
     "startup": "Starting",
     "accuracy": "Accuracy of sliding statistics",
     "postgres": "On PostgreSQL",
