@@ -155,7 +155,7 @@ def _apart(what: str, url: str) -> tuple[int, float, float]:
     with tempfile.TemporaryDirectory() as folder:
         out = subprocess.run(
             [sys.executable, "-m", "benchmarks.postgres_export", what, url, folder],
-            check=True, capture_output=True, text=True,
+            check=True, stdout=subprocess.PIPE, text=True,
         ).stdout.split()  # fmt: skip
     return int(out[0]), float(out[1]), float(out[2])
 

@@ -13,14 +13,18 @@ from ai_hub.definitions.values import to_datetime, to_micros
 
 BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 """One snapshot for every query of a scan."""
-SESSION = (
-    "SELECT set_config('application_name', 'ai-hub', false), "
-    "set_config('client_encoding', 'UTF8', false), set_config('timezone', 'UTC', false), "
-    "set_config('standard_conforming_strings', 'on', false), set_config('jit', 'off', false), "
-    # A stream lasts as long as who reads it, and between two of them a file is being written.
-    "set_config('statement_timeout', '0', false), "
-    "set_config('idle_in_transaction_session_timeout', '0', false)"
-)
+_SET = {
+    "application_name": "ai-hub",
+    "client_encoding": "UTF8",
+    "timezone": "UTC",
+    "standard_conforming_strings": "on",
+    "jit": "off",
+    # A stream lasts as long as who reads it, and between two of them a file is written.
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+}
+# For the transaction alone: behind a pooler the next one may be another session's.
+SET = "SELECT " + ", ".join(f"set_config('{name}', '{text}', true)" for name, text in _SET.items())
 
 _FIRST = to_micros(datetime.min.replace(tzinfo=UTC))
 _LAST = to_micros(datetime.max.replace(tzinfo=UTC))

@@ -31,8 +31,8 @@ class Snapshot:
         except Error as error:
             raise as_ours(error, self._url) from error
         try:
-            list(self.rows(sql.SESSION))
             list(self.rows(sql.BEGIN, stream=False))
+            list(self.rows(sql.SET))
         except BaseException:
             self.close()
             raise
