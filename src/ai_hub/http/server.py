@@ -19,7 +19,7 @@ import msgspec
 
 from ai_hub import __version__, logs
 from ai_hub.config import Settings
-from ai_hub.errors import AiHubError, ConfigError
+from ai_hub.errors import AiHubError, ConfigError, StoreError
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.body import (
     BODY,
@@ -281,7 +281,11 @@ async def _when_listening(
         ready()
     _log.info("serving", extra={"version": __version__, "pid": os.getpid()})
     await application.framework()
-    await application.prepare()
+    try:
+        await application.prepare()
+    except* StoreError:
+        # Then the first use does it; that a database is away is told where requests are answered.
+        pass
     # What start-up left behind lives as long as the server: collecting it again is waste.
     gc.collect()
     gc.freeze()
