@@ -30,6 +30,8 @@ _LOOK_BACK = 14 * DAY
 _APART = DAY
 """Times to refresh that lie closer together than this are refreshed in one."""
 _WRITERS_WAIT = "30s"
+_READERS_WAIT = "5s"
+"""For who reads what is to be compressed. While we wait, other readers wait behind us."""
 _REFRESH_TRIES = 300
 
 Span = tuple[int, int]
@@ -191,9 +193,15 @@ async def _call_refresh(on: Connection, aggregate: str, span: Span, force: str) 
 
 async def _compress(on: Connection) -> AsyncIterator[Step]:
     """Run the columnstore policies: what got old, and what got late rows since."""
+    await on.execute(f"SET lock_timeout = '{_READERS_WAIT}'")
     for job, relation in await on.fetch(_COLUMNSTORE):
         before = await on.fetchrow(_CHUNKS, relation)
-        await on.execute(f"CALL run_job({job})")
+        try:
+            await on.execute(f"CALL run_job({job})")
+        except asyncpg.DataError as error:
+            # Each chunk is tried; the policy fails in the end if one could not be had.
+            said = f"{error.detail or error} They are in use, and are tried again next time"
+            yield Step("wait", relation, said)
         after = await on.fetchrow(_CHUNKS, relation)
         fresh, again = after["inside"] - before["inside"], before["late"] - after["late"]
         said = f"{after['inside']:,} chunks in the columnstore, {fresh:,} of them new"

@@ -105,9 +105,12 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 
 -- [count, mean, sample deviation, min, max, sum] of the rows in the closed range, read raw.
+--
+-- Volatile, as is all that reads tables in plpgsql here: a stable function sees what its caller
+-- saw, and rows of a chunk that is put into the columnstore in between are in neither place then.
 CREATE OR REPLACE FUNCTION ai_hub_raw_window(
   p_tenant text, p_asset text, p_series text, p_first timestamptz, p_last timestamptz
-) RETURNS float8[] LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+) RETURNS float8[] LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
 DECLARE
   n bigint;
   m float8[];
@@ -206,6 +209,11 @@ ALTER MATERIALIZED VIEW daily_features SET (timescaledb.enable_columnstore,
   timescaledb.segmentby = 'tenant_id, asset_id, feature_type', timescaledb.orderby = 'bucket');
 CALL add_columnstore_policy('hourly_features', after => INTERVAL '30 days', if_not_exists => true);
 CALL add_columnstore_policy('daily_features', after => INTERVAL '60 days', if_not_exists => true);
+-- Not scheduled: beside a refresh of the same chunk it doubles buckets or loses them (TimescaleDB
+-- 2.28.3). Maintenance runs it after its own refreshes, which alone reach back that far.
+SELECT alter_job(job_id, scheduled => false) FROM timescaledb_information.jobs
+  WHERE proc_name = 'policy_compression' AND hypertable_schema = current_schema()
+    AND hypertable_name IN ('hourly_features', 'daily_features');
 \else
 CREATE OR REPLACE VIEW hourly_features AS
 SELECT date_bin(INTERVAL '1 hour', timestamp, TIMESTAMPTZ '2000-01-03 00:00+00') AS bucket,

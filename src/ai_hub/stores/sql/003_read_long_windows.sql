@@ -3,7 +3,7 @@
 -- The means that stand in for missing values.
 CREATE OR REPLACE FUNCTION ai_hub_series_mean(
   p_tenant text, p_asset text, p_series text, p_first timestamptz, p_last timestamptz
-) RETURNS float8 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+) RETURNS float8 LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
 BEGIN
   RETURN (ai_hub_raw_window(p_tenant, p_asset, p_series, p_first, p_last))[2];
 END
@@ -13,7 +13,7 @@ $$;
 -- the latest issue that has the column.
 CREATE OR REPLACE FUNCTION ai_hub_weather_mean(
   p_tenant text, p_source text, p_column text, p_first timestamptz, p_last timestamptz
-) RETURNS float8 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+) RETURNS float8 LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
 DECLARE
   mean float8;
 BEGIN
@@ -81,7 +81,7 @@ CREATE TABLE IF NOT EXISTS ai_hub_late (
 -- bounds that are parameters, so that the planner leaves out all other chunks.
 CREATE OR REPLACE FUNCTION ai_hub_raw_part(
   p_tenant text, p_asset text, p_series text, p_first timestamptz, p_end timestamptz
-) RETURNS float8[] LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+) RETURNS float8[] LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
 DECLARE
   part float8[];
 BEGIN
@@ -97,7 +97,7 @@ $$;
 
 CREATE OR REPLACE FUNCTION ai_hub_hourly_part(
   p_tenant text, p_asset text, p_series text, p_first timestamptz, p_end timestamptz
-) RETURNS float8[] LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+) RETURNS float8[] LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
 DECLARE
   part float8[];
 BEGIN
@@ -118,7 +118,7 @@ $$;
 
 CREATE OR REPLACE FUNCTION ai_hub_window(
   p_tenant text, p_asset text, p_series text, p_first timestamptz, p_last timestamptz
-) RETURNS float8[] LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+) RETURNS float8[] LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
 DECLARE
   hour CONSTANT interval := INTERVAL '1 hour';
   tick CONSTANT interval := INTERVAL '1 microsecond';
@@ -178,7 +178,7 @@ $$;
 \else
 CREATE OR REPLACE FUNCTION ai_hub_window(
   p_tenant text, p_asset text, p_series text, p_first timestamptz, p_last timestamptz
-) RETURNS float8[] LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+) RETURNS float8[] LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
 BEGIN
   RETURN ai_hub_raw_window(p_tenant, p_asset, p_series, p_first, p_last);
 END
