@@ -16,6 +16,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 import redis_server
 import servers
 
+# A Redis that the environment names is not for tests.
+for _name in ("REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD"):
+    os.environ.pop(_name, None)
+
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
 settings.register_profile(
     "default", deadline=None, max_examples=30, print_blob=True, suppress_health_check=_SLOW
