@@ -15,7 +15,7 @@ from ai_hub.config import Settings
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.registry import Registry
-from ai_hub.definitions.values import Entity, check_id, to_micros
+from ai_hub.definitions.values import DAY, Entity, check_id, to_micros
 from ai_hub.errors import InvalidInput, StoreUnavailable, UnknownExport
 from ai_hub.metrics import Metrics
 from ai_hub.serving.answer import Answer, answer_of
@@ -24,6 +24,7 @@ from ai_hub.serving.opening import open_cache
 from ai_hub.serving.reader import Found, Reader
 from ai_hub.serving.readiness import Part, Readiness
 from ai_hub.serving.spec import Spec, Specs
+from ai_hub.serving.warming import Progress, warm
 from ai_hub.serving.writer import IngestResult, Target, Writer
 
 if TYPE_CHECKING:
@@ -274,26 +275,36 @@ class FeatureStore:
     async def warm_feature_cache(
         self,
         tenant_id: str,
-        asset_ids: Sequence[str],
+        asset_ids: Sequence[str] | None = None,
         feature_set: str | None = None,
         timestamp: datetime | None = None,
+        *,
+        abreast: int = 2,
+        progress: Progress | None = None,
     ) -> dict[str, int]:
         """Have the vectors of some assets ready: of a set, or of every registered one.
 
-        Counts: `assets`, `warmed` vectors, and of these `computed` now.
+        Without `asset_ids`: of every asset seen in the last day. `abreast` parts of 200 assets are
+        computed at a time; `progress` is told how many vectors are ready, and of how many. Counts:
+        `assets`, `warmed` vectors, and of these `computed` now.
         """
         named = feature_set is not None
         chosen = [self.registry.get(feature_set)] if named else self.registry.sets()
-        ids = _ids(tenant_id, list(dict.fromkeys(asset_ids)))
+        if asset_ids is None:
+            ids: Sequence[str] = await self.seen_assets(tenant_id)
+        else:
+            ids = _ids(tenant_id, list(dict.fromkeys(asset_ids)))
         at = self._at(timestamp)
-        warmed = computed = 0
-        for one in chosen:
-            spec = self.specs.of(one.label)
-            for first in range(0, len(ids), MAX_BATCH):
-                some = await self.found(spec, tenant_id, ids[first : first + MAX_BATCH], at)
-                warmed += len(some)
-                computed += sum(not hit for _, hit in some)
-        return {"assets": len(ids), "warmed": warmed, "computed": computed}
+        specs = [self.specs.of(one.label) for one in chosen]
+        return await warm(
+            lambda spec, some: self.found(spec, tenant_id, some, at), specs, ids, abreast, progress
+        )
+
+    async def seen_assets(self, tenant_id: str, since: datetime | None = None) -> list[str]:
+        """The assets with a usable observation since a time (None: in the last day), sorted."""
+        check_id("tenant_id", tenant_id)
+        first = self.now() - DAY if since is None else to_micros(since, "since")
+        return await self._open.seen(tenant_id, first)
 
     async def invalidate_feature_cache(
         self,

@@ -25,6 +25,7 @@ ROUTES = {
     "/ai/features/export": "post",
     "/ai/features/exports": "get",
     "/ai/features/exports/{export_id}": "get",
+    "/ai/features/assets": "get",
     "/ai/features/cache/warm": "post",
     "/ai/features/cache/invalidate": "post",
     "/ai/features/cache/stats": "get",
@@ -115,10 +116,12 @@ def test_other_methods_are_no_fault(server: Server, method: str, path: str) -> N
 
 def test_health_says_what_is_served(server: Server, small: Server) -> None:
     health = server.client.get("/health").json()
-    assert health.keys() == {"status", "version", "database"}
+    assert health.keys() == {"status", "version", "database", "granularity"}
     assert health["status"] == "ok"
     assert health["database"] == str(server.folder / "features.duckdb")
-    assert small.client.get("/health").json()["database"] == ":memory:"
+    other = small.client.get("/health").json()
+    assert (other["database"], other["granularity"]) == (":memory:", "1h")
+    assert health["granularity"] == "1m"
 
 
 def test_a_slash_at_the_end_is_the_same_route(server: Server) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -220,3 +221,26 @@ def test_warm_and_invalidate_count_what_they_do(server: Server, tenant: str) -> 
     dropped = server.call("POST", "/cache/invalidate", body)
     assert dropped == {"assets": 2, "invalidated": 2 * (sets - 1)}
     assert server.call("GET", "/cache/stats")["entries"] == before["entries"]
+
+
+def test_without_assets_those_are_warmed_that_were_seen_in_the_last_day(
+    server: Server, tenant: str
+) -> None:
+    now = datetime.now(UTC)
+    ages = {"new": timedelta(hours=1), "old": timedelta(days=2), "ahead": -timedelta(hours=1)}
+    rows = [
+        {"timestamp": (now - age).isoformat(), "asset_id": asset_id, "value": 1.0}
+        for asset_id, age in ages.items()
+    ]
+    assert server.call("GET", f"/assets?tenant_id={tenant}")["asset_ids"] == []
+    server.call("POST", "/ingest", {"tenant_id": tenant, "rows": rows})
+    found = server.call("GET", f"/assets?tenant_id={tenant}")
+    assert found == {"tenant_id": tenant, "asset_ids": ["ahead", "new"]}
+    at = "2025-10-09T14:30:00Z"
+    wanted = {"tenant_id": tenant, "feature_set": "forecast_basic", "timestamp": at}
+    assert server.call("POST", "/cache/warm", wanted)["warmed"] == 2
+    assert ask(server, tenant, "new", feature_set="forecast_basic", timestamp=at)["cache_hit"]
+    assert not ask(server, tenant, "old", feature_set="forecast_basic", timestamp=at)["cache_hit"]
+    server.refusal("POST", "/cache/warm", wanted | {"timestamp": "2025-10-09"})
+    server.refusal("GET", "/assets?tenant_id=")
+    server.refusal("GET", "/assets")

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from ai_hub import __version__
-from ai_hub.cli import database, exports, ingest, server, upkeep, vectors
+from ai_hub.cli import database, exports, ingest, server, upkeep, vectors, warming
 from ai_hub.cli.failure import Stop, ending
 from ai_hub.cli.output import tell
 from ai_hub.errors import AiHubError
@@ -76,7 +76,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("export", exports.export),
     ("exports", exports.exports),
     ("sets", vectors.sets),
-    ("warm", vectors.warm),
+    ("warm", warming.warm),
     ("invalidate", vectors.invalidate),
     ("config", server.config),
 )

@@ -124,6 +124,19 @@ class Server:
         )
         return await self._ask("GET", path)
 
+    async def granularity(self) -> str:
+        """The step to which it truncates times."""
+        found = (await self._ask("GET", "/health")).get("granularity")
+        if not isinstance(found, str):
+            raise self._stranger()
+        return found
+
+    async def seen_assets(self, tenant_id: str) -> list[str]:
+        """The assets of a tenant that were seen in the last day."""
+        found = await self._ask("GET", "/ai/features/assets", params={"tenant_id": tenant_id})
+        assets: list[str] = found["asset_ids"]
+        return assets
+
     async def warm(self, request: Document) -> Document:
         """Have vectors ready in its cache."""
         return await self._ask(

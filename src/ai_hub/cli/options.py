@@ -35,6 +35,9 @@ SomeAssets = Annotated[
     list[str] | None,
     typer.Option("--asset", metavar="ID", help="An asset, repeatable; all of the tenant if none."),
 ]
+OneSet = Annotated[
+    str | None, typer.Option("--set", metavar="NAME", help="One feature set; by default all.")
+]
 Missing_ = Annotated[
     str | None,
     typer.Option(

@@ -88,8 +88,8 @@ def counted(number: int, noun: str, several: str = "") -> str:
 
 
 @contextmanager
-def progress(label: str, quiet: bool) -> Iterator[Progress]:
-    """A progress bar on standard error; none where nobody looks at it."""
+def progress(label: str, quiet: bool, unit: str = "rows") -> Iterator[Progress]:
+    """A progress bar on standard error that counts units; none where nobody looks at it."""
     err = console(stderr=True)
     if quiet or not err.is_terminal:
         yield lambda fraction, rows: None
@@ -100,7 +100,7 @@ def progress(label: str, quiet: bool) -> Iterator[Progress]:
     columns: list[Any] = [
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn("{task.fields[rows]:,} rows"),
+        TextColumn(f"{{task.fields[rows]:,}} {unit}"),
         TimeElapsedColumn(),
     ]
     with Bar(*columns, console=err, transient=True) as bar:

@@ -1,4 +1,4 @@
-"""Commands about feature vectors: `get`, `sets`, `warm` and `invalidate`."""
+"""Commands about feature vectors: `get`, `sets` and `invalidate`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ai_hub.cli.options import (
     Assets,
     Json,
     Missing_,
+    OneSet,
     ServerUrl,
     Tenant,
     Url,
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
 
 _ASSETS_ABREAST = 5
 """Up to so many assets stand side by side; more stand below each other."""
-
-OneSet = Annotated[
-    str | None, typer.Option("--set", metavar="NAME", help="One feature set; by default all.")
-]
 
 
 def get(
@@ -195,27 +192,6 @@ def _show_set(found: Document) -> None:
     table(("feature", "kind", "definition"), rows)
 
 
-def warm(
-    tenant: Tenant,
-    asset: Assets,
-    feature_set: OneSet = None,
-    url: ServerUrl = None,
-    as_json: Json = False,
-) -> None:
-    """Have the server compute vectors ahead.
-
-    Example: ai-hub warm --tenant acme --asset meter-001 --set forecast_basic
-    """
-    found = _cached("warm", tenant, asset, feature_set, url)
-    if as_json:
-        document(found)
-    else:
-        say(
-            f"{counted(found['warmed'], 'vector')} of {counted(found['assets'], 'asset')} are "
-            f"cached, {found['computed']:,} of them computed now."
-        )
-
-
 def invalidate(
     tenant: Tenant,
     asset: Assets,
@@ -227,27 +203,20 @@ def invalidate(
 
     Example: ai-hub invalidate --tenant acme --asset meter-001
     """
-    found = _cached("invalidate", tenant, asset, feature_set, url)
-    if as_json:
-        document(found)
-    else:
-        vectors = counted(found["invalidated"], "cached vector")
-        say(f"{vectors} of {counted(found['assets'], 'asset')} forgotten.")
-
-
-def _cached(
-    action: str, tenant: str, assets: list[str], feature_set: str | None, url: str | None
-) -> Document:
     from ai_hub.cli.target import server_of
     from ai_hub.config import Settings
 
-    request: Document = {"tenant_id": tenant, "asset_ids": assets}
+    request: Document = {"tenant_id": tenant, "asset_ids": asset}
     if feature_set is not None:
         request["feature_set"] = feature_set
 
     async def work() -> Document:
         async with server_of(Settings.load(), url) as server:
-            act = server.warm if action == "warm" else server.invalidate
-            return await act(request)
+            return await server.invalidate(request)
 
-    return asyncio.run(work())
+    found = asyncio.run(work())
+    if as_json:
+        document(found)
+    else:
+        vectors = counted(found["invalidated"], "cached vector")
+        say(f"{vectors} of {counted(found['assets'], 'asset')} forgotten.")

@@ -30,9 +30,13 @@ def _entry(asset_id: str, found: Found) -> bytes:
 
 
 def health_of(store: FeatureStore) -> dict[str, str]:
-    """That the server is alive, and which database it holds."""
-    database = store.settings.database_name
-    return {"status": "ok", "version": __version__, "database": database}
+    """That the server is alive, which database it holds, and the step of its times."""
+    return {
+        "status": "ok",
+        "version": __version__,
+        "database": store.settings.database_name,
+        "granularity": str(store.settings.granularity.step),
+    }
 
 
 class HotRoutes:

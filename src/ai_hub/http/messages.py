@@ -58,8 +58,17 @@ class ExportRequest(msgspec.Struct, forbid_unknown_fields=True):
     frequency: str | None = None
 
 
+class WarmRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """Assets (by default those seen in the last day) whose vectors are made ready at a time."""
+
+    tenant_id: str
+    asset_ids: list[str] | None = None
+    feature_set: str | None = None
+    timestamp: str | None = None
+
+
 class CacheRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """Assets whose cached vectors are made ready or forgotten, of one set or all."""
+    """Assets whose cached vectors are forgotten, of one set or all."""
 
     tenant_id: str
     asset_ids: list[str]

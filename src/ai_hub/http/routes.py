@@ -33,6 +33,7 @@ from ai_hub.http.messages import (
     FeatureVector,
     GetRequest,
     Problem,
+    WarmRequest,
     WeatherSourceRequest,
     decode,
     encode,
@@ -48,7 +49,7 @@ _BODIES: dict[str, type] = {
     "/ai/features/batch": BatchRequest,
     "/ai/features/weather-sources": WeatherSourceRequest,
     "/ai/features/export": ExportRequest,
-    "/ai/features/cache/warm": CacheRequest,
+    "/ai/features/cache/warm": WarmRequest,
     "/ai/features/cache/invalidate": CacheRequest,
 }
 _MOST_EXPORTS = 10_000
@@ -155,10 +156,19 @@ async def export_by_id(export_id: str, state: State) -> dict[str, Any]:
 
 
 @post("/cache/warm", status_code=200)
-async def warm(data: CacheRequest, state: State) -> dict[str, int]:
-    """Have vectors of some assets ready: of a set, or of every registered one."""
+async def warm(data: WarmRequest, state: State) -> dict[str, int]:
+    """Have vectors ready, now's by default: of some assets or all, of a set or every one."""
     store: FeatureStore = state.store
-    return await store.warm_feature_cache(data.tenant_id, data.asset_ids, data.feature_set)
+    at = None if data.timestamp is None else to_datetime(parse_time(data.timestamp))
+    return await store.warm_feature_cache(data.tenant_id, data.asset_ids, data.feature_set, at)
+
+
+@get("/assets")
+async def assets(state: State, tenant_id: str | None = None) -> dict[str, Any]:
+    """The assets of a tenant that were seen in the last day, sorted."""
+    store: FeatureStore = state.store
+    tenant = check_id("tenant_id", tenant_id)
+    return {"tenant_id": tenant, "asset_ids": await store.seen_assets(tenant)}
 
 
 @post("/cache/invalidate", status_code=200)
@@ -180,7 +190,7 @@ async def cache_stats(state: State) -> dict[str, Any]:
 
 @get("/health")
 async def health(state: State) -> dict[str, str]:
-    """That the server is alive, and which database it holds."""
+    """That the server is alive, which database it holds, and the step of its times."""
     return health_of(state.store)
 
 
@@ -266,6 +276,7 @@ def build(store: FeatureStore, hot: HotRoutes, watch: Watch) -> Litestar:
             export,
             exports,
             export_by_id,
+            assets,
             warm,
             invalidate,
             cache_stats,

@@ -134,6 +134,9 @@ class Store(Protocol):
     def scan(self, request: ScanRequest) -> Generator[Chunk, None, None]:
         """The history for an export, by ascending asset and time, in chunks of bounded size."""
 
+    async def seen(self, tenant_id: str, since: int) -> list[str]:
+        """The assets with a usable observation at or after a time, sorted."""
+
     async def watch(self, changed: Changed) -> None:
         """Tell of what other processes write, from now on."""
 

@@ -22,7 +22,7 @@ from ai_hub.engines.plan import Plan
 from ai_hub.errors import StoreLocked, StoreUnavailable
 from ai_hub.stores.base import Changed, Chunk, ExportRecord, Landed, ScanRequest, Vectors
 from ai_hub.stores.embedded_points import PointReader
-from ai_hub.stores.embedded_read import newest_times, scan_chunks
+from ai_hub.stores.embedded_read import assets_seen, newest_times, scan_chunks
 from ai_hub.stores.embedded_session import Cursor, connect, transaction, translated
 from ai_hub.stores.embedded_write import (
     OBSERVATION_TABLE,
@@ -129,6 +129,10 @@ class EmbeddedStore:
                 )
         finally:
             cursor.close()
+
+    async def seen(self, tenant_id: str, since: int) -> list[str]:
+        """The assets with a usable observation at or after a time, sorted."""
+        return await self._read(lambda cursor: assets_seen(cursor, tenant_id, since))
 
     async def watch(self, changed: Changed) -> None:
         """Nothing to tell of: no other process writes to the file."""

@@ -29,6 +29,16 @@ def newest_times(cursor: Cursor) -> tuple[int, int]:
     return newest[0], newest[1]
 
 
+def assets_seen(cursor: Cursor, tenant_id: str, since: int) -> list[str]:
+    """The assets with a usable observation at or after a time, sorted."""
+    found = cursor.execute(
+        "SELECT DISTINCT asset_id FROM ai_features WHERE tenant_id = ? "
+        "AND timestamp >= make_timestamptz(?::BIGINT) ORDER BY asset_id",
+        [tenant_id, since],
+    )
+    return [asset_id for (asset_id,) in found.fetchall()]
+
+
 def coded(ids: Sequence[str]) -> tuple[list[str], Ints]:
     """The distinct ids in order of first use, and for each id where it stands among them."""
     place: dict[str, int] = {}

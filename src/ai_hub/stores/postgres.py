@@ -27,6 +27,7 @@ from ai_hub.stores.base import Changed, Chunk, ExportRecord, Landed, ScanRequest
 from ai_hub.stores.postgres_changes import Changes
 from ai_hub.stores.postgres_points import PointReader
 from ai_hub.stores.postgres_scan import scan_chunks
+from ai_hub.stores.postgres_seen import assets_seen
 from ai_hub.stores.postgres_session import Connection, Sessions
 from ai_hub.stores.postgres_write import (
     Retention,
@@ -106,6 +107,11 @@ class PostgresStore:
         """The history for an export, in chunks by ascending asset and time (blocking)."""
         self._check_open()
         return scan_chunks(self._settings, request)
+
+    async def seen(self, tenant_id: str, since: int) -> list[str]:
+        """The assets with a usable observation at or after a time, sorted."""
+        self._check_open()
+        return await assets_seen(self._sessions, tenant_id, since)
 
     async def watch(self, changed: Changed) -> None:
         """Tell of what other processes write, from now on."""

@@ -1,0 +1,143 @@
+"""The command that has vectors computed before they are asked for: `warm`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ai_hub.cli.failure import BAD_INPUT, Stop
+from ai_hub.cli.options import Json, OneSet, ServerUrl, Tenant
+from ai_hub.cli.output import counted, document, progress, say, tell
+from ai_hub.errors import ServerUnreachable
+
+if TYPE_CHECKING:
+    from ai_hub.cli.client import Server
+    from ai_hub.cli.target import Document
+    from ai_hub.config import Settings
+
+_PART = 200
+"""Assets of one request."""
+_AGAIN_SECONDS = 2.0
+"""When to try again after a round that failed."""
+
+
+def warm(
+    tenant: Tenant,
+    asset: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--asset",
+            metavar="ID",
+            help="An asset, repeatable; all that were seen in the last day if none.",
+        ),
+    ] = None,
+    feature_set: OneSet = None,
+    every: Annotated[
+        bool,
+        typer.Option(
+            "--every", help="Do it again at the start of each granularity step, until Ctrl-C."
+        ),
+    ] = False,
+    concurrency: Annotated[
+        int,
+        typer.Option("--concurrency", min=1, max=64, help=f"Requests of {_PART} assets at a time."),
+    ] = 4,
+    url: ServerUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Have the server compute vectors ahead.
+
+    They are those of the current granularity step. With --every, vectors for now are always there
+    when they are asked for.
+
+    Example: ai-hub warm --tenant acme --set forecast_basic --every
+    """
+    from ai_hub.config import Settings
+
+    settings = Settings.load()
+    request: Document = {"tenant_id": tenant}
+    if feature_set is not None:
+        request["feature_set"] = feature_set
+
+    async def once(server: Server, at: int | None = None) -> None:
+        found = await _round(server, request, asset, at, concurrency, as_json)
+        if as_json:
+            document(found)
+        else:
+            say(
+                f"{counted(found['warmed'], 'vector')} of {counted(found['assets'], 'asset')} are "
+                f"cached, {found['computed']:,} of them computed now."
+            )
+
+    async def work() -> None:
+        from ai_hub.cli.target import server_of
+
+        if every:
+            await _rounds(settings, url, once)
+            return
+        async with server_of(settings, url) as server:
+            await once(server)
+
+    asyncio.run(work())
+
+
+async def _round(
+    server: Server,
+    request: Document,
+    assets: list[str] | None,
+    at: int | None,
+    concurrency: int,
+    quiet: bool,
+) -> Document:
+    """Warm every asset once, as of `at` (None: as of now); the counts of all requests."""
+    from ai_hub.definitions.values import iso
+
+    ids = list(dict.fromkeys(assets or await server.seen_assets(request["tenant_id"])))
+    moment = {} if at is None else {"timestamp": iso(at)}
+    total = {"assets": 0, "warmed": 0, "computed": 0}
+    room = asyncio.Semaphore(concurrency)
+
+    async def part(some: list[str]) -> None:
+        async with room:
+            found = await server.warm({**request, **moment, "asset_ids": some})
+        for name in total:
+            total[name] += found[name]
+        show(total["assets"] / len(ids), total["warmed"])
+
+    with progress("warming", quiet, "vectors") as show:
+        parts = range(0, len(ids), _PART)
+        await asyncio.gather(*(part(ids[first : first + _PART]) for first in parts))
+    return total
+
+
+async def _rounds(
+    settings: Settings, url: str | None, once: Callable[[Server, int], Awaitable[None]]
+) -> None:
+    """A round at once and at the start of each step, until cancelled; failures are told."""
+    from ai_hub.cli.target import server_of
+    from ai_hub.definitions.values import SECOND, Granularity
+
+    while True:
+        try:
+            async with server_of(settings, url) as server:
+                step = Granularity.of(await server.granularity())
+                at = step.truncate(_now())
+                await once(server, at)
+        except (ServerUnreachable, Stop) as error:
+            if isinstance(error, Stop) and error.code == BAD_INPUT:
+                raise
+            tell(str(error), "red")
+            await asyncio.sleep(_AGAIN_SECONDS)
+            continue
+        left = at + step.step.micros - _now()
+        if left < 0:
+            tell(f"That took longer than a step of {step.step}.", "yellow")
+        await asyncio.sleep(max(0, left) / SECOND)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000
