@@ -14,115 +14,34 @@ import asyncpg
 import pyarrow as pa
 import pytest
 
-from ai_hub import FeatureStore
-from ai_hub.config import Settings
-from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.kinds import STATS, Bucket, Rolling
 from ai_hub.definitions.values import DAY, HOUR, MINUTE, parse_time, to_datetime
 from ai_hub.stores import postgres_maintain, postgres_points
-from ai_hub.stores.postgres_maintain import WRITERS_LOCK, maintain, spans
+from ai_hub.stores.postgres_maintain import WRITERS_LOCK, spans
 from ai_hub.stores.postgres_session import Connection, session
 from ai_hub.stores.postgres_write import Retention, append_observations
 from ai_hub.testing import close
-from conformance.kit import Row, history_of, observation, plain, wrong
-from servers import server
+from conformance.kit import Row, observation
+from stores.maintained import TENANT, World, actions, hourly, opened
 
 pytestmark = pytest.mark.timescaledb
 
 T = parse_time("2025-10-09T14:30:00Z")
-TENANT = "t"
-LONG = FeatureSet(
-    "long",
-    1,
-    (
-        # A median cannot be merged, nor can what is computed with it.
-        *(Rolling(f"week_{stat}", stat, "168h") for stat in STATS if stat != "median"),
-        Rolling("median", "median", "168h", "left"),
-        Rolling("left", "mean", "30h", "left"),
-        Rolling("right", "std", "30h", "right"),
-        Rolling("none", "sum", "3h", "none"),
-        Rolling("generation", "mean", "50h", series="generation"),
-        Bucket("today", "mean", "1d"),
-    ),
-)
-KEEP_ALL = dict.fromkeys(
-    f"retention_{name}" for name in ("raw", "features", "weather", "hourly", "daily")
-)
-
-
-class World:
-    """A database that is maintained at times of its own, and all that was written to it."""
-
-    def __init__(self, url: str, folder: Path, **more: Any) -> None:
-        self.settings = Settings(
-            database_url=url, export_root=folder, pool_size=3, **KEEP_ALL | more
-        )
-        self.written: list[Row] = []
-        self.store: FeatureStore
-        self.sql: Connection
-
-    async def write(self, *rows: Row) -> None:
-        await self.store.ingest(list(rows), TENANT)
-        self.written += rows
-
-    async def maintain(self, now: int = T) -> list[str]:
-        return [step.action for step in await maintain(self.settings, now)]
-
-    async def check(self, asset: str, *times: int) -> None:
-        """By the reference; twice, since the first answer says how many rows a window has."""
-        history = history_of(self.written, [], asset)
-        for t in times:
-            for _ in range(2):
-                answer = await self.store.get(
-                    tenant_id=TENANT, asset_id=asset, feature_set="long",
-                    timestamp=to_datetime(t), exact=True,
-                )  # fmt: skip
-                assert not wrong(LONG, t, history, plain(answer))
-
-    async def late(self) -> list[str]:
-        return [asset for (asset,) in await self.sql.fetch("SELECT asset_id FROM ai_hub_late")]
-
-    async def compress(self) -> None:
-        await self.sql.execute("SELECT compress_chunk(c, true) FROM show_chunks('ai_features') c")
-
-    async def stored(self, aggregate: str) -> list[Any]:
-        """What is in the table of an aggregate, without what is computed when it is asked."""
-        await self.sql.execute(
-            f"ALTER MATERIALIZED VIEW {aggregate} SET (timescaledb.materialized_only = true)"
-        )
-        found = await self.sql.fetch(
-            f"SELECT * FROM {aggregate} ORDER BY asset_id, feature_type, bucket"
-        )
-        await self.sql.execute(
-            f"ALTER MATERIALIZED VIEW {aggregate} SET (timescaledb.materialized_only = false)"
-        )
-        return list(found)
 
 
 @pytest.fixture
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     """A store that reads every window of more than an hour from partials where it may."""
     monkeypatch.setattr(postgres_points, "MERGED_ROWS", 0)
-    on = server("timescaledb")
-    url = on.fresh()
-    made = World(url, tmp_path)
-    await maintain(made.settings, T - 300 * DAY)  # declares that all is kept
-    async with session(made.settings) as made.sql, FeatureStore(made.settings) as made.store:
-        made.store.register(LONG)
+    async with opened("timescaledb", tmp_path, T - 300 * DAY) as made:
+        made.now = T
         yield made
-    on.discard(url)
-
-
-def hourly(asset: str, first: int, hours: int, step: int = 20 * MINUTE) -> list[Row]:
-    times = range(first, first + hours * HOUR, step)
-    return [observation(asset, t, (t // MINUTE) % 97 - 40.0) for t in times]
 
 
 async def test_hours_and_days_hold_what_was_ingested(world: World) -> None:
     rows = hourly("a", T - 9 * DAY, 8 * 24, 7 * MINUTE) + hourly("b", T - 3 * DAY, 60)
     rows += [observation("b", T - 2 * DAY, 5.0, "generation")]
     await world.write(*rows)
-    assert "refresh" in await world.maintain()
+    assert "refresh" in actions(await world.maintain())
     for aggregate, width in (("hourly", HOUR), ("daily", DAY)):
         groups: dict[tuple[str, str, int], list[float]] = {}
         end = (T - HOUR) // width * width
@@ -372,10 +291,10 @@ async def test_two_maintainers_at_once(world: World) -> None:
         await other.execute("SELECT pg_advisory_lock_shared($1)", WRITERS_LOCK)
         first = asyncio.create_task(world.maintain())
         await asyncio.sleep(0.3)
-        assert await world.maintain() == ["skip"]
+        assert actions(await world.maintain()) == ["skip"]
         assert not first.done()
-    assert "refresh" in await first
-    assert "refresh" in await world.maintain()
+    assert "refresh" in actions(await first)
+    assert "refresh" in actions(await world.maintain())
 
 
 async def test_who_stops_in_the_middle_leaves_work_and_no_wrong_answer(
@@ -408,7 +327,7 @@ async def test_late_rows_in_the_columnstore_are_put_in_order_again(world: World)
     assert {status for (status,) in await world.sql.fetch(statuses)} == {1}
     await world.write(observation("a", T - 35 * DAY + 1, 5.0))
     assert {status for (status,) in await world.sql.fetch(statuses)} > {1}
-    steps = await maintain(world.settings, T)
+    steps = await world.maintain()
     (told,) = [s for s in steps if (s.action, s.relation) == ("compress", "ai_features")]
     assert told.count == 1
     assert "1 with late rows" in told.said
@@ -425,9 +344,9 @@ async def test_a_reader_of_an_old_chunk_delays_its_compression_and_nothing_else(
         transaction = reader.transaction()
         await transaction.start()
         await reader.fetch("SELECT count(*) FROM ai_features")
-        assert {"refresh", "wait"} < set(await world.maintain())
+        assert {"refresh", "wait"} < set(actions(await world.maintain()))
         await transaction.rollback()
-    assert "wait" not in await world.maintain()
+    assert "wait" not in actions(await world.maintain())
     await world.check("a", T - 33 * DAY)
 
 
@@ -436,13 +355,13 @@ async def test_maintenance_without_any_policy(world: World) -> None:
                                         "WHERE hypertable_name IS NOT NULL"):  # fmt: skip
         await world.sql.execute(f"SELECT delete_job({job})")
     await world.write(*hourly("a", T - 40 * DAY, 40 * 24))
-    assert set(await world.maintain()) == {"refresh", "keep"}
+    assert set(actions(await world.maintain())) == {"refresh", "keep"}
     await world.check("a", T)
 
 
 async def test_an_empty_database_twice_and_rows_after_it(world: World) -> None:
     for _ in range(2):
-        assert "refresh" not in await world.maintain()
+        assert "refresh" not in actions(await world.maintain())
     await world.write(*hourly("a", T - 9 * DAY, 9 * 24))
     await world.check("a", T, T - 3 * DAY)
     await world.maintain()
