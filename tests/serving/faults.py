@@ -116,7 +116,7 @@ FAULTS = (
     Fault("loading (LOADING)", _answering(b"-LOADING Redis is loading the dataset in memory\r\n"),
           _answering(None)),
     Fault("another protocol", _answering(b"HTTP/1.1 400 Bad Request\r\n\r\n"), _answering(None)),
-    Fault("evicting everything", lambda s, _: s.call("FLUSHALL"), lambda s, _: None, opens=False),
+    Fault("emptied (FLUSHALL)", lambda s, _: s.call("FLUSHALL"), lambda s, _: None),
 )  # fmt: skip
 
 

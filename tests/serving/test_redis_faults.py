@@ -190,23 +190,43 @@ async def test_requests_without_redis_share_no_computation(server: RedisServer) 
         assert await asyncio.gather(*asked) == [0.0] * 3
 
 
-async def test_too_much_to_remember_is_waited_out(
+async def test_who_owes_too_much_to_remember_owes_everything(
     server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_cache, "_MOST_OWED", 2)
-    cache = await RedisCache.open(server.url(), ttl_seconds=2)
-    for asset in "abc":
-        await put(cache, asset)
-    with server.paused():
-        await cache.read("t", ["a"], TIME, FIELD)
-        await cache.drop(Entity("t", asset) for asset in "abc")
-    begin = time.perf_counter()
-    await until("half-open", cache)
-    assert time.perf_counter() - begin > 1.0
-    await until("closed", cache)
-    found = await cache.read("t", ["a", "b", "c"], TIME, FIELD)
-    assert [value for value, _ in found] == [None] * 3
-    await cache.close()
+    async with processes(HeldStore(), [server.url()] * 2) as (one, other):
+        for asset in "abcd":
+            await put(other.cache, asset)
+        with server.paused():
+            await until("open", one.cache, other.cache)
+            await one.cache.drop(Entity("t", asset) for asset in "abc")
+            await one.cache.drop([Entity("t", "d")])
+        await until("closed", one.cache, other.cache)
+        for process in (one, other):
+            found = await process.cache.read("t", [*"abcd"], TIME, FIELD)
+            assert [value for value, _ in found] == [None] * 4
+        assert await put(one.cache, "a") == 1
+        assert (await other.cache.read("t", ["a"], TIME, FIELD))[0][0] == VALUE
+
+
+async def test_a_process_that_noticed_nothing_hears_that_nothing_counts(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_cache, "_MOST_OWED", 0)
+    async with (
+        Proxy(server.port) as proxy,
+        processes(HeldStore(), [proxy.url, server.url()]) as (cut_off, other),
+    ):
+        await put(other.cache, "a")
+        proxy.answer = b"-LOADING Redis is loading the dataset in memory\r\n"
+        await until("open", cut_off.cache)
+        await cut_off.cache.drop([A])
+        assert other.cache.state == "closed"
+        proxy.answer = None
+        await until("closed", cut_off.cache)
+        await until("closed", other.cache)
+        assert other.cache.errors["lost"] == 1
+        assert (await other.cache.read("t", ["a"], TIME, FIELD))[0][0] is None
 
 
 async def test_what_is_owed_at_the_end_is_tried_once_more(

@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from ai_hub.serving.redis_link import Link, Lost
-from ai_hub.serving.redis_words import PROBE, pack
+from ai_hub.serving.redis_words import pack
+
+PROBE = pack(("GETEX", "key", "EX", 1))
 
 Answer = Callable[[bytes, asyncio.StreamWriter], None]
 
@@ -26,7 +28,7 @@ async def linked(answer: Answer, patience: float = 5.0) -> AsyncIterator[tuple[L
     server = await asyncio.start_server(meet, "127.0.0.1", 0)
     reasons: list[str] = []
     _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-    link = Link(writer, patience, reasons.append)
+    link = Link(writer, patience, PROBE, reasons.append)
     try:
         yield link, reasons
     finally:
@@ -114,9 +116,11 @@ async def test_an_idle_connection_is_looked_after() -> None:
             await asyncio.sleep(0.3)
             assert len(reasons) == 1
             assert reason in reasons[0]
-    async with linked(saying(b":0\r\n"), patience=0.05) as (_, reasons):
-        await asyncio.sleep(0.3)
-        assert reasons == []
+    for expected, loss in ((None, 0), (7, 0), (8, 1)):
+        async with linked(saying(b":7\r\n"), patience=0.05) as (link, reasons):
+            link.expected = expected
+            await asyncio.sleep(0.3)
+            assert len(reasons) == loss
 
 
 async def test_an_end_on_purpose_is_no_loss() -> None:

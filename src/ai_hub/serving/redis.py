@@ -39,11 +39,10 @@ _MOST_KEYS = 200
 """Entities of one script: about a millisecond of Redis's time."""
 _MOST_CLAIMED = 1_000
 """A whole request: in parts, two processes could each get leases on some of the same batch."""
-_TOKEN_SECONDS = 300
-"""How much longer than a value a token lives: no computation may take as long."""
 _LEASE_SECONDS = 1.0
 _FIRST_POLL, _LAST_POLL = 0.004, 0.03
-_MOST_OWED = 1_000_000
+_MOST_OWED = 10_000
+"""As many are dropped in well under a second; to owe more is to owe everything."""
 
 
 class _Refused(Exception):
@@ -67,8 +66,9 @@ class RedisCache:
         self._run = b""
         self._owner = words.unique()
         self._aways = count()
+        self._life = words.life(ttl_seconds)
         self._owed: set[Entity] = set()
-        self._shut_until = 0.0
+        self._owes_all = False
         self._hits = self._misses = 0
         self.errors: Counter[str] = Counter()
 
@@ -122,12 +122,15 @@ class RedisCache:
                 for asset_id, value in zip(asset_ids, found, strict=True)
                 if value is None
             ]
-            tenant = key_part(tenant_id)
-            claimed = iter(await self._claimed(link, tenant, missed, timestamp, field))
         except (Lost, _Refused):
             return self._away(asset_ids)
+        try:
+            claimed = await self._claimed(link, key_part(tenant_id), missed, timestamp, field)
+        except (Lost, _Refused):
+            claimed = self._away(missed)
+        others = iter(claimed)
         return [
-            next(claimed) if value is None else (value, token)
+            next(others) if value is None else (value, token)
             for value, token in zip(found, tokens, strict=True)
         ]
 
@@ -157,7 +160,7 @@ class RedisCache:
                     words.lease_key(tenant, asset, timestamp, field),
                 ]
                 given += [token, b"" if value is None else words.stamped(value, token)]
-            fixed = (field, self._owner, self._ttl * 1000, self._ttl + _TOKEN_SECONDS)
+            fixed = (field, self._owner, self._ttl * 1000, self._life)
             try:
                 kept += await self._call(int, link, words.KEEP, keys, *fixed, *given)
             except _Refused:
@@ -178,7 +181,7 @@ class RedisCache:
                 dropped += await self._dropped(self._link, some, prefix)
             except Lost:
                 self._owe(some)
-        if self._owed:
+        if self._owed or self._owes_all:
             await self._breaker.found(within=self._grace)
         return dropped
 
@@ -204,7 +207,7 @@ class RedisCache:
     async def close(self) -> None:
         """Let go of the connection; what is kept stays."""
         await self._breaker.close()
-        if self._owed:
+        if self._owed or self._owes_all:
             await self._last_try()
         if self._link is not None:
             link, self._link = self._link, None
@@ -216,8 +219,11 @@ class RedisCache:
             await self._connect()
         except Exception as error:  # noqa: BLE001  # Whatever it is, it ends here.
             _log.warning(
-                "Redis at %s is left with stale answers of %d assets, for %d s at most: %s",
-                *(self._dial.place, len(self._owed), self._ttl, _reason(error)),
+                "Redis at %s is left with stale answers of %s, for %d s at most: %s",
+                self._dial.place,
+                "many assets" if self._owes_all else f"{len(self._owed)} assets",
+                self._ttl,
+                _reason(error),
             )
 
     def _away(self, assets: Sequence[str]) -> list[Read]:
@@ -264,11 +270,9 @@ class RedisCache:
                 words.lease_key(tenant, asset, timestamp, field),
             ]
         run = self._run
-        hold, life = int(_LEASE_SECONDS * 1000), self._ttl + _TOKEN_SECONDS
-        fresh = f"{run.decode()}-{words.unique()}"
-        reply = await self._call(
-            list, link, words.CLAIM, keys, field, self._owner, hold, life, run, fresh
-        )
+        hold, fresh = int(_LEASE_SECONDS * 1000), b"%b-%b" % (run, words.unique().encode())
+        given = (field, self._owner, hold, self._life, run, fresh)
+        reply = await self._call(list, link, words.CLAIM, keys, *given)
         return [
             (token, words.unstamped(value, token, run), bool(mine))
             for token, value, mine in zip(reply[::3], reply[1::3], reply[2::3], strict=True)
@@ -298,9 +302,23 @@ class RedisCache:
     def _owe(self, entities: Iterable[Entity]) -> None:
         self._owed.update(entities)
         if len(self._owed) > _MOST_OWED:
-            # Too many to remember: by then all that was kept until now has expired.
             self._owed.clear()
-            self._shut_until = asyncio.get_running_loop().time() + self._ttl
+            self._owes_all = True
+
+    async def _pay(self, link: Link) -> None:
+        """Drop what is owed; what comes to it meanwhile stays owed."""
+        owed, self._owed = self._owed, set()
+        everything, self._owes_all = self._owes_all, False
+        try:
+            if everything:
+                self._check(link, (await link.ask(words.END_EPOCH, 1))[0], int)
+                return
+            for some in _parts(owed):
+                await self._dropped(link, some, "")
+        except BaseException:
+            self._owed |= owed
+            self._owes_all |= everything
+            raise
 
     async def _call(
         self,
@@ -332,19 +350,17 @@ class RedisCache:
 
     async def _connect(self) -> None:
         """Connect, look whether the server will do, and drop what is owed."""
-        if asyncio.get_running_loop().time() < self._shut_until:
-            raise Lost("too much was not dropped: what was kept before has to expire")
-        link = Link(await self._dial.connect(), self._timeout, self._lost)
+        writer = await self._dial.connect()
+        link = Link(writer, self._timeout, words.probe(self._life), self._lost)
         try:
-            server = await Server.behind(link)
-            while self._owed:
-                some = list(islice(self._owed, _MOST_KEYS))
-                await self._dropped(link, some, "")
-                self._owed.difference_update(some)
+            server = await Server.behind(link, self._life)
+            while self._owed or self._owes_all:
+                await self._pay(link)
+                server = await Server.behind(link, self._life)
         except BaseException:
             await link.close()
             raise
-        self._link, self._run = link, server.run.encode()
+        self._link, self._run = link, server.run
 
     def _lost(self, reason: str) -> None:
         self.errors["lost"] += 1

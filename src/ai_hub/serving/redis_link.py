@@ -11,8 +11,6 @@ from typing import Any, NamedTuple
 import hiredis
 from hiredis import ReplyError
 
-from ai_hub.serving.redis_words import PROBE
-
 _NOT_YET = object()
 _SECOND_LOOK = 0.005
 # After every few replies hiredis moves what it was fed besides to the front of its buffer.
@@ -35,14 +33,19 @@ class Link(asyncio.Protocol):
     """Commands out, replies in, in their order, for many callers at once.
 
     The connection counts as lost when the oldest command is without its reply for `timeout`
-    seconds. A probe is sent that often, so that a loss is noticed in at most twice that time, and
-    also that the server takes no writes. `on_lost` is called once, with the reason, unless it was
-    `close` that ended it.
+    seconds. `probe` is sent that often, so that a loss is noticed in at most twice that time; it
+    is one also when the reply is an error, or not the `expected` one. `on_lost` is called once,
+    with the reason, unless it was `close` that ended it.
     """
 
     def __init__(
-        self, writer: asyncio.StreamWriter, timeout: float, on_lost: Callable[[str], None]
+        self,
+        writer: asyncio.StreamWriter,
+        timeout: float,
+        probe: bytes,
+        on_lost: Callable[[str], None],
     ) -> None:
+        self.expected: object = None
         self._loop = asyncio.get_running_loop()
         # Kept, as a stream that is collected closes its transport.
         self._writer = writer
@@ -58,7 +61,8 @@ class Link(asyncio.Protocol):
         self._doubted: _Asked | None = None
         self._gone = ""
         self._ended = asyncio.Event()
-        self._probe: asyncio.Future[list[Any]] | None = None
+        self._probe = probe
+        self._probing: asyncio.Future[list[Any]] | None = None
         self._timer = self._loop.call_later(timeout, self._tick)
 
     def ask(self, commands: bytes, replies: int) -> asyncio.Future[list[Any]]:
@@ -124,9 +128,9 @@ class Link(asyncio.Protocol):
 
     def _tick(self) -> None:
         """Send a probe after the last; look whether the oldest command waits too long."""
-        if self._probe is None or self._probe.done():
-            self._probe = self.ask(PROBE, 1)
-            self._probe.add_done_callback(self._probed)
+        if self._probing is None or self._probing.done():
+            self._probing = self.ask(self._probe, 1)
+            self._probing.add_done_callback(self._probed)
         oldest = self._waiting[0]
         left = oldest.at + self._timeout - self._loop.time()
         if left <= 0:
@@ -138,9 +142,14 @@ class Link(asyncio.Protocol):
             left = _SECOND_LOOK
         self._timer = self._loop.call_later(left, self._tick)
 
-    def _probed(self, probe: asyncio.Future[list[Any]]) -> None:
-        if probe.exception() is None and isinstance(error := probe.result()[0], ReplyError):
-            self.lose(str(error))
+    def _probed(self, probing: asyncio.Future[list[Any]]) -> None:
+        if probing.exception() is not None:
+            return
+        (reply,) = probing.result()
+        if isinstance(reply, ReplyError):
+            self.lose(str(reply))
+        elif self.expected is not None and reply != self.expected:
+            self.lose("what it holds does not count any more")
 
     def _end(self, reason: str) -> None:
         self._gone = reason

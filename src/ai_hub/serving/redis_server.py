@@ -9,42 +9,45 @@ from hiredis import ReplyError
 from ai_hub.config_values import NO_CLUSTER
 from ai_hub.errors import ConfigError
 from ai_hub.serving.redis_link import Link, Lost
-from ai_hub.serving.redis_words import PROBE, SCRIPTS, pack, run_of
+from ai_hub.serving.redis_words import SCRIPTS, begin_epoch, pack, probe, run_of
 
 _OLDEST = 7
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server as INFO shows it. `run` is of its process and the history of its data."""
+    """A server as INFO shows it. `run` is of its process, its data and the epoch."""
 
-    run: str
+    run: bytes
     version: str
     cluster: bool
     master: bool
 
     @classmethod
-    async def behind(cls, link: Link) -> Server:
+    async def behind(cls, link: Link, seconds: int) -> Server:
         """The server of a connection, which knows the scripts and can be written to.
 
-        Raises ConfigError for one that will never do, Lost for one that may later.
+        `seconds` is how long an epoch lives. Raises ConfigError for a server that will never do,
+        Lost for one that may later.
         """
-        commands = [pack(("INFO",)), PROBE]
+        commands = [pack(("INFO",)), begin_epoch(seconds), probe(seconds)]
         commands += [pack(("SCRIPT", "LOAD", script.text)) for script in SCRIPTS]
-        replies = await link.ask(b"".join(commands), len(commands))
-        told = information(replies[0])
+        info, begun, epoch, *loaded = await link.ask(b"".join(commands), len(commands))
+        told = information(info)
         if "run_id" not in told:
-            raise Lost(f"its INFO names no run_id: {replies[0]!r}")
+            raise Lost(f"its INFO names no run_id: {info!r}")
         server = cls(
-            run_of(told["run_id"], told.get("master_replid", "")),
+            run_of(told["run_id"], told.get("master_replid", ""), repr(epoch)),
             told.get("redis_version", "0"),
             told.get("cluster_enabled") == "1",
             told.get("role", "master") == "master",
         )
         server.check()
-        for reply in replies:
+        # Where there is an epoch already, a server that is out of memory will do.
+        for reply in (epoch, *loaded, *([begun] if epoch is None else ())):
             if isinstance(reply, ReplyError):
                 raise Lost(str(reply))
+        link.expected = epoch
         return server
 
     def check(self) -> None:

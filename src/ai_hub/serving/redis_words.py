@@ -2,9 +2,10 @@
 
 Beside the hash `features:{tenant}:{asset}:{timestamp}` there are helper keys, all of which expire:
 
+- `ai-hub:epoch`: whoever cannot say any more what it should have dropped deletes it.
 - `ai-hub:generation:{tenant}:{asset}`: the entity's token, `RUN-UNIQUE`. RUN is of the server
-  process and its history, so what an earlier one left behind is no token. A drop by prefix, after
-  which other values stay valid, appends another `-UNIQUE`.
+  process, its history and the epoch, so what was left behind by an earlier one is no token. A drop
+  by prefix, after which other values stay valid, appends another `-UNIQUE`.
 - `ai-hub:live:{tenant}:{asset}`: the entity's hashes by when they expire.
 - `ai-hub:lease:{tenant}:{asset}:{timestamp}:{field}`: who computes a value, and under which token.
 
@@ -29,8 +30,11 @@ from ai_hub.definitions.values import check_id, key_part
 pack: Callable[[tuple[str | bytes | int, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]
 """A command as it is sent."""
 
-PROBE = pack(("UNLINK", "ai-hub:probe"))
-"""A write that changes nothing: refused where nothing can be dropped; memory it needs none."""
+_EPOCH = "ai-hub:epoch"
+_TOKEN_SECONDS = 300
+
+END_EPOCH = pack(("UNLINK", _EPOCH))
+"""From here on nothing counts that was kept before."""
 
 _RUN = 12
 _UNIQUE = 16
@@ -49,9 +53,27 @@ def asset_part(asset_id: str) -> str:
     return key_part(check_id("asset_id", asset_id))
 
 
-def run_of(run_id: str, replication_id: str) -> str:
-    """A server process with its history; another one may have older data."""
-    return blake2b(f"{run_id} {replication_id}".encode(), digest_size=_RUN // 2).hexdigest()
+def life(ttl_seconds: int) -> int:
+    """How long a token lives: longer than values under it, and than any computation may take."""
+    return ttl_seconds + _TOKEN_SECONDS
+
+
+def begin_epoch(seconds: int) -> bytes:
+    """The command that makes an epoch where there is none."""
+    return pack(("SET", _EPOCH, unique(), "NX", "EX", seconds))
+
+
+def probe(seconds: int) -> bytes:
+    """The command that tells the epoch.
+
+    It counts as a write, and so is refused where nothing can be dropped, but takes no memory.
+    """
+    return pack(("GETEX", _EPOCH, "EX", seconds))
+
+
+def run_of(*parts: str) -> bytes:
+    """A server process with its history and epoch; another one may have older data."""
+    return blake2b(" ".join(parts).encode(), digest_size=_RUN // 2).hexdigest().encode()
 
 
 def unique() -> str:
