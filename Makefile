@@ -41,6 +41,7 @@ check: .venv/check .venv/test  ## style, types and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	test ! -x $(BIN)/hadolint || $(BIN)/hadolint Dockerfile
 	$(BIN)/pytest --quiet tests/test_imports.py
 
 bench: .venv/bench  ## the benchmarks
