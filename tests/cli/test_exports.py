@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from cli.conftest import Run, answer, refused
+from cli.conftest import Run, answer, refused, start
 
 RANGE = ("--start", "2025-10-09T00:00:00Z", "--end", "2025-10-10T00:00:00Z")
 EXPORT = ("export", "--tenant", "acme", "--set", "forecast_basic")
@@ -78,3 +78,14 @@ def test_exports_are_listed(run: Run) -> None:
 )
 def test_bad_input_is_one_sentence(options: list[str], words: list[str], run: Run) -> None:
     refused(run(*EXPORT, *options), *words)
+
+
+def test_what_fails_is_said_once(workplace: Path) -> None:
+    (workplace / "file").write_text("")
+    process = start(*EXPORT, *RANGE, "--output", "file/x.parquet")
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (1, "")
+    (line,) = err.splitlines()
+    assert line.startswith("ai-hub: ")
+    # A server has a log; a command has none.
+    assert "export_features_to_parquet" not in err

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line."""
+    import logging
     import sys
     from io import TextIOWrapper
 
@@ -14,4 +15,7 @@ def main() -> None:
         # Ids may have any character, and a terminal may not: show an escape, never fail.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    for name in ("ai_hub.export", "ai_hub.serving.reader", "ai_hub.serving.writer"):
+        # What fails there a command says itself; a server's log has it all the same.
+        logging.getLogger(name).addHandler(logging.NullHandler())
     app(prog_name="ai-hub")
