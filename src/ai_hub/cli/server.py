@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ai_hub.cli.failure import Stop
 from ai_hub.cli.options import Json
 from ai_hub.cli.output import document, table, tell
 
@@ -29,6 +30,14 @@ def serve(
             help="How many processes serve (AI_HUB_WORKERS); several need PostgreSQL and Redis.",
         ),
     ] = None,
+    maintain: Annotated[
+        str | None,
+        typer.Option(
+            "--maintain",
+            metavar="WIDTH",
+            help="Also maintain the PostgreSQL database, such as every 15m.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Serve features over HTTP until Ctrl-C.
@@ -39,9 +48,16 @@ def serve(
     Example: ai-hub serve --port 9000
     """
     from ai_hub.config import Settings
+    from ai_hub.definitions.values import Duration
     from ai_hub.http import serve as run
 
     settings = Settings.load(host=host, port=port, workers=workers)
+    every = None if maintain is None else Duration.of(maintain, "--maintain")
+    if every is not None and not settings.on_server:
+        raise Stop(
+            f"--maintain: {settings.database_name} is an embedded database, which needs no "
+            "maintenance. It is for a database on PostgreSQL (AI_HUB_DATABASE_URL)."
+        )
     url = f"http://{settings.host}:{settings.port}"
     name = settings.database_name
 
@@ -52,7 +68,7 @@ def serve(
         tell(f"Serving {what} on {url} (API: {url}/docs). Ctrl-C stops.")
 
     # With --json standard output is for the document.
-    run(settings, ready, log_to_stderr=as_json)
+    run(settings, ready, log_to_stderr=as_json, maintain=every)
 
 
 def demo(

@@ -48,6 +48,8 @@ def maintain(
 
     settings = Settings.load()
     pause = None if every is None else Duration.of(every, "--every")
+    if pause is not None and now:
+        raise Stop("--now: got it together with --every, expected one of them")
     _needs_server(settings)
 
     async def work() -> None:
@@ -111,12 +113,13 @@ def status(as_json: Json = False) -> None:
         if rows is None and title in found:
             say(f"{title}: not counted, it would take too long")
         if rows:
-            names = list(rows[0])
-            shown = [
-                [size(row[name]) if name == "bytes" else row[name] for name in names]
-                for row in rows
-            ]
+            names = list(dict.fromkeys(name for row in rows for name in row))
+            shown = [[_cell(name, row.get(name)) for name in names] for row in rows]
             table([name.replace("_", " ") for name in names], shown, title.replace("_", " "))
+
+
+def _cell(name: str, value: Any) -> Any:
+    return size(value) if name == "bytes" and value is not None else value
 
 
 def size(count: int) -> str:

@@ -19,6 +19,7 @@ import msgspec
 
 from ai_hub import __version__, logs
 from ai_hub.config import Settings
+from ai_hub.definitions.values import Duration
 from ai_hub.errors import AiHubError, ConfigError, StoreError
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.body import (
@@ -35,6 +36,7 @@ from ai_hub.http.body import (
 )
 from ai_hub.http.hot import HotRoutes
 from ai_hub.http.messages import Problem
+from ai_hub.http.upkeep import maintained
 from ai_hub.http.watch import Watch
 
 _log = logging.getLogger(__name__)
@@ -151,11 +153,15 @@ class Application:
 
 
 def serve(
-    settings: Settings, ready: Callable[[], None] | None = None, log_to_stderr: bool = False
+    settings: Settings,
+    ready: Callable[[], None] | None = None,
+    log_to_stderr: bool = False,
+    maintain: Duration | None = None,
 ) -> None:
     """Open the store and serve until SIGINT or SIGTERM; `ready` is called once it listens.
 
-    The log goes to standard output. Raises ConfigError when the address cannot be listened on or
+    The log goes to standard output. `maintain`: also keep the database in shape, every so often.
+    Raises ConfigError when the address cannot be listened on or
     the settings allow no several workers, StoreError when the database cannot be opened,
     KeyboardInterrupt after SIGINT.
     """
@@ -163,20 +169,23 @@ def serve(
     if settings.workers > 1:
         from ai_hub.http.workers import supervise
 
-        supervise(settings, ready, log_to_stderr)
+        supervise(settings, ready, log_to_stderr, maintain)
         return
     listener = listen(settings)
     try:
-        if run(_one(settings, listener, ready)) == signal.SIGINT:
+        if run(_one(settings, listener, ready, maintain)) == signal.SIGINT:
             raise KeyboardInterrupt
     finally:
         listener.close()
 
 
 async def _one(
-    settings: Settings, listener: socket.socket, ready: Callable[[], None] | None
+    settings: Settings,
+    listener: socket.socket,
+    ready: Callable[[], None] | None,
+    maintain: Duration | None,
 ) -> int:
-    async with opened(settings) as store:
+    async with opened(settings) as store, maintained(settings, maintain):
         return await answer(Application(store), listener, ready)
 
 

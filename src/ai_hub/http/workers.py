@@ -25,6 +25,7 @@ from typing import Any
 
 from ai_hub import logs
 from ai_hub.config import Settings
+from ai_hub.definitions.values import Duration
 from ai_hub.errors import AiHubError, ConfigError, StoreUnavailable
 from ai_hub.http.server import (
     CLOSING_SECONDS,
@@ -35,6 +36,7 @@ from ai_hub.http.server import (
     opened,
     run,
 )
+from ai_hub.http.upkeep import maintained
 from ai_hub.http.watch import Siblings, Watch
 
 _log = logging.getLogger(__name__)
@@ -59,11 +61,16 @@ def check(settings: Settings) -> None:
         )
 
 
-def supervise(settings: Settings, ready: Callable[[], None] | None, log_to_stderr: bool) -> None:
+def supervise(
+    settings: Settings,
+    ready: Callable[[], None] | None,
+    log_to_stderr: bool,
+    maintain: Duration | None,
+) -> None:
     """Run the workers until SIGINT or SIGTERM, and end when they have ended.
 
-    `ready` is called once all of them listen. Raises ConfigError, and what keeps the first workers
-    from starting.
+    `ready` is called once all of them listen; one of them maintains, if that is asked for. Raises
+    ConfigError, and what keeps the first workers from starting.
     """
     check(settings)
     with (
@@ -71,7 +78,7 @@ def supervise(settings: Settings, ready: Callable[[], None] | None, log_to_stder
         tempfile.TemporaryDirectory(prefix="ai-hub-") as folder,
         _signals() as asked,
     ):
-        supervisor = _Supervisor(settings, Path(folder), log_to_stderr)
+        supervisor = _Supervisor(settings, Path(folder), log_to_stderr, maintain)
         try:
             supervisor.run(ready, asked)
         finally:
@@ -130,10 +137,13 @@ class _Worker:
 
 
 class _Supervisor:
-    def __init__(self, settings: Settings, folder: Path, log_to_stderr: bool) -> None:
+    def __init__(
+        self, settings: Settings, folder: Path, log_to_stderr: bool, maintain: Duration | None
+    ) -> None:
         self._settings = settings
         self._folder = folder
         self._log_to_stderr = log_to_stderr
+        self._maintain = maintain
         self._context = multiprocessing.get_context("spawn")
         self._workers: dict[int, _Worker] = {}
         self._due = dict.fromkeys(range(settings.workers), 0.0)
@@ -183,7 +193,14 @@ class _Supervisor:
         told, tells = self._context.Pipe(duplex=False)
         process = self._context.Process(
             target=work,
-            args=(self._settings, slot, self._folder, tells, self._log_to_stderr),
+            args=(
+                self._settings,
+                slot,
+                self._folder,
+                tells,
+                self._log_to_stderr,
+                self._maintain if slot == 0 else None,
+            ),
             name=f"ai-hub worker {slot}",
         )
         process.start()
@@ -231,21 +248,28 @@ class _Supervisor:
 
 
 def work(
-    settings: Settings, slot: int, folder: Path, tells: Connection, log_to_stderr: bool
+    settings: Settings,
+    slot: int,
+    folder: Path,
+    tells: Connection,
+    log_to_stderr: bool,
+    maintain: Duration | None,
 ) -> None:
     """The life of a worker process."""
     # Ctrl-C reaches every process of a terminal; the supervisor says what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logs.configure(settings.log_level, sys.stderr if log_to_stderr else sys.stdout)
     try:
-        run(_work(settings, slot, folder, tells))
+        run(_work(settings, slot, folder, tells, maintain))
     except AiHubError as error:
         tells.send(("away" if isinstance(error, StoreUnavailable) else "refused", str(error)))
         raise SystemExit(1) from None
 
 
-async def _work(settings: Settings, slot: int, folder: Path, tells: Connection) -> int:
-    async with opened(settings) as store:
+async def _work(
+    settings: Settings, slot: int, folder: Path, tells: Connection, maintain: Duration | None
+) -> int:
+    async with opened(settings) as store, maintained(settings, maintain):
         siblings = Siblings(folder, slot, store)
         publishing = asyncio.create_task(siblings.keep_publishing())
         with closing(listen(settings, shared=True)) as listener:

@@ -14,6 +14,7 @@ import asyncpg
 
 from ai_hub.config import Settings
 from ai_hub.definitions.values import DAY, HOUR, Duration, iso
+from ai_hub.errors import StoreRefused
 from ai_hub.stores.migrations import Mode
 from ai_hub.stores.postgres_migrate import check
 from ai_hub.stores.postgres_retention import Retention, Step
@@ -37,6 +38,11 @@ _REFRESH_TRIES = 300
 Span = tuple[int, int]
 """From a time up to another one, which is not in it."""
 
+_OWNER = """
+SELECT current_user::text, pg_get_userbyid(relowner)::text,
+  pg_has_role(current_user, relowner, 'USAGE')
+FROM pg_class WHERE oid = 'ai_features'::regclass
+"""
 _ANNOUNCE = "UPDATE ai_hub_hourly SET announced = greatest(announced, $1) RETURNING announced, done"
 _LATE = "SELECT tenant_id, asset_id, feature_type, first, last, stamp FROM ai_hub_late"
 _REFRESHED = """
@@ -82,10 +88,23 @@ async def maintain(settings: Settings, now: int | None = None, at_once: bool = F
     """
     async with session(settings, _LONGEST) as connection:
         mode = (await check(connection)).mode
+        await _check_owner(connection)
+        # Here whole chunks are read.
+        await connection.execute("SET enable_seqscan = on")
         if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", MAINTENANCE_LOCK):
             return [Step("skip", "", "another process is at it")]
         when = time.time_ns() // 1_000 if now is None else now
         return [step async for step in _steps(connection, settings, mode, when, at_once)]
+
+
+async def _check_owner(on: Connection) -> None:
+    """Raise StoreRefused for one who may not refresh, drop and compress: no GRANT allows that."""
+    user, owner, is_owner = await on.fetchrow(_OWNER)
+    if not is_owner:
+        raise StoreRefused(
+            f"Maintenance is for the owner of the tables, {owner!r}, and {user!r} is not. Name the "
+            "owner in AI_HUB_DATABASE_URL."
+        )
 
 
 async def _steps(

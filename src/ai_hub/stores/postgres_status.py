@@ -20,11 +20,11 @@ _COUNTING_MS = 10_000
 
 _SIZES = """
 SELECT relation, pg_total_relation_size(relation::regclass) AS bytes,
-       greatest(0, c.reltuples)::bigint AS rows
+       nullif(c.reltuples, -1)::bigint AS estimated_rows
 FROM unnest($1::text[]) AS relation JOIN pg_class c ON c.oid = relation::regclass
 """
 _HYPERTABLES = """
-SELECT h.relation, hypertable_size(h.of) AS bytes, approximate_row_count(h.of) AS rows,
+SELECT h.relation, hypertable_size(h.of) AS bytes, approximate_row_count(h.of) AS estimated_rows,
        count(c.chunk_name) AS chunks, count(*) FILTER (WHERE c.is_compressed) AS compressed
 FROM unnest($1::text[], $2::regclass[]) AS h(relation, of)
 LEFT JOIN timescaledb_information.chunks c
