@@ -10,7 +10,7 @@ Of a page, these blocks are run in order, in a directory of its own:
 
 A `text` or `json` block just below a `python`, `bash` or `sql` block is what that prints. `...`
 stands for what changes from run to run. `ai-hub serve` starts a server that lives as long as the
-page; `make`, `sudo` and the activation of an environment are not run.
+page; `make`, `docker`, `sudo` and the activation of an environment are not run.
 
 `<!-- server: timescaledb plain -->` says on which kinds of PostgreSQL server what follows is run:
 once on each, apart from the others; `none`, and before the first such comment, without a server.
@@ -58,7 +58,7 @@ _BLOCK = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 _RUNNABLE = {"python", "bash", "console", "sql"}
-_NOT_RUN = re.compile(r"(make|source|\.|sudo(?! -u)) ")
+_NOT_RUN = re.compile(r"(make|source|\.|docker|sudo(?! -u)) ")
 _EXPORT = re.compile(r"export (\w+)=(.*)")
 _SIZES = {"file_size_mb", "bytes"}  # of files and entries: they differ between releases
 _RUN = re.compile(r"([ ━─-])\1+")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
@@ -17,6 +18,7 @@ from ai_hub.config import KEYS, Settings, variable
 from ai_hub.definitions.builtin import FEATURE_SETS, FEATURES
 from ai_hub.definitions.kinds import CLOSED, STATS
 from ai_hub.feature_store import FeatureStore
+from ai_hub.metrics import FAMILIES
 from docs_pages import PORT, ROOT, Reader, blocks, pages, runs, same_json, same_text
 from servers import Kind
 
@@ -173,6 +175,28 @@ def test_a_pooler_is_told_what_sessions_set() -> None:
     told = page("docs/timescaledb.md").partition("ignore_startup_parameters =")[2].partition("`")[0]
     chosen = session_settings(Settings(), "timescaledb", Duration(SECOND))
     assert {*chosen} - passes <= {name.strip() for name in told.split(",")}
+
+
+def test_every_metric_has_its_line() -> None:
+    text = page("docs/operations.md")
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("| `ai_hub_")]
+    shown = {row[1].strip(" `"): tuple(re.findall(r"`(\w+)`", row[2])) for row in rows}
+    assert shown == {family.name: family.labels for family in FAMILIES}
+    for name in re.findall(r"\bai_hub_\w+", text):
+        assert name.removesuffix("_bucket") in shown or name.startswith("ai_hub_("), name
+
+
+def test_every_event_has_its_line() -> None:
+    rows = [line for line in page("docs/operations.md").splitlines() if line.startswith("| `")]
+    shown = {event for row in rows for event in re.findall(r"`([^`]+)`", row.split("|")[1])}
+    logged = set()
+    for path in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("_log."):
+                texts = [one.value for one in node.args if isinstance(one, ast.Constant)]
+                logged |= {text for text in texts if isinstance(text, str) and "%" not in text}
+    assert len(logged) > 10
+    assert logged <= shown
 
 
 def test_every_make_target_exists() -> None:
