@@ -91,7 +91,8 @@ CREATE OR REPLACE AGGREGATE fs_moments_merge(float8[]) (
 CREATE OR REPLACE FUNCTION fs_moments_of(n bigint, mean float8, sd float8) RETURNS float8[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT CASE WHEN mean IS NOT NULL
-    THEN ARRAY[n::float8, n * mean, coalesce(sd * sd * (n - 1), 0)] END
+    -- A product that is too small for a double is an error in PostgreSQL, not a zero.
+    THEN ARRAY[n::float8, n * mean, CASE WHEN sd > 1e-150 THEN sd * sd * (n - 1) ELSE 0 END] END
 $$;
 
 -- PostgreSQL raises an error where the square of a deviation overflows, which one absurd value of
@@ -101,7 +102,9 @@ $$;
 -- A mean from an exact sum; null where a double cannot hold the sum, as in every engine.
 CREATE OR REPLACE FUNCTION ai_hub_mean_of(p_sum numeric, p_n bigint) RETURNS float8
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT CASE WHEN abs(p_sum) < 1.797693134862315e308 THEN (p_sum / p_n)::float8 END
+  SELECT CASE
+    WHEN abs(p_sum) < 1e-290 THEN 0
+    WHEN abs(p_sum) < 1.797693134862315e308 THEN (p_sum / p_n)::float8 END
 $$;
 
 -- [count, mean, sample deviation, min, max, sum] of the rows in the closed range, read raw.
@@ -388,7 +391,8 @@ SELECT timestamp, tenant_id, asset_id, feature_type, value,
   max(value) OVER in_24h AS max_24h,
   min(value) OVER in_24h AS min_24h,
   -- The difference of two doubles may be no double: then there is no value.
-  CASE WHEN max(value) OVER in_24h / 2 - min(value) OVER in_24h / 2 < 8.98846567431157e307
+  CASE WHEN (max(value) OVER in_24h)::numeric - (min(value) OVER in_24h)::numeric
+      < 1.797693134862315e308
     THEN max(value) OVER in_24h - min(value) OVER in_24h END AS range_24h
 FROM ai_features
 WINDOW in_24h AS (PARTITION BY tenant_id, asset_id, feature_type ORDER BY timestamp
