@@ -13,6 +13,8 @@ COMMANDS = (
     "demo",
     "serve",
     "migrate",
+    "maintain",
+    "status",
     "ingest",
     "ingest-weather",
     "weather-source",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from conformance.kit import DEPLOYMENTS, ENGINES, SERVERS, Deployment, Engine
+from conformance.kit import DEPLOYMENTS, ENGINES, SERVERS, WITH_REDIS, Deployment, Engine
 
 
 def _marked(deployment: Deployment) -> Any:
@@ -22,6 +22,13 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 
 @pytest.fixture(params=map(_marked, DEPLOYMENTS), scope="session")
 def deployment(request: pytest.FixtureRequest) -> Deployment:
+    chosen: Deployment = request.param
+    return chosen
+
+
+@pytest.fixture(params=map(_marked, (*DEPLOYMENTS, WITH_REDIS)), scope="session")
+def any_cache(request: pytest.FixtureRequest) -> Deployment:
+    """Each deployment, and one whose cache is shared."""
     chosen: Deployment = request.param
     return chosen
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,6 +30,7 @@ from ai_hub.engines.plan import Plan, Source, can_be_missing
 from ai_hub.engines.ranges import Columns, Floats, Ints
 from ai_hub.serving import answer as serving
 from ai_hub.testing import Answer, History, Observation, WeatherRow, differences, vector
+from conformance.caches import MEMORY_CACHE, REDIS_CACHE, CacheKind
 from servers import Kind, server
 
 T = TypeVar("T")
@@ -129,12 +130,17 @@ class Deployment:
     url: Callable[[Path], str]
     lasts: bool
     marks: tuple[str, ...] = ()
+    cache: CacheKind = MEMORY_CACHE
 
     def open(self, folder: Path, *sets: FeatureSet, **settings: Any) -> FeatureStore:
         registry = Registry()
         for feature_set in sets:
             registry.register(feature_set)
-        chosen = Settings(database_url=self.url(folder), export_root=folder / "exports", **settings)
+        chosen = Settings(
+            database_url=self.url(folder),
+            export_root=folder / "exports",
+            **(self.cache.settings() | settings),
+        )
         return FeatureStore(chosen, registry)
 
     def __str__(self) -> str:
@@ -165,6 +171,8 @@ TIMESCALEDB = _on("timescaledb", "timescaledb")
 APACHE = _on("apache", "timescaledb")
 SERVERS = (PLAIN, TIMESCALEDB, APACHE)
 DEPLOYMENTS = (MEMORY, FILE, *SERVERS)
+# What a cache has to do with: which entity, and how fresh.
+WITH_REDIS = replace(PLAIN, name="plain-redis", marks=(*PLAIN.marks, "redis"), cache=REDIS_CACHE)
 
 
 def folder() -> AbstractContextManager[str]:

@@ -41,8 +41,8 @@ async def own_values(store, tenant: str, assets: tuple[str, ...]) -> dict[str, f
     return {asset: features["rolling_max_24h"] for asset, features in found.items()}
 
 
-async def test_each_reads_its_own(deployment: Deployment, tmp_path: Path) -> None:
-    async with deployment.open(tmp_path) as store:
+async def test_each_reads_its_own(any_cache: Deployment, tmp_path: Path) -> None:
+    async with any_cache.open(tmp_path) as store:
         values = await fill(store, TENANTS, HOSTILE)
         for tenant in TENANTS:
             expected = {asset: values[tenant, asset] for asset in HOSTILE}
@@ -54,9 +54,9 @@ async def test_each_reads_its_own(deployment: Deployment, tmp_path: Path) -> Non
 
 
 async def test_a_write_or_an_invalidation_drops_its_own_entity_alone(
-    deployment: Deployment, tmp_path: Path
+    any_cache: Deployment, tmp_path: Path
 ) -> None:
-    async with deployment.open(tmp_path) as store:
+    async with any_cache.open(tmp_path) as store:
         values = await fill(store, TENANTS[:3], HOSTILE)
         for tenant in TENANTS[:3]:
             await own_values(store, tenant, HOSTILE)
@@ -72,8 +72,8 @@ async def test_a_write_or_an_invalidation_drops_its_own_entity_alone(
         assert await own_values(store, "a:b", HOSTILE) == {a: values["a:b", a] for a in HOSTILE}
 
 
-async def test_weather_sources_are_a_tenants_own(deployment: Deployment, tmp_path: Path) -> None:
-    async with deployment.open(tmp_path) as store:
+async def test_weather_sources_are_a_tenants_own(any_cache: Deployment, tmp_path: Path) -> None:
+    async with any_cache.open(tmp_path) as store:
         for i, (tenant, source) in enumerate(product(TENANTS, HOSTILE[:12])):
             row = {"timestamp": to_datetime(T), "asset_id": source, "temperature": float(i)}
             await store.ingest_weather([row], tenant)
@@ -89,9 +89,9 @@ async def test_weather_sources_are_a_tenants_own(deployment: Deployment, tmp_pat
 
 
 async def test_exports_hold_one_tenants_assets_by_code_point(
-    deployment: Deployment, tmp_path: Path
+    any_cache: Deployment, tmp_path: Path
 ) -> None:
-    async with deployment.open(tmp_path) as store:
+    async with any_cache.open(tmp_path) as store:
         values = await fill(store, TENANTS, HOSTILE)
         await store.export_features_to_parquet(
             "a:b", "forecast_basic", to_datetime(T - 1), to_datetime(T), output_path=tmp_path / "x"
@@ -104,9 +104,9 @@ async def test_exports_hold_one_tenants_assets_by_code_point(
 
 @pytest.mark.parametrize("bad", ["", "x" * 257, "a\nb", "\x00", "\u2028", "\ud800", None])
 async def test_an_illegal_id_is_refused_by_name(
-    deployment: Deployment, tmp_path: Path, bad: object
+    any_cache: Deployment, tmp_path: Path, bad: object
 ) -> None:
-    async with deployment.open(tmp_path) as store:
+    async with any_cache.open(tmp_path) as store:
         with pytest.raises(InvalidInput, match="asset_id"):
             await store.get_features("t", bad)
         with pytest.raises(InvalidInput, match="tenant_id"):

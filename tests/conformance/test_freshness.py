@@ -74,11 +74,11 @@ groups = st.lists(
 
 @given(groups=groups)
 def test_what_is_answered_after_each_round_reflects_all_that_was_acknowledged(
-    deployment: Deployment, groups: list[list[Step]]
+    any_cache: Deployment, groups: list[list[Step]]
 ) -> None:
     async def example(place: Path) -> None:
         known = Acknowledged()
-        async with deployment.open(place, ALL) as store:
+        async with any_cache.open(place, ALL) as store:
             for group in groups:
                 await asyncio.gather(*(do(store, known, step) for step in _one_source(group)))
                 await check(store, known)

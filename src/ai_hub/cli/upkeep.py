@@ -35,7 +35,7 @@ def maintain(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Refresh aggregates, delete what is older than its retention, compress.
+    """Refresh, delete what is kept no longer, compress.
 
     For a database on PostgreSQL. Old data is first told of, and deleted a notice period later. Only
     this command deletes. Run it from a timer, with --every, or let the server do it:
@@ -85,7 +85,9 @@ def _show(steps: list[dict[str, Any]], as_json: bool) -> None:
 
 
 def status(as_json: Json = False) -> None:
-    """Show what the database is like: server, sizes, policies, data, how far its aggregates are.
+    """Show what the database is like.
+
+    Its server, sizes, policies, data, and how far its aggregates are.
 
     Example: ai-hub status
     """
