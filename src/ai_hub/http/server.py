@@ -11,7 +11,6 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from importlib import import_module
 from time import perf_counter
 from typing import Any
 
@@ -38,6 +37,7 @@ from ai_hub.http.hot import HotRoutes
 from ai_hub.http.messages import Problem
 from ai_hub.http.upkeep import maintained
 from ai_hub.http.watch import Watch
+from ai_hub.metrics import Metrics, exposition
 
 _log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class Application:
     async def prepare(self) -> None:
         """Import what the first ingest, export and look at the metrics would."""
         await self._store.prepare()
-        await asyncio.to_thread(import_module, "prometheus_client")
+        await asyncio.to_thread(exposition, Metrics(), 0)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; a hot route never enters the framework."""
@@ -288,8 +288,10 @@ async def _when_listening(
         await asyncio.sleep(0.002)
     if ready is not None:
         ready()
-    _log.info("serving", extra={"version": __version__, "pid": os.getpid()})
     await application.framework()
+    # The first line imports what writes lines.
+    told = {"version": __version__, "pid": os.getpid()}
+    await asyncio.to_thread(_log.info, "serving", extra=told)
     try:
         await application.prepare()
     except* StoreError:
