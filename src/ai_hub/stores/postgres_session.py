@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import asyncpg
@@ -168,7 +168,9 @@ class Sessions:
     async def _warm(self, connection: Connection) -> None:
         await _prepare(connection)
         for text, arguments in tuple(self._known.items()):
-            await connection.fetch(text, *arguments)
+            # What is wrong with one statement is told to who asks for it, and to nobody else.
+            with suppress(asyncpg.PostgresError):
+                await connection.fetch(text, *arguments)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
