@@ -32,7 +32,7 @@ from benchmarks.measure import Check, Table, Topic, median_ratio, peak
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 _SET = "forecast_basic"
-_ROUNDS = 5
+_ROUNDS = 3
 _TARGET, _MOST_MEMORY = 2.5, 1000.0
 _FIRST = datetime.fromtimestamp(START / 1e6, UTC)
 _NAMES = {"timescaledb": "TimescaleDB", "plain": "PostgreSQL"}
