@@ -213,3 +213,37 @@ async def test_a_fault_in_the_code_is_no_degraded_answer() -> None:
         await service.get("a")
     service.store.error = None
     assert await service.lag("a") == 0.0
+
+
+async def test_many_batches_that_do_not_land_are_one_line(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Service(holding=False)
+    clock = 100.0
+    monkeypatch.setattr("ai_hub.serving.writer.time.monotonic", lambda: clock)
+
+    async def away(*_: object) -> None:
+        raise StoreUnavailable("away")
+
+    service.store.append = away
+    for clock in (100.0, 101.0, 109.0, 111.0):  # noqa: B007
+        with pytest.raises(StoreUnavailable):
+            await service.ingest(1.0, "a")
+    lines = [record for record in caplog.records if record.message == "ingest failed"]
+    assert [line.batches for line in lines] == [1, 3]
+
+
+async def test_a_store_that_is_away_is_one_line_and_its_return_another(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("WARNING")
+    service = Service(holding=False)
+    service.store.error = StoreUnavailable("away")
+    for asset in ("a", "b", "c"):
+        ((vector, _),) = await service.get(asset)
+        assert vector["degraded"]
+    service.store.error = None
+    for asset in ("a", "b"):
+        ((vector, _),) = await service.get(asset)
+        assert not vector["degraded"]
+    assert [record.message for record in caplog.records] == ["store unavailable", "store recovered"]

@@ -253,7 +253,8 @@ def _on_fault(request: Request[Any, Any, Any], error: Exception) -> Response[byt
     refusal = _refusal_of_body(request)
     if refusal is not None:
         return _on_error(request, refusal)
-    _log.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
+    told = {"method": request.method, "path": request.scope["path"]}
+    _log.error("request failed", exc_info=error, extra=told)
     return Response(
         encode(Problem("the server failed to answer; its log says why")),
         status_code=500,

@@ -45,7 +45,7 @@ class Breaker:
         self.state = "open"
         self._found.clear()
         self._tripped.set()
-        _log.warning("%s is away: %s", self._name, reason)
+        self._tell(logging.WARNING, f"is away: {reason}")
         if self._mending is None or self._mending.done():
             self._mending = asyncio.create_task(self._mend())
 
@@ -75,11 +75,14 @@ class Breaker:
                 continue
             self.state = "half-open"
             self._found.set()
-            _log.info("%s answers", self._name)
+            self._tell(logging.INFO, "answers")
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._settle):
                     await self._tripped.wait()
             if self.state == "half-open":
                 self.state = "closed"
                 seconds = time.monotonic() - self._since
-                _log.warning("%s is in use again after %.1f s", self._name, seconds)
+                self._tell(logging.WARNING, f"is in use again after {seconds:.1f} s")
+
+    def _tell(self, level: int, what: str) -> None:
+        _log.log(level, "%s %s", self._name, what, extra={"breaker": self.state})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from ai_hub.intake.batch import Batch, Rejection
 
 _log = logging.getLogger(__name__)
+
+_SILENT_SECONDS = 10.0
 
 Target = Literal["observations", "weather"]
 _T = TypeVar("_T")
@@ -59,6 +62,8 @@ class Writer:
         self._store = store
         self._cache = cache
         self._metrics = metrics or Metrics()
+        self._untold = 0
+        self._silent_until = 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def land(self, batch: Batch, target: Target) -> IngestResult:
@@ -88,8 +93,7 @@ class Writer:
             landed = await append(batch.table)
         except Exception as error:
             self._metrics.lost(target)
-            told = {"tenant_id": batch.tenant_id, "rows": batch.accepted, "error": str(error)}
-            _log.error("ingest failed", extra={"target": target, **told})
+            self._tell(batch, target, error)
             raise
         await self._cache.drop(landed.touched)
         newest = batch.newest() if target == "observations" else {}
@@ -102,6 +106,22 @@ class Writer:
             landed.aged,
             batch.reasons,
         )
+
+    def _tell(self, batch: Batch, target: Target, error: Exception) -> None:
+        """Log a batch that did not land: while many do not, one line now and then for them all."""
+        self._untold += 1
+        now = time.monotonic()
+        if now < self._silent_until:
+            return
+        told = {
+            "target": target,
+            "tenant_id": batch.tenant_id,
+            "rows": batch.accepted,
+            "error": str(error),
+            "batches": self._untold,
+        }
+        _log.error("ingest failed", extra=told)
+        self._untold, self._silent_until = 0, now + _SILENT_SECONDS
 
     async def _assign(self, tenant_id: str, source_id: str, asset_ids: Sequence[str]) -> int:
         touched = await self._store.assign_weather_source(tenant_id, source_id, asset_ids)
