@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,9 +81,10 @@ class Siblings:
             await asyncio.to_thread(self._write, msgspec.msgpack.encode(counted))
 
     async def keep_publishing(self) -> None:
-        """Publish again and again, until cancelled."""
+        """Publish again and again, until cancelled; a full disk stops the counts and nothing else."""
         while True:
-            await self.publish()
+            with suppress(OSError):
+                await self.publish()
             await asyncio.sleep(PUBLISH_SECONDS)
 
     def _write(self, counted: bytes) -> None:

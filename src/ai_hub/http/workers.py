@@ -282,7 +282,7 @@ async def _work(
                 )
             finally:
                 publishing.cancel()
-                with suppress(FileNotFoundError):
+                with suppress(OSError):
                     await siblings.publish()
 
 
