@@ -81,7 +81,7 @@ class Siblings:
             await asyncio.to_thread(self._write, msgspec.msgpack.encode(counted))
 
     async def keep_publishing(self) -> None:
-        """Publish again and again, until cancelled; a full disk stops the counts and nothing else."""
+        """Publish again and again, until cancelled; a full disk stops that and nothing else."""
         while True:
             with suppress(OSError):
                 await self.publish()
