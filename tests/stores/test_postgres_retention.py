@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +38,10 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 
 @pytest.fixture(autouse=True)
-def small_steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows from partials where they may be, and deletes of a few rows each."""
     monkeypatch.setattr(postgres_points, "MERGED_ROWS", 0)
     monkeypatch.setattr(postgres_retention, "_AT_ONCE", 7)
-    yield
 
 
 async def count(world: World, table: str = "ai_features", before: int | None = None) -> int:

@@ -28,6 +28,10 @@ _GRANTS = {
     "database": "CONNECT, TEMPORARY ON DATABASE",
 }
 
+# The "internal" one is of a connection that the server ended just before it was used.
+FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+"""What the driver raises where the server, the network or a right is missing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -74,7 +78,7 @@ def translated(url: str) -> Iterator[None]:
     """What the driver raises inside comes out as StoreError, the cause kept."""
     try:
         yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except FAILURES as error:
         raise as_ours(error, url) from error
 
 
@@ -155,7 +159,7 @@ def _from_driver(error: BaseException, at: Place) -> StoreError:
             return StoreRefused(f"{_SETTING}: the driver cannot read it ({text}). Correct it.")
         case ConnectionError() if "SSL" in text:
             return StoreRefused(f"{server}: {text}. Set sslmode in {_SETTING} to what it takes.")
-        case asyncpg.InterfaceError():
+        case asyncpg.InterfaceError() | asyncpg.InternalClientError():
             return _lost(at, text)
         case ConnectionResetError() | BrokenPipeError():
             return _lost(at, text)

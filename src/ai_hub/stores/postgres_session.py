@@ -15,7 +15,7 @@ import asyncpg
 from ai_hub.config import Settings
 from ai_hub.definitions.values import Duration
 from ai_hub.errors import StoreUnavailable
-from ai_hub.stores.postgres_errors import translated
+from ai_hub.stores.postgres_errors import FAILURES, translated
 from ai_hub.stores.postgres_migrate import Facts, check
 
 Connection = Any
@@ -32,6 +32,7 @@ _MICROS = 1_000_000
 LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
@@ -88,7 +89,7 @@ async def session(settings: Settings, limit: Duration | None = None) -> AsyncIte
             # It may be gone, or in the middle of a statement that nobody waits for any more.
             try:
                 await connection.close(timeout=_GRACE_SECONDS)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            except FAILURES:
                 connection.terminate()
 
 
