@@ -5,7 +5,7 @@ A row is a code for its text and numbers: the texts are let go of with the batch
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -140,6 +140,27 @@ class Grouped:
             for column, held in zip(columns, piece, strict=True):
                 column[written] = held[read]
         return np.repeat(np.arange(len(codes)), each), columns
+
+    def some(self, code: int, every: int) -> Column:
+        """The first column of every so many-th row of a code."""
+        return np.concatenate([own[0][::every] for own in self._own(code)])
+
+    def within(self, code: int, first: int, last: int) -> list[Column]:
+        """The columns of a code's rows whose first column lies in [first, last]."""
+        parts: list[list[Column]] = [[] for _ in self._kinds]
+        for own in self._own(code):
+            inside = (own[0] >= first) & (own[0] <= last)
+            for part, column in zip(parts, own, strict=True):
+                part.append(column[inside])
+        return [np.concatenate(part) for part in parts]
+
+    def _own(self, code: int) -> Iterator[list[Column]]:
+        """The columns of a code's rows in each piece, and in an empty one."""
+        yield [np.empty(0, kind) for kind in self._kinds]
+        for piece, size, start in zip(
+            self._pieces, self._sizes[:, code], self._starts[:, code], strict=True
+        ):
+            yield [column[start : start + size] for column in piece]
 
 
 def _numbers(column: pa.Array) -> Column:

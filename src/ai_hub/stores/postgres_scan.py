@@ -9,32 +9,25 @@ of assets, or by times of one asset; all in one snapshot.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from ai_hub.config import Settings
 from ai_hub.definitions.values import to_micros
-from ai_hub.engines.columnar import History, Series, Weather
 from ai_hub.engines.ranges import Ints
 from ai_hub.stores import postgres_scan_sql as sql
-from ai_hub.stores.arrays import sorted_series, sorted_weather
 from ai_hub.stores.base import Chunk, ScanRequest
-from ai_hub.stores.chunks import cut, groups
-from ai_hub.stores.held import Grouped, Ids, Rows
+from ai_hub.stores.held import Ids, Rows
+from ai_hub.stores.parts import Part, part_chunks
 from ai_hub.stores.postgres_stream import Snapshot
 
 _PART_BYTES = 320_000_000
 """Rows held at once. Some more are in order already, or on their way into the file."""
-_SPAN_BYTES = 60_000_000
-"""The same for a part of one asset, which costs little to read by several queries."""
 _SLACK = 1.25
 """By how much a planner's guess may be wrong before what was read so far is given up."""
-_BLOCK_ROWS = 1_000_000
-"""Rows put in order at once."""
 _STEPS = 1024
 """Into how many steps of time one asset is counted."""
 _SERIES_ROW = 16
@@ -51,32 +44,17 @@ def scan_chunks(settings: Settings, request: ScanRequest) -> Generator[Chunk, No
         whole = _Reader(snapshot, request).whole()
     if whole is not None:
         # All is here: no transaction stays open while a file is written.
-        yield from _chunks(whole, request)
+        yield from part_chunks(whole, request)
         return
     with closing(Snapshot(settings)) as snapshot:
         reader = _Reader(snapshot, request)
         for assets, start, end in reader.parts():
             # Not by a name: a part is let go of before the next one is read.
-            yield from _chunks(reader.read(assets, start, end), request)
+            yield from part_chunks(reader.read(assets, start, end), request)
 
 
 class _TooMuch(Exception):
     """More than fits in memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """What was read of some assets, for the times in [start, end].
-
-    Rows are grouped by the code of the asset or source; `source_of` has the source of each asset.
-    """
-
-    start: int
-    end: int
-    asset_ids: list[str]
-    series: Mapping[str, Grouped]
-    weather: Grouped | None
-    source_of: Ints
 
 
 class _Reader:
@@ -88,7 +66,7 @@ class _Reader:
         self._sources = self._mapped() if request.weather else {}
         self._weather_row = _WEATHER_ROW + _WEATHER_VALUE * len(request.weather)
 
-    def whole(self) -> _Part:
+    def whole(self) -> Part:
         """All of it. Raises _TooMuch if that is not likely to fit, or then does not."""
         request = self._request
         assets, start, end = request.asset_ids, request.start, request.end
@@ -114,7 +92,7 @@ class _Reader:
 
     def read(
         self, asset_ids: Sequence[str] | None, start: int, end: int, most: float = math.inf
-    ) -> _Part:
+    ) -> Part:
         """Some assets (None: all there are). Raises _TooMuch if it is more than `most` bytes."""
         request = self._request
         assets = Ids(asset_ids or (), closed=asset_ids is not None)
@@ -129,7 +107,7 @@ class _Reader:
         if known is not None:
             query = self._weather(sources.texts(), start, end)
             self._fill(known, sources, query, self._weather_row, most)
-        return _Part(
+        return Part(
             start,
             end,
             ids,
@@ -212,20 +190,23 @@ class _Reader:
         return dict(self._snapshot.rows(sizes))
 
     def _spans(self, asset_id: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-        """One asset's times in parts that fit; where many rows lie, they are counted finer."""
+        """One asset's times in parts that fit; where many rows lie, they are counted finer.
+
+        Half of what fits, since each part also has what lies before it.
+        """
         width = (end - start) // _STEPS + 1
         sizes = self._sizes_by_time(asset_id, start, end, width)
         first, held = start, 0
         for step, size in enumerate(sizes.tolist()):
             begin = start + step * width
-            if begin > first and held + size > _SPAN_BYTES:
+            if begin > first and held + size > _PART_BYTES // 2:
                 yield from self._span(asset_id, first, begin - 1, held)
                 first, held = begin, 0
             held += size
         yield from self._span(asset_id, first, end, held)
 
     def _span(self, asset_id: str, start: int, end: int, size: int) -> Iterator[tuple[int, int]]:
-        if size > _SPAN_BYTES and end > start:
+        if size > _PART_BYTES // 2 and end > start:
             yield from self._spans(asset_id, start, end)
         else:
             yield start, end
@@ -233,47 +214,13 @@ class _Reader:
     def _sizes_by_time(self, asset_id: str, start: int, end: int, width: int) -> Ints:
         """How much one asset has to hold in each step of time."""
         request, source = self._request, self._sources.get(asset_id, asset_id)
-        which = sql.among([asset_id])
-        queries = {
-            sql.series_by_time(
-                request.tenant_id, request.series, which, start, end, width
-            ): _SERIES_ROW
-        }
+        where = (request.tenant_id, sql.among([asset_id]), start, end, width)
+        counted = [(sql.series_by_time(request.series, *where), _SERIES_ROW)]
         if request.weather:
-            which = sql.among([source])
-            queries[sql.weather_by_time(request.tenant_id, which, start, end, width)] = (
-                self._weather_row
-            )
+            where = (request.tenant_id, sql.among([source]), start, end, width)
+            counted.append((sql.weather_by_time(*where), self._weather_row))
         sizes = np.zeros((end - start) // width + 1, np.int64)
-        for query, size in queries.items():
+        for query, size in counted:
             for time, count in self._snapshot.rows(query):
                 sizes[(to_micros(time) - start) // width] += size * count
         return sizes
-
-
-def _chunks(part: _Part, request: ScanRequest) -> Iterator[Chunk]:
-    """A part in chunks, by ascending asset: some assets at a time are put in order."""
-    order = sorted(range(len(part.asset_ids)), key=part.asset_ids.__getitem__)
-    counts = sum((rows.sizes for rows in part.series.values()), np.zeros(len(order), np.int64))
-    sizes = {part.asset_ids[code]: int(counts[code]) for code in order}
-    first = 0
-    for group in groups(sizes, _BLOCK_ROWS):
-        codes = np.array(order[first : first + len(group)], np.int64)
-        first += len(group)
-        history = History(
-            {name: _series_of(rows, codes) for name, rows in part.series.items()},
-            None if part.weather is None else _weather_of(part, part.weather, codes, request),
-        )
-        yield from cut(Chunk(tuple(group), part.start, part.end, history), request)
-
-
-def _series_of(rows: Grouped, codes: Ints) -> Series:
-    places, (time, value) = rows.of(codes)
-    return sorted_series(places, time, value)
-
-
-def _weather_of(part: _Part, rows: Grouped, codes: Ints, request: ScanRequest) -> Weather:
-    sources, source_of = np.unique(part.source_of[codes], return_inverse=True)
-    places, (time, issued, *columns) = rows.of(sources)
-    named = dict(zip(request.weather, columns, strict=True))
-    return sorted_weather(places, time, issued, named, source_of)

@@ -90,7 +90,7 @@ def weather_sizes(tenant_id: str, which: str, first: int, last: int) -> str:
 
 
 def series_by_time(
-    tenant_id: str, names: Sequence[str], which: str, first: int, last: int, width: int
+    names: Sequence[str], tenant_id: str, which: str, first: int, last: int, width: int
 ) -> str:
     """How many observations lie in each step of `width` from `first` on."""
     rows = _observations(tenant_id, names, which, first, last)
