@@ -18,10 +18,11 @@ from ai_hub.definitions.values import DAY, HOUR, MINUTE, parse_time, to_datetime
 from ai_hub.stores import postgres_maintain, postgres_points
 from ai_hub.stores.postgres_maintain import WRITERS_LOCK, spans
 from ai_hub.stores.postgres_session import Connection, session
+from ai_hub.stores.postgres_stream import Snapshot
 from ai_hub.stores.postgres_write import Retention, append_observations
 from ai_hub.testing import close
 from conformance.kit import Row, observation
-from stores.maintained import TENANT, World, actions, hourly, opened
+from stores.maintained import TENANT, World, actions, hourly, opened, said
 
 pytestmark = pytest.mark.timescaledb
 
@@ -348,6 +349,23 @@ async def test_a_reader_of_an_old_chunk_delays_its_compression_and_nothing_else(
         await transaction.rollback()
     assert "wait" not in actions(await world.maintain())
     await world.check("a", T - 33 * DAY)
+
+
+async def test_an_export_sees_what_was_there_whatever_maintenance_does(world: World) -> None:
+    await world.write(*hourly("a", T - 40 * DAY, 20 * 24))
+    await world.maintain()
+    await world.write(*(observation("a", T - 35 * DAY + i, 5.0) for i in range(1, 9)))
+    snapshot = await asyncio.to_thread(Snapshot, world.settings)
+    try:
+        assert "wait" in actions(await world.maintain())
+        count = "SELECT count(*) FROM ai_features"
+        (found,) = await asyncio.to_thread(lambda: next(snapshot.rows(count)))
+        assert found == len(world.written)
+    finally:
+        await asyncio.to_thread(snapshot.close)
+    steps = await world.maintain()
+    assert "1 with late rows" in said(steps, "ai_features", "compress")
+    assert "wait" not in actions(steps)
 
 
 async def test_maintenance_without_any_policy(world: World) -> None:

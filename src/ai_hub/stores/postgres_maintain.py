@@ -19,7 +19,7 @@ from ai_hub.stores.migrations import Mode
 from ai_hub.stores.postgres_migrate import check
 from ai_hub.stores.postgres_retention import Retention, Step
 from ai_hub.stores.postgres_session import Connection, session
-from ai_hub.stores.postgres_write import WRITERS_LOCK
+from ai_hub.stores.postgres_write import EXPORTS_LOCK, WRITERS_LOCK
 
 MAINTENANCE_LOCK = 7_248_003_003
 _LONGEST = Duration(6 * HOUR)
@@ -73,11 +73,13 @@ WHERE j.proc_name = 'policy_compression'
   AND j.hypertable_schema = current_schema() ORDER BY j.job_id
 """
 # Bit 0 of a chunk's status: in the columnstore; bits 1 and 3: with rows beside or out of order.
-_CHUNKS = """
-SELECT count(*) FILTER (WHERE status & 1 = 1) AS inside,
-  count(*) FILTER (WHERE status & 10 <> 0) AS late
-FROM show_chunks($1::text::regclass) AS s
-CROSS JOIN LATERAL _timescaledb_functions.chunk_status(s) AS status
+_MOVED = """
+SELECT count(*) FROM show_chunks($1::text::regclass) AS s
+WHERE _timescaledb_functions.chunk_status(s) & 1 = 1
+"""
+_WITH_LATE_ROWS = """
+SELECT s::text FROM show_chunks($1::text::regclass) AS s
+WHERE _timescaledb_functions.chunk_status(s) & 10 <> 0
 """
 
 
@@ -211,22 +213,39 @@ async def _call_refresh(on: Connection, aggregate: str, span: Span, force: str) 
 
 
 async def _compress(on: Connection) -> AsyncIterator[Step]:
-    """Run the columnstore policies: what got old, and what got late rows since."""
+    """Move what got old to the columnstore, as the policies say, and what got late rows since."""
     await on.execute(f"SET lock_timeout = '{_READERS_WAIT}'")
     for job, relation in await on.fetch(_COLUMNSTORE):
-        before = await on.fetchrow(_CHUNKS, relation)
+        before = await on.fetchval(_MOVED, relation)
         try:
             await on.execute(f"CALL run_job({job})")
         except asyncpg.DataError as error:
             # Each chunk is tried; the policy fails in the end if one could not be had.
             said = f"{error.detail or error} They are in use, and are tried again next time"
             yield Step("wait", relation, said)
-        after = await on.fetchrow(_CHUNKS, relation)
-        fresh, again = after["inside"] - before["inside"], before["late"] - after["late"]
-        said = f"{after['inside']:,} chunks in the columnstore, {fresh:,} of them new"
-        if again:
-            said += f", {again:,} with late rows"
-        yield Step("compress", relation, said, fresh + again)
+        moved = await on.fetchval(_MOVED, relation)
+        late = await on.fetch(_WITH_LATE_ROWS, relation)
+        sorted_again = [chunk for (chunk,) in late if await _sort(on, chunk)]
+        if left := len(late) - len(sorted_again):
+            said = f"{left:,} chunks with late rows are being read, and are left for the next time"
+            yield Step("wait", relation, said)
+        said = f"{moved:,} chunks in the columnstore, {moved - before:,} of them new"
+        if sorted_again:
+            said += f", {len(sorted_again):,} with late rows"
+        yield Step("compress", relation, said, moved - before + len(sorted_again))
+
+
+async def _sort(on: Connection, chunk: str) -> bool:
+    """Put the late rows of a chunk in order, if no export reads a snapshot with them."""
+    if not await on.fetchval("SELECT pg_try_advisory_lock($1)", EXPORTS_LOCK):
+        return False
+    try:
+        await on.execute(f"SELECT compress_chunk('{chunk}')")
+        return True
+    except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+        return False
+    finally:
+        await on.execute("SELECT pg_advisory_unlock($1)", EXPORTS_LOCK)
 
 
 def document(steps: list[Step]) -> list[dict[str, Any]]:

@@ -15,9 +15,18 @@ from adbc_driver_postgresql import StatementOptions, dbapi  # type: ignore[impor
 from ai_hub.config import Settings
 from ai_hub.stores import postgres_scan_sql as sql
 from ai_hub.stores.postgres_errors import as_ours
+from ai_hub.stores.postgres_write import EXPORTS_LOCK
 
 _BATCH_BYTES = 4 << 20
 _SECOND = 1_000_000
+# Before the snapshot: late rows that are put in order after it are in neither place for it, and
+# chunks that are dropped are gone at once. Both end with the connection.
+_NO_SORTING = f"SELECT pg_advisory_lock_shared({EXPORTS_LOCK})"
+_MAY_READ = (
+    "SELECT name FROM unnest(ARRAY['ai_features', 'weather_features']) AS name "
+    "WHERE has_table_privilege(to_regclass(name), 'SELECT')"
+)
+_NO_DROPPING = "LOCK TABLE {} IN ACCESS SHARE MODE"
 _ROWS = re.compile(r" rows=(\d+) ")
 
 
@@ -31,7 +40,11 @@ class Snapshot:
         except Error as error:
             raise as_ours(error, self._url) from error
         try:
+            list(self.rows(_NO_SORTING, stream=False))
+            tables = [name for (name,) in self.rows(_MAY_READ)]
             list(self.rows(sql.BEGIN, stream=False))
+            for table in tables:
+                list(self.rows(_NO_DROPPING.format(table), stream=False))
             list(self.rows(sql.SET))
         except BaseException:
             self.close()

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 WRITERS_LOCK = 7_248_003_001
 """The advisory lock that writers share and maintenance takes alone for a moment."""
+EXPORTS_LOCK = 7_248_003_004
+"""The advisory lock that exports share; without them, maintenance puts late rows in order."""
 _PG_EPOCH = 946_684_800_000_000
 _COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_END = b"\xff\xff"

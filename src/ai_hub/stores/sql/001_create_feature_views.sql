@@ -212,11 +212,15 @@ ALTER MATERIALIZED VIEW daily_features SET (timescaledb.enable_columnstore,
   timescaledb.segmentby = 'tenant_id, asset_id, feature_type', timescaledb.orderby = 'bucket');
 CALL add_columnstore_policy('hourly_features', after => INTERVAL '30 days', if_not_exists => true);
 CALL add_columnstore_policy('daily_features', after => INTERVAL '60 days', if_not_exists => true);
--- Not scheduled: beside a refresh of the same chunk it doubles buckets or loses them (TimescaleDB
--- 2.28.3). Maintenance runs it after its own refreshes, which alone reach back that far.
-SELECT alter_job(job_id, scheduled => false) FROM timescaledb_information.jobs
+-- Late rows of a chunk are put in order by maintenance alone: who reads an older snapshot, such as
+-- an export, would miss them after that, and it knows who does. Chunks of aggregates are moved by
+-- maintenance alone: beside a refresh of the same chunk, buckets are doubled or lost (TimescaleDB
+-- 2.28.3), and only its own refreshes reach back that far.
+SELECT alter_job(job_id, config => config || '{"recompress": false}',
+    scheduled => hypertable_name NOT IN ('hourly_features', 'daily_features'))
+  FROM timescaledb_information.jobs
   WHERE proc_name = 'policy_compression' AND hypertable_schema = current_schema()
-    AND hypertable_name IN ('hourly_features', 'daily_features');
+    AND hypertable_name IN ('ai_features', 'weather_features', 'hourly_features', 'daily_features');
 \else
 CREATE OR REPLACE VIEW hourly_features AS
 SELECT date_bin(INTERVAL '1 hour', timestamp, TIMESTAMPTZ '2000-01-03 00:00+00') AS bucket,
