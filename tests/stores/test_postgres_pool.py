@@ -217,6 +217,8 @@ async def test_many_long_writes_wait_for_each_other_and_no_answer_for_them(
     own: Server, url: str
 ) -> None:
     async with opened(url, pool_size=4) as store:
+        await store.prepare()
+        assert right(await lag(store))
         async with locked(url, "SHARE") as blocker:
             writing = [asyncio.create_task(land(store, 6.0)) for _ in range(40)]
             await until(waiting(blocker, 2))
