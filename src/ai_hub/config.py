@@ -71,6 +71,14 @@ class Settings:
             parse.width, "longest that PostgreSQL works on one statement", parse.width_text
         ),
     )
+    patience: Duration = field(
+        default=Duration(SECOND),
+        metadata=_key(
+            parse.width,
+            "longest that a request waits for the database; then its answer is degraded",
+            parse.width_text,
+        ),
+    )
     retention_raw: Duration | None = field(
         default=Duration(7 * DAY),
         metadata=_key(

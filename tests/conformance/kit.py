@@ -139,6 +139,8 @@ class Deployment:
         chosen = Settings(
             database_url=self.url(folder),
             export_root=folder / "exports",
+            # Tests share the processor: here slow is not away.
+            patience="30s",
             **(self.cache.settings() | settings),
         )
         return FeatureStore(chosen, registry)

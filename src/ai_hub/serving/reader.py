@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -25,6 +26,10 @@ _log = logging.getLogger(__name__)
 
 _COUNT = b',"feature_count":'
 _encode = msgspec.json.Encoder().encode
+_MOMENT = 0.08
+"""Seconds that a request waits for a store that is known to be away."""
+_TRIES_WHILE_AWAY = 4
+_T = TypeVar("_T")
 
 
 Found = tuple[bytes, bool]
@@ -41,7 +46,9 @@ class Reader:
 
     Concurrent misses of one key compute once. A request joins a computation only while the
     entity's token is the one it began with, so never one begun before an ingest it must reflect.
-    A store that fails or takes longer than `patience` seconds is answered for by the calendar.
+    A store that fails or takes longer than `patience` seconds (for each hundred assets) is answered
+    for by the calendar. From then on nobody waits for longer than a moment, and a few computations
+    at a time go on trying, until one of them succeeds.
     """
 
     def __init__(
@@ -59,7 +66,7 @@ class Reader:
         self._metrics = metrics or Metrics()
         self._away_since: float | None = None
         self._flights: dict[tuple[str, str, str, str, Token], asyncio.Future[bytes | None]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def vectors(
         self, spec: Spec, tenant_id: str, asset_ids: Sequence[str], at: int
@@ -94,18 +101,30 @@ class Reader:
         """The vectors at exactly `at`, past the cache. Raises InvalidInput for an illegal id."""
         for asset_id in asset_ids:
             check_id("asset_id", asset_id)
-        try:
-            async with asyncio.timeout(self._patience):
-                values = await self._from_store(spec, tenant_id, asset_ids, at)
-        except (StoreError, TimeoutError) as error:
-            self._is_away(error)
+        values: list[bytes] | None = None
+        if self._may_try():
+            # It goes on when nobody waits any more: it is how a store that is back is noticed.
+            task = self._begun(self._from_store(spec, tenant_id, asset_ids, at))
+            task.add_done_callback(_seen)
+            await asyncio.wait([task], timeout=self._wait(len(asset_ids)))
+            try:
+                values = task.result() if task.done() else None
+            except StoreError as error:
+                self._is_away(error)
+            if not task.done():
+                self._is_away(TimeoutError())
+        if values is None:
             values = [self._degraded(spec, at) for _ in asset_ids]
         return [(value, False) for value in values]
 
     async def close(self) -> None:
-        """Wait for the computations under way."""
+        """Wait for the computations under way, as long as somebody could; end the others."""
         if self._tasks:
-            await asyncio.wait(self._tasks)
+            _, late = await asyncio.wait(self._tasks, timeout=self._patience)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
 
     async def _computed(
         self,
@@ -118,26 +137,44 @@ class Reader:
         waiting: dict[str, asyncio.Future[bytes | None]] = {}
         begun: list[tuple[str, Token]] = []
         loop = asyncio.get_running_loop()
+        may_try = self._may_try()
         for asset_id, token in misses:
             flight = (tenant_id, asset_id, timestamp, spec.field, token)
             future = self._flights.get(flight)
-            if future is None:
+            if future is None and may_try:
                 future = self._flights[flight] = loop.create_future()
                 begun.append((asset_id, token))
-            waiting[asset_id] = future
+            if future is not None:
+                waiting[asset_id] = future
         if begun:
             # A task of its own: a caller that gives up takes nobody else's answer away.
-            task = asyncio.create_task(self._fly(spec, tenant_id, begun, at, timestamp))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        _, late = await asyncio.wait(waiting.values(), timeout=self._patience)
-        if late:
-            self._is_away(TimeoutError())
+            self._begun(self._fly(spec, tenant_id, begun, at, timestamp))
+        if waiting:
+            _, late = await asyncio.wait(waiting.values(), timeout=self._wait(len(waiting)))
+            if late:
+                self._is_away(TimeoutError())
         answers = {}
-        for asset_id, future in waiting.items():
-            value = future.result() if future.done() else None
+        for asset_id, _ in misses:
+            future = waiting.get(asset_id)
+            value = future.result() if future is not None and future.done() else None
             answers[asset_id] = self._degraded(spec, at) if value is None else value
         return answers
+
+    def _may_try(self) -> bool:
+        """Whether to ask the store: while it is away, a few at a time."""
+        return self._away_since is None or len(self._tasks) < _TRIES_WHILE_AWAY
+
+    def _wait(self, assets: int) -> float:
+        """How long to wait for the store: while it is away, a moment."""
+        if self._away_since is not None:
+            return _MOMENT
+        return self._patience * (1 + assets // 100)
+
+    def _begun(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _fly(
         self,
@@ -201,6 +238,12 @@ class Reader:
         self._metrics.degraded += 1
         features = calendar_at(spec.plan.calendars, at)
         return _vector(features, spec.plan.needs_data, True, iso(self._now()))
+
+
+def _seen(task: asyncio.Task[Any]) -> None:
+    """Take note of how a computation ended that nobody may wait for any more."""
+    if not task.cancelled():
+        task.exception()
 
 
 def encoded(spec: Spec, vectors: Vectors, count: int, computed_at: str) -> list[bytes]:
