@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.measure import Topic
-from benchmarks.report import markdown, text
+from benchmarks.report import page, text
 
 NAMES = (
     "export", "memory", "online", "redis_online", "startup", "accuracy", "postgres",
@@ -22,13 +22,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(NAMES)}; all")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures as JSON")
-    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
+    parser.add_argument(
+        "--write", action="store_true", help="write (their sections of) docs/benchmarks.md"
+    )
     options = parser.parse_args()
     unknown = sorted(set(options.names) - set(NAMES))
     if unknown:
         parser.error(f"no benchmark {', '.join(unknown)}: there are {', '.join(NAMES)}")
-    if options.write and options.names:
-        parser.error("--write wants all of them: leave the names out")
     topics: list[Topic] = []
     for name in options.names or NAMES:
         topic = importlib.import_module(f"benchmarks.{name}").run()
@@ -37,7 +37,8 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps([asdict(topic) for topic in topics], indent=1))
     if options.write:
-        _PAGE.write_text(markdown(topics), "utf-8")
+        before = _PAGE.read_text("utf-8") if options.names else ""
+        _PAGE.write_text(page(topics, before), "utf-8")
 
 
 if __name__ == "__main__":

@@ -36,28 +36,35 @@ def text(topic: Topic) -> str:
     return "\n".join(lines)
 
 
-def markdown(topics: Sequence[Topic]) -> str:
-    checks = [check for topic in topics for check in topic.checks]
-    missed = [check for check in checks if not check.ok]
-    met = "All targets were met." if not missed else f"{len(missed)} of {len(checks)} were missed."
-    lines = [
-        "# Benchmarks",
-        "",
-        "Written by `python -m benchmarks --write`. Run `make bench` to repeat it on your machine: "
-        "it takes some minutes and prints the same tables. Every figure was measured beside what "
-        "it is compared with, in interleaved rounds of one run; figures are medians, and ratios "
-        "tell more than times. HTTP loads need `wrk` (else a slower Python client stands in).",
-        "",
-        *machine(),
-        "",
-    ]
-    for topic in topics:
-        lines += [f"## {_TITLES[topic.name]}", ""]
-        for table in topic.tables:
-            lines += [f"**{table.title}**", "", *_grid(table.head, table.rows), ""]
-            if table.note:
-                lines += [table.note, ""]
-    lines += ["## Targets", "", met, "", *_grid(_CHECK_HEAD, [_check(one) for one in checks])]
+_OPENING = """# Benchmarks
+
+Written by `python -m benchmarks --write`; with names of topics it writes their sections anew. Run
+`make bench` to repeat it on your machine: it takes half an hour and prints the same tables. Every
+figure was measured beside what it is compared with, in interleaved rounds of one run; figures are
+medians, and ratios tell more than times. HTTP loads need `wrk` (else a slower Python client stands
+in).
+
+"""
+
+
+def page(topics: Sequence[Topic], before: str = "") -> str:
+    """The page with these topics; what `before` has of others stays."""
+    parts = before.split("\n## ")[1:]
+    sections = {part.partition("\n")[0]: f"## {part.rstrip()}\n" for part in parts}
+    sections |= {_TITLES[topic.name]: _section(topic) for topic in topics}
+    known = [title for title in _TITLES.values() if title in sections]
+    return _OPENING + "\n".join(sections[title] for title in known)
+
+
+def _section(topic: Topic) -> str:
+    missed = sum(not check.ok for check in topic.checks)
+    met = "All targets were met." if not missed else f"{missed} of {len(topic.checks)} were missed."
+    lines = [f"## {_TITLES[topic.name]}", "", *machine(), ""]
+    for table in topic.tables:
+        lines += [f"**{table.title}**", "", *_grid(table.head, table.rows), ""]
+        if table.note:
+            lines += [table.note, ""]
+    lines += [f"**Targets.** {met}", "", *_grid(_CHECK_HEAD, [_check(one) for one in topic.checks])]
     return "\n".join(lines) + "\n"
 
 
