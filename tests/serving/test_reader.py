@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -220,7 +221,8 @@ async def test_many_batches_that_do_not_land_are_one_line(
 ) -> None:
     service = Service(holding=False)
     clock = 100.0
-    monkeypatch.setattr("ai_hub.serving.writer.time.monotonic", lambda: clock)
+    # Of that module alone: the event loop has its own.
+    monkeypatch.setattr("ai_hub.serving.writer.time", SimpleNamespace(monotonic=lambda: clock))
 
     async def away(*_: object) -> None:
         raise StoreUnavailable("away")
