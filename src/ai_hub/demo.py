@@ -21,7 +21,7 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from ai_hub.config import Settings
+from ai_hub.config import Settings, masked
 from ai_hub.definitions.values import HOUR, iso, to_datetime
 from ai_hub.errors import ConfigError, InvalidInput
 from ai_hub.feature_store import FeatureStore
@@ -247,7 +247,7 @@ def run(
     say = Console(stderr=as_json, markup=False, highlight=False, emoji=False, soft_wrap=True)
     if settings.database_path is None:
         expected = "a file, such as duckdb:///demo.duckdb: the server opens it after the demo"
-        raise InvalidInput("database", settings.database_url, expected)
+        raise InvalidInput("database", masked(settings.database_url), expected)
     if serving:
         _check_port(settings)
     tour = asyncio.run(fill(settings, meters, days, say))

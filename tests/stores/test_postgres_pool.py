@@ -116,7 +116,7 @@ async def test_a_restart_in_the_middle_of_answers(own: Server, url: str) -> None
             await asyncio.to_thread(own.restart, True)
         answers = await asyncio.gather(*asking)
         assert all(answer.degraded or right(answer) for answer in answers)
-        assert right(await lag(store))
+        await until(lambda: _is_right(store))
         await land(store, 6.0)
         assert right(await lag(store), 6.0)
 

@@ -110,7 +110,14 @@ async def _round(
 
     with progress("warming", quiet, "vectors") as show:
         parts = range(0, len(ids), _PART)
-        await asyncio.gather(*(part(ids[first : first + _PART]) for first in parts))
+        asking = [asyncio.create_task(part(ids[first : first + _PART])) for first in parts]
+        try:
+            await asyncio.gather(*asking)
+        finally:
+            # Where one failed, none of the others outlives the connection.
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
     return total
 
 

@@ -135,7 +135,8 @@ class Sessions:
         settings = self.settings
         self._pool = asyncpg.create_pool(
             settings.database_url,
-            min_size=1,
+            # None is held for its own sake: `grow` opens them for a server.
+            min_size=0,
             max_size=settings.pool_size,
             max_inactive_connection_lifetime=0,
             timeout=settings.connect_timeout.micros / _MICROS,
