@@ -40,7 +40,8 @@ def named(name: str, labels: Mapping[str, str]) -> str:
 
 def log(server: Server, event: str | None = None) -> list[dict[str, Any]]:
     """The events of a server's log, all or those of one name."""
-    lines = (server.folder / "log.txt").read_text().splitlines()
+    # Up to the last line that is whole: another may be being written.
+    lines = (server.folder / "log.txt").read_text().rpartition("\n")[0].splitlines()
     events = [json.loads(line) for line in lines if line.startswith("{")]
     return [one for one in events if event is None or one["event"] == event]
 

@@ -140,6 +140,8 @@ def test_each_request_is_logged_when_asked_for(tmp_path: Path) -> None:
         body = {"tenant_id": "t", "asset_id": "a", "feature_set": "forecast_basic"}
         server.call("POST", "/get", body, headers={"x-request-id": "mine"})
         server.call("GET", "/exports/nope", status=404)
+        # The line comes after the answer.
+        eventually(lambda: len(log(server, "request")) == 2)
         first, second = log(server, "request")
         assert first.items() >= {"method": "POST", "route": "/ai/features/get", "status": 200,
                                  "request_id": "mine", "level": "debug"}.items()  # fmt: skip
