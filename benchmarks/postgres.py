@@ -217,6 +217,8 @@ def _over_http(kind: str, settings: Settings, topic: Topic, lines: list[tuple[st
     with tempfile.TemporaryDirectory() as folder:
         environment = {"AI_HUB_DATABASE_URL": settings.database_url, "AI_HUB_EXPORT_ROOT": folder}
         with running(command, port, **environment), Client(port) as client:
+            # A server goes on importing for a while after it answers: that is not a miss.
+            time.sleep(3)
             took = []
             for i in range(_MISSES + 50):
                 tenant, asset, t = draw()
