@@ -12,7 +12,7 @@ import numpy as np
 from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.values import HOUR
 from ai_hub.engines.fill import fill
-from ai_hub.engines.plan import Plan, RangePass, WindowPass
+from ai_hub.engines.plan import Plan, RangePass, Source, WindowPass
 from ai_hub.engines.ranges import Columns, Floats, Ints
 from ai_hub.engines.sql import Point, Shape, Statement, mergeable, statement
 from ai_hub.errors import StoreError
@@ -189,11 +189,12 @@ class _Lane:
         points: Sequence[Point] = (),
     ) -> Vectors:
         columns: Columns = chosen.columns(rows, times)
-        for one, count in chosen.counts(rows):
+        # Nobody asks how dense a series is where no window could be read from partials.
+        for one, count in chosen.counts(rows) if self._long else ():
             self._densities.note(one.series, points, count / _width(one))
 
-        def mean_of(source: tuple[str, str], some: Ints) -> Floats:
-            return chosen.mean_of(rows, source)[some]  # type: ignore[arg-type]
+        def mean_of(source: Source, some: Ints) -> Floats:
+            return chosen.mean_of(rows, source)[some]
 
         return Vectors(*fill(self._plan, self._missing, columns, mean_of))
 
