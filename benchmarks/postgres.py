@@ -29,8 +29,8 @@ from ai_hub.definitions.values import DAY, HOUR, MINUTE, iso
 from ai_hub.engines.plan import Plan
 from ai_hub.engines.sql import Point
 from ai_hub.intake.checks import check_observations
-from ai_hub.stores.postgres import PostgresStore
-from ai_hub.stores.postgres_write import copy_observations
+from ai_hub.stores.postgres.store import PostgresStore
+from ai_hub.stores.postgres.write import copy_observations
 from benchmarks.measure import Check, Table, Topic, median_ratio, ms, percentile
 from benchmarks.server import GET, HOST, Client, console, free_port, running
 

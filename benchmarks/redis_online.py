@@ -21,8 +21,8 @@ import uvloop
 
 from ai_hub import FeatureStore
 from ai_hub.definitions.values import Entity, iso
-from ai_hub.serving import redis_words as words
-from ai_hub.serving.redis import RedisCache
+from ai_hub.serving.redis import words as words
+from ai_hub.serving.redis.cache import RedisCache
 from benchmarks.data import HOUR, START, TENANT, asset_names, observations, weather
 from benchmarks.measure import Check, Table, Topic, ms, percentile
 from benchmarks.server import (

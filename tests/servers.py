@@ -424,7 +424,7 @@ _started: list[Server] = []
 
 def migrate(url: str) -> None:
     """Bring a database to the schema of today, as the product does."""
-    from ai_hub.stores import postgres_migrate
+    from ai_hub.stores.postgres import migrate as postgres_migrate
 
     apart(postgres_migrate.migrate(url))
 

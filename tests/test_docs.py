@@ -169,7 +169,7 @@ def test_every_object_of_a_database_has_its_line(kind: Kind) -> None:
 
 def test_a_pooler_is_told_what_sessions_set() -> None:
     from ai_hub.definitions.values import SECOND, Duration
-    from ai_hub.stores.postgres_session import session_settings
+    from ai_hub.stores.postgres.session import session_settings
 
     passes = {"application_name", "timezone", "standard_conforming_strings"}  # in any case
     told = page("docs/timescaledb.md").partition("ignore_startup_parameters =")[2].partition("`")[0]

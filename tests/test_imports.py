@@ -40,12 +40,12 @@ AT_THE_TOP = {"__future__", "importlib", "typing"}
 # The files in which a library may be imported at all; http*.py is http.py and everything in http/.
 ARRAYS = ("intake*.py", "stores/*.py", "engines/*.py", "export*.py", "feature_store.py")
 LIBRARIES = {
-    "duckdb": ("stores/embedded*.py",),
-    "asyncpg": ("stores/postgres*.py",),
-    "adbc_driver_postgresql": ("stores/postgres*.py",),
-    "adbc_driver_manager": ("stores/postgres*.py",),
-    "redis": ("serving/redis*.py",),
-    "hiredis": ("serving/redis*.py",),
+    "duckdb": ("stores/embedded/*.py",),
+    "asyncpg": ("stores/postgres/*.py",),
+    "adbc_driver_postgresql": ("stores/postgres/*.py",),
+    "adbc_driver_manager": ("stores/postgres/*.py",),
+    "redis": ("serving/redis/*.py",),
+    "hiredis": ("serving/redis/*.py",),
     "litestar": ("http*.py",),
     "prometheus_client": ("metrics.py",),
     "structlog": ("logs.py",),
@@ -173,7 +173,7 @@ def test_what_is_against_the_tables_is_found(path: str, source: str) -> None:
     [
         ("__init__.py", "if TYPE_CHECKING:\n    from ai_hub.errors import AiHubError"),
         ("definitions/kinds.py", "from ai_hub.definitions.values import HOUR"),
-        ("stores/embedded.py", "import duckdb"),
+        ("stores/embedded/store.py", "import duckdb"),
         ("cli/serve.py", "def f():\n    import uvicorn\n    from ai_hub.http import app"),
         ("http/app.py", "from ai_hub import __version__\nfrom .routes import routes"),
         ("http.py", "import litestar.types"),

@@ -14,7 +14,7 @@ from ai_hub.definitions.values import SECOND, Duration
 from ai_hub.errors import StoreError
 
 if TYPE_CHECKING:
-    from ai_hub.stores.postgres_migrate import Report
+    from ai_hub.stores.postgres.migrate import Report
 
 
 async def migrate(settings: Settings, dry_run: bool = False) -> Report:
@@ -22,14 +22,14 @@ async def migrate(settings: Settings, dry_run: bool = False) -> Report:
 
     Raises StoreError: NotMigrated or StoreRefused where a person has to do something first.
     """
-    from ai_hub.stores import postgres_migrate
+    from ai_hub.stores.postgres import migrate as postgres_migrate
 
     return await postgres_migrate.migrate(settings.database_url, settings, dry_run)
 
 
 def migration_script(settings: Settings) -> str:
     """One file for psql that does on any server what `migrate` does; needs no database."""
-    from ai_hub.stores.migration_script import script
+    from ai_hub.stores.postgres.migration_script import script
 
     return script(settings)
 
@@ -40,8 +40,8 @@ async def maintain(settings: Settings, at_once: bool = False) -> list[dict[str, 
     Each step has an `action`, a `relation`, a sentence (`said`) and a `count`. `at_once` deletes
     without a notice period. Raises StoreError.
     """
-    from ai_hub.stores.postgres_maintain import document
-    from ai_hub.stores.postgres_maintain import maintain as once
+    from ai_hub.stores.postgres.maintain import document
+    from ai_hub.stores.postgres.maintain import maintain as once
 
     return document(await once(settings, at_once=at_once))
 
@@ -64,9 +64,9 @@ async def maintain_every(
 async def status(settings: Settings) -> dict[str, Any]:
     """What the database is like, as the members of a JSON document. Raises StoreError."""
     if settings.on_server:
-        from ai_hub.stores.postgres_status import status as look
+        from ai_hub.stores.postgres.status import status as look
 
         return await look(settings)
-    from ai_hub.stores.embedded_status import status as look_inside
+    from ai_hub.stores.embedded.status import status as look_inside
 
     return await asyncio.to_thread(look_inside, settings)

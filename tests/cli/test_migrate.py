@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import servers
-from ai_hub.stores.migrations import migrations
+from ai_hub.stores.postgres.migrations import migrations
 from cli.conftest import Run, answer, refused
 from servers import Kind, Server
 

@@ -15,7 +15,8 @@ from ai_hub.definitions.builtin import FEATURES
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.values import DAY, HOUR, MINUTE, parse_time, to_datetime, to_micros
-from ai_hub.stores import chunks, embedded_read
+from ai_hub.stores import chunks
+from ai_hub.stores.embedded import scan as embedded_scan
 from ai_hub.testing import WeatherRow, differences, feature_sets, policies
 from conformance.kit import (
     MEMORY,
@@ -38,7 +39,7 @@ T = parse_time("2024-02-27T14:30:00Z")
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks, "CHUNK_ROWS", 3)
-    monkeypatch.setattr(embedded_read, "_READ_ROWS", 7)
+    monkeypatch.setattr(embedded_scan, "_READ_ROWS", 7)
 
 
 def same(feature_set: FeatureSet, world: World, whole: Path, cut: Path) -> None:
@@ -72,7 +73,7 @@ def test_a_history_in_small_parts_exports_the_same(
             whole = await export("whole")
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(chunks, "CHUNK_ROWS", 2)
-                patch.setattr(embedded_read, "_READ_ROWS", 5)
+                patch.setattr(embedded_scan, "_READ_ROWS", 5)
                 cut = await export("cut")
             assert whole["row_count"] == cut["row_count"]
             if whole["row_count"]:

@@ -222,7 +222,7 @@ async def test_a_store_that_fails_half_way_leaves_nothing(
         raise StoreUnavailable("away")
         yield
 
-    monkeypatch.setattr("ai_hub.stores.embedded.scan_chunks", chunks)
+    monkeypatch.setattr("ai_hub.stores.embedded.store.scan_chunks", chunks)
     assert "away" in await fails(store, tmp_path / "out" / "f", StoreUnavailable)
     assert list((tmp_path / "out").iterdir()) == []
     (record,) = await store.exports()

@@ -19,7 +19,7 @@ from ai_hub.config import Settings
 from ai_hub.definitions.values import SECOND, Duration
 from ai_hub.errors import StoreUnavailable
 from ai_hub.http.upkeep import maintained
-from ai_hub.stores.postgres_write import WRITERS_LOCK
+from ai_hub.stores.postgres.write import WRITERS_LOCK
 from watching import eventually, get, ingest, log
 
 COMMAND = (sys.executable, "-c", "from ai_hub.cli import main; main()", "serve", "--maintain", "1s")

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import redis_server
 from ai_hub.serving.cache import Cache, MemoryCache
-from ai_hub.serving.redis import RedisCache
+from ai_hub.serving.redis.cache import RedisCache
 
 # Tests share the processor: here slow is not away.
 PATIENCE = 2.0

@@ -18,9 +18,9 @@ from ai_hub.config import Settings
 from ai_hub.errors import ConfigError
 from ai_hub.serving.cache import MemoryCache
 from ai_hub.serving.opening import open_cache
-from ai_hub.serving.redis import RedisCache
-from ai_hub.serving.redis_link import Lost
-from ai_hub.serving.redis_server import Server
+from ai_hub.serving.redis.cache import RedisCache
+from ai_hub.serving.redis.link import Lost
+from ai_hub.serving.redis.server import Server
 from redis_server import RedisServer
 from serving.test_cache import AT, VALUE, look, put
 

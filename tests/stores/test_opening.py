@@ -10,7 +10,7 @@ import pytest
 from ai_hub import FeatureStore
 from ai_hub.config import Settings
 from ai_hub.errors import StoreError, StoreLocked, StoreUnavailable
-from ai_hub.stores.embedded import EmbeddedStore
+from ai_hub.stores.embedded.store import EmbeddedStore
 from stores.processes import HOLD, Process
 
 T = datetime(2025, 10, 9, 14, 30, tzinfo=UTC)

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from ai_hub.definitions.kinds import Derived, Lag, Latest, expression_tree
 from ai_hub.definitions.values import BUCKET_ORIGIN
+from ai_hub.engines.as_of import Places
 from ai_hub.engines.calendars import calendars
-from ai_hub.engines.places import Places
 from ai_hub.engines.plan import FILL_WINDOW, Plan, Source
 from ai_hub.engines.ranges import Columns, Floats, Ints, range_stats, window_bounds
 from ai_hub.engines.windows import window_stats

@@ -11,7 +11,7 @@ async def open_cache(settings: Settings) -> Cache:
     """The cache that the settings name, open. Raises ConfigError if it cannot be one."""
     if settings.cache_url == "memory://":
         return MemoryCache(settings.cache_ttl)
-    from ai_hub.serving.redis import RedisCache
+    from ai_hub.serving.redis.cache import RedisCache
 
     timeout = settings.cache_timeout.micros / SECOND
     return await RedisCache.open(settings.cache_url, settings.cache_ttl, timeout)

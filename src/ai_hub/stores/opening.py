@@ -11,14 +11,14 @@ from ai_hub.stores.base import OfflineStore
 async def open_store(settings: Settings) -> OfflineStore:
     """The store that the settings name, open. Raises StoreError if it cannot be."""
     if settings.on_server:
-        from ai_hub.stores.postgres import PostgresStore
+        from ai_hub.stores.postgres.store import PostgresStore
 
         return await PostgresStore.open(settings)
     return await asyncio.to_thread(_embedded, settings)
 
 
 def _embedded(settings: Settings) -> OfflineStore:
-    from ai_hub.stores.embedded import MEMORY, EmbeddedStore
+    from ai_hub.stores.embedded.store import MEMORY, EmbeddedStore
 
     path = settings.database_path
     return EmbeddedStore(MEMORY if path is None else path)

@@ -1,0 +1,1 @@
+"""The embedded store: DuckDB, one file or in memory, no server."""

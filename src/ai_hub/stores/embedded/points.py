@@ -1,0 +1,259 @@
+"""One answer now on the embedded store: recent rows from memory, else from DuckDB."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+
+from ai_hub.definitions.kinds import WEATHER_COLUMNS, Missing
+from ai_hub.definitions.values import DAY
+from ai_hub.engines import columnar
+from ai_hub.engines.columnar import History, Points, Series, Weather
+from ai_hub.engines.fill import fill
+from ai_hub.engines.plan import FILL_WINDOW, Plan, Source, sources_for
+from ai_hub.engines.ranges import Floats, Ints
+from ai_hub.stores.arrays import micros_of
+from ai_hub.stores.base import Vectors
+from ai_hub.stores.embedded.recent import Change, Key, Recent, Rows
+from ai_hub.stores.embedded.scan import END, coded, read_series, read_weather
+from ai_hub.stores.embedded.session import Cursor
+
+_LIVE = 7 * DAY
+"""Requests this far behind the newest data are about history: read, and not remembered."""
+_MERGED_ROWS = 10_000
+"""A larger batch is a bulk load: what it touches is forgotten and read again when asked for."""
+
+Beside = Callable[[Callable[[Cursor], Weather]], Future[Weather]]
+
+
+class PointReader:
+    """Features of some assets as of one time, and the memory that makes that cheap."""
+
+    def __init__(self, newest: int, newest_weather: int) -> None:
+        self._recent = Recent()
+        self._newest = {"series": newest, "weather": newest_weather}
+        # The lists of weather columns ever read: rows are remembered for each list by itself.
+        self._weather_columns: set[tuple[str, ...]] = set()
+
+    def landed(self, kind: Literal["series", "weather"], batch: pa.Table) -> None:
+        """Take note of a batch (sorted by its key) after its commit, before it is acknowledged."""
+        if not batch.num_rows:
+            return
+        times = micros_of(batch["timestamp"])
+        self._newest[kind] = max(self._newest[kind], int(times.max()))
+        self._recent.merge(
+            self._series_changes(batch, times)
+            if kind == "series"
+            else self._weather_changes(batch, times)
+        )
+
+    def _series_changes(self, batch: pa.Table, times: Ints) -> dict[Key, Change | None]:
+        values = np.asarray(batch["value"], np.float64)[:, None]
+        usable = np.asarray(batch["quality"]) >= 1
+        changes: dict[Key, Change | None] = {}
+        for (tenant_id, asset_id, name), part in _runs(
+            batch, ("tenant_id", "asset_id", "feature_type")
+        ):
+            key: Key = ("series", tenant_id, asset_id, name)
+            changes[key] = _change(batch, part, times, times, values, usable)
+        return changes
+
+    def _weather_changes(self, batch: pa.Table, times: Ints) -> dict[Key, Change | None]:
+        issued = micros_of(batch["issued_at"])
+        usable = np.ones(batch.num_rows, bool)
+        changes: dict[Key, Change | None] = {}
+        for columns in tuple(self._weather_columns):
+            values = np.stack([batch[n].to_numpy().astype(np.float64) for n in columns], axis=1)
+            for (tenant_id, source_id), part in _runs(batch, ("tenant_id", "asset_id")):
+                key: Key = ("weather", tenant_id, source_id, ",".join(columns))
+                changes[key] = _change(batch, part, times, issued, values, usable)
+        return changes
+
+    def compute(
+        self,
+        cursor: Cursor,
+        beside: Beside,
+        plan: Plan,
+        missing: Missing | None,
+        tenant_id: str,
+        asset_ids: Sequence[str],
+        source_ids: Sequence[str],
+        at: int,
+    ) -> Vectors:
+        """The features of some assets as of `at`, filled.
+
+        What is in memory or in DuckDB holds every batch acknowledged before this was called.
+        Weather that must be read is read `beside` the observations.
+        """
+        points = Points(np.arange(len(asset_ids)), np.full(len(asset_ids), at, np.int64))
+        # Before anything is read: a batch that lands from now on knows of these columns.
+        if plan.weather:
+            self._weather_columns.add(_ordered(plan.weather))
+        self._weather_columns.update(
+            (name,) for kind, name in sources_for(plan, missing) if kind == "weather"
+        )
+        window = _Window(self._recent, self._newest, tenant_id, asset_ids, source_ids, at)
+
+        def mean_of(source: Source, rows: Ints) -> Floats:
+            kind, name = source
+            read = history.weather if kind == "weather" else history.series.get(name)
+            reach = plan.weather_lookback if kind == "weather" else plan.lookback
+            if read is not None and reach >= FILL_WINDOW:
+                return columnar.means(source, Points(points.code[rows], points.time[rows]), history)
+            # What windows need is too short: read on for the assets that miss something.
+            some = window.of([int(row) for row in rows])
+            few = Points(np.arange(len(rows)), points.time[rows])
+            if kind == "weather":
+                held = some.weather_held((name,), FILL_WINDOW)
+                weather = held or some.weather(cursor, (name,), FILL_WINDOW)
+                return columnar.means(source, few, History({}, weather))
+            series = some.series(cursor, name, FILL_WINDOW)
+            return columnar.means(source, few, History({name: series}))
+
+        weather, reading = None, None
+        if plan.weather:
+            weather = window.weather_held(plan.weather, plan.weather_lookback)
+            if weather is None:
+                reading = beside(
+                    lambda other: window.weather(other, plan.weather, plan.weather_lookback)
+                )
+        series = {name: window.series(cursor, name, plan.lookback) for name in plan.series}
+        if reading is not None:
+            weather = reading.result()
+        history = History(series, weather)
+        columns = columnar.compute(plan, points, history)
+        return Vectors(*fill(plan, missing, columns, mean_of))
+
+
+@dataclass(frozen=True)
+class _Window:
+    """What one request reads: some assets' histories that end at its as-of time."""
+
+    recent: Recent
+    newest: dict[str, int]
+    tenant_id: str
+    asset_ids: Sequence[str]
+    source_ids: Sequence[str]
+    at: int
+
+    def of(self, places: Sequence[int]) -> _Window:
+        """The same for some of the assets, by their places."""
+        return replace(
+            self,
+            asset_ids=[self.asset_ids[place] for place in places],
+            source_ids=[self.source_ids[place] for place in places],
+        )
+
+    def series(self, cursor: Cursor, name: str, lookback: int) -> Series:
+        """One series of the assets in [at - lookback, at]."""
+        first = self.at - lookback
+        if not self._live("series"):
+            return read_series(cursor, self.tenant_id, name, self.asset_ids, first, self.at)
+        keys: list[Key] = [("series", self.tenant_id, one, name) for one in self.asset_ids]
+        begun = self.recent.begin()
+        found = self.recent.find(keys, first)
+        absent = [i for i, rows in enumerate(found) if rows is None]
+        if absent:
+            some = [self.asset_ids[i] for i in absent]
+            # Far enough back for what fills, so that a missing value needs no second read.
+            width = max(lookback, FILL_WINDOW)
+            since = self.at - width - DAY
+            read = read_series(cursor, self.tenant_id, name, some, since, END)
+            bounds = np.searchsorted(read.code, np.arange(len(some) + 1))
+            for place, i in enumerate(absent):
+                part = slice(bounds[place], bounds[place + 1])
+                time = read.time[part]
+                found[i] = Rows(since, width, time, time, read.value[part][:, None])
+            self.recent.keep(begun, {keys[i]: rows for i in absent if (rows := found[i])})
+        parts = [(rows, rows.between(first, self.at)) for rows in found if rows is not None]
+        code = np.repeat(np.arange(len(parts)), [part.stop - part.start for _, part in parts])
+        return Series(
+            code,
+            np.concatenate([rows.time[part] for rows, part in parts]),
+            np.concatenate([rows.values[part, 0] for rows, part in parts]),
+        )
+
+    def weather_held(self, columns: Sequence[str], lookback: int) -> Weather | None:
+        """The weather in [at - lookback, at] if all of it is in memory."""
+        sources, source_of = coded(self.source_ids)
+        first = self.at - lookback
+        columns = _ordered(columns)
+        keys = self._weather_keys(sources, columns)
+        found = self.recent.find(keys, first)
+        if not self._live("weather") or any(rows is None for rows in found):
+            return None
+        return _joined([rows for rows in found if rows], columns, source_of, first, self.at)
+
+    def _weather_keys(self, sources: Sequence[str], columns: Sequence[str]) -> list[Key]:
+        return [("weather", self.tenant_id, one, ",".join(columns)) for one in sources]
+
+    def weather(self, cursor: Cursor, columns: Sequence[str], lookback: int) -> Weather:
+        """The weather in [at - lookback, at] from the database."""
+        sources, source_of = coded(self.source_ids)
+        first = self.at - lookback
+        columns = _ordered(columns)
+        if not self._live("weather"):
+            return read_weather(cursor, self.tenant_id, columns, sources, source_of, first, self.at)
+        begun = self.recent.begin()
+        since = first - DAY
+        read = read_weather(cursor, self.tenant_id, columns, sources, source_of, since, END)
+        values = np.stack([read.columns[name] for name in columns], axis=1)
+        bounds = np.searchsorted(read.code, np.arange(len(sources) + 1))
+        found = []
+        for place in range(len(sources)):
+            part = slice(bounds[place], bounds[place + 1])
+            found.append(Rows(since, lookback, read.time[part], read.issued[part], values[part]))
+        keys = self._weather_keys(sources, columns)
+        self.recent.keep(begun, dict(zip(keys, found, strict=True)))
+        return _joined(found, columns, source_of, first, self.at)
+
+    def _live(self, kind: str) -> bool:
+        now = time.time_ns() // 1_000
+        return self.at >= min(self.newest[kind], now) - _LIVE
+
+
+def _ordered(columns: Sequence[str]) -> tuple[str, ...]:
+    """Weather columns in the table's order: the same few lists whatever requests say."""
+    return tuple(name for name in WEATHER_COLUMNS if name in columns)
+
+
+def _runs(batch: pa.Table, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], slice]]:
+    """The runs of rows of a sorted batch that share some ids."""
+    columns = [batch[name].combine_chunks().dictionary_encode() for name in names]
+    codes = np.stack([np.asarray(column.indices) for column in columns])
+    starts = np.flatnonzero(np.append(True, (np.diff(codes, axis=1) != 0).any(axis=0)))
+    ends = np.append(starts[1:], batch.num_rows)
+    ids = [column.dictionary.to_pylist() for column in columns]
+    for low, high in zip(starts, ends, strict=True):
+        named = tuple(known[code] for known, code in zip(ids, codes[:, low], strict=True))
+        yield named, slice(int(low), int(high))
+
+
+def _change(
+    batch: pa.Table, part: slice, times: Ints, issued: Ints, values: Floats, usable: np.ndarray
+) -> Change | None:
+    if batch.num_rows > _MERGED_ROWS:
+        return None
+    return Change(times[part], issued[part], values[part], usable[part])
+
+
+def _joined(
+    found: Sequence[Rows], columns: Sequence[str], source_of: Ints, first: int, last: int
+) -> Weather:
+    """The rows of some sources as the kernel's arrays."""
+    parts = [(rows, rows.between(first, last)) for rows in found]
+    code = np.repeat(np.arange(len(parts)), [part.stop - part.start for _, part in parts])
+    values = np.concatenate([rows.values[part] for rows, part in parts])
+    return Weather(
+        code,
+        np.concatenate([rows.time[part] for rows, part in parts]),
+        np.concatenate([rows.issued[part] for rows, part in parts]),
+        {name: values[:, place] for place, name in enumerate(columns)},
+        source_of,
+    )

@@ -1,0 +1,202 @@
+"""The embedded store's reads, in DuckDB's words: some entities' rows, and a whole history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ai_hub.engines.columnar import History, Series, Weather
+from ai_hub.engines.ranges import Ints
+from ai_hub.stores.arrays import sorted_series, sorted_weather
+from ai_hub.stores.base import Chunk, ScanRequest
+from ai_hub.stores.chunks import cut, groups
+from ai_hub.stores.embedded.session import Cursor, transaction
+
+END = 253_402_300_799_999_999
+"""9999-12-31T23:59:59.999999Z: a last instant that leaves nothing out."""
+_READ_ROWS = 1_000_000
+"""Observations fetched by one query of a scan."""
+
+
+def newest_times(cursor: Cursor) -> tuple[int, int]:
+    """The newest time of any observation and of any weather row; the earliest instant if none."""
+    newest = []
+    for table in ("ai_features", "weather_features"):
+        found = cursor.execute(f"SELECT epoch_us(max(timestamp)) FROM {table}").fetchall()
+        newest.append(-END if found[0][0] is None else int(found[0][0]))
+    return newest[0], newest[1]
+
+
+def assets_seen(cursor: Cursor, tenant_id: str, since: int) -> list[str]:
+    """The assets with a usable observation at or after a time, sorted."""
+    found = cursor.execute(
+        "SELECT DISTINCT asset_id FROM ai_features WHERE tenant_id = ? "
+        "AND timestamp >= make_timestamptz(?::BIGINT) ORDER BY asset_id",
+        [tenant_id, since],
+    )
+    return [asset_id for (asset_id,) in found.fetchall()]
+
+
+def coded(ids: Sequence[str]) -> tuple[list[str], Ints]:
+    """The distinct ids in order of first use, and for each id where it stands among them."""
+    place: dict[str, int] = {}
+    codes = [place.setdefault(one, len(place)) for one in ids]
+    return list(place), np.array(codes, np.int64)
+
+
+def _of_ids(ids: Sequence[str]) -> tuple[str, str, list[object]]:
+    """The code column, the join and the parameters that select rows of some ids.
+
+    No query says ORDER BY: the arrays that rows become are sorted cheaper.
+    """
+    if len(ids) == 1:
+        return "0::BIGINT", "WHERE o.asset_id = ?", [ids[0]]
+    join = (
+        "JOIN (SELECT unnest(?::VARCHAR[]) AS id, unnest(range(?::BIGINT)) AS code) g "
+        "ON o.asset_id = g.id WHERE true"
+    )
+    return "g.code", join, [list(ids), len(ids)]
+
+
+def read_series(
+    cursor: Cursor,
+    tenant_id: str,
+    name: str,
+    asset_ids: Sequence[str],
+    first: int,
+    last: int,
+) -> Series:
+    """The usable observations of one series in [first, last], coded by place in `asset_ids`."""
+    code, join, parameters = _of_ids(asset_ids)
+    found = cursor.execute(
+        f"""
+        SELECT {code} AS code, epoch_us(o.timestamp) AS time, o.value
+        FROM ai_features o {join} AND o.tenant_id = ? AND o.feature_type = ?
+          AND o.timestamp BETWEEN make_timestamptz(?::BIGINT) AND make_timestamptz(?::BIGINT)
+        """,
+        [*parameters, tenant_id, name, first, last],
+    ).fetchnumpy()
+    return sorted_series(_plain(found["code"]), _plain(found["time"]), _plain(found["value"]))
+
+
+def read_weather(
+    cursor: Cursor,
+    tenant_id: str,
+    columns: Sequence[str],
+    source_ids: Sequence[str],
+    source_of: Ints,
+    first: int,
+    last: int,
+) -> Weather:
+    """Weather rows about [first, last] known by `last`, coded by place in `source_ids`."""
+    code, join, parameters = _of_ids(source_ids)
+    wanted = ", ".join(f"o.{column}" for column in columns)
+    found = cursor.execute(
+        f"""
+        SELECT {code} AS code, epoch_us(o.timestamp) AS time, epoch_us(o.issued_at) AS issued,
+               {wanted}
+        FROM weather_features o {join} AND o.tenant_id = ?
+          AND o.timestamp BETWEEN make_timestamptz(?::BIGINT) AND make_timestamptz(?::BIGINT)
+          AND o.issued_at <= make_timestamptz(?::BIGINT)
+        """,
+        [*parameters, tenant_id, first, last, last],
+    ).fetchnumpy()
+    values = {
+        column: np.ma.filled(np.ma.asarray(found[column], np.float64), np.nan) for column in columns
+    }
+    return sorted_weather(
+        _plain(found["code"]), _plain(found["time"]), _plain(found["issued"]), values, source_of
+    )
+
+
+def _plain(column: Any) -> Any:
+    """A column that holds no null, without DuckDB's mask."""
+    return np.ma.getdata(column)
+
+
+def scan_chunks(
+    cursor: Cursor, request: ScanRequest, source_of: Callable[[str], str]
+) -> Generator[Chunk, None, None]:
+    """The histories of a scan in chunks of bounded size, assets ascending."""
+    with transaction(cursor):
+        counts = _survey(cursor, request)
+        for group in groups(counts, _READ_ROWS):
+            if len(group) == 1 and counts[group[0]] > _READ_ROWS:
+                spans = _spans(cursor, request, group[0])
+            else:
+                spans = [(request.start, request.end)]
+            for start, end in spans:
+                read = _read_group(cursor, request, group, source_of, start, end)
+                yield from cut(read, request)
+
+
+def _survey(cursor: Cursor, request: ScanRequest) -> dict[str, int]:
+    """How many observations each asset of the request has, assets in code-point order."""
+    chosen = "" if request.asset_ids is None else "AND list_contains(?::VARCHAR[], asset_id)"
+    rows = cursor.execute(
+        f"""
+        SELECT asset_id, count(*) FROM ai_features
+        WHERE tenant_id = ? AND list_contains(?::VARCHAR[], feature_type)
+          AND timestamp BETWEEN make_timestamptz(?::BIGINT) AND make_timestamptz(?::BIGINT) {chosen}
+        GROUP BY asset_id
+        """,
+        [
+            request.tenant_id,
+            list(request.series),
+            request.start - request.lookback,
+            request.end + request.lookahead,
+            *([] if request.asset_ids is None else [list(request.asset_ids)]),
+        ],
+    ).fetchall()
+    counts = dict.fromkeys(request.asset_ids or (), 0) | dict(rows)
+    return {asset: counts[asset] for asset in sorted(counts)}
+
+
+def _spans(cursor: Cursor, request: ScanRequest, asset_id: str) -> list[tuple[int, int]]:
+    """One asset's time range cut so that each part holds about _READ_ROWS observations."""
+    cuts = cursor.execute(
+        """
+        SELECT DISTINCT epoch_us(timestamp) AS cut FROM (
+            SELECT timestamp, row_number() OVER (ORDER BY timestamp) AS place FROM ai_features
+            WHERE tenant_id = ? AND asset_id = ? AND list_contains(?::VARCHAR[], feature_type)
+              AND timestamp > make_timestamptz(?::BIGINT)
+              AND timestamp <= make_timestamptz(?::BIGINT)
+        ) WHERE place % ? = 0 ORDER BY cut
+        """,
+        [
+            request.tenant_id,
+            asset_id,
+            list(request.series),
+            request.start,
+            request.end,
+            _READ_ROWS,
+        ],
+    ).fetchall()
+    starts = [request.start, *(cut for (cut,) in cuts)]
+    ends = [*(cut - 1 for (cut,) in cuts), request.end]
+    return list(zip(starts, ends, strict=True))
+
+
+def _read_group(
+    cursor: Cursor,
+    request: ScanRequest,
+    group: list[str],
+    source_of: Callable[[str], str],
+    start: int,
+    end: int,
+) -> Chunk:
+    tenant_id = request.tenant_id
+    first, last = start - request.lookback, end + request.lookahead
+    series = {
+        name: read_series(cursor, tenant_id, name, group, first, last) for name in request.series
+    }
+    weather = None
+    if request.weather:
+        sources, places = coded([source_of(asset) for asset in group])
+        weather = read_weather(
+            cursor, tenant_id, request.weather, sources, places,
+            start - request.weather_lookback, end,
+        )  # fmt: skip
+    return Chunk(tuple(group), start, end, History(series, weather))

@@ -1,0 +1,173 @@
+"""The embedded store's writes, in DuckDB's words: idempotent appends and weather sources."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ai_hub.definitions.kinds import WEATHER_COLUMNS
+from ai_hub.definitions.values import Entity
+from ai_hub.stores.base import Landed
+from ai_hub.stores.embedded.session import Cursor, registered, transaction
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedTable:
+    """A table with one row for each key; a later row of a key replaces an earlier one."""
+
+    name: str
+    key: tuple[str, ...]
+    values: tuple[str, ...]
+
+
+OBSERVATION_TABLE = KeyedTable(
+    "timeseries_data",
+    ("tenant_id", "asset_id", "feature_type", "timestamp"),
+    ("value", "quality"),
+)
+WEATHER_TABLE = KeyedTable(
+    "weather_features",
+    ("tenant_id", "asset_id", "timestamp", "issued_at"),
+    WEATHER_COLUMNS,
+)
+
+
+@dataclass(slots=True)
+class SourceMap:
+    """Which weather source an asset has; without a mapping it is its own."""
+
+    _source: dict[tuple[str, str], str] = field(default_factory=dict)
+    _assets: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+
+    def of(self, tenant_id: str, asset_id: str) -> str:
+        """The source that an asset's weather comes from."""
+        return self._source.get((tenant_id, asset_id), asset_id)
+
+    def assets_of(self, tenant_id: str, source_id: str) -> frozenset[str]:
+        """The assets mapped to a source, and the asset of that name itself."""
+        return frozenset(self._assets.get((tenant_id, source_id), ())) | {source_id}
+
+    def assign(self, tenant_id: str, asset_id: str, source_id: str) -> bool:
+        """Map an asset; whether that changed anything."""
+        before = self._source.get((tenant_id, asset_id))
+        if before == source_id:
+            return False
+        if before is not None:
+            self._assets[tenant_id, before].discard(asset_id)
+        self._source[tenant_id, asset_id] = source_id
+        self._assets.setdefault((tenant_id, source_id), set()).add(asset_id)
+        return True
+
+
+def load_sources(cursor: Cursor) -> SourceMap:
+    """The stored map of weather sources."""
+    sources = SourceMap()
+    rows = cursor.execute("SELECT tenant_id, asset_id, source_id FROM asset_weather_source")
+    for tenant_id, asset_id, source_id in rows.fetchall():
+        sources.assign(tenant_id, asset_id, source_id)
+    return sources
+
+
+def assign_sources(
+    cursor: Cursor,
+    sources: SourceMap,
+    tenant_id: str,
+    source_id: str,
+    asset_ids: Sequence[str],
+) -> frozenset[Entity]:
+    """Store the mapping of some assets; the entities whose source changed."""
+    wanted = [a for a in dict.fromkeys(asset_ids) if sources.of(tenant_id, a) != source_id]
+    # An asset mapped to itself by name reads the same rows as one without a mapping.
+    if not wanted:
+        return frozenset()
+    with transaction(cursor):
+        cursor.execute(
+            "DELETE FROM asset_weather_source WHERE tenant_id = ? AND list_contains(?, asset_id)",
+            [tenant_id, wanted],
+        )
+        cursor.execute(
+            "INSERT INTO asset_weather_source SELECT ?, unnest(?::VARCHAR[]), ?",
+            [tenant_id, wanted, source_id],
+        )
+    for asset_id in wanted:
+        sources.assign(tenant_id, asset_id, source_id)
+    return frozenset(Entity(tenant_id, asset_id) for asset_id in wanted)
+
+
+def rehearse_write(cursor: Cursor) -> None:
+    """Read an Arrow table as an append does, and write nothing."""
+    import pyarrow as pa
+
+    with registered(cursor, incoming=pa.table({"row": [0]})):
+        cursor.execute("SELECT * FROM incoming").fetchall()
+
+
+def append_rows(cursor: Cursor, into: KeyedTable, batch: pa.Table, sources: SourceMap) -> Landed:
+    """Land one batch with unique keys in one transaction.
+
+    Rows whose key is stored already replace it where a value differs. The batch is sorted by its
+    key, which is what makes reads of one asset touch few blocks.
+    """
+    if not batch.num_rows:
+        return Landed(0, 0, frozenset())
+    columns = ", ".join((*into.key, *into.values))
+    with registered(cursor, incoming=batch), transaction(cursor):
+        changed, unchanged = _stored_already(cursor, into)
+        fresh = batch
+        if len(changed) or len(unchanged):
+            held = np.zeros(batch.num_rows, bool)
+            held[changed] = held[unchanged] = True
+            fresh = batch.filter(~held)
+        if len(changed):
+            _update(cursor, into, batch.take(changed))
+        if fresh.num_rows:
+            with registered(cursor, fresh=fresh):
+                cursor.execute(f"INSERT INTO {into.name} ({columns}) SELECT {columns} FROM fresh")
+    return Landed(len(changed), len(unchanged), _touched(batch, into, sources))
+
+
+def _match(into: KeyedTable, stored: str, new: str) -> str:
+    return " AND ".join(f"{stored}.{column} = {new}.{column}" for column in into.key)
+
+
+def _stored_already(cursor: Cursor, into: KeyedTable) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of `incoming` that are stored with other values, and with the same ones."""
+    differs = " OR ".join(f"s.{c} IS DISTINCT FROM n.{c}" for c in into.values)
+    # The bounds let DuckDB skip the blocks that a batch of recent rows cannot meet.
+    found = cursor.execute(
+        f"""
+        SELECT n.row, ({differs}) AS changed
+        FROM {into.name} s
+        JOIN (SELECT *, row_number() OVER () - 1 AS row FROM incoming) n
+          ON {_match(into, "s", "n")}
+        WHERE s.timestamp BETWEEN (SELECT min(timestamp) FROM incoming)
+                              AND (SELECT max(timestamp) FROM incoming)
+        """
+    ).fetchnumpy()
+    changed = np.asarray(found["changed"], bool)
+    rows = np.asarray(found["row"], np.int64)
+    return rows[changed], rows[~changed]
+
+
+def _update(cursor: Cursor, into: KeyedTable, rows: pa.Table) -> None:
+    sets = ", ".join(f"{column} = c.{column}" for column in into.values)
+    match = _match(into, into.name, "c")
+    with registered(cursor, changed=rows):
+        cursor.execute(f"UPDATE {into.name} SET {sets} FROM changed c WHERE {match}")
+
+
+def _touched(batch: pa.Table, into: KeyedTable, sources: SourceMap) -> frozenset[Entity]:
+    pairs = batch.group_by(["tenant_id", "asset_id"]).aggregate([]).to_pylist()
+    if into is WEATHER_TABLE:
+        return frozenset(
+            Entity(pair["tenant_id"], asset_id)
+            for pair in pairs
+            for asset_id in sources.assets_of(pair["tenant_id"], pair["asset_id"])
+        )
+    return frozenset(Entity(pair["tenant_id"], pair["asset_id"]) for pair in pairs)

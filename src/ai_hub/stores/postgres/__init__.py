@@ -1,0 +1,1 @@
+"""The store on PostgreSQL, with TimescaleDB where it is there."""

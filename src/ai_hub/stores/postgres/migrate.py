@@ -1,0 +1,152 @@
+"""Migrates a PostgreSQL database, and says of one whether it is migrated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from ai_hub.config import Settings
+from ai_hub.definitions.values import SECOND, Duration
+from ai_hub.errors import NotMigrated, StoreRefused
+from ai_hub.stores.postgres.errors import translated
+from ai_hub.stores.postgres.migrations import (
+    FOREIGN,
+    FOREIGN_RELATIONS,
+    KEPT,
+    LOCK,
+    MISSING,
+    PROBE,
+    STATE,
+    Applied,
+    Mode,
+    Server,
+    check_complete,
+    declaration,
+    kept,
+    pending,
+    said,
+)
+
+_APPLIED = "SELECT number, name, checksum, mode FROM ai_hub_migrations ORDER BY number"
+# A Duration holds up to a hundred years; who keeps rows for longer keeps them for ever.
+_KEPT = """
+SELECT relation, CASE WHEN keep <= INTERVAL '100 years'
+  THEN (extract(epoch FROM keep) * 1000000)::bigint END
+FROM ai_hub_retention
+"""
+_HAS_EXTENSION = (
+    "The server has the extension timescaledb installed, and this database is migrated for plain "
+    "PostgreSQL, since the extension is not created in it. To use it, run CREATE EXTENSION "
+    "timescaledb in a new database and migrate that one."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a migrated database when it is opened."""
+
+    mode: Mode
+    server_version: str
+    extension_version: str | None
+    keep: Mapping[str, Duration | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a migration did; in a dry run `sql` is what it would have run."""
+
+    mode: Mode
+    server_version: str
+    extension_version: str | None
+    applied: tuple[str, ...]
+    keep: Mapping[str, Duration | None]
+    notes: tuple[str, ...] = ()
+    sql: str | None = None
+
+
+async def migrate(url: str, settings: Settings | None = None, dry_run: bool = False) -> Report:
+    """Bring a database to this release, and declare how long rows are kept.
+
+    Each migration and its row in ai_hub_migrations are one transaction. Raises StoreError.
+    """
+    chosen = settings or Settings(database_url=url)
+    with translated(url):
+        connection = await asyncpg.connect(
+            url,
+            timeout=chosen.connect_timeout.micros / SECOND,
+            server_settings={
+                "application_name": "ai-hub migrate",
+                "client_min_messages": "warning",
+                "standard_conforming_strings": "on",
+                # An index of a large table takes its time, and so may another who migrates.
+                "statement_timeout": "0",
+                "timezone": "UTC",
+                "intervalstyle": "postgres",  # policies keep their intervals as text
+            },
+        )
+        try:
+            if not dry_run:
+                await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
+            return await _migrated(connection, chosen, dry_run)
+        finally:
+            # With the session the lock goes too, also where the server is gone.
+            await connection.close()
+
+
+async def _migrated(connection: Any, settings: Settings, dry_run: bool) -> Report:
+    server = await _probe(connection)
+    server.check()
+    mode = server.mode
+    applied = await _applied(connection) if server.migrated else []
+    left = pending(applied, mode)
+    if not applied and (found := await connection.fetchval(FOREIGN_RELATIONS)):
+        raise StoreRefused(said(FOREIGN, found))
+    steps = [STATE] if not server.migrated else []
+    steps += [one.sql(mode) + one.done(f"'{mode}'") for one in left]
+    steps.append("".join(declaration(name, settings) for name in kept(mode)))
+    if not dry_run:
+        for step in steps:
+            async with connection.transaction():
+                await connection.execute(step)
+    first = not applied and server.extension_installed and mode == "plain"
+    return Report(
+        mode,
+        server.server_version,
+        server.extension_version,
+        tuple(one.name for one in left),
+        {name: getattr(settings, KEPT[name]) for name in kept(mode)},
+        (_HAS_EXTENSION,) if first else (),
+        "\n".join(f"BEGIN;\n{step}COMMIT;\n" for step in steps) if dry_run else None,
+    )
+
+
+async def check(connection: Any) -> Facts:
+    """What the database of an open connection is.
+
+    Raises NotMigrated where `ai-hub migrate` has something to do, StoreRefused for a server that
+    this release does not work with; errors of the driver come out as they are.
+    """
+    server = await _probe(connection)
+    server.check()
+    if not server.migrated:
+        raise NotMigrated(MISSING)
+    applied = await _applied(connection)
+    if not applied:
+        raise NotMigrated(MISSING)
+    check_complete(applied, server.mode)
+    keep = {
+        relation: None if micros is None else Duration(micros)
+        for relation, micros in await connection.fetch(_KEPT)
+    }
+    return Facts(server.mode, server.server_version, server.extension_version, keep)
+
+
+async def _probe(connection: Any) -> Server:
+    return Server(**await connection.fetchrow(PROBE))
+
+
+async def _applied(connection: Any) -> list[Applied]:
+    return [Applied(**row) for row in await connection.fetch(_APPLIED)]

@@ -1,0 +1,214 @@
+"""Deletes from a PostgreSQL database what it keeps no longer, and tells of it first.
+
+A row may go when it is older than its relation keeps it, and a notice period has passed both since
+maintenance began to look after the relation (or was told to keep less) and since the row came in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import asyncpg
+
+from ai_hub.config import KEYS, Settings, variable
+from ai_hub.definitions.values import SECOND, Duration, iso, to_micros
+from ai_hub.stores.postgres.migrations import KEPT, Mode, declaration
+from ai_hub.stores.postgres.session import Connection
+
+_AT_ONCE = 20_000
+"""Rows of one small transaction, where there are no chunks to drop."""
+_WAIT = "5s"
+"""For those who read a chunk. While we wait, others wait behind us."""
+_NEVER = to_micros(datetime.max.replace(tzinfo=UTC))
+
+_RETENTION = """
+SELECT relation, told_at, CASE WHEN keep <= INTERVAL '100 years'
+    THEN (extract(epoch FROM keep) * 1000000)::bigint END AS keep
+FROM ai_hub_retention ORDER BY relation
+"""
+_CHUNKS = """
+SELECT s::text AS chunk, c.range_start AS first, c.range_end AS past
+FROM show_chunks($1::regclass, older_than => $2::timestamptz) AS s
+JOIN timescaledb_information.chunks AS c
+  ON format('%I.%I', c.chunk_schema, c.chunk_name)::regclass = s
+ORDER BY c.range_start
+"""
+_DELETED = """
+UPDATE ai_hub_retention SET deleted_before = greatest(deleted_before, $2) WHERE relation = $1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that maintenance did or found: of what, and a sentence."""
+
+    action: str
+    relation: str
+    said: str
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A row of ai_hub_retention; times in microseconds."""
+
+    relation: str
+    told_at: int | None
+    keep: Duration | None
+
+    @property
+    def has_arrivals(self) -> bool:
+        """Whether its rows say when they came in; those of aggregates are computed."""
+        return self.relation not in ("hourly_features", "daily_features")
+
+
+class Retention:
+    """Retention of one database, as its settings want it, at one time."""
+
+    def __init__(
+        self, connection: Connection, settings: Settings, mode: Mode, now: int, at_once: bool
+    ) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._mode = mode
+        self._now = now
+        self._at_once = at_once
+        self._notice = settings.retention_notice.micros
+
+    async def declare(self) -> AsyncIterator[Step]:
+        """The retention of the settings, where the database has another."""
+        for kept in await self._kept():
+            wanted: Duration | None = getattr(self._settings, KEPT[kept.relation])
+            if wanted != kept.keep:
+                await self._connection.execute(declaration(kept.relation, self._settings))
+                said = "kept for ever" if wanted is None else f"kept for {self._text(kept)}"
+                yield Step("declare", kept.relation, f"{said} from now on", 1)
+
+    async def delete(self) -> AsyncIterator[Step]:
+        """Delete what is old in every relation, and tell of what will be deleted later."""
+        for kept in await self._kept():
+            if kept.keep is None:
+                yield Step("keep", kept.relation, "all is kept")
+                continue
+            told = kept.told_at
+            if told is None:
+                told = self._now
+                await self._connection.execute(
+                    "UPDATE ai_hub_retention SET told_at = $2 WHERE relation = $1",
+                    kept.relation,
+                    told,
+                )
+            delete = self._delete_rows if self._mode == "plain" else self._drop_chunks
+            cutoff = self._now - kept.keep.micros
+            steps = [step async for step in delete(kept, cutoff, told)]
+            for step in steps:
+                yield step
+            if not steps:
+                said = f"nothing is older than {self._text(kept)}"
+                yield Step("keep", kept.relation, said)
+
+    async def _kept(self) -> list[_Kept]:
+        rows = await self._connection.fetch(_RETENTION)
+        return [
+            _Kept(relation, told_at, None if keep is None else Duration(keep))
+            for relation, told_at, keep in rows
+        ]
+
+    async def _drop_chunks(self, kept: _Kept, cutoff: int, told: int) -> AsyncIterator[Step]:
+        dropped = before = 0
+        held: list[tuple[int, int]] = []
+        busy = None
+        for row in await self._connection.fetch(_CHUNKS, kept.relation, cutoff):
+            try:
+                due = await self._drop(kept, row["chunk"], row["first"], row["past"], told)
+            except asyncpg.LockNotAvailableError:
+                busy = busy or row["first"]
+                continue
+            if due is None:
+                dropped, before = dropped + 1, row["past"]
+            else:
+                held.append((row["first"], due))
+        if dropped:
+            chunks = "chunk" if dropped == 1 else "chunks"
+            said = f"{dropped:,} {chunks} before {iso(before)} deleted"
+            yield Step("delete", kept.relation, said, dropped)
+        if busy is not None:
+            said = f"somebody reads what is older than {self._text(kept)}: to be deleted next time"
+            yield Step("wait", kept.relation, said)
+        if held:
+            yield self._notify(kept, min(held)[0], min(due for _, due in held))
+
+    async def _drop(self, kept: _Kept, chunk: str, first: int, past: int, told: int) -> int | None:
+        """Drop a chunk, or the time from which that may be done."""
+        on = self._connection
+        async with on.transaction():
+            await on.execute(f"SET LOCAL lock_timeout = '{_WAIT}'")
+            if kept.has_arrivals and not self._at_once:
+                # Nobody adds a row between looking and dropping.
+                await on.execute(f"LOCK TABLE {chunk} IN SHARE MODE")
+                came = await on.fetchval(f"SELECT max(ingested_at) FROM {chunk}")
+                told = max(told, came or told)
+            if not self._is_due(told):
+                return told + self._notice
+            # With the chunk, so that nobody takes hours for what is no longer there.
+            await on.execute(_DELETED, kept.relation, past)
+            await on.execute(
+                "SELECT drop_chunks($1::regclass, older_than => $2::timestamptz, "
+                "newer_than => $3::timestamptz)",
+                kept.relation, past, first,
+            )  # fmt: skip
+        return None
+
+    async def _delete_rows(self, kept: _Kept, cutoff: int, told: int) -> AsyncIterator[Step]:
+        on, relation = self._connection, kept.relation
+        if self._is_due(told):
+            arrived = _NEVER if self._at_once else self._now - self._notice
+            old = f"FROM {relation} WHERE timestamp < $1 AND ingested_at <= $2"
+            count = await self._delete_slowly(old, cutoff, arrived)
+            if count:
+                await on.execute(_DELETED, relation, cutoff)
+                rows = "row" if count == 1 else "rows"
+                said = f"{count:,} {rows} before {iso(cutoff)} deleted"
+                yield Step("delete", relation, said, count)
+        first, came = await on.fetchrow(
+            f"SELECT min(timestamp), min(ingested_at) FROM {relation} WHERE timestamp < $1", cutoff
+        )
+        if first is not None:
+            yield self._notify(kept, first, max(told, came) + self._notice)
+
+    async def _delete_slowly(self, old: str, *arguments: int) -> int:
+        """Delete some rows, found once, in small transactions: nobody waits for long."""
+        on = self._connection
+        bounds = [f"TIMESTAMPTZ '{iso(one)}'" for one in arguments]
+        found = old.replace("$1", bounds[0]).replace("$2", bounds[1])
+        await on.execute(f"DECLARE ai_hub_old CURSOR WITH HOLD FOR SELECT ctid {found}")
+        try:
+            count = 0
+            while places := await on.fetch(f"FETCH {_AT_ONCE} FROM ai_hub_old"):
+                # Looked at again: somebody else's row may have come to the same place.
+                here = [place for (place,) in places]
+                done = await on.execute(f"DELETE {old} AND ctid = ANY($3)", *arguments, here)
+                count += int(done.split()[-1])
+            return count
+        finally:
+            await on.execute("CLOSE ai_hub_old")
+
+    def _is_due(self, told: int) -> bool:
+        return self._at_once or told + self._notice <= self._now
+
+    def _notify(self, kept: _Kept, first: int, due: int) -> Step:
+        at = iso(due - due % SECOND)
+        return Step(
+            "notice",
+            kept.relation,
+            f"rows since {iso(first)} are older than {self._text(kept)}: they will be deleted from "
+            f"{at} on (at once with --now). To keep them longer, set "
+            f"{variable(KEPT[kept.relation])}, for example to none",
+        )
+
+    def _text(self, kept: _Kept) -> str:
+        """How long a relation is kept, as settings write it."""
+        setting = KEPT[kept.relation]
+        return KEYS[setting].text(getattr(self._settings, setting))

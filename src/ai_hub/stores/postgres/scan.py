@@ -1,0 +1,226 @@
+"""The bulk read from PostgreSQL, blocking, for a worker thread.
+
+Rows are read in no order and put in order here: a table that grew by time has every asset on every
+page, and one pass over it and a sort of small codes cost less than an ordered read. What fits in
+memory is read by one query for each series. Otherwise rows are counted first, and read by groups
+of assets, or by times of one asset; all in one snapshot.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, suppress
+
+import numpy as np
+import pyarrow as pa
+
+from ai_hub.config import Settings
+from ai_hub.definitions.values import to_micros
+from ai_hub.engines.ranges import Ints
+from ai_hub.stores.base import Chunk, ScanRequest
+from ai_hub.stores.postgres import scan_sql as sql
+from ai_hub.stores.postgres.grouped_rows import Ids, Rows
+from ai_hub.stores.postgres.scan_part import Part, part_chunks
+from ai_hub.stores.postgres.snapshot import Snapshot
+
+_PART_BYTES = 320_000_000
+"""Rows held at once. Some more are in order already, or on their way into the file."""
+_SLACK = 1.25
+"""By how much a planner's guess may be wrong before what was read so far is given up."""
+_STEPS = 1024
+"""Into how many steps of time one asset is counted."""
+_SERIES_ROW = 16
+_WEATHER_ROW = 16
+_WEATHER_VALUE = 8
+_ID = 200
+"""Bytes of what is held: a row of a series, one of weather without its values, an id."""
+
+
+def scan_chunks(settings: Settings, request: ScanRequest) -> Generator[Chunk, None, None]:
+    """The histories of a scan in chunks of bounded size, assets ascending. Raises StoreError."""
+    whole = None
+    with closing(Snapshot(settings)) as snapshot, suppress(_TooMuch):
+        whole = _Reader(snapshot, request).whole()
+    if whole is not None:
+        # All is here: no transaction stays open while a file is written.
+        yield from part_chunks(whole, request)
+        return
+    with closing(Snapshot(settings)) as snapshot:
+        reader = _Reader(snapshot, request)
+        for assets, start, end in reader.parts():
+            # Not by a name: a part is let go of before the next one is read.
+            yield from part_chunks(reader.read(assets, start, end), request)
+
+
+class _TooMuch(Exception):
+    """More than fits in memory."""
+
+
+class _Reader:
+    """The queries of one scan in one snapshot."""
+
+    def __init__(self, snapshot: Snapshot, request: ScanRequest) -> None:
+        self._snapshot = snapshot
+        self._request = request
+        self._sources = self._mapped() if request.weather else {}
+        self._weather_row = _WEATHER_ROW + _WEATHER_VALUE * len(request.weather)
+
+    def whole(self) -> Part:
+        """All of it. Raises _TooMuch if that is not likely to fit, or then does not."""
+        request = self._request
+        assets, start, end = request.asset_ids, request.start, request.end
+        guess = _SERIES_ROW * sum(
+            self._snapshot.estimate(self._series(name, assets, start, end))
+            for name in request.series
+        )
+        if request.weather:
+            sources = None if assets is None else self._sources_of(assets)
+            weather = self._weather(sources, start, end)
+            guess += self._weather_row * self._snapshot.estimate(weather)
+        if guess > _PART_BYTES:
+            raise _TooMuch
+        return self.read(assets, start, end, most=_SLACK * _PART_BYTES)
+
+    def parts(self) -> Iterator[tuple[list[str], int, int]]:
+        """Assets and times that fit in memory each, and together are all of it."""
+        start, end = self._request.start, self._request.end
+        for group in self._groups():
+            spans = self._spans(group[0], start, end) if len(group) == 1 else [(start, end)]
+            for first, last in spans:
+                yield group, first, last
+
+    def read(
+        self, asset_ids: Sequence[str] | None, start: int, end: int, most: float = math.inf
+    ) -> Part:
+        """Some assets (None: all there are). Raises _TooMuch if it is more than `most` bytes."""
+        request = self._request
+        assets = Ids(asset_ids or (), closed=asset_ids is not None)
+        held = {name: Rows(1, 1) for name in request.series}
+        for name, rows in held.items():
+            self._fill(rows, assets, self._series(name, asset_ids, start, end), _SERIES_ROW, most)
+            most -= _SERIES_ROW * len(rows)
+        ids = assets.texts()
+        source_ids = [self._sources.get(asset, asset) for asset in ids]
+        sources = Ids(source_ids, closed=True)
+        known = Rows(2, len(request.weather)) if request.weather else None
+        if known is not None:
+            query = self._weather(sources.texts(), start, end)
+            self._fill(known, sources, query, self._weather_row, most)
+        return Part(
+            start,
+            end,
+            ids,
+            {name: rows.grouped(len(ids)) for name, rows in held.items()},
+            None if known is None else known.grouped(len(sources)),
+            sources.codes(pa.array(source_ids, pa.string())).astype(np.int64),
+        )
+
+    def _fill(self, rows: Rows, ids: Ids, query: str, size: int, most: float) -> None:
+        with closing(self._snapshot.batches(query)) as batches:
+            for batch in batches:
+                rows.add(ids.codes(batch.column(0)), batch.columns[1:])
+                if size * len(rows) + _ID * len(ids) > most:
+                    raise _TooMuch
+
+    def _series(self, name: str, asset_ids: Sequence[str] | None, start: int, end: int) -> str:
+        request = self._request
+        which = self._which(asset_ids)
+        first, last = start - request.lookback, end + request.lookahead
+        return sql.series(request.tenant_id, name, which, first, last)
+
+    def _weather(self, source_ids: Sequence[str] | None, start: int, end: int) -> str:
+        request = self._request
+        which = "" if source_ids is None else sql.among(source_ids)
+        first = start - request.weather_lookback
+        return sql.weather(request.tenant_id, request.weather, which, first, end)
+
+    def _which(self, asset_ids: Sequence[str] | None) -> str:
+        if asset_ids is None:
+            return ""
+        # All assets were asked for: a group of them is all that lie in its range.
+        if self._request.asset_ids is None:
+            return sql.between(asset_ids[0], asset_ids[-1])
+        return sql.among(asset_ids)
+
+    def _mapped(self) -> dict[str, str]:
+        which = self._which(self._request.asset_ids)
+        return dict(self._snapshot.rows(sql.sources(self._request.tenant_id, which)))
+
+    def _sources_of(self, asset_ids: Sequence[str]) -> list[str]:
+        return list(dict.fromkeys(self._sources.get(asset, asset) for asset in asset_ids))
+
+    def _groups(self) -> Iterator[list[str]]:
+        """Assets in their order, in groups that fit, or one asset."""
+        observed, known = self._observed(), self._known()
+        group: list[str] = []
+        inside: set[str] = set()
+        held = 0
+        for asset in sorted(observed):
+            source = self._sources.get(asset, asset)
+            own = _ID + _SERIES_ROW * observed[asset]
+            shared = self._weather_row * known.get(source, 0)
+            more = own + (0 if source in inside else shared)
+            if group and held + more > _PART_BYTES:
+                yield group
+                group, inside, held, more = [], set(), 0, own + shared
+            group.append(asset)
+            inside.add(source)
+            held += more
+        if group:
+            yield group
+
+    def _observed(self) -> dict[str, int]:
+        """How many observations each asset of the request has."""
+        request = self._request
+        first, last = request.start - request.lookback, request.end + request.lookahead
+        which = self._which(request.asset_ids)
+        sizes = sql.series_sizes(request.tenant_id, request.series, which, first, last)
+        return dict.fromkeys(request.asset_ids or (), 0) | dict(self._snapshot.rows(sizes))
+
+    def _known(self) -> dict[str, int]:
+        """How many rows of weather each source has, of a tenant's or of the request's."""
+        request = self._request
+        if not request.weather:
+            return {}
+        assets = request.asset_ids
+        which = "" if assets is None else sql.among(self._sources_of(assets))
+        first = request.start - request.weather_lookback
+        sizes = sql.weather_sizes(request.tenant_id, which, first, request.end)
+        return dict(self._snapshot.rows(sizes))
+
+    def _spans(self, asset_id: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """One asset's times in parts that fit; where many rows lie, they are counted finer.
+
+        Half of what fits, since each part also has what lies before it.
+        """
+        width = (end - start) // _STEPS + 1
+        sizes = self._sizes_by_time(asset_id, start, end, width)
+        first, held = start, 0
+        for step, size in enumerate(sizes.tolist()):
+            begin = start + step * width
+            if begin > first and held + size > _PART_BYTES // 2:
+                yield from self._span(asset_id, first, begin - 1, held)
+                first, held = begin, 0
+            held += size
+        yield from self._span(asset_id, first, end, held)
+
+    def _span(self, asset_id: str, start: int, end: int, size: int) -> Iterator[tuple[int, int]]:
+        if size > _PART_BYTES // 2 and end > start:
+            yield from self._spans(asset_id, start, end)
+        else:
+            yield start, end
+
+    def _sizes_by_time(self, asset_id: str, start: int, end: int, width: int) -> Ints:
+        """How much one asset has to hold in each step of time."""
+        request, source = self._request, self._sources.get(asset_id, asset_id)
+        where = (request.tenant_id, sql.among([asset_id]), start, end, width)
+        counted = [(sql.series_by_time(request.series, *where), _SERIES_ROW)]
+        if request.weather:
+            where = (request.tenant_id, sql.among([source]), start, end, width)
+            counted.append((sql.weather_by_time(*where), self._weather_row))
+        sizes = np.zeros((end - start) // width + 1, np.int64)
+        for query, size in counted:
+            for time, count in self._snapshot.rows(query):
+                sizes[(to_micros(time) - start) // width] += size * count
+        return sizes

@@ -1,0 +1,97 @@
+"""What a bulk read brought of some assets, in chunks by ascending asset and time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ai_hub.engines.columnar import History, Weather
+from ai_hub.engines.ranges import Ints
+from ai_hub.stores.arrays import sorted_series, sorted_weather
+from ai_hub.stores.base import Chunk, ScanRequest
+from ai_hub.stores.chunks import cut, groups
+from ai_hub.stores.postgres.grouped_rows import Column, Grouped
+
+BLOCK_ROWS = 1_000_000
+"""Observations put in order at once."""
+_SAMPLE = 1024
+"""Times by which one asset's block is found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows of some assets, for the times in [start, end], as far as these reach.
+
+    They are by code: `asset_ids` has the id of each asset, `source_of` the source of its weather.
+    """
+
+    start: int
+    end: int
+    asset_ids: list[str]
+    series: Mapping[str, Grouped]
+    weather: Grouped | None
+    source_of: Ints
+
+
+def part_chunks(part: Part, request: ScanRequest) -> Iterator[Chunk]:
+    """The chunks of a part. Some assets, or some time of a long one, are put in order at once."""
+    order = sorted(range(len(part.asset_ids)), key=part.asset_ids.__getitem__)
+    counts = sum((rows.sizes for rows in part.series.values()), np.zeros(len(order), np.int64))
+    sizes = {part.asset_ids[code]: int(counts[code]) for code in order}
+    first = 0
+    for group in groups(sizes, BLOCK_ROWS):
+        codes = np.array(order[first : first + len(group)], np.int64)
+        first += len(group)
+        if len(group) == 1 and sizes[group[0]] > 2 * BLOCK_ROWS:
+            blocks = _by_time(part, request, int(codes[0]))
+        else:
+            blocks = iter([Chunk(tuple(group), part.start, part.end, _of(part, request, codes))])
+        for block in blocks:
+            yield from cut(block, request)
+
+
+def _of(part: Part, request: ScanRequest, codes: Ints) -> History:
+    """The history of some assets."""
+    series = {}
+    for name, rows in part.series.items():
+        places, (time, value) = rows.of(codes)
+        series[name] = sorted_series(places, time, value)
+    if part.weather is None:
+        return History(series)
+    sources, source_of = np.unique(part.source_of[codes], return_inverse=True)
+    places, columns = part.weather.of(sources)
+    return History(series, _weather(request, places, columns, source_of))
+
+
+def _by_time(part: Part, request: ScanRequest, code: int) -> Iterator[Chunk]:
+    """One asset's blocks, about as large as others; a sample of its times says where to cut."""
+    every = BLOCK_ROWS // _SAMPLE + 1
+    sample = np.sort(np.concatenate([rows.some(code, every) for rows in part.series.values()]))
+    cuts = sample[(sample > part.start) & (sample <= part.end)][:: BLOCK_ROWS // every][1:]
+    starts = [part.start, *np.unique(cuts).tolist()]
+    ends = [*(start - 1 for start in starts[1:]), part.end]
+    for start, end in zip(starts, ends, strict=True):
+        history = _of_one(part, request, code, start, end)
+        yield Chunk((part.asset_ids[code],), start, end, history)
+
+
+def _of_one(part: Part, request: ScanRequest, code: int, start: int, end: int) -> History:
+    """The history that one asset needs for the times in [start, end]."""
+    series = {}
+    for name, rows in part.series.items():
+        time, value = rows.within(code, start - request.lookback, end + request.lookahead)
+        series[name] = sorted_series(np.zeros(len(time), np.int64), time, value)
+    if part.weather is None:
+        return History(series)
+    source = int(part.source_of[code])
+    columns = part.weather.within(source, start - request.weather_lookback, end)
+    places = np.zeros(len(columns[0]), np.int64)
+    return History(series, _weather(request, places, columns, np.zeros(1, np.int64)))
+
+
+def _weather(request: ScanRequest, places: Ints, columns: list[Column], source_of: Ints) -> Weather:
+    time, issued, *values = columns
+    named = dict(zip(request.weather, values, strict=True))
+    return sorted_weather(places, time, issued, named, source_of)

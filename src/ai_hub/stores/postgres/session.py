@@ -1,0 +1,225 @@
+"""Connections to PostgreSQL: how a session is set, the pool, and what is tried again.
+
+Times travel as whole microseconds since the epoch, both ways.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
+
+import asyncpg
+
+from ai_hub.config import Settings
+from ai_hub.definitions.values import Duration
+from ai_hub.errors import StoreUnavailable
+from ai_hub.stores.postgres.errors import FAILURES, translated
+from ai_hub.stores.postgres.migrate import Facts, check
+
+Connection = Any
+Row = Sequence[Any]
+_T = TypeVar("_T")
+
+_PG_EPOCH = 946_684_800_000_000
+"""2000-01-01 in microseconds since 1970: where PostgreSQL counts from."""
+_GRACE_SECONDS = 5.0
+"""The server ends a statement at its time limit; this much later we stop waiting for the server."""
+_MICROS = 1_000_000
+
+# The connection is gone, or the server is going: the same read on another connection may do.
+LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    ConnectionError,
+)
+
+
+def session_settings(settings: Settings, mode: str, limit: Duration) -> dict[str, str]:
+    """What every session says to the server at its start; `limit` is for one statement."""
+    chosen = {
+        "application_name": "ai-hub",
+        "client_min_messages": "warning",
+        "timezone": "UTC",
+        "standard_conforming_strings": "on",
+        "jit": "off",
+        "max_parallel_workers_per_gather": "0",
+        # Every read here has its index; a table that is small today is not read whole either.
+        "enable_seqscan": "off",
+        # A writer has to see what was committed before its last lock: see decision 0008.
+        "default_transaction_isolation": "read committed",
+        "statement_timeout": _milliseconds(limit),
+        # A machine that vanished in the middle of a batch must not keep its locks.
+        "idle_in_transaction_session_timeout": _milliseconds(settings.statement_timeout),
+    }
+    if mode != "plain":
+        # A plan made for any time would keep every chunk.
+        chosen["plan_cache_mode"] = "force_custom_plan"
+    return chosen
+
+
+def _milliseconds(width: Duration) -> str:
+    # 0 would be no limit at all.
+    return str(max(1, width.micros // 1_000))
+
+
+@asynccontextmanager
+async def session(settings: Settings, limit: Duration | None = None) -> AsyncIterator[Connection]:
+    """One connection outside the pool, for a while; what goes wrong comes out as StoreError.
+
+    `limit` is for one statement, if not that of the settings.
+    """
+    limit = limit or settings.statement_timeout
+    with translated(settings.database_url):
+        connection = await asyncpg.connect(
+            settings.database_url,
+            timeout=settings.connect_timeout.micros / _MICROS,
+            command_timeout=limit.micros / _MICROS + _GRACE_SECONDS,
+            server_settings=session_settings(settings, "plain", limit),
+        )
+        try:
+            await _prepare(connection)
+            yield connection
+        finally:
+            # It may be gone, or in the middle of a statement that nobody waits for any more.
+            try:
+                await connection.close(timeout=_GRACE_SECONDS)
+            except FAILURES:
+                connection.terminate()
+
+
+async def _prepare(connection: Connection) -> None:
+    await connection.set_type_codec(
+        "timestamptz",
+        schema="pg_catalog",
+        encoder=lambda micros: (micros - _PG_EPOCH,),
+        decoder=lambda value: value[0] + _PG_EPOCH,
+        format="tuple",
+    )
+
+
+async def _as_it_is(connection: Connection) -> None:
+    """No clean-up between two users of a connection: nobody here leaves anything behind."""
+
+
+class Sessions:
+    """The pool of one process. `facts` is what was found on the server when it was opened.
+
+    What is known to be asked often is prepared on each new connection before its first user.
+    Writes take their time, so they have no more than half of the pool: the rest is for reads.
+    """
+
+    def __init__(self, settings: Settings, facts: Facts) -> None:
+        self.settings = settings
+        self.facts = facts
+        self._pool: Any = None
+        self._known: dict[str, list[object]] = {}
+        self._writers = asyncio.Semaphore(max(1, settings.pool_size // 2))
+
+    @classmethod
+    async def open(cls, settings: Settings) -> Sessions:
+        """Look at the server, then open the pool. Raises StoreError in one clear sentence."""
+        async with session(settings) as first:
+            facts = await check(first)
+        sessions = cls(settings, facts)
+        with translated(settings.database_url):
+            await sessions._open()
+        return sessions
+
+    async def _open(self) -> None:
+        settings = self.settings
+        self._pool = asyncpg.create_pool(
+            settings.database_url,
+            # None is held for its own sake: `grow` opens them for a server.
+            min_size=0,
+            max_size=settings.pool_size,
+            max_inactive_connection_lifetime=0,
+            timeout=settings.connect_timeout.micros / _MICROS,
+            command_timeout=settings.statement_timeout.micros / _MICROS + _GRACE_SECONDS,
+            server_settings=session_settings(settings, self.facts.mode, settings.statement_timeout),
+            # A statement stays prepared, however long it is and however long ago it was.
+            max_cached_statement_lifetime=0,
+            max_cacheable_statement_size=0,
+            init=self._warm,
+            reset=_as_it_is,
+        )
+        await self._pool
+
+    async def grow(self) -> None:
+        """Have every connection of the pool open and warm."""
+        async with asyncio.TaskGroup() as group:
+            there = asyncio.Barrier(self.settings.pool_size)
+
+            async def hold() -> None:
+                async with self.connection():
+                    await there.wait()
+
+            for _ in range(self.settings.pool_size):
+                group.create_task(hold())
+
+    def remember(self, text: str, arguments: list[object]) -> None:
+        """Prepare this read on every connection opened from now on."""
+        if len(self._known) < 64:
+            self._known[text] = arguments
+
+    async def _warm(self, connection: Connection) -> None:
+        await _prepare(connection)
+        for text, arguments in tuple(self._known.items()):
+            # What is wrong with one statement is told to who asks for it, and to nobody else.
+            with suppress(asyncpg.PostgresError):
+                await connection.fetch(text, *arguments)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection of the pool, for a while; what goes wrong there comes out as StoreError."""
+        wait = self.settings.connect_timeout.micros / _MICROS
+        with translated(self.settings.database_url):
+            async with self._pool.acquire(timeout=wait) as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Connection]:
+        """A connection for a write, when those that came before leave one."""
+        with translated(self.settings.database_url):
+            async with asyncio.timeout(self.settings.statement_timeout.micros / _MICROS):
+                await self._writers.acquire()
+        try:
+            async with self.connection() as connection:
+                yield connection
+        finally:
+            self._writers.release()
+
+    async def fetch(self, text: str, arguments: Sequence[object] = ()) -> list[Row]:
+        """The rows of a read; once more if its connection was lost. Raises StoreError."""
+
+        async def read(connection: Connection) -> list[Row]:
+            rows: list[Row] = await connection.fetch(text, *arguments)
+            return rows
+
+        return await self.again(read)
+
+    async def again(self, work: Callable[[Connection], Awaitable[_T]]) -> _T:
+        """Do something that is safe to repeat: once more if its connection was lost."""
+        try:
+            async with self.connection() as connection:
+                return await work(connection)
+        except StoreUnavailable as error:
+            if not isinstance(error.__cause__, LOST):
+                raise
+        # Whatever took this connection has taken the others of the pool too.
+        await self._pool.expire_connections()
+        async with self.connection() as connection:
+            return await work(connection)
+
+    async def close(self) -> None:
+        """Wait for what is under way, not longer than a statement may take; then let go."""
+        try:
+            async with asyncio.timeout(self.settings.statement_timeout.micros / _MICROS):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()

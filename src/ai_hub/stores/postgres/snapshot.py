@@ -1,0 +1,108 @@
+"""One snapshot of a PostgreSQL database, whose queries stream as Arrow batches. Blocking."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pyarrow as pa
+from adbc_driver_manager import Error
+from adbc_driver_postgresql import StatementOptions, dbapi  # type: ignore[import-untyped]
+
+from ai_hub.config import Settings
+from ai_hub.stores.postgres import scan_sql as sql
+from ai_hub.stores.postgres.errors import as_ours
+from ai_hub.stores.postgres.write import EXPORTS_LOCK
+
+_BATCH_BYTES = 4 << 20
+_SECOND = 1_000_000
+# Before the snapshot: late rows that are put in order after it are in neither place for it, and
+# chunks that are dropped are gone at once. Both end with the connection.
+_NO_SORTING = f"SELECT pg_advisory_lock_shared({EXPORTS_LOCK})"
+_MAY_READ = (
+    "SELECT name FROM unnest(ARRAY['ai_features', 'weather_features']) AS name "
+    "WHERE has_table_privilege(to_regclass(name), 'SELECT')"
+)
+_NO_DROPPING = "LOCK TABLE {} IN ACCESS SHARE MODE"
+_ROWS = re.compile(r" rows=(\d+) ")
+
+
+class Snapshot:
+    """A connection in one read-only transaction. Raises StoreError."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._url = settings.database_url
+        try:
+            self._connection = dbapi.connect(_url(settings), autocommit=True)
+        except Error as error:
+            raise as_ours(error, self._url) from error
+        try:
+            list(self.rows(_NO_SORTING, stream=False))
+            tables = [name for (name,) in self.rows(_MAY_READ)]
+            list(self.rows(sql.BEGIN, stream=False))
+            for table in tables:
+                list(self.rows(_NO_DROPPING.format(table), stream=False))
+            list(self.rows(sql.SET))
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the transaction and the connection; streams must be at their end or closed."""
+        self._connection.close()
+
+    def batches(self, query: str, stream: bool = True) -> Generator[pa.RecordBatch, None, None]:
+        """The result in batches of some megabytes.
+
+        If it is closed before its end, nothing more can be asked. `stream` is for queries; what is
+        none cannot be copied.
+        """
+        options = {
+            StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(_BATCH_BYTES),
+            StatementOptions.USE_COPY.value: "true" if stream else "false",
+        }
+        try:
+            with self._connection.cursor(adbc_stmt_kwargs=options) as cursor:
+                cursor.execute(query)
+                if cursor.description:
+                    with closing(cursor.fetch_record_batch()) as reader:
+                        yield from reader
+        except (Error, OSError) as error:
+            raise as_ours(_lost(error) or error, self._url) from error
+
+    def rows(self, query: str, stream: bool = True) -> Iterator[tuple[Any, ...]]:
+        """The result row by row, for what is not many rows."""
+        for batch in self.batches(query, stream):
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+    def estimate(self, query: str) -> int:
+        """How many rows a query has, as the planner guesses."""
+        (line, *_), *_ = self.rows(f"EXPLAIN {query}", stream=False)
+        found = _ROWS.search(line)
+        assert found is not None, line
+        return int(found[1])
+
+
+def _lost(error: Error | OSError) -> ConnectionResetError | None:
+    """What the end of an open connection is; the driver says no more than its text."""
+    if isinstance(error, Error) and error.sqlstate not in (None, "00000"):
+        return None
+    return ConnectionResetError(str(error).replace("[libpq] ", ""))
+
+
+def _url(settings: Settings) -> str:
+    """The URL with a limit to connecting, and with signs of life from a server that only sends."""
+    seconds = max(2, -(-settings.connect_timeout.micros // _SECOND))
+    wanted = {
+        "connect_timeout": seconds,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+    }
+    query = urlsplit(settings.database_url).query
+    given = parse_qs(query)
+    more = "&".join(f"{name}={value}" for name, value in wanted.items() if name not in given)
+    return f"{settings.database_url}{'&' if query else '?'}{more}"

@@ -1,0 +1,147 @@
+"""What a PostgreSQL database is like: server, sizes, chunks, policies, data, how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+
+from ai_hub.config import Settings
+from ai_hub.definitions.values import iso
+from ai_hub.stores.postgres.migrate import check
+from ai_hub.stores.postgres.session import Connection, session
+
+Section = list[dict[str, Any]]
+_TABLES = ("timeseries_data", "ai_features", "weather_features", "feature_exports")
+_INFINITE = 1 << 61
+_COUNTING_MS = 10_000
+"""Looking at every series may take long on a large database: then it is left out."""
+
+_SIZES = """
+SELECT relation, pg_total_relation_size(relation::regclass) AS bytes,
+       nullif(c.reltuples, -1)::bigint AS estimated_rows
+FROM unnest($1::text[]) AS relation JOIN pg_class c ON c.oid = relation::regclass
+"""
+_HYPERTABLES = """
+SELECT h.relation, hypertable_size(h.of) AS bytes, approximate_row_count(h.of) AS estimated_rows,
+       count(c.chunk_name) AS chunks, count(*) FILTER (WHERE c.is_compressed) AS compressed
+FROM unnest($1::text[], $2::regclass[]) AS h(relation, of)
+LEFT JOIN timescaledb_information.chunks c
+  ON format('%I.%I', c.hypertable_schema, c.hypertable_name)::regclass = h.of
+GROUP BY h.relation, h.of ORDER BY h.relation
+"""
+_AGGREGATES = """
+SELECT view_name, format('%I.%I', materialization_hypertable_schema,
+       materialization_hypertable_name)::regclass::text AS stored
+FROM timescaledb_information.continuous_aggregates
+WHERE view_name IN ('hourly_features', 'daily_features') ORDER BY view_name
+"""
+_POLICIES = """
+SELECT coalesce(a.view_name, j.hypertable_name) AS relation, j.proc_name AS policy,
+       j.schedule_interval::text AS every, j.scheduled, j.config::text AS config
+FROM timescaledb_information.jobs j
+LEFT JOIN timescaledb_information.continuous_aggregates a
+  ON a.materialization_hypertable_name = j.hypertable_name
+WHERE coalesce(a.view_name, j.hypertable_name) = ANY($1::text[]) ORDER BY 1, 2
+"""
+_RETENTION = """
+SELECT relation, keep::text AS keep, told_at, deleted_before FROM ai_hub_retention ORDER BY relation
+"""
+_SERIES = """
+SELECT tenant_id, feature_type, count(DISTINCT asset_id) AS assets, count(*) AS rows,
+       min(timestamp) AS oldest, max(timestamp) AS newest
+FROM ai_features GROUP BY tenant_id, feature_type ORDER BY tenant_id, feature_type LIMIT 1000
+"""
+_USE = """
+SELECT c.relname AS relation, coalesce(sum(s.seq_scan), 0)::bigint AS table_scans,
+       coalesce(sum(s.idx_scan), 0)::bigint AS index_scans
+FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = s.relid
+WHERE c.relname = ANY($1::text[]) GROUP BY c.relname ORDER BY 1
+"""
+_CHUNK_USE = """
+SELECT h.hypertable_name AS relation, coalesce(sum(s.seq_scan), 0)::bigint AS table_scans,
+       coalesce(sum(s.idx_scan), 0)::bigint AS index_scans
+FROM timescaledb_information.chunks h JOIN pg_stat_user_tables s
+  ON s.relid = format('%I.%I', h.chunk_schema, h.chunk_name)::regclass
+WHERE h.hypertable_name = ANY($1::text[]) GROUP BY h.hypertable_name ORDER BY 1
+"""
+
+
+async def status(settings: Settings) -> dict[str, Any]:
+    """What is known of the database, as the members of a JSON document. Raises StoreError."""
+    async with session(settings) as connection:
+        return await _status(connection, settings)
+
+
+async def _status(on: Connection, settings: Settings) -> dict[str, Any]:
+    facts = await check(on)
+    tables = list(_TABLES)
+    with_chunks = facts.mode != "plain"
+    server = await on.fetchrow(
+        "SELECT current_setting('server_version') AS postgresql, "
+        "(SELECT extversion FROM pg_extension WHERE extname = 'timescaledb') AS timescaledb, "
+        "pg_database_size(current_database()) AS bytes"
+    )
+    found: dict[str, Any] = {
+        "database": settings.database_name,
+        "mode": facts.mode,
+        "postgresql": server["postgresql"],
+        "timescaledb": server["timescaledb"],
+        "bytes": server["bytes"],
+        "relations": _plain(await on.fetch(_SIZES, tables)),
+        "retention": _plain(await on.fetch(_RETENTION)),
+        "policies": [],
+        "series": await _series(on),
+        "index_use": _plain(await on.fetch(_CHUNK_USE if with_chunks else _USE, tables)),
+    }
+    if with_chunks:
+        pairs = [(name, name) for name in tables[:3]]
+        aggregates = await on.fetch(_AGGREGATES) if facts.mode == "timescaledb" else []
+        pairs += [(row["view_name"], row["stored"]) for row in aggregates]
+        hypertables = await on.fetch(_HYPERTABLES, *map(list, zip(*pairs, strict=True)))
+        exports = [one for one in found["relations"] if one["relation"] == "feature_exports"]
+        found["relations"] = [*_plain(hypertables), *exports]
+    if facts.mode == "timescaledb":
+        names = [*tables, "hourly_features", "daily_features"]
+        found["policies"] = _plain(await on.fetch(_POLICIES, names))
+        found["aggregates"] = await _aggregates(on)
+    return found
+
+
+async def _aggregates(on: Connection) -> dict[str, Any]:
+    """How far the hourly partials are, and how many series have late rows behind that."""
+    row = await on.fetchrow(
+        "SELECT done, (extract(epoch FROM now() - nullif(done, '-infinity')) * 1000000)::bigint "
+        "AS lag, (SELECT count(*) FROM ai_hub_late) AS late FROM ai_hub_hourly"
+    )
+    return {
+        "refreshed_to": _shown(row["done"]),
+        "lag_seconds": None if row["lag"] is None else row["lag"] // 1_000_000,
+        "late_series": row["late"],
+    }
+
+
+async def _series(on: Connection) -> Section | None:
+    """The oldest and newest time of each series of each tenant; None if that takes too long."""
+    async with on.transaction(readonly=True):
+        await on.execute(f"SET LOCAL statement_timeout = {_COUNTING_MS}")
+        try:
+            async with on.transaction():
+                return _plain(await on.fetch(_SERIES))
+        except asyncpg.QueryCanceledError:
+            return None
+
+
+_TIMES = frozenset({"oldest", "newest", "told_at", "deleted_before"})
+
+
+def _plain(rows: Sequence[Any]) -> Section:
+    return [
+        {name: _shown(value) if name in _TIMES else value for name, value in row.items()}
+        for row in rows
+    ]
+
+
+def _shown(micros: int | None) -> str | None:
+    return None if micros is None or abs(micros) > _INFINITE else iso(micros)

@@ -1,0 +1,273 @@
+"""Writes to PostgreSQL: a batch by COPY into a temporary table, from there into the tables.
+
+One transaction a batch. Rows come sorted by their key, so two writers of the same keys lock them in
+one order.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ai_hub.definitions.kinds import WEATHER_COLUMNS
+from ai_hub.definitions.values import Duration, Entity
+from ai_hub.stores.base import Landed
+from ai_hub.stores.postgres.session import Connection
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+WRITERS_LOCK = 7_248_003_001
+"""The advisory lock that writers share and maintenance takes alone for a moment."""
+EXPORTS_LOCK = 7_248_003_004
+"""The advisory lock that exports share; without them, maintenance puts late rows in order."""
+_PG_EPOCH = 946_684_800_000_000
+_COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_COPY_END = b"\xff\xff"
+_PIECE = 1 << 18
+
+_KEY = "tenant_id, asset_id, feature_type, timestamp"
+_WEATHER_KEY = "tenant_id, asset_id, timestamp, issued_at"
+_WEATHER = ", ".join(WEATHER_COLUMNS)
+
+_OBSERVATIONS_IN = """
+CREATE TEMPORARY TABLE IF NOT EXISTS ai_hub_observations_in (
+    timestamp timestamptz, tenant_id text COLLATE "C", asset_id text COLLATE "C",
+    feature_type text COLLATE "C", value float8, quality int4
+) ON COMMIT DELETE ROWS
+"""
+_WEATHER_IN = f"""
+CREATE TEMPORARY TABLE IF NOT EXISTS ai_hub_weather_in (
+    timestamp timestamptz, issued_at timestamptz, tenant_id text COLLATE "C",
+    asset_id text COLLATE "C", {", ".join(f"{column} float8" for column in WEATHER_COLUMNS)}
+) ON COMMIT DELETE ROWS
+"""
+# Each says how many rows it wrote, how many of them replaced one (a new row has no xmax yet), and
+# the same of rows before $2.
+_COUNTED = """
+SELECT count(*), count(*) FILTER (WHERE old), count(*) FILTER (WHERE timestamp < $2),
+       count(*) FILTER (WHERE old AND timestamp < $2)
+FROM written
+"""
+_RAW = f"""
+WITH written AS (
+    INSERT INTO timeseries_data AS t (timestamp, tenant_id, asset_id, feature_type, value, quality)
+    SELECT timestamp, tenant_id, asset_id, feature_type, value, quality
+    FROM ai_hub_observations_in WHERE timestamp >= $1
+    ON CONFLICT ({_KEY}) DO UPDATE
+    SET value = excluded.value, quality = excluded.quality, ingested_at = now()
+    WHERE t.value <> excluded.value OR t.quality <> excluded.quality
+    RETURNING timestamp, xmax <> 0 AS old
+) {_COUNTED}
+"""
+_USABLE = f"""
+WITH written AS (
+    INSERT INTO ai_features AS t (timestamp, tenant_id, asset_id, feature_type, value)
+    SELECT timestamp, tenant_id, asset_id, feature_type, value
+    FROM ai_hub_observations_in WHERE quality >= $1
+    ON CONFLICT ({_KEY}) DO UPDATE SET value = excluded.value, ingested_at = now()
+    WHERE t.value <> excluded.value
+    RETURNING timestamp, xmax <> 0 AS old
+) {_COUNTED}
+"""
+_GONE = """
+WITH written AS (
+    DELETE FROM ai_features t USING ai_hub_observations_in i
+    WHERE i.quality < 1 AND t.tenant_id = i.tenant_id AND t.asset_id = i.asset_id
+      AND t.feature_type = i.feature_type AND t.timestamp = i.timestamp
+      AND t.timestamp >= $1 AND t.timestamp <= $3
+    RETURNING t.timestamp, true AS old
+) SELECT count(*), count(*) FILTER (WHERE timestamp < $2) FROM written
+"""
+_LATE = """
+INSERT INTO ai_hub_late AS l (tenant_id, asset_id, feature_type, first, last, stamp)
+SELECT i.*, nextval('ai_hub_late_stamp') FROM (
+    SELECT tenant_id, asset_id, feature_type, min(timestamp), max(timestamp)
+    FROM ai_hub_observations_in WHERE timestamp < (SELECT announced FROM ai_hub_hourly)
+    GROUP BY tenant_id, asset_id, feature_type
+    ORDER BY tenant_id, asset_id, feature_type
+) i
+ON CONFLICT (tenant_id, asset_id, feature_type) DO UPDATE
+SET first = least(l.first, excluded.first), last = greatest(l.last, excluded.last),
+    stamp = excluded.stamp
+"""
+_WEATHER_ROWS = f"""
+WITH written AS (
+    INSERT INTO weather_features AS t (timestamp, issued_at, tenant_id, asset_id, {_WEATHER})
+    SELECT timestamp, issued_at, tenant_id, asset_id, {_WEATHER} FROM ai_hub_weather_in
+    ON CONFLICT ({_WEATHER_KEY}) DO UPDATE
+    SET {", ".join(f"{column} = excluded.{column}" for column in WEATHER_COLUMNS)},
+        ingested_at = now()
+    WHERE ({", ".join(f"t.{column}" for column in WEATHER_COLUMNS)})
+       IS DISTINCT FROM ({", ".join(f"excluded.{column}" for column in WEATHER_COLUMNS)})
+    RETURNING xmax <> 0 AS old
+) SELECT count(*), count(*) FILTER (WHERE old) FROM written
+"""
+_MAPPED = """
+SELECT m.tenant_id, m.asset_id FROM asset_weather_source m
+JOIN unnest($1::text[], $2::text[]) AS s(tenant_id, source_id)
+  ON m.tenant_id = s.tenant_id AND m.source_id = s.source_id
+"""
+_ASSIGN = """
+INSERT INTO asset_weather_source AS m (tenant_id, asset_id, source_id)
+SELECT $1, a.id, $2 FROM unnest($3::text[]) AS a(id)
+WHERE a.id <> $2 OR EXISTS (
+    SELECT FROM asset_weather_source o WHERE o.tenant_id = $1 AND o.asset_id = a.id)
+ON CONFLICT (tenant_id, asset_id) DO UPDATE SET source_id = excluded.source_id
+WHERE m.source_id <> excluded.source_id
+RETURNING m.asset_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long rows are kept, as a writer needs it: the raw ones and the ones that are read."""
+
+    raw: Duration | None
+    kept: Duration | None
+
+    def raw_since(self, now: int) -> int:
+        """The earliest time that still lands in timeseries_data."""
+        return -(1 << 53) if self.raw is None else now - self.raw.micros
+
+    def kept_since(self, now: int) -> int:
+        """The earliest time that the table read by features keeps."""
+        return -(1 << 53) if self.kept is None else now - self.kept.micros
+
+
+async def append_observations(
+    connection: Connection, batch: pa.Table, keeps: Retention, partials: bool
+) -> Landed:
+    """Land one batch (schema OBSERVATIONS, one row a key). `partials`: hours are kept as well."""
+    if not batch.num_rows:
+        return Landed(0, 0, frozenset())
+    now = time.time_ns() // 1_000
+    since = keeps.raw_since(now)
+    times = np.asarray(batch["timestamp"].cast("int64"))
+    first, last = int(times.min()), int(times.max())
+    usable = np.asarray(batch["quality"]) >= 1
+    old = int((times < since).sum())
+    async with connection.transaction():
+        await copy_observations(connection, batch)
+        written = replaced = 0
+        if old < batch.num_rows:
+            written, replaced, *_ = await connection.fetchrow(_RAW, since, since)
+        if usable.any():
+            _, _, fresh, changed = await connection.fetchrow(_USABLE, 1, since)
+            written, replaced = written + fresh, replaced + changed
+        if not usable.all():
+            _, gone = await connection.fetchrow(_GONE, first, since, last)
+            written, replaced = written + gone, replaced + gone
+        if partials:
+            # In this order: who holds the lock sees what was announced before it was given.
+            await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", WRITERS_LOCK)
+            await connection.execute(_LATE)
+    touched = frozenset(Entity(*pair) for pair in _pairs(batch))
+    aged = int((times < keeps.kept_since(now)).sum())
+    return Landed(replaced, batch.num_rows - written, touched, aged)
+
+
+async def copy_observations(connection: Connection, batch: pa.Table) -> None:
+    """Send a batch into the session's temporary table, where it is until the transaction ends."""
+    await connection.execute(_OBSERVATIONS_IN)
+    await _copy(connection, "ai_hub_observations_in", batch)
+
+
+async def append_weather(connection: Connection, batch: pa.Table, keeps: Retention) -> Landed:
+    """Land one batch of weather (schema WEATHER, one row a key)."""
+    if not batch.num_rows:
+        return Landed(0, 0, frozenset())
+    times = np.asarray(batch["timestamp"].cast("int64"))
+    pairs = _pairs(batch)
+    async with connection.transaction():
+        await connection.execute(_WEATHER_IN)
+        await _copy(connection, "ai_hub_weather_in", batch)
+        written, replaced = await connection.fetchrow(_WEATHER_ROWS)
+    # After the commit: an asset mapped while we wrote is dropped by who mapped it.
+    mapped = await connection.fetch(_MAPPED, *map(list, zip(*pairs, strict=True)))
+    touched = frozenset(Entity(*pair) for pair in (*pairs, *mapped))
+    aged = int((times < keeps.kept_since(time.time_ns() // 1_000)).sum())
+    return Landed(replaced, batch.num_rows - written, touched, aged)
+
+
+async def assign_sources(
+    connection: Connection, tenant_id: str, source_id: str, asset_ids: Sequence[str]
+) -> frozenset[Entity]:
+    """Map assets to a weather source; the entities whose source changed."""
+    # Sorted: two that map the same assets lock them in one order.
+    rows = await connection.fetch(_ASSIGN, tenant_id, source_id, sorted(set(asset_ids)))
+    return frozenset(Entity(tenant_id, asset_id) for (asset_id,) in rows)
+
+
+def _pairs(batch: pa.Table) -> list[tuple[str, str]]:
+    found = batch.group_by(["tenant_id", "asset_id"]).aggregate([]).to_pydict()
+    return list(zip(found["tenant_id"], found["asset_id"], strict=True))
+
+
+async def _copy(connection: Connection, table: str, batch: pa.Table) -> None:
+    data = memoryview(copy_rows(batch))
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield _COPY_HEAD
+        for place in range(0, len(data), _PIECE):
+            yield bytes(data[place : place + _PIECE])
+        yield _COPY_END
+
+    await connection.copy_to_table(
+        table, source=pieces(), columns=batch.column_names, format="binary"
+    )
+
+
+def copy_rows(batch: pa.Table) -> pa.Buffer:
+    """The rows as PostgreSQL's binary COPY has them: a count of fields, then length and bytes.
+
+    Source: PostgreSQL documentation, COPY, "Binary Format".
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    def binary(data: bytes) -> pa.Scalar:
+        return pa.scalar(data, pa.large_binary())
+
+    fields = [_field(batch[name].combine_chunks()) for name in batch.column_names]
+    count = binary(struct.pack(">h", len(fields)))
+    rows = pc.binary_join_element_wise(count, *fields, binary(b""))
+    # One value after the other, each a whole row: the values' buffer is the text of the COPY.
+    _, offsets, data = rows.buffers()
+    ends = np.frombuffer(offsets, np.int64)[rows.offset : rows.offset + len(rows) + 1]
+    return data.slice(int(ends[0]), int(ends[-1] - ends[0]))
+
+
+def _field(column: pa.Array) -> pa.Array:
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_string(kind):
+        known = column.dictionary_encode()
+        texts = [text.encode() for text in known.dictionary.to_pylist()]
+        packed = pa.array([struct.pack(">i", len(text)) + text for text in texts],
+                          pa.large_binary())  # fmt: skip
+        return packed.take(known.indices)
+    pack: Callable[[pa.Array], NDArray[np.generic]]
+    if pa.types.is_timestamp(kind):
+        width, pack = 8, lambda some: (np.asarray(some.cast("int64")) - _PG_EPOCH).astype(">i8")
+    elif pa.types.is_float64(kind):
+        width, pack = 8, lambda some: np.asarray(some.fill_null(0.0), np.float64).astype(">f8")
+    else:
+        width, pack = 4, lambda some: np.asarray(some).astype(">i4")
+    raw = np.empty((len(column), 4 + width), np.uint8)
+    raw[:, :4] = np.frombuffer(struct.pack(">i", width), np.uint8)
+    raw[:, 4:] = pack(column).view(np.uint8).reshape(len(column), width)
+    fixed = pa.Array.from_buffers(
+        pa.binary(4 + width), len(column), [None, pa.py_buffer(raw)]
+    ).cast(pa.large_binary())
+    if not column.null_count:
+        return fixed
+    null = pa.scalar(struct.pack(">i", -1), pa.large_binary())
+    return pa.compute.if_else(column.is_null(), null, fixed)

@@ -1,0 +1,143 @@
+"""A cold key that many processes ask for at once is computed by one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+
+import redis_server
+from ai_hub.definitions.values import Entity
+from ai_hub.errors import StoreUnavailable
+from ai_hub.serving.reader import Reader
+from ai_hub.serving.redis.cache import RedisCache
+from ai_hub.serving.writer import Writer
+from serving.doubles import AT, SPEC, TENANT, HeldStore, batch
+from serving.kinds import PATIENCE
+
+pytestmark = pytest.mark.redis
+
+
+class Process:
+    """One of several that share a store and a Redis server."""
+
+    def __init__(self, store: HeldStore, cache: RedisCache) -> None:
+        self.cache = cache
+        self.reader = Reader(store, cache, lambda: AT)
+        self.writer = Writer(store, cache)
+
+    async def lags(self, *asset_ids: str) -> list[float]:
+        found = await self.reader.vectors(SPEC, TENANT, asset_ids, AT)
+        vectors = [json.loads(value) for value, _ in found]
+        return [vector["features"].get("lag_1h", -1.0) for vector in vectors]
+
+
+@asynccontextmanager
+async def processes(store: HeldStore, count: int) -> AsyncIterator[list[Process]]:
+    server = redis_server.server()
+    server.call("FLUSHALL")
+    async with AsyncExitStack() as stack:
+        those = []
+        for _ in range(count):
+            cache = await RedisCache.open(server.url(), patience=PATIENCE)
+            stack.push_async_callback(cache.close)
+            those.append(Process(store, cache))
+        yield those
+
+
+async def test_a_herd_on_a_cold_key_costs_one_computation() -> None:
+    store = HeldStore(holding=True)
+    async with processes(store, 4) as those:
+        herd = [asyncio.create_task(one.lags("a")) for one in those for _ in range(8)]
+        computation = await store.begun(1)
+        await asyncio.sleep(0.1)
+        computation.go.set()
+        assert await asyncio.gather(*herd) == [[0.0]] * 32
+        assert len(store.computations) == 1
+        hits = [(await one.cache.stats()).hits for one in those]
+        assert sorted(hits) == [0, 8, 8, 8]
+
+
+async def test_a_herd_on_a_cold_batch_costs_one_computation() -> None:
+    store = HeldStore(holding=True)
+    assets = [f"asset-{n}" for n in range(300)]
+    async with processes(store, 3) as those:
+        herd = [asyncio.create_task(one.lags(*assets)) for one in those for _ in range(3)]
+        computation = await store.begun(1)
+        await asyncio.sleep(0.1)
+        computation.go.set()
+        assert await asyncio.gather(*herd) == [[0.0] * 300] * 9
+        assert len(store.computations) == 1
+
+
+async def test_batches_that_overlap_do_not_wait_for_each_other() -> None:
+    store = HeldStore(holding=True)
+    async with processes(store, 2) as (one, other):
+        first = asyncio.create_task(one.lags("a", "b"))
+        await store.begun(1)
+        second = asyncio.create_task(other.lags("b", "c"))
+        assert (await store.begun(2)).asset_ids == ("b", "c")
+        for computation in store.computations:
+            computation.go.set()
+        assert await asyncio.gather(first, second) == [[0.0] * 2] * 2
+
+
+async def test_others_take_over_at_once_from_one_that_fails() -> None:
+    store = HeldStore(holding=True)
+    async with processes(store, 2) as (one, other):
+        first = asyncio.create_task(one.lags("a"))
+        computation = await store.begun(1)
+        second = asyncio.create_task(other.lags("a"))
+        await asyncio.sleep(0.05)
+        computation.error = StoreUnavailable("away")
+        computation.go.set()
+        begin = time.perf_counter()
+        assert await first == [-1.0]
+        (await store.begun(2)).go.set()
+        assert await second == [0.0]
+        assert time.perf_counter() - begin < 0.5
+
+
+async def test_others_compute_when_one_is_gone_with_its_lease() -> None:
+    store = HeldStore()
+    async with processes(store, 2) as (one, other):
+        await one.cache.read(TENANT, ["a"], "2025-10-09T14:30:00Z", SPEC.field)
+        begin = time.perf_counter()
+        assert await other.lags("a") == [0.0]
+        assert 0.5 < time.perf_counter() - begin < 3
+        assert len(store.computations) == 1
+
+
+async def test_nobody_waits_for_a_computation_that_is_stale_already() -> None:
+    store = HeldStore(holding=True)
+    async with processes(store, 2) as (one, other):
+        first = asyncio.create_task(one.lags("a"))
+        computation = await store.begun(1)
+        await other.writer.land(batch(5.0, "a"), "observations")
+        second = asyncio.create_task(other.lags("a"))
+        (await store.begun(2)).go.set()
+        assert await second == [5.0]
+        computation.go.set()
+        assert await first == [0.0]
+        # The older one, which ended last, has not replaced what was kept.
+        assert await one.lags("a") == [5.0]
+        assert len(store.computations) == 2
+
+
+async def test_a_drop_while_others_wait_lets_them_compute_anew() -> None:
+    store = HeldStore(holding=True)
+    async with processes(store, 3) as (one, other, writer):
+        first = asyncio.create_task(one.lags("a"))
+        computation = await store.begun(1)
+        second = asyncio.create_task(other.lags("a"))
+        await asyncio.sleep(0.05)
+        await writer.writer.land(batch(5.0, "a"), "observations")
+        (await store.begun(2)).go.set()
+        assert await second == [5.0]
+        computation.go.set()
+        assert await first == [0.0]
+        await writer.cache.drop([Entity(TENANT, "a")])

@@ -1,0 +1,282 @@
+"""What migrating does to a real database, and what it leaves alone."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import pytest
+
+from ai_hub.config import Settings
+from ai_hub.definitions.values import Duration
+from ai_hub.errors import NotMigrated, StoreError, StoreRefused, StoreUnavailable
+from ai_hub.stores.postgres import migrate as postgres_migrate
+from ai_hub.stores.postgres import migrations as ours
+from ai_hub.stores.postgres.migrate import Facts, check, migrate
+from ai_hub.stores.postgres.migration_script import script
+from ai_hub.stores.postgres.migrations import Migration, kept, migrations
+from servers import Server
+from stores.postgres.migrations.catalog import differences, fresh, objects
+from stores.postgres.migrations.conftest import Empty, on
+
+ALL = tuple(one.name for one in migrations())
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def facts(url: str) -> Facts:
+    async with connected(url) as connection:
+        return await check(connection)
+
+
+def relations(server: Server, database: str) -> set[str]:
+    rows = server.sql(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace", database
+    )
+    return {name for (name,) in rows}
+
+
+def add(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """A later release with one more migration."""
+    more = (*migrations(), Migration(999, "999_more", text))
+    monkeypatch.setattr(ours, "migrations", lambda: more)
+
+
+async def test_it_applies_all_once_and_says_what_is_there(server: Server, empty: Empty) -> None:
+    url = server.url(empty())
+    first = await migrate(url)
+    assert first.applied == ALL
+    assert first.mode == server.kind
+    assert (first.extension_version is None) == (server.kind == "plain")
+    again = await migrate(url)
+    assert again.applied == ()
+    found = await facts(url)
+    assert found.mode == server.kind
+    assert found.server_version.startswith("1")
+    assert found.keep == again.keep
+    assert found.keep == {name: Duration.of(keep) for name, keep in {
+        "timeseries_data": "7d", "ai_features": "90d", "weather_features": "365d",
+        "hourly_features": "365d", "daily_features": "730d",
+    }.items() if name in kept(found.mode)}  # fmt: skip
+
+
+async def test_retention_is_what_the_settings_say(server: Server, empty: Empty) -> None:
+    database = empty()
+    url = server.url(database)
+    settings = Settings(
+        database_url=url, retention_raw="36h", retention_features=None, retention_weather="90m"
+    )
+    await migrate(url)
+    server.sql("UPDATE ai_hub_retention SET told_at = now()", database)
+    await migrate(url, settings)
+    keep = (await facts(url)).keep
+    assert keep["timeseries_data"] == Duration.of("36h")
+    assert keep["ai_features"] is None
+    assert keep["weather_features"] == Duration.of("90m")
+    told = "SELECT relation, told_at IS NOT NULL FROM ai_hub_retention"
+    shortened = {"timeseries_data": False, "ai_features": False, "weather_features": False}
+    assert dict(server.sql(told, database)).items() >= shortened.items()
+    server.sql("UPDATE ai_hub_retention SET told_at = now()", database)
+    # Kept for longer, or as long: what was told stays true.
+    await migrate(url, Settings(database_url=url, retention_raw="48h", retention_weather="90m"))
+    assert dict(server.sql(told, database))["timeseries_data"]
+    assert dict(server.sql(told, database))["weather_features"]
+    with pytest.raises(asyncpg.InvalidParameterValueError, match="relation: got 'x', expected"):
+        server.sql("SELECT ai_hub_keep('x', NULL)", database)
+
+
+@on("timescaledb")
+async def test_policies_are_declared_and_not_scheduled(server: Server, empty: Empty) -> None:
+    database = empty()
+    url = server.url(database)
+    await migrate(url)
+
+    def jobs(kind: str, key: str) -> dict[str, tuple[bool, str]]:
+        rows = server.sql(
+            "SELECT hypertable_name, scheduled, config->>$1 FROM timescaledb_information.jobs "
+            "WHERE hypertable_name IS NOT NULL AND proc_name LIKE $2", database, key, f"%{kind}%",
+        )  # fmt: skip
+        return {name: (scheduled, text) for name, scheduled, text in rows}
+
+    assert jobs("retention", "drop_after") == {
+        "timeseries_data": (False, "7 days"),
+        "ai_features": (False, "90 days"),
+        "weather_features": (False, "365 days"),
+        "hourly_features": (False, "365 days"),
+        "daily_features": (False, "730 days"),
+    }
+    whole = {"hourly_features": (True, "14 days"), "daily_features": (True, "15 days")}
+    assert jobs("refresh", "start_offset") == whole
+    settings = Settings(
+        database_url=url, retention_features="5d", retention_hourly="2d", retention_daily=None
+    )
+    await migrate(url, settings)
+    assert jobs("retention", "drop_after")["ai_features"] == (False, "5 days")
+    assert "daily_features" not in jobs("retention", "drop_after")
+    # A refresh must not reach where rows were deleted, and needs two whole buckets.
+    assert jobs("refresh", "start_offset") == {"hourly_features": (True, "5 days")}
+    # What somebody scheduled or removed is again as it is declared.
+    server.sql("SELECT alter_job(job_id, scheduled => true) FROM timescaledb_information.jobs "
+               "WHERE proc_name = 'policy_retention'", database)  # fmt: skip
+    server.sql("SELECT remove_retention_policy('timeseries_data')", database)
+    await migrate(url)
+    assert differences(objects(server, database), fresh(server)) == []
+
+
+async def test_a_dry_run_changes_nothing_and_its_sql_does_the_same(
+    server: Server, empty: Empty
+) -> None:
+    database = empty()
+    before = relations(server, database)
+    report = await migrate(server.url(database), dry_run=True)
+    assert report.applied == ALL
+    assert relations(server, database) == before
+    assert report.sql is not None
+    server.psql(database, script=report.sql)
+    assert differences(objects(server, database), fresh(server)) == []
+    again = await migrate(server.url(database), dry_run=True)
+    assert again.applied == ()
+    assert "CREATE" not in (again.sql or "")
+
+
+def test_processes_at_once_do_not_collide(server: Server, empty: Empty) -> None:
+    database = empty()
+    program = (
+        "import asyncio, sys; from ai_hub.stores.postgres.migrate import migrate\n"
+        "print(*asyncio.run(migrate(sys.argv[1])).applied)"
+    )
+    running = [
+        subprocess.Popen([sys.executable, "-c", program, server.url(database)],
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]  # fmt: skip
+    done = [process.communicate(timeout=60) for process in running]
+    assert [process.returncode for process in running] == [0, 0, 0], done
+    assert sorted(out.split() for out, _ in done) == [[], [], list(ALL)]
+    assert differences(objects(server, database), fresh(server)) == []
+
+
+async def test_a_migration_that_fails_leaves_nothing_of_itself(
+    server: Server, empty: Empty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = empty()
+    add(monkeypatch, "CREATE TABLE half (n int);\nSELECT 1 / 0;\n")
+    with pytest.raises(StoreError, match="division by zero"):
+        await migrate(server.url(database))
+    assert "half" not in relations(server, database)
+    with pytest.raises(NotMigrated, match=r"lacks 999_more of ai-hub .*: run ai-hub migrate"):
+        await facts(server.url(database))
+    monkeypatch.undo()
+    assert (await migrate(server.url(database))).applied == ()
+    assert differences(objects(server, database), fresh(server)) == []
+
+
+async def test_a_migration_that_is_killed_leaves_nothing_of_itself(
+    server: Server, empty: Empty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = empty()
+    add(monkeypatch, "CREATE TABLE half (n int);\nSELECT pg_sleep(600);\n")
+    migrating = asyncio.create_task(migrate(server.url(database)))
+    kill = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = $1 AND wait_event = 'PgSleep'"
+    )
+    while not server.sql(kill, "postgres", database):
+        assert not migrating.done()
+        await asyncio.sleep(0.02)
+    with pytest.raises(StoreUnavailable, match=r"connection .* was lost"):
+        await migrating
+    assert "half" not in relations(server, database)
+    add(monkeypatch, "CREATE TABLE half (n int);\n")
+    # The lock went with the session that held it.
+    assert (await migrate(server.url(database))).applied == ("999_more",)
+    assert "half" in relations(server, database)
+
+
+async def test_tables_of_the_guide_are_refused(server: Server, empty: Empty) -> None:
+    database = empty()
+    server.sql(
+        "CREATE TABLE ai_features (timestamp TIMESTAMPTZ NOT NULL, tenant_id TEXT NOT NULL, "
+        "asset_id TEXT NOT NULL, value NUMERIC NOT NULL, feature_type TEXT NOT NULL)", database
+    )  # fmt: skip
+    server.sql("CREATE TABLE asset_weather_source (asset_id TEXT, source_id TEXT)", database)
+    server.sql("CREATE MATERIALIZED VIEW forecast_basic_features AS SELECT 1 AS one", database)
+    before = relations(server, database)
+    for dry_run in (True, False):
+        with pytest.raises(StoreRefused) as refusal:
+            await migrate(server.url(database), dry_run=dry_run)
+    with pytest.raises(RuntimeError) as in_psql:
+        server.psql(database, script=script(Settings()))
+    for text in (str(refusal.value), str(in_psql.value)):
+        assert "ai_features (with columns of type numeric)" in text
+        assert "asset_weather_source (whose primary key is not tenant_id, asset_id)" in text
+        assert "forecast_basic_features (not a view)" in text
+        assert "Rename them" in text
+    assert relations(server, database) == before
+
+
+async def test_a_database_of_another_release_or_mode_is_refused(
+    server: Server, empty: Empty
+) -> None:
+    database = empty()
+    url = server.url(database)
+    with pytest.raises(NotMigrated, match="has not the tables of ai-hub: run ai-hub migrate"):
+        await facts(url)
+    await migrate(url)
+    other = "plain" if server.kind != "plain" else "apache"
+    for change, words in {
+        f"mode = '{other}'": "and the server now has",
+        "checksum = 'x'": "another content",
+        "number = number + 900": "a newer ai-hub migrated it",
+    }.items():
+        server.sql(f"UPDATE ai_hub_migrations SET {change}", database)
+        for ask in (facts(url), migrate(url)):
+            with pytest.raises((NotMigrated, StoreRefused), match=words):
+                await ask
+        with pytest.raises(RuntimeError, match=words):
+            server.psql(database, script=script(Settings()))
+        server.sql("DELETE FROM ai_hub_migrations", database)
+        await migrate(url)
+
+
+@on("timescaledb", "apache")
+async def test_an_older_timescaledb_is_refused_before_anything_is_made(
+    server: Server, empty: Empty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = empty()
+    before = relations(server, database)
+    monkeypatch.setattr(ours, "OLDEST_TIMESCALEDB", (99, 0, 0))
+    with pytest.raises(StoreRefused, match=r"TimescaleDB .* is too old"):
+        await migrate(server.url(database))
+    older = script(Settings()).replace("ARRAY[2, 28, 3]", "ARRAY[99, 0, 0]")
+    with pytest.raises(RuntimeError, match=r"TimescaleDB .* is too old"):
+        server.psql(database, script=older)
+    assert relations(server, database) == before
+
+
+@on("plain")
+async def test_plain_postgresql_beside_an_installed_extension_is_noted(
+    server: Server, empty: Empty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = server.url(empty())
+
+    async def probe(connection: Any) -> ours.Server:
+        found = dict(await connection.fetchrow(ours.PROBE))
+        return ours.Server(**found | {"extension_installed": True})
+
+    monkeypatch.setattr(postgres_migrate, "_probe", probe)
+    first = await migrate(url)
+    assert ["CREATE EXTENSION timescaledb" in note for note in first.notes] == [True]
+    assert (await migrate(url)).notes == ()
