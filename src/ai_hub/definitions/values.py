@@ -21,8 +21,10 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST = (datetime.min.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
-_LAST = (datetime.max.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+FIRST_INSTANT = (datetime.min.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+"""0001-01-01T00:00Z: no instant is earlier."""
+LAST_INSTANT = (datetime.max.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+"""9999-12-31T23:59:59.999999Z: no instant is later."""
 BUCKET_ORIGIN = 10_959 * DAY
 """2000-01-03T00:00Z, a Monday: buckets of an exact width count from here."""
 
@@ -142,7 +144,7 @@ def parse_time(text: object, field: str = "timestamp") -> int:
 
 def _bounded(micros: int, field: str, value: object) -> int:
     """An instant that a UTC datetime can hold."""
-    if not _FIRST <= micros <= _LAST:
+    if not FIRST_INSTANT <= micros <= LAST_INSTANT:
         raise InvalidInput(field, value, "a time between the years 1 and 9999")
     return micros
 

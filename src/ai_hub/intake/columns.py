@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ai_hub.definitions.values import EPOCH, id_fault, parse_time, to_micros
+from ai_hub.definitions.values import (
+    FIRST_INSTANT,
+    LAST_INSTANT,
+    id_fault,
+    parse_time,
+    to_micros,
+)
 from ai_hub.errors import InvalidInput, shown
 from ai_hub.intake.batch import TIME
 from ai_hub.intake.marks import cut, read_mark
@@ -29,8 +35,6 @@ OPTIONAL_NUMBER = "a finite number or null"
 WHOLE = "a whole number from -2147483648 to 2147483647"
 YEARS = "a time between the years 1 and 9999"
 
-_FIRST_TIME = (datetime.min.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
-_LAST_TIME = (datetime.max.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
 _UNIT_MICROS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 
 # What Arrow's cast reads exactly as parse_time does; anything else goes through parse_time itself.
@@ -111,7 +115,7 @@ def check_times(field: str, raw: pa.Array, default: Column | None = None) -> Col
     """Instants as microseconds since the epoch; with a `default`, null or empty takes its time."""
     texts = pa.types.is_string(raw.type)
     micros, bad = _text_times(raw) if texts else _typed_times(raw)
-    bad |= (micros < _FIRST_TIME) | (micros > _LAST_TIME)
+    bad |= (micros < FIRST_INSTANT) | (micros > LAST_INSTANT)
     if default is not None:
         empty = nulls(raw) | bools(pc.equal(raw, "")) if texts else nulls(raw)
         micros = np.where(empty, default.keys, micros)

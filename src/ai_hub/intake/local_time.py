@@ -17,16 +17,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ai_hub.definitions.values import DAY, HOUR, parse_time
+from ai_hub.definitions.values import DAY, FIRST_INSTANT, HOUR, LAST_INSTANT, parse_time
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import TIME
 from ai_hub.intake.columns import Mask, bools, id_texts, is_naive, nulls, plain, stored_micros
 from ai_hub.intake.marks import mark_cell
 
+# A reading is microseconds since this, as if its zone were UTC: so it has the bounds of instants.
 _LOCAL_EPOCH = datetime(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
-_FIRST = (datetime.min - _LOCAL_EPOCH) // _MICROSECOND
-_LAST = (datetime.max - _LOCAL_EPOCH) // _MICROSECOND
 _LOCAL_ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?$"
 
 _Folds = tuple[int, int]
@@ -62,7 +61,7 @@ class LocalClock:
             micros, naive, known = _text_times(raw)
         elif is_naive(raw.type):
             micros, over = stored_micros(raw)
-            known = ~nulls(raw) & ~over & (micros >= _FIRST) & (micros <= _LAST)
+            known = ~nulls(raw) & ~over & (micros >= FIRST_INSTANT) & (micros <= LAST_INSTANT)
             naive = known
         else:
             return raw
@@ -95,7 +94,7 @@ class LocalClock:
 
     def _block(self, start: int, span: int) -> _Folds | None:
         if (start, span) not in self._blocks:
-            ends = [self._offsets(max(start, _FIRST)), self._offsets(start + span - 1)]
+            ends = [self._offsets(max(start, FIRST_INSTANT)), self._offsets(start + span - 1)]
             plain_block = len({offset for end in ends for offset in end}) == 1 or span == 1
             self._blocks[start, span] = ends[0] if plain_block else None
         return self._blocks[start, span]
@@ -137,7 +136,7 @@ class LocalClock:
             for row in repeated.tolist():
                 prior = int(previous[row])
                 name = names[group_of[row]]
-                last = int(utc[prior]) if prior >= 0 else self._last.get(name, _FIRST - DAY)
+                last = int(utc[prior]) if prior >= 0 else self._last.get(name, FIRST_INSTANT - DAY)
                 if utc[row] < last or (utc[row] == last and not self._repeats):
                     utc[row] += later[row]
         ends = order[np.append(starts[1:], True)]
@@ -183,7 +182,7 @@ def _text_times(raw: pa.Array) -> tuple[_Micros, Mask, Mask]:
         instants = pa.nulls(len(raw), pa.timestamp("us"))
     micros, _ = stored_micros(instants)
     micros = micros.copy()
-    known = ~nulls(instants) & (micros >= _FIRST)
+    known = ~nulls(instants) & (micros >= FIRST_INSTANT)
     naive = known.copy()
     rest = np.flatnonzero(~bools(regular) & ~nulls(raw))
     if len(rest):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ai_hub.definitions.builtin import FEATURES
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.values import DAY, HOUR
+from ai_hub.definitions.values import DAY, HOUR, LAST_INSTANT
 from ai_hub.engines.plan import Plan
 from ai_hub.intake.batch import OBSERVATIONS, WEATHER
 from ai_hub.intake.checks import check_observations, check_weather
@@ -20,7 +20,6 @@ from ai_hub.stores.base import Vectors
 from ai_hub.stores.embedded import points as embedded_points
 from ai_hub.stores.embedded.points import PointReader
 from ai_hub.stores.embedded.recent import Change, Key, Recent, Rows
-from ai_hub.stores.embedded.scan import END
 from ai_hub.stores.embedded.store import EmbeddedStore
 
 T0 = 1_740_000_000_000_000
@@ -112,7 +111,7 @@ def test_remembered_rows_answer_as_the_database_does(script: list[tuple[str, obj
                 at = T0 + int(given_) * HOUR + 1
                 remembered = await store.compute(PLAN, None, "tenant", ASSETS, at)
                 # Data that ends at the end of time makes every request one about history.
-                memory, store._points = store._points, PointReader(END, END)
+                memory, store._points = store._points, PointReader(LAST_INSTANT, LAST_INSTANT)
                 read = await store.compute(PLAN, None, "tenant", ASSETS, at)
                 store._points = memory
                 assert_same(remembered, read)

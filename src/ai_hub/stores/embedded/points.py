@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from ai_hub.definitions.kinds import WEATHER_COLUMNS, Missing
-from ai_hub.definitions.values import DAY
+from ai_hub.definitions.values import DAY, LAST_INSTANT
 from ai_hub.engines import columnar
 from ai_hub.engines.columnar import History, Points, Series, Weather
 from ai_hub.engines.fill import fill
@@ -21,7 +21,7 @@ from ai_hub.engines.ranges import Floats, Ints
 from ai_hub.stores.arrays import micros_of
 from ai_hub.stores.base import Vectors
 from ai_hub.stores.embedded.recent import Change, Key, Recent, Rows
-from ai_hub.stores.embedded.scan import END, coded, read_series, read_weather
+from ai_hub.stores.embedded.scan import coded, read_series, read_weather
 from ai_hub.stores.embedded.session import Cursor
 
 _LIVE = 7 * DAY
@@ -164,7 +164,7 @@ class _Window:
             # Far enough back for what fills, so that a missing value needs no second read.
             width = max(lookback, FILL_WINDOW)
             since = self.at - width - DAY
-            read = read_series(cursor, self.tenant_id, name, some, since, END)
+            read = read_series(cursor, self.tenant_id, name, some, since, LAST_INSTANT)
             bounds = np.searchsorted(read.code, np.arange(len(some) + 1))
             for place, i in enumerate(absent):
                 part = slice(bounds[place], bounds[place + 1])
@@ -202,7 +202,9 @@ class _Window:
             return read_weather(cursor, self.tenant_id, columns, sources, source_of, first, self.at)
         begun = self.recent.begin()
         since = first - DAY
-        read = read_weather(cursor, self.tenant_id, columns, sources, source_of, since, END)
+        read = read_weather(
+            cursor, self.tenant_id, columns, sources, source_of, since, LAST_INSTANT
+        )
         values = np.stack([read.columns[name] for name in columns], axis=1)
         bounds = np.searchsorted(read.code, np.arange(len(sources) + 1))
         found = []

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ai_hub.definitions.values import FIRST_INSTANT
 from ai_hub.engines.columnar import History, Series, Weather
 from ai_hub.engines.ranges import Ints
 from ai_hub.stores.arrays import sorted_series, sorted_weather
@@ -14,8 +15,6 @@ from ai_hub.stores.base import Chunk, ScanRequest
 from ai_hub.stores.chunks import cut, groups
 from ai_hub.stores.embedded.session import Cursor, transaction
 
-END = 253_402_300_799_999_999
-"""9999-12-31T23:59:59.999999Z: a last instant that leaves nothing out."""
 _READ_ROWS = 1_000_000
 """Observations fetched by one query of a scan."""
 
@@ -25,7 +24,7 @@ def newest_times(cursor: Cursor) -> tuple[int, int]:
     newest = []
     for table in ("ai_features", "weather_features"):
         found = cursor.execute(f"SELECT epoch_us(max(timestamp)) FROM {table}").fetchall()
-        newest.append(-END if found[0][0] is None else int(found[0][0]))
+        newest.append(FIRST_INSTANT if found[0][0] is None else int(found[0][0]))
     return newest[0], newest[1]
 
 

@@ -10,7 +10,7 @@ import asyncpg
 import numpy as np
 
 from ai_hub.definitions.kinds import Missing
-from ai_hub.definitions.values import HOUR
+from ai_hub.definitions.values import FIRST_INSTANT, HOUR
 from ai_hub.engines.fill import fill
 from ai_hub.engines.plan import Plan, RangePass, Source, WindowPass
 from ai_hub.engines.ranges import Columns, Floats, Ints
@@ -172,7 +172,7 @@ class _Lane:
         if not self._long:
             return frozenset()
         # Where raw rows may be deleted already, their hours must not speak for them.
-        oldest = -(1 << 62) if self._kept is None else time.time_ns() // 1_000 - self._kept
+        oldest = FIRST_INSTANT if self._kept is None else time.time_ns() // 1_000 - self._kept
         earliest = min(t for _, _, t in points)
         return frozenset(
             one

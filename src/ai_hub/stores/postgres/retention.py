@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import asyncpg
 
 from ai_hub.config import KEYS, Settings, variable
-from ai_hub.definitions.values import SECOND, Duration, iso, to_micros
+from ai_hub.definitions.values import LAST_INSTANT, SECOND, Duration, iso
 from ai_hub.stores.postgres.migrations import KEPT, Mode, declaration
 from ai_hub.stores.postgres.session import Connection
 
@@ -21,7 +20,6 @@ _AT_ONCE = 20_000
 """Rows of one small transaction, where there are no chunks to drop."""
 _WAIT = "5s"
 """For those who read a chunk. While we wait, others wait behind us."""
-_NEVER = to_micros(datetime.max.replace(tzinfo=UTC))
 
 _RETENTION = """
 SELECT relation, told_at, CASE WHEN keep <= INTERVAL '100 years'
@@ -164,7 +162,7 @@ class Retention:
     async def _delete_rows(self, kept: _Kept, cutoff: int, told: int) -> AsyncIterator[Step]:
         on, relation = self._connection, kept.relation
         if self._is_due(told):
-            arrived = _NEVER if self._at_once else self._now - self._notice
+            arrived = LAST_INSTANT if self._at_once else self._now - self._notice
             old = f"FROM {relation} WHERE timestamp < $1 AND ingested_at <= $2"
             count = await self._delete_slowly(old, cutoff, arrived)
             if count:

@@ -7,9 +7,8 @@ the whole result before it gives the first row.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
-from ai_hub.definitions.values import to_datetime, to_micros
+from ai_hub.definitions.values import FIRST_INSTANT, LAST_INSTANT, SECOND, to_datetime
 
 BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 """One snapshot for every query of a scan."""
@@ -26,9 +25,6 @@ _SET = {
 # For the transaction alone: behind a pooler the next one may be another session's.
 SET = "SELECT " + ", ".join(f"set_config('{name}', '{text}', true)" for name, text in _SET.items())
 
-_FIRST = to_micros(datetime.min.replace(tzinfo=UTC))
-_LAST = to_micros(datetime.max.replace(tzinfo=UTC))
-
 
 def literal(value: str) -> str:
     """A text, whatever the server takes backslashes for."""
@@ -44,8 +40,10 @@ def literals(values: Sequence[str]) -> str:
 
 
 def instant(micros: int) -> str:
-    """A time; what lies before or behind all times is the first or the last one."""
-    return f"'{to_datetime(min(max(micros, _FIRST), _LAST)).isoformat()}'::timestamptz"
+    """A time; what is before the first instant or after the last one becomes that one."""
+    return (
+        f"'{to_datetime(min(max(micros, FIRST_INSTANT), LAST_INSTANT)).isoformat()}'::timestamptz"
+    )
 
 
 def among(ids: Sequence[str]) -> str:
@@ -120,5 +118,5 @@ def _weather(tenant_id: str, which: str, first: int, last: int) -> str:
 
 
 def _step(first: int, width: int) -> str:
-    seconds, micros = divmod(width, 1_000_000)
+    seconds, micros = divmod(width, SECOND)
     return f"date_bin('{seconds}.{micros:06d} seconds', timestamp, {instant(first)})"

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from ai_hub.definitions.values import DAY
+from ai_hub.definitions.values import FIRST_INSTANT
 from ai_hub.stores.postgres.session import Sessions
-
-_OLDEST = -(DAY * 365 * 4_000)
-"""Before every time there is."""
 
 # From each (asset, series) straight to the next; then one look whether it has a late enough row.
 # `floor` lies before all rows of the chunks that may have one: it keeps the other chunks out, and
@@ -40,7 +37,7 @@ WHERE hypertable_name = 'ai_features' AND range_end > $1
 
 async def assets_seen(sessions: Sessions, tenant_id: str, since: int) -> list[str]:
     """The assets with a usable observation at or after `since`, sorted. Raises StoreError."""
-    floor = _OLDEST
+    floor = FIRST_INSTANT
     if sessions.facts.mode != "plain":
         ((found,),) = await sessions.fetch(_FLOOR, [since])
         if found is None:

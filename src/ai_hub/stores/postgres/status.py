@@ -8,13 +8,12 @@ from typing import Any
 import asyncpg
 
 from ai_hub.config import Settings
-from ai_hub.definitions.values import iso
+from ai_hub.definitions.values import FIRST_INSTANT, LAST_INSTANT, SECOND, iso
 from ai_hub.stores.postgres.migrate import check
 from ai_hub.stores.postgres.session import Connection, session
 
 Section = list[dict[str, Any]]
 _TABLES = ("timeseries_data", "ai_features", "weather_features", "feature_exports")
-_INFINITE = 1 << 61
 _COUNTING_MS = 10_000
 """Looking at every series may take long on a large database: then it is left out."""
 
@@ -117,7 +116,7 @@ async def _aggregates(on: Connection) -> dict[str, Any]:
     )
     return {
         "refreshed_to": _shown(row["done"]),
-        "lag_seconds": None if row["lag"] is None else row["lag"] // 1_000_000,
+        "lag_seconds": None if row["lag"] is None else row["lag"] // SECOND,
         "late_series": row["late"],
     }
 
@@ -144,4 +143,7 @@ def _plain(rows: Sequence[Any]) -> Section:
 
 
 def _shown(micros: int | None) -> str | None:
-    return None if micros is None or abs(micros) > _INFINITE else iso(micros)
+    # -infinity and infinity are no instants.
+    if micros is None or not FIRST_INSTANT <= micros <= LAST_INSTANT:
+        return None
+    return iso(micros)
