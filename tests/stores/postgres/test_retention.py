@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from ai_hub.definitions.values import DAY, HOUR, MINUTE, SECOND, parse_time, to_datetime
+from ai_hub.definitions.values import (
+    DAY,
+    HOUR,
+    LAST_INSTANT,
+    MINUTE,
+    SECOND,
+    parse_time,
+    to_datetime,
+)
 from ai_hub.stores.postgres import points as postgres_points
 from ai_hub.stores.postgres import retention as postgres_retention
 from ai_hub.stores.postgres.session import session
@@ -100,6 +108,15 @@ async def test_a_backfill_after_years_of_maintenance_is_told_of_too(
         assert retention(steps, "ai_features") == ["delete", "notice"]
         assert await count(world) == 1
         assert await count(world, "weather_features") == 1
+
+
+async def test_what_is_kept_for_ever_may_be_of_any_year(kind: Kind, tmp_path: Path) -> None:
+    async with opened(kind, tmp_path) as world:
+        old = [observation("a", parse_time(f"{year}-01-01T00:00:00Z"), 1.0)
+               for year in ("0001", "1500", "1700", "9999")]  # fmt: skip
+        assert (await world.store.ingest(old, TENANT)).aged == 0
+        for table in ("timeseries_data", "ai_features"):
+            assert await count(world, table, LAST_INSTANT) == len(old)
 
 
 async def test_now_deletes_at_once(kind: Kind, tmp_path: Path) -> None:

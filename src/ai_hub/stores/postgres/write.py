@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ai_hub.definitions.kinds import WEATHER_COLUMNS
-from ai_hub.definitions.values import Duration, Entity
+from ai_hub.definitions.values import FIRST_INSTANT, Duration, Entity
 from ai_hub.stores.base import Landed
 from ai_hub.stores.postgres.session import Connection
 
@@ -134,11 +134,11 @@ class Retention:
 
     def raw_since(self, now: int) -> int:
         """The earliest time that still lands in timeseries_data."""
-        return -(1 << 53) if self.raw is None else now - self.raw.micros
+        return FIRST_INSTANT if self.raw is None else now - self.raw.micros
 
     def kept_since(self, now: int) -> int:
         """The earliest time that the table read by features keeps."""
-        return -(1 << 53) if self.kept is None else now - self.kept.micros
+        return FIRST_INSTANT if self.kept is None else now - self.kept.micros
 
 
 async def append_observations(
