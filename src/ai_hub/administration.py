@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ai_hub.config import Settings
-from ai_hub.definitions.values import SECOND, Duration
+from ai_hub.definitions.values import Duration
 from ai_hub.errors import StoreError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ async def maintain_every(
             done(await maintain(settings))
         except StoreError as error:
             failed(str(error))
-        await asyncio.sleep(pause.micros / SECOND)
+        await asyncio.sleep(pause.seconds)
 
 
 async def status(settings: Settings) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from ai_hub.config import Settings
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.registry import Registry
-from ai_hub.definitions.values import DAY, SECOND, Entity, check_id, to_micros
+from ai_hub.definitions.values import DAY, Entity, check_id, to_micros
 from ai_hub.errors import InvalidInput, StoreUnavailable, UnknownExport
 from ai_hub.metrics import Metrics
 from ai_hub.serving.answer import Answer, answer_of
@@ -82,7 +82,7 @@ class FeatureStore:
         self._store = await open_store(self.settings)
         try:
             self._cache = await open_cache(self.settings)
-            patience = self.settings.patience.micros / SECOND
+            patience = self.settings.patience.seconds
             self._reader = Reader(self._store, self._cache, self.now, patience, self.metrics)
             self._writer = Writer(self._store, self._cache, self.metrics)
             spec = self.specs.of(self.registry.sets()[0].label)

@@ -260,6 +260,7 @@ def test_a_width_is_exact_and_shown_in_its_largest_unit(
     value: object, micros: int, text: str
 ) -> None:
     assert Duration.of(value).micros == micros
+    assert Duration.of(value).seconds == micros / 1e6
     assert str(Duration.of(value)) == text
 
 

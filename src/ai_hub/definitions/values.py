@@ -184,6 +184,11 @@ class Duration:
             raise InvalidInput(field, value, 'a width such as "24h", "90m" or "7d"')
         return cls(micros)
 
+    @property
+    def seconds(self) -> float:
+        """The width in seconds."""
+        return self.micros / SECOND
+
     def __str__(self) -> str:
         for unit, size in (("h", HOUR), ("m", MINUTE), ("s", SECOND), ("ms", 1_000)):
             if self.micros % size == 0:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ai_hub.administration import maintain_every
 from ai_hub.config import Settings
-from ai_hub.definitions.values import SECOND, Duration
+from ai_hub.definitions.values import Duration
 
 _log = logging.getLogger("ai_hub.maintenance")
 
@@ -55,4 +55,4 @@ async def _maintain(settings: Settings, every: Duration) -> None:
             await maintain_every(settings, every, done, failed)
         except Exception:  # noqa: BLE001  # Whatever it is, serving goes on and so does this.
             _log.exception("maintenance failed")
-            await asyncio.sleep(every.micros / SECOND)
+            await asyncio.sleep(every.seconds)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ai_hub.config import Settings
-from ai_hub.definitions.values import SECOND
 from ai_hub.serving.cache import Cache, MemoryCache
 
 
@@ -13,5 +12,5 @@ async def open_cache(settings: Settings) -> Cache:
         return MemoryCache(settings.cache_ttl)
     from ai_hub.serving.redis.cache import RedisCache
 
-    timeout = settings.cache_timeout.micros / SECOND
+    timeout = settings.cache_timeout.seconds
     return await RedisCache.open(settings.cache_url, settings.cache_ttl, timeout)

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 
 from ai_hub.config import Settings
-from ai_hub.definitions.values import SECOND, Duration
+from ai_hub.definitions.values import Duration
 from ai_hub.errors import NotMigrated, StoreRefused
 from ai_hub.stores.postgres.errors import translated
 from ai_hub.stores.postgres.migrations import (
@@ -76,7 +76,7 @@ async def migrate(url: str, settings: Settings | None = None, dry_run: bool = Fa
     with translated(url):
         connection = await asyncpg.connect(
             url,
-            timeout=chosen.connect_timeout.micros / SECOND,
+            timeout=chosen.connect_timeout.seconds,
             server_settings={
                 "application_name": "ai-hub migrate",
                 "client_min_messages": "warning",

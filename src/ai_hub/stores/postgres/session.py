@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import asyncpg
 
 from ai_hub.config import Settings
-from ai_hub.definitions.values import Duration
+from ai_hub.definitions.values import DAY, Duration
 from ai_hub.errors import StoreUnavailable
 from ai_hub.stores.postgres.errors import FAILURES, translated
 from ai_hub.stores.postgres.migrate import Facts, check
@@ -22,11 +22,10 @@ Connection = Any
 Row = Sequence[Any]
 _T = TypeVar("_T")
 
-_PG_EPOCH = 946_684_800_000_000
+POSTGRES_EPOCH = 10_957 * DAY
 """2000-01-01 in microseconds since 1970: where PostgreSQL counts from."""
 _GRACE_SECONDS = 5.0
 """The server ends a statement at its time limit; this much later we stop waiting for the server."""
-_MICROS = 1_000_000
 
 # The connection is gone, or the server is going: the same read on another connection may do.
 LOST = (
@@ -78,8 +77,8 @@ async def session(settings: Settings, limit: Duration | None = None) -> AsyncIte
     with translated(settings.database_url):
         connection = await asyncpg.connect(
             settings.database_url,
-            timeout=settings.connect_timeout.micros / _MICROS,
-            command_timeout=limit.micros / _MICROS + _GRACE_SECONDS,
+            timeout=settings.connect_timeout.seconds,
+            command_timeout=limit.seconds + _GRACE_SECONDS,
             server_settings=session_settings(settings, "plain", limit),
         )
         try:
@@ -97,8 +96,8 @@ async def _prepare(connection: Connection) -> None:
     await connection.set_type_codec(
         "timestamptz",
         schema="pg_catalog",
-        encoder=lambda micros: (micros - _PG_EPOCH,),
-        decoder=lambda value: value[0] + _PG_EPOCH,
+        encoder=lambda micros: (micros - POSTGRES_EPOCH,),
+        decoder=lambda value: value[0] + POSTGRES_EPOCH,
         format="tuple",
     )
 
@@ -139,8 +138,8 @@ class Sessions:
             min_size=0,
             max_size=settings.pool_size,
             max_inactive_connection_lifetime=0,
-            timeout=settings.connect_timeout.micros / _MICROS,
-            command_timeout=settings.statement_timeout.micros / _MICROS + _GRACE_SECONDS,
+            timeout=settings.connect_timeout.seconds,
+            command_timeout=settings.statement_timeout.seconds + _GRACE_SECONDS,
             server_settings=session_settings(settings, self.facts.mode, settings.statement_timeout),
             # A statement stays prepared, however long it is and however long ago it was.
             max_cached_statement_lifetime=0,
@@ -177,7 +176,7 @@ class Sessions:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection of the pool, for a while; what goes wrong there comes out as StoreError."""
-        wait = self.settings.connect_timeout.micros / _MICROS
+        wait = self.settings.connect_timeout.seconds
         with translated(self.settings.database_url):
             async with self._pool.acquire(timeout=wait) as connection:
                 yield connection
@@ -186,7 +185,7 @@ class Sessions:
     async def writing(self) -> AsyncIterator[Connection]:
         """A connection for a write, when those that came before leave one."""
         with translated(self.settings.database_url):
-            async with asyncio.timeout(self.settings.statement_timeout.micros / _MICROS):
+            async with asyncio.timeout(self.settings.statement_timeout.seconds):
                 await self._writers.acquire()
         try:
             async with self.connection() as connection:
@@ -219,7 +218,7 @@ class Sessions:
     async def close(self) -> None:
         """Wait for what is under way, not longer than a statement may take; then let go."""
         try:
-            async with asyncio.timeout(self.settings.statement_timeout.micros / _MICROS):
+            async with asyncio.timeout(self.settings.statement_timeout.seconds):
                 await self._pool.close()
         except TimeoutError:
             self._pool.terminate()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -18,7 +19,6 @@ from ai_hub.stores.postgres.errors import as_ours
 from ai_hub.stores.postgres.write import EXPORTS_LOCK
 
 _BATCH_BYTES = 4 << 20
-_SECOND = 1_000_000
 # Before the snapshot: late rows that are put in order after it are in neither place for it, and
 # chunks that are dropped are gone at once. Both end with the connection.
 _NO_SORTING = f"SELECT pg_advisory_lock_shared({EXPORTS_LOCK})"
@@ -95,7 +95,7 @@ def _lost(error: Error | OSError) -> ConnectionResetError | None:
 
 def _url(settings: Settings) -> str:
     """The URL with a limit to connecting, and with signs of life from a server that only sends."""
-    seconds = max(2, -(-settings.connect_timeout.micros // _SECOND))
+    seconds = max(2, math.ceil(settings.connect_timeout.seconds))
     wanted = {
         "connect_timeout": seconds,
         "keepalives_idle": 30,

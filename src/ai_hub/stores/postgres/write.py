@@ -17,7 +17,7 @@ import numpy as np
 from ai_hub.definitions.kinds import WEATHER_COLUMNS
 from ai_hub.definitions.values import FIRST_INSTANT, Duration, Entity
 from ai_hub.stores.base import Landed
-from ai_hub.stores.postgres.session import Connection
+from ai_hub.stores.postgres.session import POSTGRES_EPOCH, Connection
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,7 +27,6 @@ WRITERS_LOCK = 7_248_003_001
 """The advisory lock that writers share and maintenance takes alone for a moment."""
 EXPORTS_LOCK = 7_248_003_004
 """The advisory lock that exports share; without them, maintenance puts late rows in order."""
-_PG_EPOCH = 946_684_800_000_000
 _COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_END = b"\xff\xff"
 _PIECE = 1 << 18
@@ -256,7 +255,10 @@ def _field(column: pa.Array) -> pa.Array:
         return packed.take(known.indices)
     pack: Callable[[pa.Array], NDArray[np.generic]]
     if pa.types.is_timestamp(kind):
-        width, pack = 8, lambda some: (np.asarray(some.cast("int64")) - _PG_EPOCH).astype(">i8")
+        width, pack = (
+            8,
+            lambda some: (np.asarray(some.cast("int64")) - POSTGRES_EPOCH).astype(">i8"),
+        )
     elif pa.types.is_float64(kind):
         width, pack = 8, lambda some: np.asarray(some.fill_null(0.0), np.float64).astype(">f8")
     else:
