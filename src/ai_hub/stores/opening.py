@@ -18,7 +18,8 @@ async def open_store(settings: Settings) -> OfflineStore:
 
 
 def _embedded(settings: Settings) -> OfflineStore:
-    from ai_hub.stores.embedded.store import MEMORY, EmbeddedStore
+    from ai_hub.stores.embedded.session import MEMORY
+    from ai_hub.stores.embedded.store import EmbeddedStore
 
     path = settings.database_path
     return EmbeddedStore(MEMORY if path is None else path)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from importlib import resources
+from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
 
@@ -14,11 +19,89 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Cursor = duckdb.DuckDBPyConnection
+MEMORY = ":memory:"
+_READERS = 4
 # One thread a query: readers run side by side, and a point read pays no hand-over to a second.
 _SETTINGS = (
     "SET TimeZone = 'UTC'; SET threads = 1; SET memory_limit = '400MB'; "
     "SET enable_progress_bar = false;"
 )
+
+_T = TypeVar("_T")
+_open_files: set[str] = set()
+
+
+class Sessions:
+    """A database file (or memory) and the threads that use it: some readers, one writer.
+
+    Raises StoreLocked when another process, or another store of this one, holds the file.
+    """
+
+    def __init__(self, path: str = MEMORY) -> None:
+        self._path = path
+        self._file = None if path == MEMORY else os.path.realpath(path)
+        if self._file in _open_files:
+            raise StoreLocked(path)
+        self._root = connect(path)
+        if self._file is not None:
+            _open_files.add(self._file)
+        schema = resources.files("ai_hub.stores.embedded").joinpath("schema.sql").read_text("utf-8")
+        with translated():
+            self._root.execute(schema)
+        self._local = threading.local()
+        self._cursors: list[Cursor] = []
+        self._readers = ThreadPoolExecutor(_READERS, "ai-hub-read")
+        self._helpers = ThreadPoolExecutor(_READERS, "ai-hub-read-beside")
+        self._writer = ThreadPoolExecutor(1, "ai-hub-write")
+        self._closed = False
+
+    def cursor(self) -> Cursor:
+        """A connection of the caller's own, which the caller closes."""
+        if self._closed:
+            raise StoreUnavailable(f"{self._path} is closed")
+        return self._root.cursor()
+
+    async def read(self, work: Callable[[Cursor], _T]) -> _T:
+        """Do a read in a reader's thread."""
+        return await self._run(self._readers, work)
+
+    async def write(self, work: Callable[[Cursor], _T]) -> _T:
+        """Do a write in the one writer's thread, after those that came before."""
+        return await self._run(self._writer, work)
+
+    def beside(self, work: Callable[[Cursor], _T]) -> Future[_T]:
+        """Do a read in another thread while the calling one reads something else."""
+        return self._helpers.submit(lambda: work(self._thread_cursor()))
+
+    async def close(self) -> None:
+        """Finish what is being written, close the file and give it up."""
+        if self._closed:
+            return
+        self._closed = True
+        await asyncio.to_thread(self._writer.shutdown)
+        await asyncio.to_thread(self._readers.shutdown)
+        await asyncio.to_thread(self._helpers.shutdown)
+        for cursor in self._cursors:
+            cursor.close()
+        await asyncio.to_thread(self._root.close)
+        _open_files.discard(self._file or "")
+
+    def _thread_cursor(self) -> Cursor:
+        """This thread's own connection to the one database."""
+        cursor: Cursor | None = getattr(self._local, "cursor", None)
+        if cursor is None:
+            cursor = self._local.cursor = self.cursor()
+            self._cursors.append(cursor)
+        return cursor
+
+    async def _run(self, pool: ThreadPoolExecutor, work: Callable[[Cursor], _T]) -> _T:
+        def run() -> _T:
+            with translated():
+                return work(self._thread_cursor())
+
+        if self._closed:
+            raise StoreUnavailable(f"{self._path} is closed")
+        return await asyncio.get_running_loop().run_in_executor(pool, run)
 
 
 def connect(path: str) -> Cursor:

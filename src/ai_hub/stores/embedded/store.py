@@ -6,24 +6,19 @@ sources is kept in memory beside its table.
 
 from __future__ import annotations
 
-import asyncio
-import os
-import threading
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from functools import partial
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.values import Entity
 from ai_hub.engines.plan import Plan
-from ai_hub.errors import StoreLocked, StoreUnavailable
 from ai_hub.stores.base import Changed, Chunk, ExportRecord, Landed, ScanRequest, Vectors
 from ai_hub.stores.embedded.points import PointReader
 from ai_hub.stores.embedded.scan import assets_seen, newest_times, scan_chunks
-from ai_hub.stores.embedded.session import Cursor, connect, transaction, translated
+from ai_hub.stores.embedded.session import MEMORY, Cursor, Sessions, transaction, translated
 from ai_hub.stores.embedded.write import (
     OBSERVATION_TABLE,
     WEATHER_TABLE,
@@ -38,8 +33,6 @@ from ai_hub.stores.embedded.write import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MEMORY = ":memory:"
-_READERS = 4
 _EXPORT_COLUMNS = (
     "export_id",
     "tenant_id",
@@ -58,9 +51,6 @@ _EXPORT_COLUMNS = (
 )
 _INSTANTS = frozenset({"start_time", "end_time", "started_at", "completed_at"})
 
-_T = TypeVar("_T")
-_open_files: set[str] = set()
-
 
 class EmbeddedStore:
     """A DuckDB file (or memory) behind the store contract.
@@ -69,34 +59,20 @@ class EmbeddedStore:
     """
 
     def __init__(self, path: str | Path = MEMORY) -> None:
-        self._path = str(path)
-        self._held = None if self._path == MEMORY else os.path.realpath(self._path)
-        if self._held in _open_files:
-            raise StoreLocked(self._path)
-        self._root = connect(self._path)
-        if self._held is not None:
-            _open_files.add(self._held)
-        schema = resources.files("ai_hub.stores.embedded").joinpath("schema.sql").read_text("utf-8")
-        with translated():
-            self._root.execute(schema)
-            self._sources: SourceMap = load_sources(self._root)
-            self._points = PointReader(*newest_times(self._root))
-        self._local = threading.local()
-        self._cursors: list[Cursor] = []
-        self._readers = ThreadPoolExecutor(_READERS, "ai-hub-read")
-        self._helpers = ThreadPoolExecutor(_READERS, "ai-hub-read-beside")
-        self._writer = ThreadPoolExecutor(1, "ai-hub-write")
-        self._closed = False
+        self._sessions = Sessions(str(path))
+        with closing(self._sessions.cursor()) as cursor, translated():
+            self._sources: SourceMap = load_sources(cursor)
+            self._points = PointReader(*newest_times(cursor))
 
     async def append(self, observations: pa.Table) -> Landed:
         """Land one checked batch of observations, whole or not at all."""
-        return await self._write(
+        return await self._sessions.write(
             lambda cursor: self._append(cursor, OBSERVATION_TABLE, "series", observations)
         )
 
     async def append_weather(self, weather: pa.Table) -> Landed:
         """Land one checked batch of weather, whole or not at all."""
-        return await self._write(
+        return await self._sessions.write(
             lambda cursor: self._append(cursor, WEATHER_TABLE, "weather", weather)
         )
 
@@ -104,7 +80,7 @@ class EmbeddedStore:
         self, tenant_id: str, source_id: str, asset_ids: Sequence[str]
     ) -> frozenset[Entity]:
         """Map assets to a weather source; the entities whose source changed."""
-        return await self._write(
+        return await self._sessions.write(
             lambda cursor: assign_sources(cursor, self._sources, tenant_id, source_id, asset_ids)
         )
 
@@ -113,15 +89,15 @@ class EmbeddedStore:
     ) -> Vectors:
         """The features of some assets as of one time, filled."""
         sources = [self._sources.of(tenant_id, asset_id) for asset_id in asset_ids]
-        return await self._read(
+        return await self._sessions.read(
             lambda cursor: self._points.compute(
-                cursor, self._beside, plan, missing, tenant_id, asset_ids, sources, at
+                cursor, self._sessions.beside, plan, missing, tenant_id, asset_ids, sources, at
             )
         )
 
     def scan(self, request: ScanRequest) -> Generator[Chunk, None, None]:
         """The history for an export, in chunks by ascending asset and time (blocking)."""
-        cursor = self._cursor()
+        cursor = self._sessions.cursor()
         try:
             with translated():
                 yield from scan_chunks(
@@ -132,14 +108,14 @@ class EmbeddedStore:
 
     async def seen(self, tenant_id: str, since: int) -> list[str]:
         """The assets with a usable observation at or after a time, sorted."""
-        return await self._read(lambda cursor: assets_seen(cursor, tenant_id, since))
+        return await self._sessions.read(lambda cursor: assets_seen(cursor, tenant_id, since))
 
     async def watch(self, changed: Changed) -> None:
         """Nothing to tell of: no other process writes to the file."""
 
     async def prepare(self) -> None:
         """Have the writer's connection ready, and what DuckDB imports to read a table."""
-        await self._write(rehearse_write)
+        await self._sessions.write(rehearse_write)
 
     async def record_export(self, record: ExportRecord) -> None:
         """Insert an export, or replace what is known of it."""
@@ -157,7 +133,7 @@ class EmbeddedStore:
                 )
                 cursor.execute(insert, row)
 
-        await self._write(replace)
+        await self._sessions.write(replace)
 
     async def exports(
         self, tenant_id: str | None = None, export_id: str | None = None, limit: int = 100
@@ -172,16 +148,7 @@ class EmbeddedStore:
 
     async def close(self) -> None:
         """Finish what is being written, close the file and give it up."""
-        if self._closed:
-            return
-        self._closed = True
-        await asyncio.to_thread(self._writer.shutdown)
-        await asyncio.to_thread(self._readers.shutdown)
-        await asyncio.to_thread(self._helpers.shutdown)
-        for cursor in self._cursors:
-            cursor.close()
-        await asyncio.to_thread(self._root.close)
-        _open_files.discard(self._held or "")
+        await self._sessions.close()
 
     async def _exports(
         self, where: str, parameters: list[str | None], limit: int
@@ -193,21 +160,10 @@ class EmbeddedStore:
             f"SELECT {columns} FROM feature_exports WHERE {where} "
             f"ORDER BY started_at DESC, export_id LIMIT {int(limit)}"
         )
-        rows = await self._read(lambda cursor: cursor.execute(query, parameters).fetchall())
+        rows = await self._sessions.read(
+            lambda cursor: cursor.execute(query, parameters).fetchall()
+        )
         return [_export_record(row) for row in rows]
-
-    def _cursor(self) -> Cursor:
-        if self._closed:
-            raise StoreUnavailable(f"{self._path} is closed")
-        return self._root.cursor()
-
-    def _thread_cursor(self) -> Cursor:
-        """This thread's own connection to the one database."""
-        cursor: Cursor | None = getattr(self._local, "cursor", None)
-        if cursor is None:
-            cursor = self._local.cursor = self._cursor()
-            self._cursors.append(cursor)
-        return cursor
 
     def _append(
         self, cursor: Cursor, table: KeyedTable, kind: Literal["series", "weather"], batch: pa.Table
@@ -215,25 +171,6 @@ class EmbeddedStore:
         landed = append_rows(cursor, table, batch, self._sources)
         self._points.landed(kind, batch)
         return landed
-
-    def _beside(self, work: Callable[[Cursor], _T]) -> Future[_T]:
-        """Run a read on a helper's connection while the calling thread reads something else."""
-        return self._helpers.submit(lambda: work(self._thread_cursor()))
-
-    async def _read(self, work: Callable[[Cursor], _T]) -> _T:
-        return await self._run(self._readers, work)
-
-    async def _write(self, work: Callable[[Cursor], _T]) -> _T:
-        return await self._run(self._writer, work)
-
-    async def _run(self, pool: ThreadPoolExecutor, work: Callable[[Cursor], _T]) -> _T:
-        def run() -> _T:
-            with translated():
-                return work(self._thread_cursor())
-
-        if self._closed:
-            raise StoreUnavailable(f"{self._path} is closed")
-        return await asyncio.get_running_loop().run_in_executor(pool, run)
 
 
 def _export_row(record: ExportRecord) -> list[object]:
