@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from ai_hub.definitions.kinds import WEATHER_COLUMNS, Missing
-from ai_hub.definitions.values import DAY, LAST_INSTANT
+from ai_hub.definitions.values import DAY, FIRST_INSTANT, LAST_INSTANT
 from ai_hub.engines import columnar
 from ai_hub.engines.columnar import History, Points, Series, Weather
 from ai_hub.engines.fill import fill
@@ -30,6 +30,15 @@ _MERGED_ROWS = 10_000
 """A larger batch is a bulk load: what it touches is forgotten and read again when asked for."""
 
 Beside = Callable[[Callable[[Cursor], Weather]], Future[Weather]]
+
+
+def newest_times(cursor: Cursor) -> tuple[int, int]:
+    """The newest time of any observation and of any weather row; the earliest instant if none."""
+    newest = []
+    for table in ("ai_features", "weather_features"):
+        found = cursor.execute(f"SELECT epoch_us(max(timestamp)) FROM {table}").fetchall()
+        newest.append(FIRST_INSTANT if found[0][0] is None else int(found[0][0]))
+    return newest[0], newest[1]
 
 
 class PointReader:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ai_hub.definitions.values import FIRST_INSTANT
 from ai_hub.engines.columnar import History, Series, Weather
 from ai_hub.engines.ranges import Ints
 from ai_hub.stores.arrays import sorted_series, sorted_weather
@@ -17,25 +16,6 @@ from ai_hub.stores.embedded.session import Cursor, transaction
 
 _READ_ROWS = 1_000_000
 """Observations fetched by one query of a scan."""
-
-
-def newest_times(cursor: Cursor) -> tuple[int, int]:
-    """The newest time of any observation and of any weather row; the earliest instant if none."""
-    newest = []
-    for table in ("ai_features", "weather_features"):
-        found = cursor.execute(f"SELECT epoch_us(max(timestamp)) FROM {table}").fetchall()
-        newest.append(FIRST_INSTANT if found[0][0] is None else int(found[0][0]))
-    return newest[0], newest[1]
-
-
-def assets_seen(cursor: Cursor, tenant_id: str, since: int) -> list[str]:
-    """The assets with a usable observation at or after a time, sorted."""
-    found = cursor.execute(
-        "SELECT DISTINCT asset_id FROM ai_features WHERE tenant_id = ? "
-        "AND timestamp >= make_timestamptz(?::BIGINT) ORDER BY asset_id",
-        [tenant_id, since],
-    )
-    return [asset_id for (asset_id,) in found.fetchall()]
 
 
 def coded(ids: Sequence[str]) -> tuple[list[str], Ints]:

@@ -16,8 +16,9 @@ from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.values import Entity
 from ai_hub.engines.plan import Plan
 from ai_hub.stores.base import Changed, Chunk, ExportRecord, Landed, ScanRequest, Vectors
-from ai_hub.stores.embedded.points import PointReader
-from ai_hub.stores.embedded.scan import assets_seen, newest_times, scan_chunks
+from ai_hub.stores.embedded.points import PointReader, newest_times
+from ai_hub.stores.embedded.scan import scan_chunks
+from ai_hub.stores.embedded.seen import assets_seen
 from ai_hub.stores.embedded.session import MEMORY, Cursor, Sessions, transaction, translated
 from ai_hub.stores.embedded.write import (
     OBSERVATION_TABLE,
