@@ -6,6 +6,7 @@ Times travel as whole microseconds since the epoch, both ways.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ import asyncpg
 
 from ai_hub.config import Settings
 from ai_hub.definitions.values import DAY, Duration
-from ai_hub.errors import StoreUnavailable
+from ai_hub.errors import StoreError, StoreUnavailable
 from ai_hub.stores.postgres.errors import FAILURES, translated
 from ai_hub.stores.postgres.migrate import Facts, check
 
@@ -24,6 +25,7 @@ _T = TypeVar("_T")
 
 POSTGRES_EPOCH = 10_957 * DAY
 """2000-01-01 in microseconds since 1970: where PostgreSQL counts from."""
+_TRIES = 4
 _GRACE_SECONDS = 5.0
 """The server ends a statement at its time limit; this much later we stop waiting for the server."""
 
@@ -119,6 +121,7 @@ class Sessions:
         self._pool: Any = None
         self._known: dict[str, list[object]] = {}
         self._writers = asyncio.Semaphore(max(1, settings.pool_size // 2))
+        self._closed = False
 
     @classmethod
     async def open(cls, settings: Settings) -> Sessions:
@@ -176,6 +179,7 @@ class Sessions:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection of the pool, for a while; what goes wrong there comes out as StoreError."""
+        self.check_open()
         wait = self.settings.connect_timeout.seconds
         with translated(self.settings.database_url):
             async with self._pool.acquire(timeout=wait) as connection:
@@ -192,6 +196,21 @@ class Sessions:
                 yield connection
         finally:
             self._writers.release()
+
+    async def write(self, work: Callable[[Connection], Awaitable[_T]]) -> _T:
+        """Do a transaction, again if another one stood in its way: nothing of it was kept."""
+        for left in itertools.count(_TRIES - 1, -1):
+            try:
+                async with self.writing() as connection:
+                    return await work(connection)
+            except StoreError as error:
+                conflict = isinstance(
+                    error.__cause__,
+                    asyncpg.DeadlockDetectedError | asyncpg.SerializationError,
+                )
+                if not conflict or left <= 0:
+                    raise
+        raise AssertionError("the loop ends by return or raise")
 
     async def fetch(self, text: str, arguments: Sequence[object] = ()) -> list[Row]:
         """The rows of a read; once more if its connection was lost. Raises StoreError."""
@@ -215,8 +234,16 @@ class Sessions:
         async with self.connection() as connection:
             return await work(connection)
 
+    def check_open(self) -> None:
+        """Raise StoreUnavailable after `close`."""
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+
     async def close(self) -> None:
         """Wait for what is under way, not longer than a statement may take; then let go."""
+        if self._closed:
+            return
+        self._closed = True
         try:
             async with asyncio.timeout(self.settings.statement_timeout.seconds):
                 await self._pool.close()

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import uuid
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import asyncpg
 import numpy as np
 
 from ai_hub.config import Settings
@@ -22,7 +20,7 @@ from ai_hub.engines.fill import fill
 from ai_hub.engines.plan import FILL_WINDOW, Plan, Source
 from ai_hub.engines.ranges import Floats, Ints
 from ai_hub.engines.sql import Point
-from ai_hub.errors import StoreError, StoreUnavailable
+from ai_hub.errors import StoreError
 from ai_hub.stores.base import Changed, Chunk, ExportRecord, Landed, ScanRequest, Vectors
 from ai_hub.stores.postgres.changes import Changes
 from ai_hub.stores.postgres.points import PointReader
@@ -42,7 +40,6 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _BEAT_SECONDS = 20.0
 _DEAD_AFTER = 2 * MINUTE
-_TRIES = 4
 _EXPORT_COLUMNS = (
     "export_id", "tenant_id", "feature_set", "feature_set_version", "status", "storage_path",
     "start_time", "end_time", "asset_ids", "started_at", "completed_at", "row_count",
@@ -63,7 +60,6 @@ class PostgresStore:
         self._exporting: set[str] = set()
         self._heart: asyncio.Task[None] | None = None
         self._changes = Changes(settings)
-        self._closed = False
 
     @classmethod
     async def open(cls, settings: Settings) -> PostgresStore:
@@ -94,23 +90,22 @@ class PostgresStore:
             await self._changes.tell(on, touched)
             return touched
 
-        return await self._write(assign)
+        return await self._sessions.write(assign)
 
     async def compute(
         self, plan: Plan, missing: Missing | None, tenant_id: str, asset_ids: Sequence[str], at: int
     ) -> Vectors:
         """The features of some assets as of one time, filled."""
-        self._check_open()
+        self._sessions.check_open()
         return await self._points.compute(plan, missing, tenant_id, asset_ids, at)
 
     def scan(self, request: ScanRequest) -> Generator[Chunk, None, None]:
         """The history for an export, in chunks by ascending asset and time (blocking)."""
-        self._check_open()
+        self._sessions.check_open()
         return scan_chunks(self._settings, request)
 
     async def seen(self, tenant_id: str, since: int) -> list[str]:
         """The assets with a usable observation at or after a time, sorted."""
-        self._check_open()
         return await assets_seen(self._sessions, tenant_id, since)
 
     async def watch(self, changed: Changed) -> None:
@@ -134,7 +129,7 @@ class PostgresStore:
             f"INSERT INTO feature_exports ({names}, heartbeat_at) VALUES ({marks}, now()) "
             f"ON CONFLICT (export_id) DO UPDATE SET {sets}, heartbeat_at = now()"
         )
-        await self._write(lambda on: on.execute(text, *_export_row(record)))
+        await self._sessions.write(lambda on: on.execute(text, *_export_row(record)))
 
     async def exports(
         self, tenant_id: str | None = None, export_id: str | None = None, limit: int = 100
@@ -158,9 +153,6 @@ class PostgresStore:
 
     async def close(self) -> None:
         """Let go of everything; nothing may be asked afterwards."""
-        if self._closed:
-            return
-        self._closed = True
         if self._heart is not None:
             self._heart.cancel()
             await asyncio.wait([self._heart])
@@ -168,7 +160,6 @@ class PostgresStore:
         await self._sessions.close()
 
     async def _exports(self, where: str, arguments: list[Any], limit: int) -> list[ExportRecord]:
-        self._check_open()
         rows = await self._sessions.fetch(
             f"SELECT {', '.join(_EXPORT_COLUMNS)} FROM feature_exports WHERE {where} "
             f"ORDER BY started_at DESC, export_id LIMIT {int(limit)}",
@@ -193,27 +184,7 @@ class PostgresStore:
             await self._changes.tell(on, landed.touched)
             return landed
 
-        return await self._write(land)
-
-    async def _write(self, work: Callable[[Connection], Awaitable[_T]]) -> _T:
-        """Do a transaction, again if another one stood in its way: nothing of it was kept."""
-        self._check_open()
-        for left in itertools.count(_TRIES - 1, -1):
-            try:
-                async with self._sessions.writing() as connection:
-                    return await work(connection)
-            except StoreError as error:
-                conflict = isinstance(
-                    error.__cause__,
-                    asyncpg.DeadlockDetectedError | asyncpg.SerializationError,
-                )
-                if not conflict or left <= 0:
-                    raise
-        raise AssertionError("the loop ends by return or raise")
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise StoreUnavailable("the store is closed")
+        return await self._sessions.write(land)
 
     def _from_rows(self, plan: Plan, missing: Missing | None, points: Sequence[Point]) -> Vectors:
         """Features computed here from the rows, for values that PostgreSQL cannot add up."""
