@@ -29,7 +29,8 @@ from ai_hub.serving.writer import IngestResult, Target, Writer
 
 if TYPE_CHECKING:
     from ai_hub.intake.batch import Batch
-    from ai_hub.stores.base import ExportRecord, OfflineStore
+    from ai_hub.stores.base import OfflineStore
+    from ai_hub.stores.export_log import ExportRecord
 
 MAX_BATCH = 1_000
 """Assets of one batch request."""
@@ -91,7 +92,7 @@ class FeatureStore:
             if isinstance(self._cache, MemoryCache):
                 # A cache of this process alone does not see what other processes drop.
                 await self._store.watch(self._cache.changed)
-            await sweep(self._store, self.now)
+            await sweep(self._store.export_log, self.now)
         except BaseException:
             await self.close()
             raise
@@ -393,14 +394,14 @@ class FeatureStore:
         """Recorded exports, the newest first."""
         from ai_hub.export.record import record_fields
 
-        found: list[ExportRecord] = await self._open.exports(tenant_id, limit=limit)
+        found: list[ExportRecord] = await self._open.export_log.find(tenant_id, limit=limit)
         return [record_fields(record) for record in found]
 
     async def export_record(self, export_id: str) -> dict[str, Any]:
         """One recorded export. Raises UnknownExport."""
         from ai_hub.export.record import record_fields
 
-        found = await self._open.exports(export_id=export_id)
+        found = await self._open.export_log.find(export_id=export_id)
         if not found:
             raise UnknownExport(export_id)
         return record_fields(found[0])

@@ -17,7 +17,8 @@ from ai_hub.export.job import Compression, ExportJob
 from ai_hub.export.parquet import write_export
 from ai_hub.export.spine import spine_of
 from ai_hub.serving.spec import Spec
-from ai_hub.stores.base import ExportRecord, OfflineStore
+from ai_hub.stores.base import OfflineStore
+from ai_hub.stores.export_log import ExportRecord
 
 _log = logging.getLogger(__name__)
 
@@ -107,7 +108,7 @@ async def _run(
 ) -> ExportRecord:
     path = Path(record.storage_path)
     await asyncio.to_thread(_make_folder, path)
-    await store.record_export(record)
+    await store.export_log.record(record)
     stopped = threading.Event()
 
     def told(rows: int) -> None:
@@ -126,12 +127,12 @@ async def _run(
     except BaseException as error:
         stopped.set()
         await asyncio.wait([writing])
-        await store.record_export(record.ended("failed", now(), error=_reason(error)))
+        await store.export_log.record(record.ended("failed", now(), error=_reason(error)))
         raise
     record = record.ended(
         "completed" if written.rows else "no_data", now(), written.rows, written.size
     )
-    await store.record_export(record)
+    await store.export_log.record(record)
     return record
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from ai_hub.stores.base import ExportLog
+from ai_hub.stores.export_log import ExportLog
 
 _SUFFIX = ".partial"
 _INTERRUPTED = "the process that wrote it was stopped"
@@ -17,11 +17,11 @@ def partial_path(path: Path, export_id: str) -> Path:
     return path.parent / f".{path.name}.{export_id}{_SUFFIX}"
 
 
-async def sweep(store: ExportLog, now: Callable[[], int]) -> int:
+async def sweep(log: ExportLog, now: Callable[[], int]) -> int:
     """Remove what exports of a stopped process left behind and mark them failed; how many."""
-    interrupted = await store.interrupted_exports()
+    interrupted = await log.interrupted()
     for record in interrupted:
         partial = partial_path(Path(record.storage_path), record.export_id)
         await asyncio.to_thread(partial.unlink, missing_ok=True)
-        await store.record_export(record.ended("failed", now(), error=_INTERRUPTED))
+        await log.record(record.ended("failed", now(), error=_INTERRUPTED))
     return len(interrupted)

@@ -1,18 +1,19 @@
 """The contract of a store: where observations live and what can be asked of them.
 
-Times are microseconds since the epoch. Reading for one answer and writing are async; `scan` and
-`survey` are blocking, for a worker thread, since bulk reading is nothing else.
+Times are microseconds since the epoch. Reading for one answer and writing are async; `scan` is
+blocking, for a worker thread, since bulk reading is nothing else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.values import Entity
 from ai_hub.engines.plan import Plan
+from ai_hub.stores.export_log import ExportLog
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 Changed = Callable[[list[Entity] | None], Awaitable[object]]
 """Told of entities whose features may differ now; of None where that may be any."""
-
-ExportStatus = Literal["processing", "completed", "no_data", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,39 +78,6 @@ class Chunk:
     history: History
 
 
-@dataclass(frozen=True, slots=True)
-class ExportRecord:
-    """One export as the `feature_exports` table keeps it. Times in microseconds."""
-
-    export_id: str
-    tenant_id: str
-    feature_set: str
-    version: int | None
-    status: ExportStatus
-    storage_path: str
-    start_time: int
-    end_time: int
-    asset_ids: tuple[str, ...] | None
-    started_at: int
-    completed_at: int | None = None
-    row_count: int = 0
-    file_size_bytes: int = 0
-    error: str | None = None
-
-    def ended(
-        self, status: ExportStatus, at: int, rows: int = 0, size: int = 0, error: str | None = None
-    ) -> ExportRecord:
-        """The same export when it is over."""
-        return replace(
-            self,
-            status=status,
-            completed_at=at,
-            row_count=rows,
-            file_size_bytes=size,
-            error=error,
-        )
-
-
 class Store(Protocol):
     """Observations and weather: written, computed on, and read in bulk."""
 
@@ -147,20 +113,9 @@ class Store(Protocol):
         """Let go of everything; nothing may be asked afterwards."""
 
 
-class ExportLog(Protocol):
-    """What was exported: the `feature_exports` table."""
+class OfflineStore(Store, Protocol):
+    """What the front opens: a store, and the log of exports that lies beside its tables."""
 
-    async def record_export(self, record: ExportRecord) -> None:
-        """Insert an export, or replace what is known of it."""
-
-    async def exports(
-        self, tenant_id: str | None = None, export_id: str | None = None, limit: int = 100
-    ) -> list[ExportRecord]:
-        """Recorded exports, the newest first."""
-
-    async def interrupted_exports(self) -> list[ExportRecord]:
-        """Exports still called processing that no living process writes."""
-
-
-class OfflineStore(Store, ExportLog, Protocol):
-    """Both in one: what the front opens."""
+    @property
+    def export_log(self) -> ExportLog:
+        """What was exported."""

@@ -15,7 +15,8 @@ from ai_hub import FeatureStore
 from ai_hub.config import Settings
 from ai_hub.definitions.values import HOUR, SECOND, Duration, parse_time, to_datetime
 from ai_hub.errors import NotMigrated, StoreError, StoreRefused, StoreUnavailable
-from ai_hub.stores.postgres import store as postgres
+from ai_hub.stores.export_log import ExportRecord
+from ai_hub.stores.postgres import exports as postgres_exports
 from ai_hub.stores.postgres.store import PostgresStore
 from conformance.kit import observation
 from servers import Server, server
@@ -318,7 +319,7 @@ async def test_an_export_is_given_up_for_dead_when_its_process_is_silent(
         async with opened(url):
             pass
         assert (await store.export_record(done["export_id"]))["status"] == "processing"
-        monkeypatch.setattr(postgres, "_DEAD_AFTER", 0)
+        monkeypatch.setattr(postgres_exports, "_DEAD_AFTER", 0)
         async with opened(url):
             pass
         record = await store.export_record(done["export_id"])
@@ -330,14 +331,12 @@ async def test_an_export_under_way_says_that_it_lives(
     own: Server, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = url.rpartition("/")[2]
-    monkeypatch.setattr(postgres, "_BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(postgres_exports, "_BEAT_SECONDS", 0.05)
     async with opened(url) as store:
-        from ai_hub.stores.base import ExportRecord
-
         record = ExportRecord(
             "550e8400-e29b-41d4-a716-446655440000", "t", "s", 1, "processing", "/x", T, T, None, T
         )
-        await inner(store).record_export(record)
+        await inner(store).export_log.record(record)
         begun = own.sql("SELECT heartbeat_at FROM feature_exports", name)
         for _ in range(100):
             await asyncio.sleep(0.05)

@@ -20,7 +20,7 @@ from ai_hub.config import Settings
 from ai_hub.definitions.values import HOUR, SECOND, Duration, parse_time, to_datetime
 from ai_hub.errors import StoreUnavailable
 from ai_hub.serving import answer as serving
-from ai_hub.stores.postgres import store as postgres
+from ai_hub.stores.postgres import exports as postgres_exports
 from ai_hub.stores.postgres import write as postgres_write
 from conformance.kit import observation
 from servers import Kind, Server, require
@@ -293,8 +293,8 @@ async def test_what_a_killed_process_exported_is_cleared_away_when_it_is_surely_
         await process.communicate()
         (partial,) = list(tmp_path.glob(".*"))  # noqa: ASYNC240
         await asyncio.sleep(0.01)
-        for dead_after, status in ((postgres._DEAD_AFTER, "processing"), (1, "failed")):
-            monkeypatch.setattr(postgres, "_DEAD_AFTER", dead_after)
+        for dead_after, status in ((postgres_exports._DEAD_AFTER, "processing"), (1, "failed")):
+            monkeypatch.setattr(postgres_exports, "_DEAD_AFTER", dead_after)
             async with FeatureStore(Settings(database_url=url)):
                 pass
             (record,) = await store.exports("t")

@@ -1,0 +1,54 @@
+"""The log of exports in DuckDB."""
+
+from __future__ import annotations
+
+from ai_hub.stores.embedded.session import Cursor, Sessions, transaction
+from ai_hub.stores.export_log import COLUMNS, INSTANTS, ExportRecord, record_of, row_of
+
+_READ = ", ".join(f"epoch_us({name})" if name in INSTANTS else name for name in COLUMNS)
+_MARKS = ", ".join("make_timestamptz(?::BIGINT)" if name in INSTANTS else "?" for name in COLUMNS)
+_INSERT = f"INSERT INTO feature_exports ({', '.join(COLUMNS)}) VALUES ({_MARKS})"
+_MOST = 1_000_000
+
+
+class EmbeddedExportLog:
+    """The exports of one database file, which only this process writes."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    async def record(self, export: ExportRecord) -> None:
+        """Insert an export, or replace what is known of it."""
+        row = row_of(export)
+
+        def replace(cursor: Cursor) -> None:
+            with transaction(cursor):
+                cursor.execute(
+                    "DELETE FROM feature_exports WHERE export_id = ?", [export.export_id]
+                )
+                cursor.execute(_INSERT, [row[name] for name in COLUMNS])
+
+        await self._sessions.write(replace)
+
+    async def find(
+        self, tenant_id: str | None = None, export_id: str | None = None, limit: int = 100
+    ) -> list[ExportRecord]:
+        """Recorded exports, the newest first."""
+        where = "($1 IS NULL OR tenant_id = $1) AND ($2 IS NULL OR export_id = $2)"
+        return await self._found(where, [tenant_id, export_id], limit)
+
+    async def interrupted(self) -> list[ExportRecord]:
+        """Exports still called processing: at start, this process owning the file, all of them."""
+        return await self._found("status = 'processing'", [], _MOST)
+
+    async def _found(
+        self, where: str, parameters: list[str | None], limit: int
+    ) -> list[ExportRecord]:
+        query = (
+            f"SELECT {_READ} FROM feature_exports WHERE {where} "
+            f"ORDER BY started_at DESC, export_id LIMIT {int(limit)}"
+        )
+        rows = await self._sessions.read(
+            lambda cursor: cursor.execute(query, parameters).fetchall()
+        )
+        return [record_of(row) for row in rows]

@@ -1,0 +1,100 @@
+"""The log of exports: what was exported, and the row of `feature_exports` that says so.
+
+Times are microseconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, replace
+from typing import Any, Literal, Protocol
+
+ExportStatus = Literal["processing", "completed", "no_data", "failed"]
+
+COLUMNS = (
+    "export_id",
+    "tenant_id",
+    "feature_set",
+    "feature_set_version",
+    "status",
+    "storage_path",
+    "start_time",
+    "end_time",
+    "asset_ids",
+    "started_at",
+    "completed_at",
+    "row_count",
+    "file_size_bytes",
+    "error",
+)
+"""The columns of the table, in the order of ExportRecord's fields."""
+INSTANTS = frozenset({"start_time", "end_time", "started_at", "completed_at"})
+"""Those of them that are times."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRecord:
+    """One export as the log keeps it."""
+
+    export_id: str
+    tenant_id: str
+    feature_set: str
+    version: int | None
+    status: ExportStatus
+    storage_path: str
+    start_time: int
+    end_time: int
+    asset_ids: tuple[str, ...] | None
+    started_at: int
+    completed_at: int | None = None
+    row_count: int = 0
+    file_size_bytes: int = 0
+    error: str | None = None
+
+    def ended(
+        self, status: ExportStatus, at: int, rows: int = 0, size: int = 0, error: str | None = None
+    ) -> ExportRecord:
+        """The same export when it is over."""
+        return replace(
+            self,
+            status=status,
+            completed_at=at,
+            row_count=rows,
+            file_size_bytes=size,
+            error=error,
+        )
+
+
+def row_of(record: ExportRecord) -> dict[str, Any]:
+    """An export as a row, value by column."""
+    row = dict(zip(COLUMNS, astuple(record), strict=True))
+    return row | {"asset_ids": None if record.asset_ids is None else list(record.asset_ids)}
+
+
+def record_of(row: Sequence[Any]) -> ExportRecord:
+    """The export of a row with the values of COLUMNS, instants in microseconds."""
+    values = dict(zip(COLUMNS, row, strict=True))
+    version, assets = values.pop("feature_set_version"), values.pop("asset_ids")
+    values["export_id"] = str(values["export_id"])
+    values["row_count"] = values["row_count"] or 0
+    values["file_size_bytes"] = values["file_size_bytes"] or 0
+    return ExportRecord(
+        **values,
+        version=None if version is None else int(version),
+        asset_ids=None if assets is None else tuple(assets),
+    )
+
+
+class ExportLog(Protocol):
+    """What was exported: the `feature_exports` table."""
+
+    async def record(self, export: ExportRecord) -> None:
+        """Insert an export, or replace what is known of it."""
+
+    async def find(
+        self, tenant_id: str | None = None, export_id: str | None = None, limit: int = 100
+    ) -> list[ExportRecord]:
+        """Recorded exports, the newest first."""
+
+    async def interrupted(self) -> list[ExportRecord]:
+        """Exports still called processing that no living process writes."""
