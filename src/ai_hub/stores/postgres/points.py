@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import asyncpg
 import numpy as np
@@ -17,6 +17,7 @@ from ai_hub.engines.ranges import Columns, Floats, Ints
 from ai_hub.engines.sql import Point, Shape, Statement, mergeable, statement
 from ai_hub.errors import StoreError
 from ai_hub.stores.base import Vectors
+from ai_hub.stores.postgres.fallback import vectors_from_rows
 from ai_hub.stores.postgres.session import Sessions
 
 MERGED_ROWS = 5_000
@@ -28,19 +29,12 @@ _FLIGHTS = 2
 _MOST_LANES = 1_024
 _MOST_DENSITIES = 200_000
 
-Fallback = Callable[[Plan, Missing | None, Sequence[Point]], Vectors]
-
 
 class PointReader:
-    """Features of entities as of their times.
+    """Features of entities as of their times."""
 
-    `fallback` computes (blocking, in a thread) what PostgreSQL's arithmetic refuses: it ends a
-    statement on an overflow, where a feature is null.
-    """
-
-    def __init__(self, sessions: Sessions, fallback: Fallback) -> None:
+    def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
-        self._fallback = fallback
         self._densities = _Densities()
         self._lanes: dict[tuple[int, object], _Lane] = {}
 
@@ -61,9 +55,7 @@ class PointReader:
         if lane is None:
             if len(self._lanes) >= _MOST_LANES:
                 self._lanes = {k: one for k, one in self._lanes.items() if one.busy}
-            lane = self._lanes[key] = _Lane(
-                plan, missing, self._sessions, self._densities, self._fallback
-            )
+            lane = self._lanes[key] = _Lane(plan, missing, self._sessions, self._densities)
         return lane
 
 
@@ -76,13 +68,11 @@ class _Lane:
         missing: Missing | None,
         sessions: Sessions,
         densities: _Densities,
-        fallback: Fallback,
     ) -> None:
         self._plan = plan
         self._missing = missing
         self._sessions = sessions
         self._densities = densities
-        self._fallback = fallback
         self._statements: dict[tuple[Shape, frozenset[RangePass]], Statement] = {}
         self._waiting: list[tuple[Point, asyncio.Future[Vectors]]] = []
         self._flying = 0
@@ -157,7 +147,8 @@ class _Lane:
         except StoreError as error:
             if not isinstance(error.__cause__, asyncpg.NumericValueOutOfRangeError):
                 raise
-            return await asyncio.to_thread(self._fallback, plan, self._missing, points)
+            settings = self._sessions.settings
+            return await asyncio.to_thread(vectors_from_rows, settings, plan, self._missing, points)
         return self._vectors(chosen, rows, times, points)
 
     def _statement(self, shape: Shape, merged: frozenset[RangePass]) -> Statement:

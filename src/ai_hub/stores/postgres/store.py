@@ -5,18 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-
 from ai_hub.config import Settings
 from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import Entity
-from ai_hub.engines import columnar
-from ai_hub.engines.columnar import Points
-from ai_hub.engines.fill import fill
-from ai_hub.engines.plan import FILL_WINDOW, Plan, Source
-from ai_hub.engines.ranges import Floats, Ints
-from ai_hub.engines.sql import Point
+from ai_hub.engines.plan import Plan
 from ai_hub.stores.base import Changed, Chunk, Landed, ScanRequest, Vectors
 from ai_hub.stores.postgres.changes import Changes
 from ai_hub.stores.postgres.exports import PostgresExportLog
@@ -43,7 +36,7 @@ class PostgresStore:
     def __init__(self, settings: Settings, sessions: Sessions) -> None:
         self._settings = settings
         self._sessions = sessions
-        self._points = PointReader(sessions, self._from_rows)
+        self._points = PointReader(sessions)
         keep = sessions.facts.keep
         self._observations_kept = Retention(keep.get("timeseries_data"), keep.get("ai_features"))
         self._weather_kept = Retention(None, keep.get("weather_features"))
@@ -119,30 +112,3 @@ class PostgresStore:
             return landed
 
         return await self._sessions.write(land)
-
-    def _from_rows(self, plan: Plan, missing: Missing | None, points: Sequence[Point]) -> Vectors:
-        """Features computed here from the rows, for values that PostgreSQL cannot add up."""
-        parts = [self._of_one(plan, missing, point) for point in points]
-        names = plan.feature_set.feature_names
-        columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in names}
-        nowhere = np.zeros(1, bool)
-        masks = {
-            name: np.concatenate([part.masks.get(name, nowhere) for part in parts])
-            for name in names
-            if any(name in part.masks for part in parts)
-        }
-        return Vectors(columns, masks)
-
-    def _of_one(self, plan: Plan, missing: Missing | None, point: Point) -> Vectors:
-        tenant, asset, t = point
-        request = ScanRequest(
-            tenant, (asset,), t, t, plan.series, plan.weather,
-            max(plan.lookback, FILL_WINDOW), max(plan.weather_lookback, FILL_WINDOW),
-        )  # fmt: skip
-        (chunk,) = scan_chunks(self._settings, request)
-        at = Points(np.zeros(1, np.int64), np.array([t], np.int64))
-
-        def mean_of(source: Source, rows: Ints) -> Floats:
-            return columnar.means(source, at, chunk.history)
-
-        return Vectors(*fill(plan, missing, columnar.compute(plan, at, chunk.history), mean_of))

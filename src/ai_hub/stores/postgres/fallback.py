@@ -1,0 +1,52 @@
+"""Features computed here from the rows, one point at a time.
+
+PostgreSQL ends a statement on an overflow, where a feature is null: then this computes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ai_hub.config import Settings
+from ai_hub.definitions.kinds import Missing
+from ai_hub.engines import columnar
+from ai_hub.engines.columnar import Points
+from ai_hub.engines.fill import fill
+from ai_hub.engines.plan import FILL_WINDOW, Plan, Source
+from ai_hub.engines.ranges import Floats, Ints
+from ai_hub.engines.sql import Point
+from ai_hub.stores.base import ScanRequest, Vectors
+from ai_hub.stores.postgres.scan import scan_chunks
+
+
+def vectors_from_rows(
+    settings: Settings, plan: Plan, missing: Missing | None, points: Sequence[Point]
+) -> Vectors:
+    """The features at some points, in their order (blocking). Raises StoreError."""
+    parts = [_of_one(settings, plan, missing, point) for point in points]
+    names = plan.feature_set.feature_names
+    columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in names}
+    nowhere = np.zeros(1, bool)
+    masks = {
+        name: np.concatenate([part.masks.get(name, nowhere) for part in parts])
+        for name in names
+        if any(name in part.masks for part in parts)
+    }
+    return Vectors(columns, masks)
+
+
+def _of_one(settings: Settings, plan: Plan, missing: Missing | None, point: Point) -> Vectors:
+    tenant, asset, t = point
+    request = ScanRequest(
+        tenant, (asset,), t, t, plan.series, plan.weather,
+        max(plan.lookback, FILL_WINDOW), max(plan.weather_lookback, FILL_WINDOW),
+    )  # fmt: skip
+    (chunk,) = scan_chunks(settings, request)
+    at = Points(np.zeros(1, np.int64), np.array([t], np.int64))
+
+    def mean_of(source: Source, rows: Ints) -> Floats:
+        return columnar.means(source, at, chunk.history)
+
+    return Vectors(*fill(plan, missing, columnar.compute(plan, at, chunk.history), mean_of))
