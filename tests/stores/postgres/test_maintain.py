@@ -20,7 +20,7 @@ from ai_hub.stores.postgres import points as postgres_points
 from ai_hub.stores.postgres.maintain import WRITERS_LOCK, spans
 from ai_hub.stores.postgres.session import Connection, session
 from ai_hub.stores.postgres.snapshot import Snapshot
-from ai_hub.stores.postgres.write import Retention, append_observations
+from ai_hub.stores.postgres.write import RetentionPeriods, append_observations
 from ai_hub.testing import close
 from conformance.kit import Row, observation
 from stores.postgres.maintained import TENANT, World, actions, hourly, opened, said
@@ -200,7 +200,7 @@ async def test_a_refresh_waits_for_who_wrote_without_knowing_of_it(world: World)
     async with session(world.settings) as other:
         transaction = other.transaction()
         await transaction.start()
-        await append_observations(other, batch(row), Retention(None, None), True)
+        await append_observations(other, batch(row), RetentionPeriods(None, None), True)
         running = asyncio.create_task(world.maintain())
         await asyncio.sleep(0.5)
         assert not running.done()
@@ -226,7 +226,7 @@ async def test_who_writes_after_it_was_announced_is_late_also_if_it_began_before
 
         async def beside(*arguments: Any) -> None:
             if row not in world.written:
-                await append_observations(other, batch(row), Retention(None, None), True)
+                await append_observations(other, batch(row), RetentionPeriods(None, None), True)
                 await transaction.commit()
                 world.written.append(row)
             await real(*arguments)

@@ -15,19 +15,19 @@ from ai_hub.stores.postgres.errors import translated
 from ai_hub.stores.postgres.migrations import (
     FOREIGN,
     FOREIGN_RELATIONS,
-    KEPT,
     LOCK,
+    MIGRATIONS_TABLE,
     MISSING,
     PROBE,
-    STATE,
     Applied,
     Mode,
-    Server,
+    ServerFacts,
     check_complete,
     declaration,
-    kept,
     pending,
+    retention_of,
     said,
+    stored_relations,
 )
 
 _APPLIED = "SELECT number, name, checksum, mode FROM ai_hub_migrations ORDER BY number"
@@ -45,7 +45,7 @@ _HAS_EXTENSION = (
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class DatabaseFacts:
     """What is known of a migrated database when it is opened."""
 
     mode: Mode
@@ -104,9 +104,9 @@ async def _migrated(connection: Any, settings: Settings, dry_run: bool) -> Repor
     left = pending(applied, mode)
     if not applied and (found := await connection.fetchval(FOREIGN_RELATIONS)):
         raise StoreRefused(said(FOREIGN, found))
-    steps = [STATE] if not server.migrated else []
+    steps = [MIGRATIONS_TABLE] if not server.migrated else []
     steps += [one.sql(mode) + one.done(f"'{mode}'") for one in left]
-    steps.append("".join(declaration(name, settings) for name in kept(mode)))
+    steps.append("".join(declaration(name, settings) for name in stored_relations(mode)))
     if not dry_run:
         for step in steps:
             async with connection.transaction():
@@ -117,13 +117,13 @@ async def _migrated(connection: Any, settings: Settings, dry_run: bool) -> Repor
         server.server_version,
         server.extension_version,
         tuple(one.name for one in left),
-        {name: getattr(settings, KEPT[name]) for name in kept(mode)},
+        {name: retention_of(name, settings) for name in stored_relations(mode)},
         (_HAS_EXTENSION,) if first else (),
         "\n".join(f"BEGIN;\n{step}COMMIT;\n" for step in steps) if dry_run else None,
     )
 
 
-async def check(connection: Any) -> Facts:
+async def check(connection: Any) -> DatabaseFacts:
     """What the database of an open connection is.
 
     Raises NotMigrated where `ai-hub migrate` has something to do, StoreRefused for a server that
@@ -141,11 +141,11 @@ async def check(connection: Any) -> Facts:
         relation: None if micros is None else Duration(micros)
         for relation, micros in await connection.fetch(_KEPT)
     }
-    return Facts(server.mode, server.server_version, server.extension_version, keep)
+    return DatabaseFacts(server.mode, server.server_version, server.extension_version, keep)
 
 
-async def _probe(connection: Any) -> Server:
-    return Server(**await connection.fetchrow(PROBE))
+async def _probe(connection: Any) -> ServerFacts:
+    return ServerFacts(**await connection.fetchrow(PROBE))
 
 
 async def _applied(connection: Any) -> list[Applied]:

@@ -8,20 +8,20 @@ from ai_hub.stores.postgres.migrations import (
     FOREIGN,
     FOREIGN_RELATIONS,
     LOCK,
+    MIGRATIONS_TABLE,
     NEWER,
     NOT_LOADED,
     OLDEST_POSTGRESQL,
     OLDEST_TIMESCALEDB,
     OTHER_MODE,
     OTHER_TEXT,
-    STATE,
     TIMESCALEDB_TOO_OLD,
     TOO_OLD,
     WHAT_A_MODE_IS,
     Migration,
     declaration,
-    kept,
     migrations,
+    stored_relations,
 )
 
 _MODE = """CASE
@@ -43,7 +43,7 @@ def script(settings: Settings) -> str:
             "SET intervalstyle = 'postgres';\n"
             f"SELECT pg_advisory_lock({LOCK});\n",
             _refusals(),
-            STATE,
+            MIGRATIONS_TABLE,
             f"SELECT mode, mode = 'timescaledb' AS timescaledb, mode = 'apache' AS apache\n"
             f"  FROM (SELECT {_MODE} AS mode) AS found \\gset\n",
             *map(_guarded, migrations()),
@@ -68,8 +68,8 @@ def _guarded(migration: Migration) -> str:
 
 
 def _retention(settings: Settings) -> str:
-    always = kept("plain")
-    besides = [name for name in kept("timescaledb") if name not in always]
+    always = stored_relations("plain")
+    besides = [name for name in stored_relations("timescaledb") if name not in always]
     return (
         "BEGIN;\n"
         + "".join(declaration(name, settings) for name in always)

@@ -67,7 +67,7 @@ WHAT_A_MODE_IS: Mapping[Mode, str] = {
     "timescaledb": "TimescaleDB with its full licence",
 }
 
-KEPT: Mapping[str, str] = {
+RETENTION_SETTINGS: Mapping[str, str] = {
     "timeseries_data": "retention_raw",
     "ai_features": "retention_features",
     "weather_features": "retention_weather",
@@ -77,7 +77,7 @@ KEPT: Mapping[str, str] = {
 """The setting that says how long a relation's rows are kept."""
 _VIEWS = ("hourly_features", "daily_features")
 
-STATE = """CREATE TABLE IF NOT EXISTS ai_hub_migrations (
+MIGRATIONS_TABLE = """CREATE TABLE IF NOT EXISTS ai_hub_migrations (
   number INT PRIMARY KEY,
   name TEXT NOT NULL,
   checksum TEXT NOT NULL,
@@ -170,7 +170,7 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class ServerFacts:
     """What a server is, as `PROBE` finds it."""
 
     server_version: str
@@ -252,14 +252,20 @@ def check_complete(applied: Iterable[Applied], mode: Mode) -> None:
         raise NotMigrated(said(PENDING, ", ".join(one.name for one in left), __version__))
 
 
-def kept(mode: Mode) -> tuple[str, ...]:
+def stored_relations(mode: Mode) -> tuple[str, ...]:
     """The relations that keep rows of their own: without TimescaleDB the aggregates are views."""
-    return tuple(name for name in KEPT if mode == "timescaledb" or name not in _VIEWS)
+    return tuple(name for name in RETENTION_SETTINGS if mode == "timescaledb" or name not in _VIEWS)
+
+
+def retention_of(relation: str, settings: Settings) -> Duration | None:
+    """How long the settings keep a relation's rows; None: for ever."""
+    keep: Duration | None = getattr(settings, RETENTION_SETTINGS[relation])
+    return keep
 
 
 def declaration(relation: str, settings: Settings) -> str:
     """The statement that declares how long a relation's rows are kept."""
-    return f"SELECT ai_hub_keep('{relation}', {_interval(getattr(settings, KEPT[relation]))});\n"
+    return f"SELECT ai_hub_keep('{relation}', {_interval(retention_of(relation, settings))});\n"
 
 
 def _interval(keep: Duration | None) -> str:

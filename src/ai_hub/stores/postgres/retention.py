@@ -13,7 +13,7 @@ import asyncpg
 
 from ai_hub.config import KEYS, Settings, variable
 from ai_hub.definitions.values import LAST_INSTANT, SECOND, Duration, iso
-from ai_hub.stores.postgres.migrations import KEPT, Mode, declaration
+from ai_hub.stores.postgres.migrations import RETENTION_SETTINGS, Mode, declaration, retention_of
 from ai_hub.stores.postgres.session import Connection
 
 _AT_ONCE = 20_000
@@ -78,7 +78,7 @@ class Retention:
     async def declare(self) -> AsyncIterator[Step]:
         """The retention of the settings, where the database has another."""
         for kept in await self._kept():
-            wanted: Duration | None = getattr(self._settings, KEPT[kept.relation])
+            wanted = retention_of(kept.relation, self._settings)
             if wanted != kept.keep:
                 await self._connection.execute(declaration(kept.relation, self._settings))
                 said = "kept for ever" if wanted is None else f"kept for {self._text(kept)}"
@@ -203,10 +203,10 @@ class Retention:
             kept.relation,
             f"rows since {iso(first)} are older than {self._text(kept)}: they will be deleted from "
             f"{at} on (at once with --now). To keep them longer, set "
-            f"{variable(KEPT[kept.relation])}, for example to none",
+            f"{variable(RETENTION_SETTINGS[kept.relation])}, for example to none",
         )
 
     def _text(self, kept: _Kept) -> str:
         """How long a relation is kept, as settings write it."""
-        setting = KEPT[kept.relation]
-        return KEYS[setting].text(getattr(self._settings, setting))
+        setting = RETENTION_SETTINGS[kept.relation]
+        return KEYS[setting].text(retention_of(kept.relation, self._settings))

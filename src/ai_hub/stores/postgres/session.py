@@ -17,7 +17,7 @@ from ai_hub.config import Settings
 from ai_hub.definitions.values import DAY, Duration
 from ai_hub.errors import StoreError, StoreUnavailable
 from ai_hub.stores.postgres.errors import FAILURES, translated
-from ai_hub.stores.postgres.migrate import Facts, check
+from ai_hub.stores.postgres.migrate import DatabaseFacts, check
 
 Connection = Any
 Row = Sequence[Any]
@@ -115,7 +115,7 @@ class Sessions:
     Writes take their time, so they have no more than half of the pool: the rest is for reads.
     """
 
-    def __init__(self, settings: Settings, facts: Facts) -> None:
+    def __init__(self, settings: Settings, facts: DatabaseFacts) -> None:
         self.settings = settings
         self.facts = facts
         self._pool: Any = None

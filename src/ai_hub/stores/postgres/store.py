@@ -18,7 +18,7 @@ from ai_hub.stores.postgres.scan import scan_chunks
 from ai_hub.stores.postgres.seen import assets_seen
 from ai_hub.stores.postgres.session import Connection, Sessions
 from ai_hub.stores.postgres.write import (
-    Retention,
+    RetentionPeriods,
     append_observations,
     append_weather,
     assign_sources,
@@ -38,8 +38,10 @@ class PostgresStore:
         self._sessions = sessions
         self._points = PointReader(sessions)
         keep = sessions.facts.keep
-        self._observations_kept = Retention(keep.get("timeseries_data"), keep.get("ai_features"))
-        self._weather_kept = Retention(None, keep.get("weather_features"))
+        self._observation_periods = RetentionPeriods(
+            keep.get("timeseries_data"), keep.get("ai_features")
+        )
+        self._weather_periods = RetentionPeriods(None, keep.get("weather_features"))
         self.export_log = PostgresExportLog(sessions)
         self._changes = Changes(settings)
 
@@ -55,12 +57,12 @@ class PostgresStore:
         """Land one checked batch of observations, whole or not at all."""
         partials = self._sessions.facts.mode == "timescaledb"
         return await self._land(
-            lambda on: append_observations(on, observations, self._observations_kept, partials)
+            lambda on: append_observations(on, observations, self._observation_periods, partials)
         )
 
     async def append_weather(self, weather: pa.Table) -> Landed:
         """Land one checked batch of weather, whole or not at all."""
-        return await self._land(lambda on: append_weather(on, weather, self._weather_kept))
+        return await self._land(lambda on: append_weather(on, weather, self._weather_periods))
 
     async def assign_weather_source(
         self, tenant_id: str, source_id: str, asset_ids: Sequence[str]

@@ -125,29 +125,29 @@ RETURNING m.asset_id
 
 
 @dataclass(frozen=True, slots=True)
-class Retention:
-    """How long rows are kept, as a writer needs it: the raw ones and the ones that are read."""
+class RetentionPeriods:
+    """How long rows are kept in the raw table, and in the one that features are read from."""
 
     raw: Duration | None
-    kept: Duration | None
+    features: Duration | None
 
     def raw_since(self, now: int) -> int:
         """The earliest time that still lands in timeseries_data."""
         return FIRST_INSTANT if self.raw is None else now - self.raw.micros
 
-    def kept_since(self, now: int) -> int:
-        """The earliest time that the table read by features keeps."""
-        return FIRST_INSTANT if self.kept is None else now - self.kept.micros
+    def features_since(self, now: int) -> int:
+        """The earliest time that the table which features are read from keeps."""
+        return FIRST_INSTANT if self.features is None else now - self.features.micros
 
 
 async def append_observations(
-    connection: Connection, batch: pa.Table, keeps: Retention, partials: bool
+    connection: Connection, batch: pa.Table, periods: RetentionPeriods, partials: bool
 ) -> Landed:
     """Land one batch (schema OBSERVATIONS, one row a key). `partials`: hours are kept as well."""
     if not batch.num_rows:
         return Landed(0, 0, frozenset())
     now = time.time_ns() // 1_000
-    since = keeps.raw_since(now)
+    since = periods.raw_since(now)
     times = np.asarray(batch["timestamp"].cast("int64"))
     first, last = int(times.min()), int(times.max())
     usable = np.asarray(batch["quality"]) >= 1
@@ -168,7 +168,7 @@ async def append_observations(
             await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", WRITERS_LOCK)
             await connection.execute(_LATE)
     touched = frozenset(Entity(*pair) for pair in _pairs(batch))
-    aged = int((times < keeps.kept_since(now)).sum())
+    aged = int((times < periods.features_since(now)).sum())
     return Landed(replaced, batch.num_rows - written, touched, aged)
 
 
@@ -178,7 +178,9 @@ async def copy_observations(connection: Connection, batch: pa.Table) -> None:
     await _copy(connection, "ai_hub_observations_in", batch)
 
 
-async def append_weather(connection: Connection, batch: pa.Table, keeps: Retention) -> Landed:
+async def append_weather(
+    connection: Connection, batch: pa.Table, periods: RetentionPeriods
+) -> Landed:
     """Land one batch of weather (schema WEATHER, one row a key)."""
     if not batch.num_rows:
         return Landed(0, 0, frozenset())
@@ -191,7 +193,7 @@ async def append_weather(connection: Connection, batch: pa.Table, keeps: Retenti
     # After the commit: an asset mapped while we wrote is dropped by who mapped it.
     mapped = await connection.fetch(_MAPPED, *map(list, zip(*pairs, strict=True)))
     touched = frozenset(Entity(*pair) for pair in (*pairs, *mapped))
-    aged = int((times < keeps.kept_since(time.time_ns() // 1_000)).sum())
+    aged = int((times < periods.features_since(time.time_ns() // 1_000)).sum())
     return Landed(replaced, batch.num_rows - written, touched, aged)
 
 

@@ -14,13 +14,13 @@ from ai_hub.stores.postgres.migrations import (
     Applied,
     Migration,
     Mode,
-    Server,
+    ServerFacts,
     migrations,
     pending,
     said,
 )
 
-GOOD = Server("16.4", 16, "2.28.3", "timescale")
+GOOD = ServerFacts("16.4", 16, "2.28.3", "timescale")
 MODES: tuple[Mode, ...] = ("plain", "apache", "timescaledb")
 
 
@@ -82,7 +82,7 @@ def test_no_statement_is_cut_by_a_branch_and_none_has_a_backslash(mode: Mode) ->
     ],
 )
 def test_a_server_that_is_too_old_or_half_set_up_is_refused(
-    server: Server, words: list[str]
+    server: ServerFacts, words: list[str]
 ) -> None:
     with pytest.raises(StoreRefused) as refusal:
         server.check()
@@ -99,7 +99,7 @@ def test_a_server_that_is_too_old_or_half_set_up_is_refused(
         (replace(GOOD, extension_version="10.0.1"), "timescaledb"),
     ],
 )
-def test_a_server_has_a_mode(server: Server, mode: Mode) -> None:
+def test_a_server_has_a_mode(server: ServerFacts, mode: Mode) -> None:
     server.check()
     assert server.mode == mode
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 import servers
-from ai_hub.stores.postgres.migrations import KEPT
+from ai_hub.stores.postgres.migrations import RETENTION_SETTINGS
 
 pytestmark = pytest.mark.timescaledb
 
@@ -61,7 +61,7 @@ def test_retention_policies(database: str) -> None:
         "SELECT * FROM timescaledb_information.jobs\nWHERE proc_name LIKE '%retention%';",
     )
     ours = {one["hypertable_name"]: one["scheduled"] for one in jobs if one["hypertable_name"]}
-    assert ours == dict.fromkeys(KEPT, "f")
+    assert ours == dict.fromkeys(RETENTION_SETTINGS, "f")
 
 
 def test_features(database: str) -> None:

@@ -17,9 +17,9 @@ from ai_hub.definitions.values import Duration
 from ai_hub.errors import NotMigrated, StoreError, StoreRefused, StoreUnavailable
 from ai_hub.stores.postgres import migrate as postgres_migrate
 from ai_hub.stores.postgres import migrations as ours
-from ai_hub.stores.postgres.migrate import Facts, check, migrate
+from ai_hub.stores.postgres.migrate import DatabaseFacts, check, migrate
 from ai_hub.stores.postgres.migration_script import script
-from ai_hub.stores.postgres.migrations import Migration, kept, migrations
+from ai_hub.stores.postgres.migrations import Migration, migrations, stored_relations
 from servers import Server
 from stores.postgres.migrations.catalog import differences, fresh, objects
 from stores.postgres.migrations.conftest import Empty, on
@@ -36,7 +36,7 @@ async def connected(url: str) -> AsyncIterator[Any]:
         await connection.close()
 
 
-async def facts(url: str) -> Facts:
+async def facts(url: str) -> DatabaseFacts:
     async with connected(url) as connection:
         return await check(connection)
 
@@ -69,7 +69,7 @@ async def test_it_applies_all_once_and_says_what_is_there(server: Server, empty:
     assert found.keep == {name: Duration.of(keep) for name, keep in {
         "timeseries_data": "7d", "ai_features": "90d", "weather_features": "365d",
         "hourly_features": "365d", "daily_features": "730d",
-    }.items() if name in kept(found.mode)}  # fmt: skip
+    }.items() if name in stored_relations(found.mode)}  # fmt: skip
 
 
 async def test_retention_is_what_the_settings_say(server: Server, empty: Empty) -> None:
@@ -272,9 +272,9 @@ async def test_plain_postgresql_beside_an_installed_extension_is_noted(
 ) -> None:
     url = server.url(empty())
 
-    async def probe(connection: Any) -> ours.Server:
+    async def probe(connection: Any) -> ours.ServerFacts:
         found = dict(await connection.fetchrow(ours.PROBE))
-        return ours.Server(**found | {"extension_installed": True})
+        return ours.ServerFacts(**found | {"extension_installed": True})
 
     monkeypatch.setattr(postgres_migrate, "_probe", probe)
     first = await migrate(url)

@@ -45,8 +45,8 @@ def test_an_upgraded_schema_is_a_fresh_one(server: Server, empty: Empty, upto: i
 
 def run(server: Server, database: str, some: tuple[ours.Migration, ...]) -> None:
     """Some migrations as an earlier release, which had no others, applied them."""
-    mode = ours.Server("", 14, *probe(server, database)).mode
-    text = ours.STATE + "".join(one.sql(mode) + one.done(f"'{mode}'") for one in some)
+    mode = ours.ServerFacts("", 14, *probe(server, database)).mode
+    text = ours.MIGRATIONS_TABLE + "".join(one.sql(mode) + one.done(f"'{mode}'") for one in some)
     server.psql(database, "--single-transaction", script=text)
 
 
