@@ -23,9 +23,9 @@ def coded_ids(column: pa.ChunkedArray) -> tuple[tuple[str, ...], Ints]:
     names = encoded.dictionary.to_pylist()
     indices = np.asarray(encoded.indices, np.int64)
     used = np.bincount(indices, minlength=len(names)) > 0
-    ids = sorted({name for name, held in zip(names, used, strict=True) if held})
-    place = {name: code for code, name in enumerate(ids)}
-    codes = np.array([place.get(name, -1) for name in names], np.int64)
+    ids = sorted({name for name, some in zip(names, used, strict=True) if some})
+    code_of = {name: code for code, name in enumerate(ids)}
+    codes = np.array([code_of.get(name, -1) for name in names], np.int64)
     if np.array_equal(codes, np.arange(len(names))):
         return tuple(ids), indices
     return tuple(ids), codes[indices]
@@ -34,8 +34,8 @@ def coded_ids(column: pa.ChunkedArray) -> tuple[tuple[str, ...], Ints]:
 def codes_of(column: pa.ChunkedArray, asset_ids: Sequence[str]) -> Ints:
     """Where each id stands in `asset_ids`; -1 if it does not."""
     encoded = _encoded(column)
-    place = {asset: code for code, asset in enumerate(asset_ids)}
-    table = np.array([place.get(a, -1) for a in encoded.dictionary.to_pylist()], np.int64)
+    code_of = {asset: code for code, asset in enumerate(asset_ids)}
+    table = np.array([code_of.get(a, -1) for a in encoded.dictionary.to_pylist()], np.int64)
     indices = np.asarray(encoded.indices, np.int64)
     return table[indices] if len(table) else indices
 
@@ -55,9 +55,9 @@ def series_of(table: pa.Table, code: Ints) -> Series:
 
 def sorted_series(code: Ints, time: Ints, value: Floats) -> Series:
     """The arrays in order of entity and time, rows of unknown entities (-1) left out."""
-    held = code >= 0
-    if not held.all():
-        code, time, value = code[held], time[held], value[held]
+    known = code >= 0
+    if not known.all():
+        code, time, value = code[known], time[known], value[known]
     follows = (time[1:] > time[:-1]) & (code[1:] == code[:-1]) | (code[1:] > code[:-1])
     if not follows.all():
         order = _order(code, time)

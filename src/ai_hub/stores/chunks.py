@@ -22,13 +22,13 @@ _OPENING = (4, 4, 2)
 def groups(counts: Mapping[str, int], rows: int) -> Iterator[list[str]]:
     """Assets in their order, in groups of at most `rows` observations (or one asset)."""
     group: list[str] = []
-    held = 0
+    size = 0
     for asset, count in counts.items():
-        if group and (held + count > rows or len(group) == MOST_ASSETS):
+        if group and (size + count > rows or len(group) == MOST_ASSETS):
             yield group
-            group, held = [], 0
+            group, size = [], 0
         group.append(asset)
-        held += count
+        size += count
     if group:
         yield group
 
@@ -67,8 +67,8 @@ def table_chunks(
     """A scan over Arrow tables in memory, of one series; every asset has its own weather."""
     asset_ids, code = coded_ids(observations["asset_id"])
     (name,) = request.series
-    held = None if weather is None else weather_of(weather, request.weather, asset_ids)
-    history = History({name: series_of(observations, code)}, held)
+    rows = None if weather is None else weather_of(weather, request.weather, asset_ids)
+    history = History({name: series_of(observations, code)}, rows)
     yield from cut(Chunk(asset_ids, request.start, request.end, history), request)
 
 

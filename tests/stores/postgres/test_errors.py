@@ -11,7 +11,7 @@ import pytest
 
 import servers
 from ai_hub.errors import NotMigrated, StoreError, StoreRefused, StoreUnavailable
-from ai_hub.stores.postgres.errors import Place, as_ours, translated
+from ai_hub.stores.postgres.errors import Address, as_ours, translated
 from ai_hub.stores.postgres.migrate import check, migrate
 from servers import Server
 
@@ -181,19 +181,19 @@ def test_errors_of_another_driver_are_told_by_their_state() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "place"),
+    ("url", "address"),
     [
-        (URL, Place("db.example:5433", "ann", "features", "s3cret")),
-        ("postgresql://db.example/features", Place("db.example:5432", "", "features")),
+        (URL, Address("db.example:5433", "ann", "features", "s3cret")),
+        ("postgresql://db.example/features", Address("db.example:5432", "", "features")),
         ("postgresql:///x?host=/run/pg&port=6000&user=a%20b",
-         Place("/run/pg:6000", "a b", "x")),
-        ("postgresql://a@b:1,c:2/x?password=p", Place("b:1,c:2", "a", "x", "p")),
-        ("postgresql://", Place("localhost:5432", "", "")),
-        ("postgresql://a@[::1]:5432/x", Place("[::1]:5432", "a", "x")),
+         Address("/run/pg:6000", "a b", "x")),
+        ("postgresql://a@b:1,c:2/x?password=p", Address("b:1,c:2", "a", "x", "p")),
+        ("postgresql://", Address("localhost:5432", "", "")),
+        ("postgresql://a@[::1]:5432/x", Address("[::1]:5432", "a", "x")),
     ],
 )  # fmt: skip
-def test_places(url: str, place: Place) -> None:
-    assert Place.of(url) == place
+def test_addresses(url: str, address: Address) -> None:
+    assert Address.of(url) == address
 
 
 def test_a_user_that_the_url_leaves_to_the_driver() -> None:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_hub.stores.postgres import grouped_rows as held
-from ai_hub.stores.postgres.grouped_rows import Ids, Rows
+from ai_hub.stores.postgres import grouped_rows
+from ai_hub.stores.postgres.grouped_rows import IdCodes, RowBuffer
 
 
 def column(values: list[int]) -> pa.Array:
@@ -24,10 +24,10 @@ def column(values: list[int]) -> pa.Array:
     asked=st.lists(st.integers(0, 9), unique=True),
 )
 def test_rows_by_code(batches: list[list[int]], piece: int, asked: list[int]) -> None:
-    rows = Rows(1, 1)
+    rows = RowBuffer(1, 1)
     came: dict[int, list[int]] = {code: [] for code in range(10)}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(held, "_PIECE_ROWS", piece)
+        patch.setattr(grouped_rows, "_PIECE_ROWS", piece)
         serial = 0
         for batch in batches:
             numbers = list(range(serial, serial + len(batch)))
@@ -48,14 +48,14 @@ def test_rows_by_code(batches: list[list[int]], piece: int, asked: list[int]) ->
 
 def test_more_codes_than_sixteen_bits_tell_apart() -> None:
     codes = np.random.default_rng(1).integers(0, 200_000, 50_000).astype(np.int32)
-    rows = Rows(1, 0)
+    rows = RowBuffer(1, 0)
     rows.add(codes, [column(list(range(len(codes))))])
     _, (found,) = rows.grouped(200_000).of(np.arange(200_000))
     assert found.tolist() == np.argsort(codes, kind="stable").tolist()
 
 
 def test_times_become_microseconds_and_null_is_nan() -> None:
-    rows = Rows(2, 1)
+    rows = RowBuffer(2, 1)
     at = datetime(1969, 12, 31, 23, 59, 59, 999_999, UTC)
     rows.add(
         np.zeros(2, np.int32),
@@ -73,12 +73,12 @@ def test_times_become_microseconds_and_null_is_nan() -> None:
 
 
 def test_ids_get_codes_as_they_come_unless_closed() -> None:
-    open_ids, closed = Ids(["b"]), Ids(["b", "a", "b"], closed=True)
+    open_ids, closed = IdCodes(["b"]), IdCodes(["b", "a", "b"], closed=True)
     for batch in (["a", "b", "c"], ["c", "d", "d"]):
         open_ids.codes(pa.array(batch))
-    assert open_ids.texts() == ["b", "a", "c", "d"]
+    assert open_ids.ids() == ["b", "a", "c", "d"]
     assert open_ids.codes(pa.array(["d", "b"])).tolist() == [3, 0]
     assert closed.codes(pa.array(["a", "c", "b"])).tolist() == [1, -1, 0]
-    assert closed.texts() == ["b", "a"]
+    assert closed.ids() == ["b", "a"]
     assert len(closed) == 2
-    assert Ids().codes(pa.array([], pa.string())).tolist() == []
+    assert IdCodes().codes(pa.array([], pa.string())).tolist() == []

@@ -119,15 +119,15 @@ class PointReader:
             some = window.of([int(row) for row in rows])
             few = Points(np.arange(len(rows)), points.time[rows])
             if kind == "weather":
-                held = some.weather_held((name,), FILL_WINDOW)
-                weather = held or some.weather(cursor, (name,), FILL_WINDOW)
+                known = some.weather_in_memory((name,), FILL_WINDOW)
+                weather = known or some.weather(cursor, (name,), FILL_WINDOW)
                 return columnar.means(source, few, History({}, weather))
             series = some.series(cursor, name, FILL_WINDOW)
             return columnar.means(source, few, History({name: series}))
 
         weather, reading = None, None
         if plan.weather:
-            weather = window.weather_held(plan.weather, plan.weather_lookback)
+            weather = window.weather_in_memory(plan.weather, plan.weather_lookback)
             if weather is None:
                 reading = beside(
                     lambda other: window.weather(other, plan.weather, plan.weather_lookback)
@@ -188,7 +188,7 @@ class _Window:
             np.concatenate([rows.values[part, 0] for rows, part in parts]),
         )
 
-    def weather_held(self, columns: Sequence[str], lookback: int) -> Weather | None:
+    def weather_in_memory(self, columns: Sequence[str], lookback: int) -> Weather | None:
         """The weather in [at - lookback, at] if all of it is in memory."""
         sources, source_of = coded(self.source_ids)
         first = self.at - lookback

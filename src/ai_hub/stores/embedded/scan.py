@@ -19,10 +19,10 @@ _READ_ROWS = 1_000_000
 
 
 def coded(ids: Sequence[str]) -> tuple[list[str], Ints]:
-    """The distinct ids in order of first use, and for each id where it stands among them."""
-    place: dict[str, int] = {}
-    codes = [place.setdefault(one, len(place)) for one in ids]
-    return list(place), np.array(codes, np.int64)
+    """The distinct ids in order of first use, and the position of each id among them."""
+    code_of: dict[str, int] = {}
+    codes = [code_of.setdefault(one, len(code_of)) for one in ids]
+    return list(code_of), np.array(codes, np.int64)
 
 
 def _of_ids(ids: Sequence[str]) -> tuple[str, str, list[object]]:
@@ -47,7 +47,7 @@ def read_series(
     first: int,
     last: int,
 ) -> Series:
-    """The usable observations of one series in [first, last], coded by place in `asset_ids`."""
+    """The usable observations of one series in [first, last], coded by position in `asset_ids`."""
     code, join, parameters = _of_ids(asset_ids)
     found = cursor.execute(
         f"""
@@ -57,7 +57,9 @@ def read_series(
         """,
         [*parameters, tenant_id, name, first, last],
     ).fetchnumpy()
-    return sorted_series(_plain(found["code"]), _plain(found["time"]), _plain(found["value"]))
+    return sorted_series(
+        _unmasked(found["code"]), _unmasked(found["time"]), _unmasked(found["value"])
+    )
 
 
 def read_weather(
@@ -69,7 +71,7 @@ def read_weather(
     first: int,
     last: int,
 ) -> Weather:
-    """Weather rows about [first, last] known by `last`, coded by place in `source_ids`."""
+    """Weather rows about [first, last] known by `last`, coded by position in `source_ids`."""
     code, join, parameters = _of_ids(source_ids)
     wanted = ", ".join(f"o.{column}" for column in columns)
     found = cursor.execute(
@@ -86,11 +88,15 @@ def read_weather(
         column: np.ma.filled(np.ma.asarray(found[column], np.float64), np.nan) for column in columns
     }
     return sorted_weather(
-        _plain(found["code"]), _plain(found["time"]), _plain(found["issued"]), values, source_of
+        _unmasked(found["code"]),
+        _unmasked(found["time"]),
+        _unmasked(found["issued"]),
+        values,
+        source_of,
     )
 
 
-def _plain(column: Any) -> Any:
+def _unmasked(column: Any) -> Any:
     """A column that holds no null, without DuckDB's mask."""
     return np.ma.getdata(column)
 

@@ -121,9 +121,9 @@ def append_rows(cursor: Cursor, into: KeyedTable, batch: pa.Table, sources: Sour
         changed, unchanged = _stored_already(cursor, into)
         fresh = batch
         if len(changed) or len(unchanged):
-            held = np.zeros(batch.num_rows, bool)
-            held[changed] = held[unchanged] = True
-            fresh = batch.filter(~held)
+            stored = np.zeros(batch.num_rows, bool)
+            stored[changed] = stored[unchanged] = True
+            fresh = batch.filter(~stored)
         if len(changed):
             _update(cursor, into, batch.take(changed))
         if fresh.num_rows:

@@ -34,7 +34,7 @@ FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClien
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Address:
     """Where a URL leads, as messages show it: never with the password."""
 
     server: str
@@ -43,8 +43,8 @@ class Place:
     password: str = ""
 
     @classmethod
-    def of(cls, url: str) -> Place:
-        """The place that a URL names; what it leaves out, the driver takes from its defaults."""
+    def of(cls, url: str) -> Address:
+        """The address in a URL; what it leaves out, the driver takes from its defaults."""
         parts = urlsplit(url)
         query = parse_qs(parts.query)
 
@@ -84,15 +84,15 @@ def translated(url: str) -> Iterator[None]:
 
 def as_ours(error: BaseException, url: str) -> StoreError:
     """An error of asyncpg, of ADBC or of the socket as the StoreError that it means."""
-    place = Place.of(url)
+    at = Address.of(url)
     state = getattr(error, "sqlstate", None)
     # ADBC says "00000" where the server was not reached.
     if state and state != "00000":
-        return _from_server(state, place.hide(str(error)), place)
-    return _from_driver(error, place)
+        return _from_server(state, at.hide(str(error)), at)
+    return _from_driver(error, at)
 
 
-def _from_server(state: str, text: str, at: Place) -> StoreError:
+def _from_server(state: str, text: str, at: Address) -> StoreError:
     server = f"PostgreSQL at {at.server}"
     match state:
         case "28P01":
@@ -145,7 +145,7 @@ def _from_server(state: str, text: str, at: Place) -> StoreError:
             return StoreError(f"{server} did not do what was asked: {text} ({state}).")
 
 
-def _from_driver(error: BaseException, at: Place) -> StoreError:
+def _from_driver(error: BaseException, at: Address) -> StoreError:
     text = at.hide(str(error))
     server = f"PostgreSQL at {at.server}"
     match error:
@@ -170,7 +170,7 @@ def _from_driver(error: BaseException, at: Place) -> StoreError:
             )
 
 
-def _lost(at: Place, text: str) -> StoreUnavailable:
+def _lost(at: Address, text: str) -> StoreUnavailable:
     return StoreUnavailable(f"The connection to PostgreSQL at {at.server} was lost ({text}). "
                             "Try again.")  # fmt: skip
 
@@ -183,7 +183,7 @@ def _reason(error: BaseException, text: str) -> str:
     return strerror if isinstance(strerror, str) and len(strerror) < len(text) else text
 
 
-def _grant(text: str, at: Place) -> str:
+def _grant(text: str, at: Address) -> str:
     """What was denied, and the statement that allows it."""
     found = _DENIED.search(text)
     user = at.user if _SIMPLE.fullmatch(at.user) else '"' + at.user.replace('"', '""') + '"'

@@ -18,12 +18,12 @@ from ai_hub.engines.ranges import Ints, gathered_rows
 Column = NDArray[Any]
 """int64 or float64."""
 _PIECE_ROWS = 1_000_000
-"""Rows that are put in order of code at once: what that needs besides is bounded by this."""
+"""Rows that are put in order of code at once, which bounds the memory that takes."""
 _DIGIT = 16
 _DIGITS = 1 << _DIGIT
 
 
-class Ids:
+class IdCodes:
     """Ids and their codes, by order of arrival. `closed`: no others than the first are known."""
 
     def __init__(self, ids: Iterable[str] = (), closed: bool = False) -> None:
@@ -42,16 +42,16 @@ class Ids:
             codes = pc.index_in(column, value_set=self._known)
         return np.array(codes.fill_null(-1), np.int32)
 
-    def texts(self) -> list[str]:
-        """Every id, at the place that its code says."""
-        texts: list[str] = self._known.to_pylist()
-        return texts
+    def ids(self) -> list[str]:
+        """Every id, at the index that is its code."""
+        ids: list[str] = self._known.to_pylist()
+        return ids
 
 
-class Rows:
+class RowBuffer:
     """Rows as they come: a code, some times and some values each.
 
-    They wait in batches until they are many enough, and are then put in order of code as a piece.
+    They are collected until there are enough of them, and then put in order of code as a piece.
     """
 
     def __init__(self, times: int, values: int) -> None:
@@ -68,26 +68,26 @@ class Rows:
 
     def add(self, codes: NDArray[np.int32], columns: Sequence[pa.Array]) -> None:
         """Keep the rows whose code is known. A timestamp becomes microseconds, null is NaN."""
-        held = codes >= 0
-        every = bool(held.all())
-        self._codes.append(codes if every else codes[held])
+        known = codes >= 0
+        every = bool(known.all())
+        self._codes.append(codes if every else codes[known])
         for parts, column in zip(self._columns, columns, strict=True):
             # A copy: a view would keep all of the batch.
             values = np.array(_numbers(column))
-            parts.append(values if every else values[held])
+            parts.append(values if every else values[known])
         self._size += len(self._codes[-1])
         self._waiting += len(self._codes[-1])
         if self._waiting >= _PIECE_ROWS:
             self._settle()
 
-    def grouped(self, many: int) -> Grouped:
-        """All rows by code, of which there are `many`; nothing can be added any more."""
+    def grouped(self, codes: int) -> GroupedRows:
+        """All rows by code, of which there are `codes`; nothing can be added any more."""
         if self._waiting:
             self._settle()
-        sizes = np.zeros((len(self._sizes), many), np.int32)
+        sizes = np.zeros((len(self._sizes), codes), np.int32)
         for row, known in zip(sizes, self._sizes, strict=True):
             row[: len(known)] = known
-        return Grouped(self._kinds, self._pieces, sizes)
+        return GroupedRows(self._kinds, self._pieces, sizes)
 
     def _settle(self) -> None:
         codes = np.concatenate(self._codes)
@@ -102,7 +102,7 @@ class Rows:
         self._waiting = 0
 
 
-class Grouped:
+class GroupedRows:
     """Rows in pieces, each by code; `sizes` has a line for each piece, a column for each code."""
 
     def __init__(
@@ -123,26 +123,26 @@ class Grouped:
         return sizes
 
     def of(self, codes: Ints) -> tuple[Ints, list[Column]]:
-        """The rows of some codes one after the other: the place of the code, and the columns.
+        """The rows of some codes, code after code: the index of each row's code, and the columns.
 
         In each code they stand as they came.
         """
         sizes = self._sizes[:, codes].astype(np.int64)
         each = sizes.sum(axis=0)
         columns = [np.empty(int(each.sum()), kind) for kind in self._kinds]
-        # Of each code, the rows of a piece stand behind those of the pieces before it.
+        # Of each code, the rows of a piece follow those of the pieces before it.
         targets = np.cumsum(each) - each + np.cumsum(sizes, axis=0) - sizes
         for piece, size, start, target in zip(
             self._pieces, sizes, self._starts[:, codes], targets, strict=True
         ):
             read, _ = gathered_rows(start, size)
             written, _ = gathered_rows(target, size)
-            for column, held in zip(columns, piece, strict=True):
-                column[written] = held[read]
+            for column, source in zip(columns, piece, strict=True):
+                column[written] = source[read]
         return np.repeat(np.arange(len(codes)), each), columns
 
-    def some(self, code: int, every: int) -> Column:
-        """The first column of every so many-th row of a code."""
+    def sample(self, code: int, every: int) -> Column:
+        """The first column of each `every`-th row of a code."""
         return np.concatenate([own[0][::every] for own in self._own(code)])
 
     def within(self, code: int, first: int, last: int) -> list[Column]:

@@ -22,10 +22,10 @@ from ai_hub.stores.postgres.session import Sessions
 
 MERGED_ROWS = 5_000
 """Windows of more rows are read from hourly partials."""
-_TOGETHER = 100
-"""Most waiting callers that share a statement."""
-_FLIGHTS = 2
-"""Statements of one plan under way at once; who comes later waits and shares the next one."""
+_MOST_CALLERS = 100
+"""Callers that share a statement, at most."""
+_MOST_STATEMENTS = 2
+"""Statements of one plan under way at once; later callers wait, and share the next one."""
 _MOST_LANES = 1_024
 _MOST_DENSITIES = 200_000
 
@@ -48,7 +48,7 @@ class PointReader:
         return await lane.read([(tenant_id, asset_id, at) for asset_id in asset_ids])
 
     def lane(self, plan: Plan, missing: Missing | None) -> _Lane:
-        """Where callers of one plan and policy meet."""
+        """Where callers of one plan and policy share statements."""
         # Equal plans are one object, and hashing one takes longer than all the rest here.
         key = (id(plan), missing)
         lane = self._lanes.get(key)
@@ -60,7 +60,7 @@ class PointReader:
 
 
 class _Lane:
-    """The callers of one plan under one policy."""
+    """The callers of one plan under one policy, and the statements that they share."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class _Lane:
         self._densities = densities
         self._statements: dict[tuple[Shape, frozenset[RangePass]], Statement] = {}
         self._waiting: list[tuple[Point, asyncio.Future[Vectors]]] = []
-        self._flying = 0
+        self._under_way = 0
         self._tasks: set[asyncio.Task[None]] = set()
         keep = sessions.facts.keep.get("ai_features")
         self._kept = None if keep is None else keep.micros
@@ -86,8 +86,8 @@ class _Lane:
 
     @property
     def busy(self) -> bool:
-        """Whether anybody flies or waits."""
-        return bool(self._flying or self._waiting)
+        """Whether a statement is under way or a caller waits."""
+        return bool(self._under_way or self._waiting)
 
     def learn(self) -> None:
         """Have the statement prepared on every connection opened from now on."""
@@ -95,42 +95,42 @@ class _Lane:
             self._statement("one", frozenset())
 
     async def ask(self, point: Point) -> Vectors:
-        """One entity's features: at once if few are under way, else with all who wait."""
-        if self._flying < _FLIGHTS:
-            self._flying += 1
+        """One entity's features: at once if few are under way, else with other callers."""
+        if self._under_way < _MOST_STATEMENTS:
+            self._under_way += 1
             try:
                 return await self.read([point])
             finally:
-                self._landed()
+                self._finished()
         future: asyncio.Future[Vectors] = asyncio.get_running_loop().create_future()
         self._waiting.append((point, future))
         return await future
 
-    def _landed(self) -> None:
-        self._flying -= 1
-        flight = [one for one in self._waiting[:_TOGETHER] if not one[1].done()]
-        del self._waiting[:_TOGETHER]
-        if flight:
-            self._flying += 1
-            task = asyncio.create_task(self._fly(flight))
+    def _finished(self) -> None:
+        self._under_way -= 1
+        callers = [one for one in self._waiting[:_MOST_CALLERS] if not one[1].done()]
+        del self._waiting[:_MOST_CALLERS]
+        if callers:
+            self._under_way += 1
+            task = asyncio.create_task(self._answer(callers))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _fly(self, flight: list[tuple[Point, asyncio.Future[Vectors]]]) -> None:
+    async def _answer(self, callers: list[tuple[Point, asyncio.Future[Vectors]]]) -> None:
         try:
-            found = await self.read([point for point, _ in flight])
+            found = await self.read([point for point, _ in callers])
         except BaseException as error:
-            for _, future in flight:
+            for _, future in callers:
                 if not future.done():
                     future.set_exception(error)
             if not isinstance(error, StoreError):
                 raise
         else:
-            for place, (_, future) in enumerate(flight):
+            for row, (_, future) in enumerate(callers):
                 if not future.done():
-                    future.set_result(_one_of(found, place))
+                    future.set_result(_one_of(found, row))
         finally:
-            self._landed()
+            self._finished()
 
     async def read(self, points: Sequence[Point]) -> Vectors:
         """The features at some points, in their order, by one statement."""
@@ -217,10 +217,10 @@ def _width(one: RangePass) -> int:
     return one.width if isinstance(one, WindowPass) else one.every
 
 
-def _one_of(vectors: Vectors, place: int) -> Vectors:
+def _one_of(vectors: Vectors, row: int) -> Vectors:
     """One row of several entities' vectors."""
-    here = slice(place, place + 1)
+    here = slice(row, row + 1)
     return Vectors(
         {name: column[here] for name, column in vectors.columns.items()},
-        {name: mask[here] for name, mask in vectors.masks.items() if mask[place]},
+        {name: mask[here] for name, mask in vectors.masks.items() if mask[row]},
     )

@@ -116,7 +116,7 @@ class Retention:
 
     async def _drop_chunks(self, kept: _Kept, cutoff: int, told: int) -> AsyncIterator[Step]:
         dropped = before = 0
-        held: list[tuple[int, int]] = []
+        later: list[tuple[int, int]] = []
         busy = None
         for row in await self._connection.fetch(_CHUNKS, kept.relation, cutoff):
             try:
@@ -127,7 +127,7 @@ class Retention:
             if due is None:
                 dropped, before = dropped + 1, row["past"]
             else:
-                held.append((row["first"], due))
+                later.append((row["first"], due))
         if dropped:
             chunks = "chunk" if dropped == 1 else "chunks"
             said = f"{dropped:,} {chunks} before {iso(before)} deleted"
@@ -135,8 +135,8 @@ class Retention:
         if busy is not None:
             said = f"somebody reads what is older than {self._text(kept)}: to be deleted next time"
             yield Step("wait", kept.relation, said)
-        if held:
-            yield self._notify(kept, min(held)[0], min(due for _, due in held))
+        if later:
+            yield self._notify(kept, min(later)[0], min(due for _, due in later))
 
     async def _drop(self, kept: _Kept, chunk: str, first: int, past: int, told: int) -> int | None:
         """Drop a chunk, or the time from which that may be done."""

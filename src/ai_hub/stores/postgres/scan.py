@@ -20,21 +20,21 @@ from ai_hub.definitions.values import to_micros
 from ai_hub.engines.ranges import Ints
 from ai_hub.stores.base import Chunk, ScanRequest
 from ai_hub.stores.postgres import scan_sql as sql
-from ai_hub.stores.postgres.grouped_rows import Ids, Rows
-from ai_hub.stores.postgres.scan_part import Part, part_chunks
+from ai_hub.stores.postgres.grouped_rows import IdCodes, RowBuffer
+from ai_hub.stores.postgres.scan_part import ScanPart, part_chunks
 from ai_hub.stores.postgres.snapshot import Snapshot
 
 _PART_BYTES = 320_000_000
-"""Rows held at once. Some more are in order already, or on their way into the file."""
+"""Rows in memory at once. Some more are in order already, or on their way into the file."""
 _SLACK = 1.25
-"""By how much a planner's guess may be wrong before what was read so far is given up."""
+"""How far a planner's guess may be exceeded before what was read so far is given up."""
 _STEPS = 1024
 """Into how many steps of time one asset is counted."""
 _SERIES_ROW = 16
 _WEATHER_ROW = 16
 _WEATHER_VALUE = 8
 _ID = 200
-"""Bytes of what is held: a row of a series, one of weather without its values, an id."""
+"""Bytes in memory: a row of a series, one of weather without its values, a value, an id."""
 
 
 def scan_chunks(settings: Settings, request: ScanRequest) -> Generator[Chunk, None, None]:
@@ -66,7 +66,7 @@ class _Reader:
         self._sources = self._mapped() if request.weather else {}
         self._weather_row = _WEATHER_ROW + _WEATHER_VALUE * len(request.weather)
 
-    def whole(self) -> Part:
+    def whole(self) -> ScanPart:
         """All of it. Raises _TooMuch if that is not likely to fit, or then does not."""
         request = self._request
         assets, start, end = request.asset_ids, request.start, request.end
@@ -92,31 +92,31 @@ class _Reader:
 
     def read(
         self, asset_ids: Sequence[str] | None, start: int, end: int, most: float = math.inf
-    ) -> Part:
+    ) -> ScanPart:
         """Some assets (None: all there are). Raises _TooMuch if it is more than `most` bytes."""
         request = self._request
-        assets = Ids(asset_ids or (), closed=asset_ids is not None)
-        held = {name: Rows(1, 1) for name in request.series}
-        for name, rows in held.items():
+        assets = IdCodes(asset_ids or (), closed=asset_ids is not None)
+        series = {name: RowBuffer(1, 1) for name in request.series}
+        for name, rows in series.items():
             self._fill(rows, assets, self._series(name, asset_ids, start, end), _SERIES_ROW, most)
             most -= _SERIES_ROW * len(rows)
-        ids = assets.texts()
+        ids = assets.ids()
         source_ids = [self._sources.get(asset, asset) for asset in ids]
-        sources = Ids(source_ids, closed=True)
-        known = Rows(2, len(request.weather)) if request.weather else None
-        if known is not None:
-            query = self._weather(sources.texts(), start, end)
-            self._fill(known, sources, query, self._weather_row, most)
-        return Part(
+        sources = IdCodes(source_ids, closed=True)
+        weather = RowBuffer(2, len(request.weather)) if request.weather else None
+        if weather is not None:
+            query = self._weather(sources.ids(), start, end)
+            self._fill(weather, sources, query, self._weather_row, most)
+        return ScanPart(
             start,
             end,
             ids,
-            {name: rows.grouped(len(ids)) for name, rows in held.items()},
-            None if known is None else known.grouped(len(sources)),
+            {name: rows.grouped(len(ids)) for name, rows in series.items()},
+            None if weather is None else weather.grouped(len(sources)),
             sources.codes(pa.array(source_ids, pa.string())).astype(np.int64),
         )
 
-    def _fill(self, rows: Rows, ids: Ids, query: str, size: int, most: float) -> None:
+    def _fill(self, rows: RowBuffer, ids: IdCodes, query: str, size: int, most: float) -> None:
         with closing(self._snapshot.batches(query)) as batches:
             for batch in batches:
                 rows.add(ids.codes(batch.column(0)), batch.columns[1:])
@@ -152,25 +152,25 @@ class _Reader:
 
     def _groups(self) -> Iterator[list[str]]:
         """Assets in their order, in groups that fit, or one asset."""
-        observed, known = self._observed(), self._known()
+        observations, weather = self._observation_counts(), self._weather_counts()
         group: list[str] = []
         inside: set[str] = set()
-        held = 0
-        for asset in sorted(observed):
+        size = 0
+        for asset in sorted(observations):
             source = self._sources.get(asset, asset)
-            own = _ID + _SERIES_ROW * observed[asset]
-            shared = self._weather_row * known.get(source, 0)
+            own = _ID + _SERIES_ROW * observations[asset]
+            shared = self._weather_row * weather.get(source, 0)
             more = own + (0 if source in inside else shared)
-            if group and held + more > _PART_BYTES:
+            if group and size + more > _PART_BYTES:
                 yield group
-                group, inside, held, more = [], set(), 0, own + shared
+                group, inside, size, more = [], set(), 0, own + shared
             group.append(asset)
             inside.add(source)
-            held += more
+            size += more
         if group:
             yield group
 
-    def _observed(self) -> dict[str, int]:
+    def _observation_counts(self) -> dict[str, int]:
         """How many observations each asset of the request has."""
         request = self._request
         first, last = request.start - request.lookback, request.end + request.lookahead
@@ -178,7 +178,7 @@ class _Reader:
         sizes = sql.series_sizes(request.tenant_id, request.series, which, first, last)
         return dict.fromkeys(request.asset_ids or (), 0) | dict(self._snapshot.rows(sizes))
 
-    def _known(self) -> dict[str, int]:
+    def _weather_counts(self) -> dict[str, int]:
         """How many rows of weather each source has, of a tenant's or of the request's."""
         request = self._request
         if not request.weather:
@@ -196,14 +196,14 @@ class _Reader:
         """
         width = (end - start) // _STEPS + 1
         sizes = self._sizes_by_time(asset_id, start, end, width)
-        first, held = start, 0
-        for step, size in enumerate(sizes.tolist()):
+        first, size = start, 0
+        for step, more in enumerate(sizes.tolist()):
             begin = start + step * width
-            if begin > first and held + size > _PART_BYTES // 2:
-                yield from self._span(asset_id, first, begin - 1, held)
-                first, held = begin, 0
-            held += size
-        yield from self._span(asset_id, first, end, held)
+            if begin > first and size + more > _PART_BYTES // 2:
+                yield from self._span(asset_id, first, begin - 1, size)
+                first, size = begin, 0
+            size += more
+        yield from self._span(asset_id, first, end, size)
 
     def _span(self, asset_id: str, start: int, end: int, size: int) -> Iterator[tuple[int, int]]:
         if size > _PART_BYTES // 2 and end > start:

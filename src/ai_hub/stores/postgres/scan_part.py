@@ -1,4 +1,4 @@
-"""What a bulk read brought of some assets, in chunks by ascending asset and time."""
+"""What a bulk read fetched for some assets, as chunks by ascending asset and time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ai_hub.engines.ranges import Ints
 from ai_hub.stores.arrays import sorted_series, sorted_weather
 from ai_hub.stores.base import Chunk, ScanRequest
 from ai_hub.stores.chunks import cut, groups
-from ai_hub.stores.postgres.grouped_rows import Column, Grouped
+from ai_hub.stores.postgres.grouped_rows import Column, GroupedRows
 
 BLOCK_ROWS = 1_000_000
 """Observations put in order at once."""
@@ -21,7 +21,7 @@ _SAMPLE = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ScanPart:
     """Rows of some assets, for the times in [start, end], as far as these reach.
 
     They are by code: `asset_ids` has the id of each asset, `source_of` the source of its weather.
@@ -30,12 +30,12 @@ class Part:
     start: int
     end: int
     asset_ids: list[str]
-    series: Mapping[str, Grouped]
-    weather: Grouped | None
+    series: Mapping[str, GroupedRows]
+    weather: GroupedRows | None
     source_of: Ints
 
 
-def part_chunks(part: Part, request: ScanRequest) -> Iterator[Chunk]:
+def part_chunks(part: ScanPart, request: ScanRequest) -> Iterator[Chunk]:
     """The chunks of a part. Some assets, or some time of a long one, are put in order at once."""
     order = sorted(range(len(part.asset_ids)), key=part.asset_ids.__getitem__)
     counts = sum((rows.sizes for rows in part.series.values()), np.zeros(len(order), np.int64))
@@ -47,12 +47,13 @@ def part_chunks(part: Part, request: ScanRequest) -> Iterator[Chunk]:
         if len(group) == 1 and sizes[group[0]] > 2 * BLOCK_ROWS:
             blocks = _by_time(part, request, int(codes[0]))
         else:
-            blocks = iter([Chunk(tuple(group), part.start, part.end, _of(part, request, codes))])
+            history = _history(part, request, codes)
+            blocks = iter([Chunk(tuple(group), part.start, part.end, history)])
         for block in blocks:
             yield from cut(block, request)
 
 
-def _of(part: Part, request: ScanRequest, codes: Ints) -> History:
+def _history(part: ScanPart, request: ScanRequest, codes: Ints) -> History:
     """The history of some assets."""
     series = {}
     for name, rows in part.series.items():
@@ -65,19 +66,21 @@ def _of(part: Part, request: ScanRequest, codes: Ints) -> History:
     return History(series, _weather(request, places, columns, source_of))
 
 
-def _by_time(part: Part, request: ScanRequest, code: int) -> Iterator[Chunk]:
+def _by_time(part: ScanPart, request: ScanRequest, code: int) -> Iterator[Chunk]:
     """One asset's blocks, about as large as others; a sample of its times says where to cut."""
     every = BLOCK_ROWS // _SAMPLE + 1
-    sample = np.sort(np.concatenate([rows.some(code, every) for rows in part.series.values()]))
+    sample = np.sort(np.concatenate([rows.sample(code, every) for rows in part.series.values()]))
     cuts = sample[(sample > part.start) & (sample <= part.end)][:: BLOCK_ROWS // every][1:]
     starts = [part.start, *np.unique(cuts).tolist()]
     ends = [*(start - 1 for start in starts[1:]), part.end]
     for start, end in zip(starts, ends, strict=True):
-        history = _of_one(part, request, code, start, end)
+        history = _history_of_one(part, request, code, start, end)
         yield Chunk((part.asset_ids[code],), start, end, history)
 
 
-def _of_one(part: Part, request: ScanRequest, code: int, start: int, end: int) -> History:
+def _history_of_one(
+    part: ScanPart, request: ScanRequest, code: int, start: int, end: int
+) -> History:
     """The history that one asset needs for the times in [start, end]."""
     series = {}
     for name, rows in part.series.items():
