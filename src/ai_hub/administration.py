@@ -1,6 +1,6 @@
-"""What a person does to a database beside using it: migrate it, keep it in shape, look inside.
+"""What an administrator does to a database: migrate it, maintain it, look at it.
 
-For databases on PostgreSQL. Its drivers are imported when they are needed.
+Only PostgreSQL needs the first two. Drivers are imported when they are needed.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ async def maintain_every(
     done: Callable[[list[dict[str, Any]]], None],
     failed: Callable[[str], None],
 ) -> None:
-    """Maintain again and again, until cancelled; a database that is away is tried again."""
+    """Maintain again and again, until cancelled, also after a failure."""
     while True:
         try:
             done(await maintain(settings))

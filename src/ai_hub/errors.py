@@ -123,4 +123,4 @@ class StoreRefused(StoreError):
 
 
 class NotMigrated(StoreError):
-    """The database has not the tables that this release works with; `ai-hub migrate` makes them."""
+    """The database does not have the tables of this release; `ai-hub migrate` creates them."""

@@ -18,7 +18,7 @@ def micros_of(column: pa.ChunkedArray) -> Ints:
 
 
 def coded_ids(column: pa.ChunkedArray) -> tuple[tuple[str, ...], Ints]:
-    """The distinct ids of a column in code-point order, and where each row's stands among them."""
+    """The distinct ids of a column in code-point order, and for each row the index of its id."""
     encoded = _encoded(column)
     names = encoded.dictionary.to_pylist()
     indices = np.asarray(encoded.indices, np.int64)
@@ -32,7 +32,7 @@ def coded_ids(column: pa.ChunkedArray) -> tuple[tuple[str, ...], Ints]:
 
 
 def codes_of(column: pa.ChunkedArray, asset_ids: Sequence[str]) -> Ints:
-    """Where each id stands in `asset_ids`; -1 if it does not."""
+    """The index of each id in `asset_ids`; -1 where it is not among them."""
     encoded = _encoded(column)
     code_of = {asset: code for code, asset in enumerate(asset_ids)}
     table = np.array([code_of.get(a, -1) for a in encoded.dictionary.to_pylist()], np.int64)
@@ -66,7 +66,7 @@ def sorted_series(code: Ints, time: Ints, value: Floats) -> Series:
 
 
 def _order(code: Ints, time: Ints) -> Ints:
-    """The rows by entity and time; they come in runs, which a stable sort makes use of."""
+    """The rows by entity and time; they come in runs, which a stable sort takes advantage of."""
     first, last = int(time.min()), int(time.max())
     if (int(code.max()) + 1) * (last - first + 1) < 1 << 62:
         return np.argsort(code * (last - first + 1) + (time - first), kind="stable")

@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from ai_hub.engines.ranges import Columns
 
 Changed = Callable[[list[Entity] | None], Awaitable[object]]
-"""Told of entities whose features may differ now; of None where that may be any."""
+"""Told of entities whose features may have changed; None where it may be any of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Landed:
     """What an append did: rows whose stored value changed, rows that were there already.
 
-    `touched` are the entities whose features may differ now; for a weather station those are the
-    assets mapped to it. `aged` rows were older than the store keeps such rows: they are stored, and
+    `touched` are the entities whose features may have changed; for a weather station those are the
+    assets mapped to it. `aged` rows are older than the store keeps such rows: they are stored, and
     maintenance will delete them some time after this notice.
     """
 
@@ -43,7 +43,7 @@ class Landed:
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """Filled features, an array element for each entity asked for, and where they were missing."""
+    """Filled features, an element for each entity asked for, and where they were missing."""
 
     columns: Columns
     masks: Masks
@@ -69,8 +69,8 @@ class ScanRequest:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A part of a scan: some assets (code -> id, ascending), the times in [start, end] it answers
-    for, and their whole history as far as the request reaches."""
+    """A part of a scan: some assets (their ids by code, ascending), the times in [start, end] that
+    it answers for, and the whole history that these need."""
 
     asset_ids: tuple[str, ...]
     start: int
@@ -104,13 +104,13 @@ class Store(Protocol):
         """The assets with a usable observation at or after a time, sorted."""
 
     async def watch(self, changed: Changed) -> None:
-        """Tell of what other processes write, from now on."""
+        """Report what other processes write, from now on."""
 
     async def prepare(self) -> None:
         """Import and connect now what the first write would."""
 
     async def close(self) -> None:
-        """Let go of everything; nothing may be asked afterwards."""
+        """Close everything; nothing may be asked afterwards."""
 
 
 class OfflineStore(Store, Protocol):

@@ -50,7 +50,7 @@ def cut(chunk: Chunk, request: ScanRequest) -> Generator[Chunk, None, None]:
 
 
 def _growing(sizes: Mapping[str, int]) -> Iterator[list[str]]:
-    """Groups of about CHUNK_ROWS, the first ones smaller: who writes waits for the first one."""
+    """Groups of about CHUNK_ROWS, the first ones smaller: a writer waits for the first one."""
     rest = dict(sizes)
     for share in _OPENING:
         opening = next(groups(rest, CHUNK_ROWS // share), [])

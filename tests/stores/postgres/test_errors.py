@@ -126,7 +126,7 @@ async def test_a_user_who_may_only_read(server: Server, database: str) -> None:
 async def test_statements_that_fail(server: Server, database: str) -> None:
     url = server.url(database)
     error = await told(url, "SET default_transaction_read_only = on", "CREATE TABLE mine (n int)")
-    says(error, StoreRefused, "takes no writes", "standby", "primary")
+    says(error, StoreRefused, "accepts no writes", "standby", "primary")
     error = await told(url, "SET statement_timeout = 20", "SELECT pg_sleep(60)")
     says(error, StoreUnavailable, "AI_HUB_STATEMENT_TIMEOUT")
     error = await told(url, "SELECT pg_terminate_backend(pg_backend_pid())")

@@ -156,7 +156,7 @@ async def test_none_keeps_all(kind: Kind, tmp_path: Path) -> None:
         assert await count(world, "timeseries_data") == MANY
         for at_once in (False, True):
             steps = await world.maintain(now() + 9_000 * DAY, at_once)
-            assert said(steps, "ai_features", "keep") == "all is kept"
+            assert said(steps, "ai_features", "keep") == "everything is kept"
         assert await count(world) == await count(world, "timeseries_data") == MANY
 
 

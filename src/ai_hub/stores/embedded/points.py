@@ -25,9 +25,9 @@ from ai_hub.stores.embedded.scan import coded, read_series, read_weather
 from ai_hub.stores.embedded.session import Cursor
 
 _LIVE = 7 * DAY
-"""Requests this far behind the newest data are about history: read, and not remembered."""
+"""Requests further behind the newest data are about history: read, and not remembered."""
 _MERGED_ROWS = 10_000
-"""A larger batch is a bulk load: what it touches is forgotten and read again when asked for."""
+"""A larger batch is a bulk load: what it touches is forgotten, and read again when asked for."""
 
 Beside = Callable[[Callable[[Cursor], Weather]], Future[Weather]]
 
@@ -47,7 +47,7 @@ class PointReader:
     def __init__(self, newest: int, newest_weather: int) -> None:
         self._recent = Recent()
         self._newest = {"series": newest, "weather": newest_weather}
-        # The lists of weather columns ever read: rows are remembered for each list by itself.
+        # The lists of weather columns read so far: rows are remembered for each list separately.
         self._weather_columns: set[tuple[str, ...]] = set()
 
     def landed(self, kind: Literal["series", "weather"], batch: pa.Table) -> None:
@@ -115,7 +115,7 @@ class PointReader:
             reach = plan.weather_lookback if kind == "weather" else plan.lookback
             if read is not None and reach >= FILL_WINDOW:
                 return columnar.means(source, Points(points.code[rows], points.time[rows]), history)
-            # What windows need is too short: read on for the assets that miss something.
+            # The windows read less than that: read more for the assets that miss something.
             some = window.of([int(row) for row in rows])
             few = Points(np.arange(len(rows)), points.time[rows])
             if kind == "weather":
@@ -152,7 +152,7 @@ class _Window:
     at: int
 
     def of(self, places: Sequence[int]) -> _Window:
-        """The same for some of the assets, by their places."""
+        """The same for some of the assets, by their positions."""
         return replace(
             self,
             asset_ids=[self.asset_ids[place] for place in places],
@@ -170,7 +170,7 @@ class _Window:
         absent = [i for i, rows in enumerate(found) if rows is None]
         if absent:
             some = [self.asset_ids[i] for i in absent]
-            # Far enough back for what fills, so that a missing value needs no second read.
+            # Far enough back for a fill, so that a missing value needs no second read.
             width = max(lookback, FILL_WINDOW)
             since = self.at - width - DAY
             read = read_series(cursor, self.tenant_id, name, some, since, LAST_INSTANT)
@@ -230,7 +230,7 @@ class _Window:
 
 
 def _ordered(columns: Sequence[str]) -> tuple[str, ...]:
-    """Weather columns in the table's order: the same few lists whatever requests say."""
+    """Weather columns in the table's order: the same few lists, however requests order them."""
     return tuple(name for name in WEATHER_COLUMNS if name in columns)
 
 

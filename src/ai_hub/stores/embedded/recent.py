@@ -1,7 +1,7 @@
-"""Recent rows in memory: what one process that owns its database may remember of it.
+"""Recent rows in memory, which a process that owns its database may remember.
 
-An online answer reads the newest days of an asset again and again. Here they lie as sorted arrays,
-kept true by the one writer: after a commit and before its acknowledgement it merges what landed.
+Online answers read the newest days of an asset again and again. Here they are sorted arrays, kept
+up to date by the one writer: it merges what landed after the commit, before the acknowledgement.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MAX_NUMBERS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Every stored row of one key from `since` on, sorted by time and issue, a row for each.
+    """Every stored row of one key from `since` on, sorted by time and issue.
 
     `values` has a column for each of the table's; `width` is the history that was asked for.
     """
@@ -45,7 +45,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Rows that landed under one key, sorted; `usable` is False where one is to be removed."""
+    """Rows that landed under one key, sorted; `usable` is False for a row to be removed."""
 
     time: Ints
     issued: Ints
@@ -54,7 +54,7 @@ class Change:
 
 
 class Recent:
-    """Rows by key, bounded, the longest unused leaving first. Safe to use from any thread.
+    """Rows by key, bounded, the least recently used leaving first. Safe to use from any thread.
 
     A reader takes a number before it reads the database and keeps what it read under it: if the
     key was written since, what it read may be old and is not kept.
@@ -137,7 +137,7 @@ def _merged(rows: Rows, change: Change) -> Rows:
 
 
 def _trimmed(rows: Rows) -> Rows:
-    """Without what has grown older than anybody asks for."""
+    """Without rows that are older than what requests need."""
     if not len(rows.time):
         return rows
     since = int(rows.time[-1]) - rows.width - DAY

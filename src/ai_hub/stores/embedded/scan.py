@@ -28,7 +28,7 @@ def coded(ids: Sequence[str]) -> tuple[list[str], Ints]:
 def _of_ids(ids: Sequence[str]) -> tuple[str, str, list[object]]:
     """The code column, the join and the parameters that select rows of some ids.
 
-    No query says ORDER BY: the arrays that rows become are sorted cheaper.
+    No query says ORDER BY: sorting the arrays afterwards is cheaper.
     """
     if len(ids) == 1:
         return "0::BIGINT", "WHERE o.asset_id = ?", [ids[0]]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Cursor = duckdb.DuckDBPyConnection
 MEMORY = ":memory:"
 _READERS = 4
-# One thread a query: readers run side by side, and a point read pays no hand-over to a second.
+# One thread for a query: readers run side by side, and a small read needs no hand-over.
 _SETTINGS = (
     "SET TimeZone = 'UTC'; SET threads = 1; SET memory_limit = '400MB'; "
     "SET enable_progress_bar = false;"
@@ -56,7 +56,7 @@ class Sessions:
         self._closed = False
 
     def cursor(self) -> Cursor:
-        """A connection of the caller's own, which the caller closes."""
+        """A new connection, which the caller closes."""
         if self._closed:
             raise StoreUnavailable(f"{self._path} is closed")
         return self._root.cursor()
@@ -120,12 +120,12 @@ def connect(path: str) -> Cursor:
 
 
 def _refuse_other_files(path: str) -> None:
-    """DuckDB reads a CSV file as a database in memory: what was ingested there would be lost."""
+    """DuckDB opens a CSV file as a database in memory: what is ingested there would be lost."""
     try:
         with open(path, "rb") as file:
             head = file.read(12)
     except OSError:
-        return  # No such file, or none that can be read: DuckDB says so itself.
+        return  # No such file, or it cannot be read: DuckDB says so itself.
     if head and head[8:] != b"DUCK":
         raise StoreError(f"{path} is not an embedded database: name another file, or a new one")
 

@@ -96,7 +96,7 @@ class EmbeddedStore:
         return await self._sessions.read(lambda cursor: assets_seen(cursor, tenant_id, since))
 
     async def watch(self, changed: Changed) -> None:
-        """Nothing to tell of: no other process writes to the file."""
+        """Nothing to report: no other process writes to the file."""
 
     async def prepare(self) -> None:
         """Have the writer's connection ready, and what DuckDB imports to read a table."""

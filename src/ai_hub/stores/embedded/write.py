@@ -112,7 +112,7 @@ def append_rows(cursor: Cursor, into: KeyedTable, batch: pa.Table, sources: Sour
     """Land one batch with unique keys in one transaction.
 
     Rows whose key is stored already replace it where a value differs. The batch is sorted by its
-    key, which is what makes reads of one asset touch few blocks.
+    key, so that reads of one asset touch few blocks.
     """
     if not batch.num_rows:
         return Landed(0, 0, frozenset())
@@ -139,7 +139,7 @@ def _match(into: KeyedTable, stored: str, new: str) -> str:
 def _stored_already(cursor: Cursor, into: KeyedTable) -> tuple[np.ndarray, np.ndarray]:
     """The rows of `incoming` that are stored with other values, and with the same ones."""
     differs = " OR ".join(f"s.{c} IS DISTINCT FROM n.{c}" for c in into.values)
-    # The bounds let DuckDB skip the blocks that a batch of recent rows cannot meet.
+    # The bounds let DuckDB skip blocks that have no rows of these times.
     found = cursor.execute(
         f"""
         SELECT n.row, ({differs}) AS changed

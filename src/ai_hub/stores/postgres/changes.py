@@ -1,7 +1,7 @@
 """What other processes changed in the database, told to this one by LISTEN and NOTIFY.
 
-For who keeps something in memory of what was read. A process is told within milliseconds of a
-change by another, not in the same instant.
+This is for a cache in the process. It hears of a change by another process within milliseconds,
+not in the same instant.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from ai_hub.stores.postgres.session import Connection, session
 
 CHANNEL = "ai_hub_changes"
 _PAYLOAD = 7_900
-"""PostgreSQL takes payloads of less than 8,000 bytes."""
+"""Bytes of a payload: PostgreSQL takes less than 8,000."""
 _MOST_PAYLOADS = 200
 _PAUSES = (0.1, 0.5, 2.0, 5.0)
 
 
 def notices(by: str, entities: Iterable[Entity]) -> list[str]:
-    """Payloads that name the entities; one that names none stands for all there are."""
+    """Payloads that name the entities; one that names none means all of them."""
     found = list(_payloads(by, entities))
     return found if len(found) <= _MOST_PAYLOADS else [json.dumps([by, None])]
 
@@ -64,7 +64,7 @@ class Changes:
             )
 
     async def watch(self, changed: Changed) -> None:
-        """Call `changed` from now on; also when something may have been missed."""
+        """Call `changed` from now on, also when something may have been missed."""
         listening = asyncio.Event()
         self._task = asyncio.create_task(self._watch(changed, listening))
         await listening.wait()
@@ -89,7 +89,7 @@ class Changes:
                     failures = 0
                     await self._pass_on(changed, lost)
             except StoreError:
-                # Who cannot listen for now goes on: what was missed is made up for above.
+                # Without listening it goes on: what it misses now is made up for above.
                 listening.set()
             await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES) - 1)])
             failures += 1

@@ -1,6 +1,6 @@
 """What PostgreSQL and its driver raise, in our words: one sentence, and what to do.
 
-StoreUnavailable is for what may pass by itself, StoreRefused for what needs a person.
+StoreUnavailable is for what may pass by itself, StoreRefused for what a person has to change.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _GRANTS = {
     "database": "CONNECT, TEMPORARY ON DATABASE",
 }
 
-# The "internal" one is of a connection that the server ended just before it was used.
+# The "internal" one is raised where the server closed a connection just before it was used.
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
-"""What the driver raises where the server, the network or a right is missing."""
+"""What the driver raises where the server or the network fails, or a privilege is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a URL leads, as messages show it: never with the password."""
+    """What a URL names, as messages show it: never with the password."""
 
     server: str
     user: str
@@ -83,10 +83,10 @@ def translated(url: str) -> Iterator[None]:
 
 
 def as_ours(error: BaseException, url: str) -> StoreError:
-    """An error of asyncpg, of ADBC or of the socket as the StoreError that it means."""
+    """The StoreError for an error of asyncpg, of ADBC or of the socket."""
     at = Address.of(url)
     state = getattr(error, "sqlstate", None)
-    # ADBC says "00000" where the server was not reached.
+    # ADBC says "00000" where it did not reach the server.
     if state and state != "00000":
         return _from_server(state, at.hide(str(error)), at)
     return _from_driver(error, at)
@@ -107,18 +107,20 @@ def _from_server(state: str, text: str, at: Address) -> StoreError:
             )
         case "3D000":
             return StoreRefused(
-                f"{server} has not this database ({text}). Create it (createdb), or name another "
-                f"one in {_SETTING}; then run ai-hub migrate."
+                f"{server} does not have this database ({text}). Create it (createdb), or name "
+                f"another one in {_SETTING}; then run ai-hub migrate."
             )
         case "42501":
-            return StoreRefused(f"{server} lets {at.who} not do that: {_grant(text, at)}")
+            return StoreRefused(f"{server} does not let {at.who} do that: {_grant(text, at)}")
         case "25006":
             return StoreRefused(
-                f"{server} takes no writes ({text}): it is a standby, or "
+                f"{server} accepts no writes ({text}): it is a standby, or "
                 f"default_transaction_read_only is on. Name the primary in {_SETTING}."
             )
         case "42P01" | "42883" | "42703" | "3F000":
-            return NotMigrated(f"{server} has not what ai-hub needs ({text}). Run ai-hub migrate.")
+            return NotMigrated(
+                f"{server} does not have what ai-hub needs ({text}). Run ai-hub migrate."
+            )
         case "53100":
             return StoreRefused(f"{server} has no space left on its disk ({text}). Make room.")
         case "53300":
@@ -128,8 +130,8 @@ def _from_server(state: str, text: str, at: Address) -> StoreError:
             )
         case "57014" if "statement timeout" in text:
             return StoreUnavailable(
-                f"{server} worked on one statement for longer than it may. Try again, ask for "
-                "less at once, or raise AI_HUB_STATEMENT_TIMEOUT."
+                f"{server} stopped a statement that took too long. Try again, ask for less at "
+                "once, or raise AI_HUB_STATEMENT_TIMEOUT."
             )
         case "57P03":
             return StoreUnavailable(f"{server} is starting or stopping ({text}). Try again soon.")
@@ -138,11 +140,13 @@ def _from_server(state: str, text: str, at: Address) -> StoreError:
         case _ if state.startswith("08"):
             return _lost(at, text)
         case "40001" | "40P01" | "55P03" | "57014":
-            return StoreUnavailable(f"{server} gave up in favour of others ({text}). Try again.")
+            return StoreUnavailable(
+                f"{server} ended this in favour of another transaction ({text}). Try again."
+            )
         case _ if state.startswith(("53", "58", "XX")):
             return StoreUnavailable(f"{server} failed: {text} ({state}). Its log says more.")
         case _:
-            return StoreError(f"{server} did not do what was asked: {text} ({state}).")
+            return StoreError(f"{server} did not do what it was asked: {text} ({state}).")
 
 
 def _from_driver(error: BaseException, at: Address) -> StoreError:
@@ -156,9 +160,11 @@ def _from_driver(error: BaseException, at: Address) -> StoreError:
                 "AI_HUB_POOL_SIZE."
             )
         case asyncpg.ClientConfigurationError():
-            return StoreRefused(f"{_SETTING}: the driver cannot read it ({text}). Correct it.")
+            return StoreRefused(f"{_SETTING}: the driver cannot read it ({text}). Correct the URL.")
         case ConnectionError() if "SSL" in text:
-            return StoreRefused(f"{server}: {text}. Set sslmode in {_SETTING} to what it takes.")
+            return StoreRefused(
+                f"{server}: {text}. Set sslmode in {_SETTING} to what the server accepts."
+            )
         case asyncpg.InterfaceError() | asyncpg.InternalClientError():
             return _lost(at, text)
         case ConnectionResetError() | BrokenPipeError():

@@ -1,4 +1,4 @@
-"""The log of exports in PostgreSQL, where many processes export: each says that it lives."""
+"""The log of exports in PostgreSQL, with a heartbeat: many processes export there."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class PostgresExportLog:
         return await self._found(where, [tenant_id, export_id], limit)
 
     async def interrupted(self) -> list[ExportRecord]:
-        """Exports still called processing whose process has not been heard of for a while.
+        """Exports still called processing whose heartbeat stopped a while ago.
 
         None for a user who may not write, and so cannot do anything about them.
         """
@@ -78,17 +78,18 @@ class PostgresExportLog:
         return [record_of(row) for row in rows]
 
     async def _beat(self) -> None:
-        """Say of the exports under way that this process lives."""
+        """Keep saying that the exports under way are alive."""
         while True:
             await asyncio.sleep(_BEAT_SECONDS)
             if self._under_way:
-                # Missed while the database is away: the export itself will say what is wrong.
+                # While the database is away none is sent: the export itself will say what is wrong.
                 with contextlib.suppress(StoreError):
                     await self._sessions.fetch(_BEAT, [list(self._under_way)])
 
 
 def _row(export: ExportRecord) -> list[object]:
-    """The values of COLUMNS. The table has versions as text, and counts of what has ended well."""
+    """The values of COLUMNS. Here versions are texts, and an export that did not end well has no
+    counts."""
     row = row_of(export)
     row["feature_set_version"] = None if export.version is None else str(export.version)
     if export.status not in ("completed", "no_data"):

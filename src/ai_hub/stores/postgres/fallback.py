@@ -1,6 +1,6 @@
-"""Features computed here from the rows, one point at a time.
+"""Features computed in this process from rows, one point at a time.
 
-PostgreSQL ends a statement on an overflow, where a feature is null: then this computes it.
+Where a sum overflows, a feature is null, but PostgreSQL fails the statement: then this answers.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Rows of a bulk read, in whatever order they come, kept small until they are handed on in order.
+"""Rows of a bulk read, which come in any order, kept small until they are handed on in order.
 
-A row is a code for its text and numbers: the texts are let go of with the batch they came in.
+A row is numbers, and a code in place of its id: the texts are freed with the batch they came in.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _DIGITS = 1 << _DIGIT
 
 
 class IdCodes:
-    """Ids and their codes, by order of arrival. `closed`: no others than the first are known."""
+    """Ids and their codes, by order of arrival. `closed`: ids that come later are unknown."""
 
     def __init__(self, ids: Iterable[str] = (), closed: bool = False) -> None:
         self._known = pa.array(dict.fromkeys(ids), pa.string())
@@ -81,7 +81,7 @@ class RowBuffer:
             self._settle()
 
     def grouped(self, codes: int) -> GroupedRows:
-        """All rows by code, of which there are `codes`; nothing can be added any more."""
+        """All rows by code, of which there are `codes`; nothing can be added afterwards."""
         if self._waiting:
             self._settle()
         sizes = np.zeros((len(self._sizes), codes), np.int32)
@@ -103,7 +103,7 @@ class RowBuffer:
 
 
 class GroupedRows:
-    """Rows in pieces, each by code; `sizes` has a line for each piece, a column for each code."""
+    """Rows in pieces, each by code; `sizes` has a row for each piece and a column for each code."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class GroupedRows:
     def of(self, codes: Ints) -> tuple[Ints, list[Column]]:
         """The rows of some codes, code after code: the index of each row's code, and the columns.
 
-        In each code they stand as they came.
+        The rows of one code are in the order in which they came.
         """
         sizes = self._sizes[:, codes].astype(np.int64)
         each = sizes.sum(axis=0)
@@ -155,7 +155,7 @@ class GroupedRows:
         return [np.concatenate(part) for part in parts]
 
     def _own(self, code: int) -> Iterator[list[Column]]:
-        """The columns of a code's rows in each piece, and in an empty one."""
+        """The columns of a code's rows in each piece, after an empty one."""
         yield [np.empty(0, kind) for kind in self._kinds]
         for piece, size, start in zip(
             self._pieces, self._sizes[:, code], self._starts[:, code], strict=True

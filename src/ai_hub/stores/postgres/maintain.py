@@ -1,4 +1,4 @@
-"""What a PostgreSQL database needs done from time to time: refresh, retention, compression.
+"""What has to be done to a PostgreSQL database regularly: refresh, retention, compression.
 
 The order matters: hours are refreshed before the rows that they are made of may be deleted.
 """
@@ -23,20 +23,20 @@ from ai_hub.stores.postgres.write import EXPORTS_LOCK, WRITERS_LOCK
 
 MAINTENANCE_LOCK = 7_248_003_003
 _LONGEST = Duration(6 * HOUR)
-"""A refresh of years takes its time."""
+"""The limit of one statement: a refresh of years takes long."""
 _END_OFFSET = HOUR
-"""How far behind now the newest refreshed hour ends: the hour that readings still arrive for."""
+"""How far behind now refreshing stops: readings still arrive for the last hour."""
 _LOOK_BACK = 14 * DAY
-"""Refreshed each time where something changed, for what was not written by this product."""
+"""Refreshed each time where something changed, for rows that other programs wrote."""
 _APART = DAY
-"""Times to refresh that lie closer together than this are refreshed in one."""
+"""Spans that lie closer together than this are refreshed as one."""
 _WRITERS_WAIT = "30s"
 _READERS_WAIT = "5s"
-"""For who reads what is to be compressed. While we wait, other readers wait behind us."""
+"""How long to wait for readers of a chunk: while we wait, other readers wait behind us."""
 _REFRESH_TRIES = 300
 
 Span = tuple[int, int]
-"""From a time up to another one, which is not in it."""
+"""From a time up to another one, which is not part of it."""
 
 _OWNER = """
 SELECT current_user::text, pg_get_userbyid(relowner)::text,
@@ -56,7 +56,7 @@ _OLDEST_CHUNK = """
 SELECT min(range_start) FROM timescaledb_information.chunks
 WHERE hypertable_schema = current_schema() AND hypertable_name = 'ai_features'
 """
-# Hours older than every chunk are of rows that somebody dropped without our knowing.
+# Hours older than every chunk belong to rows that somebody else dropped.
 _DROPPED = """
 UPDATE ai_hub_retention SET deleted_before = greatest(deleted_before, $1)
 WHERE relation = 'ai_features' AND EXISTS (SELECT FROM hourly_features WHERE bucket < $1)
@@ -72,7 +72,8 @@ SELECT j.job_id, j.hypertable_name AS relation FROM timescaledb_information.jobs
 WHERE j.proc_name = 'policy_compression'
   AND j.hypertable_schema = current_schema() ORDER BY j.job_id
 """
-# Bit 0 of a chunk's status: in the columnstore; bits 1 and 3: with rows beside or out of order.
+# Bit 0 of a chunk's status: in the columnstore; bits 1 and 3: some of its rows out of order, or
+# beside it.
 _MOVED = """
 SELECT count(*) FROM show_chunks($1::text::regclass) AS s
 WHERE _timescaledb_functions.chunk_status(s) & 1 = 1
@@ -86,21 +87,21 @@ WHERE _timescaledb_functions.chunk_status(s) & 10 <> 0
 async def maintain(settings: Settings, now: int | None = None, at_once: bool = False) -> list[Step]:
     """Refresh, delete what is old, compress; what was done. Raises StoreError.
 
-    `at_once` deletes what is old even if it was told of less than the notice period ago.
+    `at_once` deletes what is old also within its notice period.
     """
     async with session(settings, _LONGEST) as connection:
         mode = (await check(connection)).mode
         await _check_owner(connection)
-        # Here whole chunks are read.
+        # Unlike other sessions, this one reads whole chunks.
         await connection.execute("SET enable_seqscan = on")
         if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", MAINTENANCE_LOCK):
-            return [Step("skip", "", "another process is at it")]
+            return [Step("skip", "", "another process is maintaining this database")]
         when = time.time_ns() // 1_000 if now is None else now
         return [step async for step in _steps(connection, settings, mode, when, at_once)]
 
 
 async def _check_owner(on: Connection) -> None:
-    """Raise StoreRefused for one who may not refresh, drop and compress: no GRANT allows that."""
+    """Raise StoreRefused for any user but the owner: no GRANT allows refresh, drop and compress."""
     user, owner, is_owner = await on.fetchrow(_OWNER)
     if not is_owner:
         raise StoreRefused(
@@ -129,8 +130,8 @@ async def _refresh(on: Connection, now: int) -> AsyncIterator[Step]:
     """Bring the aggregates up to date, by the protocol of docs/decisions/0008."""
     target, done = await on.fetchrow(_ANNOUNCE, (now - _END_OFFSET) // HOUR * HOUR)
     async with on.transaction():
-        # Who wrote without knowing of it has committed when the lock is ours. Others wait behind
-        # us, so not for long.
+        # Those who wrote before it was announced have committed once the lock is ours. Other
+        # writers wait behind us, so we do not wait for long.
         await on.execute(f"SET LOCAL lock_timeout = '{_WRITERS_WAIT}'")
         await on.execute("SELECT pg_advisory_xact_lock($1)", WRITERS_LOCK)
     late = await on.fetch(_LATE)
@@ -138,7 +139,7 @@ async def _refresh(on: Connection, now: int) -> AsyncIterator[Step]:
     if oldest is not None:
         await on.execute(_DROPPED, oldest)
         deleted = await on.fetchrow(_DELETED)
-        since = _last(oldest, deleted["rows"], deleted["hours"])
+        since = _latest(oldest, deleted["rows"], deleted["hours"])
         changed = [(row["first"], row["last"] + 1) for row in late] + [(done, target)]
         hours = spans(changed, HOUR, since, target)
         look_back = spans([(now - _LOOK_BACK, target)], HOUR, since, target)
@@ -151,15 +152,15 @@ async def _refresh(on: Connection, now: int) -> AsyncIterator[Step]:
     )  # fmt: skip
     if oldest is not None:
         last_day = target // DAY * DAY
-        # The first day of an hour that was refreshed is computed from what hours there are.
-        since = _last(since // DAY * DAY, deleted["hours"], deleted["days"])
+        # The first day that has a refreshed hour is computed from the hours there are.
+        since = _latest(since // DAY * DAY, deleted["hours"], deleted["days"])
         days = spans(hours, DAY, since, last_day)
         look_back = spans(look_back, DAY, since, last_day)
         yield await _bring_up(on, "daily_features", days, look_back, last_day)
 
 
 def spans(found: Iterable[Span], unit: int, since: int, until: int) -> list[Span]:
-    """Times as whole hours or days of [since, until), ascending; what lies close together is one.
+    """Spans as whole hours or days of [since, until), ascending, those close together as one.
 
     Nothing before `since`: rows were deleted there, and a refresh would empty it.
     """
@@ -176,16 +177,16 @@ def spans(found: Iterable[Span], unit: int, since: int, until: int) -> list[Span
     return joined
 
 
-def _last(*times: int | None) -> int:
+def _latest(*times: int | None) -> int:
     return max(one for one in times if one is not None)
 
 
 async def _bring_up(
     on: Connection, aggregate: str, changed: list[Span], look_back: list[Span], until: int
 ) -> Step:
-    """Compute what changed anew, whatever the database believes of it.
+    """Compute what changed anew, even what the database takes for up to date.
 
-    It forgets a row that is committed while the first refresh of its time runs.
+    It misses a row that is committed while the first refresh of its time runs.
     """
     for span in changed:
         await _call_refresh(on, aggregate, span, "true")
@@ -206,28 +207,30 @@ async def _call_refresh(on: Connection, aggregate: str, span: Span, force: str) 
             )
             return
         except asyncpg.LockNotAvailableError:
-            # A scheduled policy is at the same time of the aggregate.
+            # A scheduled policy is refreshing the same time.
             if not left:
                 raise
             await asyncio.sleep(1)
 
 
 async def _compress(on: Connection) -> AsyncIterator[Step]:
-    """Move what got old to the columnstore, as the policies say, and what got late rows since."""
+    """Move old chunks to the columnstore, as the policies say, and those with late rows again."""
     await on.execute(f"SET lock_timeout = '{_READERS_WAIT}'")
     for job, relation in await on.fetch(_COLUMNSTORE):
         before = await on.fetchval(_MOVED, relation)
         try:
             await on.execute(f"CALL run_job({job})")
         except asyncpg.DataError as error:
-            # Each chunk is tried; the policy fails in the end if one could not be had.
-            said = f"{error.detail or error} They are in use, and are tried again next time"
+            # It tries each chunk, and fails in the end if one could not be locked.
+            said = f"{error.detail or error} They are in use, and will be tried again next time"
             yield Step("wait", relation, said)
         moved = await on.fetchval(_MOVED, relation)
         late = await on.fetch(_WITH_LATE_ROWS, relation)
         sorted_again = [chunk for (chunk,) in late if await _sort(on, chunk)]
         if left := len(late) - len(sorted_again):
-            said = f"{left:,} chunks with late rows are being read, and are left for the next time"
+            said = (
+                f"{left:,} chunks with late rows are being read, and will be tried again next time"
+            )
             yield Step("wait", relation, said)
         said = f"{moved:,} chunks in the columnstore, {moved - before:,} of them new"
         if sorted_again:

@@ -1,4 +1,4 @@
-"""Migrates a PostgreSQL database, and says of one whether it is migrated."""
+"""Migrates a PostgreSQL database, and checks that one is migrated."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from ai_hub.stores.postgres.migrations import (
 )
 
 _APPLIED = "SELECT number, name, checksum, mode FROM ai_hub_migrations ORDER BY number"
-# A Duration holds up to a hundred years; who keeps rows for longer keeps them for ever.
+# A Duration is at most a hundred years: rows that are kept for longer are kept for ever.
 _KEPT = """
 SELECT relation, CASE WHEN keep <= INTERVAL '100 years'
   THEN (extract(epoch FROM keep) * 1000000)::bigint END
 FROM ai_hub_retention
 """
 _HAS_EXTENSION = (
-    "The server has the extension timescaledb installed, and this database is migrated for plain "
+    "The server has the extension timescaledb installed, but this database is migrated for plain "
     "PostgreSQL, since the extension is not created in it. To use it, run CREATE EXTENSION "
     "timescaledb in a new database and migrate that one."
 )
@@ -81,7 +81,7 @@ async def migrate(url: str, settings: Settings | None = None, dry_run: bool = Fa
                 "application_name": "ai-hub migrate",
                 "client_min_messages": "warning",
                 "standard_conforming_strings": "on",
-                # An index of a large table takes its time, and so may another who migrates.
+                # Building an index takes long on a large table, and so may waiting for a migration.
                 "statement_timeout": "0",
                 "timezone": "UTC",
                 "intervalstyle": "postgres",  # policies keep their intervals as text
@@ -92,7 +92,7 @@ async def migrate(url: str, settings: Settings | None = None, dry_run: bool = Fa
                 await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
             return await _migrated(connection, chosen, dry_run)
         finally:
-            # With the session the lock goes too, also where the server is gone.
+            # The lock ends with the session, also where the server is gone.
             await connection.close()
 
 

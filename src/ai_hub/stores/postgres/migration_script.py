@@ -1,4 +1,4 @@
-"""All migrations as one file for psql, which finds out itself what is left to do."""
+"""All migrations as one file for psql, which finds out by itself what is left to do."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MODE = """CASE
 
 
 def script(settings: Settings) -> str:
-    """What `psql -v ON_ERROR_STOP=1 -f` runs on any server, as often as one likes."""
+    """What `psql -v ON_ERROR_STOP=1 -f` runs on any server, any number of times."""
     return "\n".join(
         (
             f"-- The tables of ai-hub {__version__}, for psql: psql -v ON_ERROR_STOP=1 -f FILE\n"

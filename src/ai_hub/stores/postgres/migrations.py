@@ -23,7 +23,7 @@ Mode = Literal["plain", "apache", "timescaledb"]
 """No extension; TimescaleDB under the Apache licence; all of TimescaleDB."""
 
 LOCK = 7_248_003_002
-"""The advisory lock of who migrates; the others wait, and find nothing left to do."""
+"""The advisory lock of a migration: others wait, and find nothing left to do."""
 OLDEST_POSTGRESQL = 14
 OLDEST_TIMESCALEDB = (2, 28, 3)
 
@@ -50,15 +50,15 @@ NEWER = (
     "Upgrade ai-hub here, or name another database in AI_HUB_DATABASE_URL."
 )
 OTHER_TEXT = (
-    "Migration % was applied to this database with another content than ai-hub % has: some other "
-    "build of ai-hub migrated it. Use that build, or migrate a new database and copy the rows over."
+    "Migration % of this database has other content than in ai-hub %: some other build of "
+    "ai-hub migrated it. Use that build, or migrate a new database and copy the rows over."
 )
 FOREIGN = (
-    "This database has relations of our names that ai-hub did not make: %. Rename them (ALTER "
-    "TABLE ... RENAME TO ...) or name another database in AI_HUB_DATABASE_URL, run ai-hub migrate, "
-    "and then load their rows with ai-hub ingest."
+    "This database already has relations of these names, which ai-hub did not create: %. Rename "
+    "them (ALTER TABLE ... RENAME TO ...) or name another database in AI_HUB_DATABASE_URL, run "
+    "ai-hub migrate, and then load their rows with ai-hub ingest."
 )
-MISSING = "This database has not the tables of ai-hub: run ai-hub migrate."
+MISSING = "This database does not have the tables of ai-hub: run ai-hub migrate."
 PENDING = "This database lacks % of ai-hub %: run ai-hub migrate."
 
 WHAT_A_MODE_IS: Mapping[Mode, str] = {
@@ -96,7 +96,7 @@ SELECT current_setting('server_version') AS server_version,
   EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb') AS extension_installed
 """
 
-# What is there before the first migration and has not our keys and types: one text, or null.
+# Relations that are there before the first migration without our keys and types: a text, or null.
 FOREIGN_RELATIONS = """
 SELECT string_agg(relname || ' (' || fault || ')', ', ' ORDER BY relname)
 FROM (
@@ -144,11 +144,11 @@ class Migration:
 
     @property
     def checksum(self) -> str:
-        """What shows that the text is the one that was applied."""
+        """What tells whether this text is the one that was applied."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     def sql(self, mode: Mode) -> str:
-        """What PostgreSQL is sent in a mode."""
+        """The SQL that is sent to PostgreSQL in a mode."""
         return "\n".join(_lines_for(mode, self.text, self.name)) + "\n"
 
     def done(self, mode: str) -> str:
@@ -171,7 +171,7 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """What a server is, as `PROBE` finds it."""
+    """What `PROBE` finds out about a server."""
 
     server_version: str
     server_major: int
@@ -182,7 +182,7 @@ class ServerFacts:
 
     @property
     def mode(self) -> Mode:
-        """What of TimescaleDB can be used."""
+        """How much of TimescaleDB can be used."""
         if self.extension_version is None:
             return "plain"
         return "apache" if self.license == "apache" else "timescaledb"
@@ -228,7 +228,7 @@ def said(sentence: str, *values: object) -> str:
 
 
 def pending(applied: Iterable[Applied], mode: Mode) -> tuple[Migration, ...]:
-    """What of this release is not applied yet.
+    """The migrations of this release that are not applied yet.
 
     Raises NotMigrated for a database that another release migrated, StoreRefused for one that was
     migrated in another mode.

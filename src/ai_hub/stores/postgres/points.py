@@ -49,7 +49,7 @@ class PointReader:
 
     def lane(self, plan: Plan, missing: Missing | None) -> _Lane:
         """Where callers of one plan and policy share statements."""
-        # Equal plans are one object, and hashing one takes longer than all the rest here.
+        # Equal plans are one object, and hashing a plan takes longer than all else here.
         key = (id(plan), missing)
         lane = self._lanes.get(key)
         if lane is None:
@@ -162,7 +162,7 @@ class _Lane:
     def _merged(self, points: Sequence[Point]) -> frozenset[RangePass]:
         if not self._long:
             return frozenset()
-        # Where raw rows may be deleted already, their hours must not speak for them.
+        # Where raw rows may be deleted already, their hours must not stand in for them.
         oldest = FIRST_INSTANT if self._kept is None else time.time_ns() // 1_000 - self._kept
         earliest = min(t for _, _, t in points)
         return frozenset(
@@ -180,7 +180,7 @@ class _Lane:
         points: Sequence[Point] = (),
     ) -> Vectors:
         columns: Columns = chosen.columns(rows, times)
-        # Nobody asks how dense a series is where no window could be read from partials.
+        # Densities matter only where some window could be read from partials.
         for one, count in chosen.counts(rows) if self._long else ():
             self._densities.note(one.series, points, count / _width(one))
 

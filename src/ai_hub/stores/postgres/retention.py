@@ -1,7 +1,7 @@
-"""Deletes from a PostgreSQL database what it keeps no longer, and tells of it first.
+"""Deletes from a PostgreSQL database the rows that are past their retention, after a notice.
 
 A row may go when it is older than its relation keeps it, and a notice period has passed both since
-maintenance began to look after the relation (or was told to keep less) and since the row came in.
+maintenance first ran on the relation (or was told to keep less) and since the row came in.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ai_hub.stores.postgres.session import Connection
 _AT_ONCE = 20_000
 """Rows of one small transaction, where there are no chunks to drop."""
 _WAIT = "5s"
-"""For those who read a chunk. While we wait, others wait behind us."""
+"""How long to wait for readers of a chunk: while we wait, others wait behind us."""
 
 _RETENTION = """
 SELECT relation, told_at, CASE WHEN keep <= INTERVAL '100 years'
@@ -40,7 +40,7 @@ UPDATE ai_hub_retention SET deleted_before = greatest(deleted_before, $2) WHERE 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that maintenance did or found: of what, and a sentence."""
+    """One thing that maintenance did or found: what, on which relation, and a sentence."""
 
     action: str
     relation: str
@@ -58,12 +58,12 @@ class _Kept:
 
     @property
     def has_arrivals(self) -> bool:
-        """Whether its rows say when they came in; those of aggregates are computed."""
+        """Whether its rows say when they came in; rows of aggregates do not."""
         return self.relation not in ("hourly_features", "daily_features")
 
 
 class Retention:
-    """Retention of one database, as its settings want it, at one time."""
+    """The retention of one database, as its settings say, at one time."""
 
     def __init__(
         self, connection: Connection, settings: Settings, mode: Mode, now: int, at_once: bool
@@ -76,7 +76,7 @@ class Retention:
         self._notice = settings.retention_notice.micros
 
     async def declare(self) -> AsyncIterator[Step]:
-        """The retention of the settings, where the database has another."""
+        """Declare the retention of the settings, where the database has another one."""
         for kept in await self._kept():
             wanted = retention_of(kept.relation, self._settings)
             if wanted != kept.keep:
@@ -85,10 +85,10 @@ class Retention:
                 yield Step("declare", kept.relation, f"{said} from now on", 1)
 
     async def delete(self) -> AsyncIterator[Step]:
-        """Delete what is old in every relation, and tell of what will be deleted later."""
+        """Delete what is old in every relation, and give notice of what will be deleted later."""
         for kept in await self._kept():
             if kept.keep is None:
-                yield Step("keep", kept.relation, "all is kept")
+                yield Step("keep", kept.relation, "everything is kept")
                 continue
             told = kept.told_at
             if told is None:
@@ -133,24 +133,26 @@ class Retention:
             said = f"{dropped:,} {chunks} before {iso(before)} deleted"
             yield Step("delete", kept.relation, said, dropped)
         if busy is not None:
-            said = f"somebody reads what is older than {self._text(kept)}: to be deleted next time"
+            said = (
+                f"rows older than {self._text(kept)} are being read: they will be deleted next time"
+            )
             yield Step("wait", kept.relation, said)
         if later:
             yield self._notify(kept, min(later)[0], min(due for _, due in later))
 
     async def _drop(self, kept: _Kept, chunk: str, first: int, past: int, told: int) -> int | None:
-        """Drop a chunk, or the time from which that may be done."""
+        """Drop a chunk, or return the time from which it may be dropped."""
         on = self._connection
         async with on.transaction():
             await on.execute(f"SET LOCAL lock_timeout = '{_WAIT}'")
             if kept.has_arrivals and not self._at_once:
-                # Nobody adds a row between looking and dropping.
+                # So that nobody adds a row between this look and the drop.
                 await on.execute(f"LOCK TABLE {chunk} IN SHARE MODE")
                 came = await on.fetchval(f"SELECT max(ingested_at) FROM {chunk}")
                 told = max(told, came or told)
             if not self._is_due(told):
                 return told + self._notice
-            # With the chunk, so that nobody takes hours for what is no longer there.
+            # In the transaction of the drop: hours of rows that are gone are not refreshed.
             await on.execute(_DELETED, kept.relation, past)
             await on.execute(
                 "SELECT drop_chunks($1::regclass, older_than => $2::timestamptz, "
@@ -177,7 +179,7 @@ class Retention:
             yield self._notify(kept, first, max(told, came) + self._notice)
 
     async def _delete_slowly(self, old: str, *arguments: int) -> int:
-        """Delete some rows, found once, in small transactions: nobody waits for long."""
+        """Delete some rows, found once, in small transactions, so that nobody waits for long."""
         on = self._connection
         bounds = [f"TIMESTAMPTZ '{iso(one)}'" for one in arguments]
         found = old.replace("$1", bounds[0]).replace("$2", bounds[1])
@@ -185,7 +187,7 @@ class Retention:
         try:
             count = 0
             while places := await on.fetch(f"FETCH {_AT_ONCE} FROM ai_hub_old"):
-                # Looked at again: somebody else's row may have come to the same place.
+                # The condition again: another row may have taken the place of one that was found.
                 here = [place for (place,) in places]
                 done = await on.execute(f"DELETE {old} AND ctid = ANY($3)", *arguments, here)
                 count += int(done.split()[-1])

@@ -1,7 +1,7 @@
 """The bulk read from PostgreSQL, blocking, for a worker thread.
 
 Rows are read in no order and put in order here: a table that grew by time has every asset on every
-page, and one pass over it and a sort of small codes cost less than an ordered read. What fits in
+page, so one pass over it and a sort of small codes cost less than an ordered read. What fits in
 memory is read by one query for each series. Otherwise rows are counted first, and read by groups
 of assets, or by times of one asset; all in one snapshot.
 """
@@ -43,13 +43,13 @@ def scan_chunks(settings: Settings, request: ScanRequest) -> Generator[Chunk, No
     with closing(Snapshot(settings)) as snapshot, suppress(_TooMuch):
         whole = _Reader(snapshot, request).whole()
     if whole is not None:
-        # All is here: no transaction stays open while a file is written.
+        # Everything is read: no transaction stays open while a file is written.
         yield from part_chunks(whole, request)
         return
     with closing(Snapshot(settings)) as snapshot:
         reader = _Reader(snapshot, request)
         for assets, start, end in reader.parts():
-            # Not by a name: a part is let go of before the next one is read.
+            # Without a name for it: a part is freed before the next one is read.
             yield from part_chunks(reader.read(assets, start, end), request)
 
 
@@ -67,7 +67,7 @@ class _Reader:
         self._weather_row = _WEATHER_ROW + _WEATHER_VALUE * len(request.weather)
 
     def whole(self) -> ScanPart:
-        """All of it. Raises _TooMuch if that is not likely to fit, or then does not."""
+        """All of it. Raises _TooMuch if it is not likely to fit, or does not."""
         request = self._request
         assets, start, end = request.asset_ids, request.start, request.end
         guess = _SERIES_ROW * sum(
@@ -83,7 +83,7 @@ class _Reader:
         return self.read(assets, start, end, most=_SLACK * _PART_BYTES)
 
     def parts(self) -> Iterator[tuple[list[str], int, int]]:
-        """Assets and times that fit in memory each, and together are all of it."""
+        """Assets and times, each part fitting in memory, that together are all of it."""
         start, end = self._request.start, self._request.end
         for group in self._groups():
             spans = self._spans(group[0], start, end) if len(group) == 1 else [(start, end)]
@@ -138,7 +138,7 @@ class _Reader:
     def _which(self, asset_ids: Sequence[str] | None) -> str:
         if asset_ids is None:
             return ""
-        # All assets were asked for: a group of them is all that lie in its range.
+        # All assets were asked for, so a group is all those in its range.
         if self._request.asset_ids is None:
             return sql.between(asset_ids[0], asset_ids[-1])
         return sql.among(asset_ids)
@@ -179,7 +179,7 @@ class _Reader:
         return dict.fromkeys(request.asset_ids or (), 0) | dict(self._snapshot.rows(sizes))
 
     def _weather_counts(self) -> dict[str, int]:
-        """How many rows of weather each source has, of a tenant's or of the request's."""
+        """How many rows of weather each source of the request has."""
         request = self._request
         if not request.weather:
             return {}
@@ -190,9 +190,9 @@ class _Reader:
         return dict(self._snapshot.rows(sizes))
 
     def _spans(self, asset_id: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-        """One asset's times in parts that fit; where many rows lie, they are counted finer.
+        """One asset's times in parts that fit; where rows are dense, they are counted finer.
 
-        Half of what fits, since each part also has what lies before it.
+        A part is half of what fits, since it also has the rows before it.
         """
         width = (end - start) // _STEPS + 1
         sizes = self._sizes_by_time(asset_id, start, end, width)
@@ -212,7 +212,7 @@ class _Reader:
             yield start, end
 
     def _sizes_by_time(self, asset_id: str, start: int, end: int, width: int) -> Ints:
-        """How much one asset has to hold in each step of time."""
+        """The bytes of one asset in each step of time."""
         request, source = self._request, self._sources.get(asset_id, asset_id)
         where = (request.tenant_id, sql.among([asset_id]), start, end, width)
         counted = [(sql.series_by_time(request.series, *where), _SERIES_ROW)]

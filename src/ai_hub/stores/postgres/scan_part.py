@@ -24,7 +24,7 @@ _SAMPLE = 1024
 class ScanPart:
     """Rows of some assets, for the times in [start, end], as far as these reach.
 
-    They are by code: `asset_ids` has the id of each asset, `source_of` the source of its weather.
+    By code, `asset_ids` has the id of each asset and `source_of` the source of its weather.
     """
 
     start: int
@@ -36,7 +36,7 @@ class ScanPart:
 
 
 def part_chunks(part: ScanPart, request: ScanRequest) -> Iterator[Chunk]:
-    """The chunks of a part. Some assets, or some time of a long one, are put in order at once."""
+    """The chunks of a part, put in order by some assets at a time, or some time of a long one."""
     order = sorted(range(len(part.asset_ids)), key=part.asset_ids.__getitem__)
     counts = sum((rows.sizes for rows in part.series.values()), np.zeros(len(order), np.int64))
     sizes = {part.asset_ids[code]: int(counts[code]) for code in order}

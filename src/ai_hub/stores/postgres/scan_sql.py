@@ -1,7 +1,7 @@
 """The bulk read in PostgreSQL's words.
 
-Values stand in the text as literals. With bound parameters the driver would leave COPY, and hold
-the whole result before it gives the first row.
+Values are literals in the text. With bound parameters the driver would not use COPY, and would
+hold the whole result before it gives the first row.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SET = {
     "timezone": "UTC",
     "standard_conforming_strings": "on",
     "jit": "off",
-    # A stream lasts as long as who reads it, and between two of them a file is written.
+    # A stream lasts as long as its reader, which writes a file between two streams.
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
 }
@@ -27,7 +27,7 @@ SET = "SELECT " + ", ".join(f"set_config('{name}', '{text}', true)" for name, te
 
 
 def literal(value: str) -> str:
-    """A text, whatever the server takes backslashes for."""
+    """A text, however the server reads backslashes."""
     escaped = value.replace("\\", "\\\\").replace("'", "''")
     return f"E'{escaped}'"
 

@@ -1,4 +1,4 @@
-"""Which assets a tenant has data of, found by stepping through the key and not through the rows."""
+"""Which assets a tenant has data of, found by stepping through the key, not through the rows."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from ai_hub.definitions.values import FIRST_INSTANT
 from ai_hub.stores.postgres.session import Sessions
 
 # From each (asset, series) straight to the next; then one look whether it has a late enough row.
-# `floor` lies before all rows of the chunks that may have one: it keeps the other chunks out, and
-# steps over no row in these.
+# `floor` is before every row of the chunks that may have one: it excludes the other chunks, and no
+# row of these.
 _SEEN = """
 WITH RECURSIVE pair AS (
     (SELECT asset_id, feature_type FROM ai_features

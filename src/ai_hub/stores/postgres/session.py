@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: how a session is set, the pool, and what is tried again.
+"""Connections to PostgreSQL: the settings of a session, the pool, and what is tried again.
 
 Times travel as whole microseconds since the epoch, both ways.
 """
@@ -27,9 +27,9 @@ POSTGRES_EPOCH = 10_957 * DAY
 """2000-01-01 in microseconds since 1970: where PostgreSQL counts from."""
 _TRIES = 4
 _GRACE_SECONDS = 5.0
-"""The server ends a statement at its time limit; this much later we stop waiting for the server."""
+"""The server ends a statement at its time limit; we wait for the server this much longer."""
 
-# The connection is gone, or the server is going: the same read on another connection may do.
+# The connection is gone, or the server is stopping: the read may succeed on another connection.
 LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
@@ -42,7 +42,7 @@ LOST = (
 
 
 def session_settings(settings: Settings, mode: str, limit: Duration) -> dict[str, str]:
-    """What every session says to the server at its start; `limit` is for one statement."""
+    """The settings of every session; `limit` is for one statement."""
     chosen = {
         "application_name": "ai-hub",
         "client_min_messages": "warning",
@@ -50,16 +50,16 @@ def session_settings(settings: Settings, mode: str, limit: Duration) -> dict[str
         "standard_conforming_strings": "on",
         "jit": "off",
         "max_parallel_workers_per_gather": "0",
-        # Every read here has its index; a table that is small today is not read whole either.
+        # Every read here has an index, which is used also while a table is small.
         "enable_seqscan": "off",
         # A writer has to see what was committed before its last lock: see decision 0008.
         "default_transaction_isolation": "read committed",
         "statement_timeout": _milliseconds(limit),
-        # A machine that vanished in the middle of a batch must not keep its locks.
+        # A machine that vanishes in the middle of a batch must not keep its locks.
         "idle_in_transaction_session_timeout": _milliseconds(settings.statement_timeout),
     }
     if mode != "plain":
-        # A plan made for any time would keep every chunk.
+        # A generic plan would look at every chunk.
         chosen["plan_cache_mode"] = "force_custom_plan"
     return chosen
 
@@ -71,7 +71,7 @@ def _milliseconds(width: Duration) -> str:
 
 @asynccontextmanager
 async def session(settings: Settings, limit: Duration | None = None) -> AsyncIterator[Connection]:
-    """One connection outside the pool, for a while; what goes wrong comes out as StoreError.
+    """One connection outside the pool, for a while. Errors come out as StoreError.
 
     `limit` is for one statement, if not that of the settings.
     """
@@ -87,7 +87,7 @@ async def session(settings: Settings, limit: Duration | None = None) -> AsyncIte
             await _prepare(connection)
             yield connection
         finally:
-            # It may be gone, or in the middle of a statement that nobody waits for any more.
+            # It may be gone, or in the middle of a statement that nobody waits for.
             try:
                 await connection.close(timeout=_GRACE_SECONDS)
             except FAILURES:
@@ -105,14 +105,14 @@ async def _prepare(connection: Connection) -> None:
 
 
 async def _as_it_is(connection: Connection) -> None:
-    """No clean-up between two users of a connection: nobody here leaves anything behind."""
+    """No reset between two users of a connection: none here leaves anything behind."""
 
 
 class Sessions:
     """The pool of one process. `facts` is what was found on the server when it was opened.
 
-    What is known to be asked often is prepared on each new connection before its first user.
-    Writes take their time, so they have no more than half of the pool: the rest is for reads.
+    Frequent reads are prepared on each new connection before its first user. Writes take long, so
+    they get at most half of the pool: the rest is for reads.
     """
 
     def __init__(self, settings: Settings, facts: DatabaseFacts) -> None:
@@ -137,7 +137,7 @@ class Sessions:
         settings = self.settings
         self._pool = asyncpg.create_pool(
             settings.database_url,
-            # None is held for its own sake: `grow` opens them for a server.
+            # None is opened before it is needed: `grow` opens them all, for a server.
             min_size=0,
             max_size=settings.pool_size,
             max_inactive_connection_lifetime=0,
@@ -172,13 +172,13 @@ class Sessions:
     async def _warm(self, connection: Connection) -> None:
         await _prepare(connection)
         for text, arguments in tuple(self._known.items()):
-            # What is wrong with one statement is told to who asks for it, and to nobody else.
+            # An error of one statement is for those who ask for it, and for nobody else.
             with suppress(asyncpg.PostgresError):
                 await connection.fetch(text, *arguments)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection of the pool, for a while; what goes wrong there comes out as StoreError."""
+        """A connection of the pool, for a while. Errors come out as StoreError."""
         self.check_open()
         wait = self.settings.connect_timeout.seconds
         with translated(self.settings.database_url):
@@ -187,7 +187,7 @@ class Sessions:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Connection]:
-        """A connection for a write, when those that came before leave one."""
+        """A connection for a write, once earlier writes leave one."""
         with translated(self.settings.database_url):
             async with asyncio.timeout(self.settings.statement_timeout.seconds):
                 await self._writers.acquire()
@@ -198,7 +198,7 @@ class Sessions:
             self._writers.release()
 
     async def write(self, work: Callable[[Connection], Awaitable[_T]]) -> _T:
-        """Do a transaction, again if another one stood in its way: nothing of it was kept."""
+        """Do a transaction; again if it was rolled back for a conflict with another one."""
         for left in itertools.count(_TRIES - 1, -1):
             try:
                 async with self.writing() as connection:
@@ -229,7 +229,7 @@ class Sessions:
         except StoreUnavailable as error:
             if not isinstance(error.__cause__, LOST):
                 raise
-        # Whatever took this connection has taken the others of the pool too.
+        # Whatever ended this connection has ended the others of the pool too.
         await self._pool.expire_connections()
         async with self.connection() as connection:
             return await work(connection)
@@ -240,7 +240,7 @@ class Sessions:
             raise StoreUnavailable("the store is closed")
 
     async def close(self) -> None:
-        """Wait for what is under way, not longer than a statement may take; then let go."""
+        """Wait for what is under way, no longer than a statement may take; then close the pool."""
         if self._closed:
             return
         self._closed = True

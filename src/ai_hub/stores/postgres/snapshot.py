@@ -1,4 +1,4 @@
-"""One snapshot of a PostgreSQL database, whose queries stream as Arrow batches. Blocking."""
+"""One snapshot of a PostgreSQL database, whose queries stream Arrow batches. Blocking."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ai_hub.stores.postgres.errors import as_ours
 from ai_hub.stores.postgres.write import EXPORTS_LOCK
 
 _BATCH_BYTES = 4 << 20
-# Before the snapshot: late rows that are put in order after it are in neither place for it, and
-# chunks that are dropped are gone at once. Both end with the connection.
+# Both locks are taken before the snapshot and end with the connection. Late rows that are put in
+# order after it would be in neither place for it, and chunks that are dropped are gone at once.
 _NO_SORTING = f"SELECT pg_advisory_lock_shared({EXPORTS_LOCK})"
 _MAY_READ = (
     "SELECT name FROM unnest(ARRAY['ai_features', 'weather_features']) AS name "
@@ -57,8 +57,8 @@ class Snapshot:
     def batches(self, query: str, stream: bool = True) -> Generator[pa.RecordBatch, None, None]:
         """The result in batches of some megabytes.
 
-        If it is closed before its end, nothing more can be asked. `stream` is for queries; what is
-        none cannot be copied.
+        If it is closed before its end, nothing more can be asked. `stream` is for queries
+        only: other statements cannot be copied.
         """
         options = {
             StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(_BATCH_BYTES),
@@ -74,7 +74,7 @@ class Snapshot:
             raise as_ours(_lost(error) or error, self._url) from error
 
     def rows(self, query: str, stream: bool = True) -> Iterator[tuple[Any, ...]]:
-        """The result row by row, for what is not many rows."""
+        """The result row by row, for few rows."""
         for batch in self.batches(query, stream):
             yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
@@ -87,14 +87,14 @@ class Snapshot:
 
 
 def _lost(error: Error | OSError) -> ConnectionResetError | None:
-    """What the end of an open connection is; the driver says no more than its text."""
+    """The loss of an open connection, of which the driver gives only a text; None if it is not."""
     if isinstance(error, Error) and error.sqlstate not in (None, "00000"):
         return None
     return ConnectionResetError(str(error).replace("[libpq] ", ""))
 
 
 def _url(settings: Settings) -> str:
-    """The URL with a limit to connecting, and with signs of life from a server that only sends."""
+    """The URL with a time limit for connecting, and keep-alives while the server only sends."""
     seconds = max(2, math.ceil(settings.connect_timeout.seconds))
     wanted = {
         "connect_timeout": seconds,

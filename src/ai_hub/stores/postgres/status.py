@@ -1,4 +1,4 @@
-"""What a PostgreSQL database is like: server, sizes, chunks, policies, data, how far it is."""
+"""What a PostgreSQL database is like: server, sizes, chunks, policies, data, refreshes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ai_hub.stores.postgres.session import Connection, session
 Section = list[dict[str, Any]]
 _TABLES = ("timeseries_data", "ai_features", "weather_features", "feature_exports")
 _COUNTING_MS = 10_000
-"""Looking at every series may take long on a large database: then it is left out."""
+"""Counting every series may take long on a large database: then it is left out."""
 
 _SIZES = """
 SELECT relation, pg_total_relation_size(relation::regclass) AS bytes,
@@ -109,7 +109,7 @@ async def _status(on: Connection, settings: Settings) -> dict[str, Any]:
 
 
 async def _aggregates(on: Connection) -> dict[str, Any]:
-    """How far the hourly partials are, and how many series have late rows behind that."""
+    """Up to when hours are refreshed, and how many series have late rows before that."""
     row = await on.fetchrow(
         "SELECT done, (extract(epoch FROM now() - nullif(done, '-infinity')) * 1000000)::bigint "
         "AS lag, (SELECT count(*) FROM ai_hub_late) AS late FROM ai_hub_hourly"

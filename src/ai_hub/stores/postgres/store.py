@@ -31,7 +31,7 @@ _T = TypeVar("_T")
 
 
 class PostgresStore:
-    """PostgreSQL behind the store contract. `opened` makes one."""
+    """PostgreSQL behind the store contract. `open` makes one."""
 
     def __init__(self, settings: Settings, sessions: Sessions) -> None:
         self._settings = settings
@@ -93,7 +93,7 @@ class PostgresStore:
         return await assets_seen(self._sessions, tenant_id, since)
 
     async def watch(self, changed: Changed) -> None:
-        """Tell of what other processes write, from now on."""
+        """Report what other processes write, from now on."""
         await self._changes.watch(changed)
 
     async def prepare(self) -> None:
@@ -101,7 +101,7 @@ class PostgresStore:
         await self._sessions.grow()
 
     async def close(self) -> None:
-        """Let go of everything; nothing may be asked afterwards."""
+        """Close everything; nothing may be asked afterwards."""
         await self.export_log.close()
         await self._changes.close()
         await self._sessions.close()
@@ -109,7 +109,7 @@ class PostgresStore:
     async def _land(self, work: Callable[[Connection], Awaitable[Landed]]) -> Landed:
         async def land(on: Connection) -> Landed:
             landed = await work(on)
-            # After the commit: who hears of it sooner would read what was there before.
+            # After the commit: a process that heard of it sooner would read what was there before.
             await self._changes.tell(on, landed.touched)
             return landed
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 WRITERS_LOCK = 7_248_003_001
 """The advisory lock that writers share and maintenance takes alone for a moment."""
 EXPORTS_LOCK = 7_248_003_004
-"""The advisory lock that exports share; without them, maintenance puts late rows in order."""
+"""The advisory lock that exports share; maintenance puts late rows in order while none has it."""
 _COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_END = b"\xff\xff"
 _PIECE = 1 << 18
@@ -47,8 +47,8 @@ CREATE TEMPORARY TABLE IF NOT EXISTS ai_hub_weather_in (
     asset_id text COLLATE "C", {", ".join(f"{column} float8" for column in WEATHER_COLUMNS)}
 ) ON COMMIT DELETE ROWS
 """
-# Each says how many rows it wrote, how many of them replaced one (a new row has no xmax yet), and
-# the same of rows before $2.
+# Each counts the rows it wrote and those of them that replaced one (a new row has no xmax yet), and
+# both again for rows before $2.
 _COUNTED = """
 SELECT count(*), count(*) FILTER (WHERE old), count(*) FILTER (WHERE timestamp < $2),
        count(*) FILTER (WHERE old AND timestamp < $2)
@@ -132,18 +132,18 @@ class RetentionPeriods:
     features: Duration | None
 
     def raw_since(self, now: int) -> int:
-        """The earliest time that still lands in timeseries_data."""
+        """The earliest time that timeseries_data keeps."""
         return FIRST_INSTANT if self.raw is None else now - self.raw.micros
 
     def features_since(self, now: int) -> int:
-        """The earliest time that the table which features are read from keeps."""
+        """The earliest time that the table of the features keeps."""
         return FIRST_INSTANT if self.features is None else now - self.features.micros
 
 
 async def append_observations(
     connection: Connection, batch: pa.Table, periods: RetentionPeriods, partials: bool
 ) -> Landed:
-    """Land one batch (schema OBSERVATIONS, one row a key). `partials`: hours are kept as well."""
+    """Land one batch (schema OBSERVATIONS, one row a key). `partials`: there are hourly ones."""
     if not batch.num_rows:
         return Landed(0, 0, frozenset())
     now = time.time_ns() // 1_000
@@ -164,7 +164,7 @@ async def append_observations(
             _, gone = await connection.fetchrow(_GONE, first, since, last)
             written, replaced = written + gone, replaced + gone
         if partials:
-            # In this order: who holds the lock sees what was announced before it was given.
+            # In this order: with the lock we see what was announced before we got it.
             await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", WRITERS_LOCK)
             await connection.execute(_LATE)
     touched = frozenset(Entity(*pair) for pair in _pairs(batch))
@@ -173,7 +173,7 @@ async def append_observations(
 
 
 async def copy_observations(connection: Connection, batch: pa.Table) -> None:
-    """Send a batch into the session's temporary table, where it is until the transaction ends."""
+    """Send a batch into a temporary table of the session, emptied when the transaction ends."""
     await connection.execute(_OBSERVATIONS_IN)
     await _copy(connection, "ai_hub_observations_in", batch)
 
@@ -190,7 +190,7 @@ async def append_weather(
         await connection.execute(_WEATHER_IN)
         await _copy(connection, "ai_hub_weather_in", batch)
         written, replaced = await connection.fetchrow(_WEATHER_ROWS)
-    # After the commit: an asset mapped while we wrote is dropped by who mapped it.
+    # After the commit: an asset that is mapped meanwhile is dropped by the one that maps it.
     mapped = await connection.fetch(_MAPPED, *map(list, zip(*pairs, strict=True)))
     touched = frozenset(Entity(*pair) for pair in (*pairs, *mapped))
     aged = int((times < periods.features_since(time.time_ns() // 1_000)).sum())
@@ -201,7 +201,7 @@ async def assign_sources(
     connection: Connection, tenant_id: str, source_id: str, asset_ids: Sequence[str]
 ) -> frozenset[Entity]:
     """Map assets to a weather source; the entities whose source changed."""
-    # Sorted: two that map the same assets lock them in one order.
+    # Sorted, so that two calls about the same assets lock them in one order.
     rows = await connection.fetch(_ASSIGN, tenant_id, source_id, sorted(set(asset_ids)))
     return frozenset(Entity(tenant_id, asset_id) for (asset_id,) in rows)
 

@@ -115,7 +115,7 @@ def test_a_database_of_another_release_is_refused() -> None:
     with pytest.raises(NotMigrated, match=r"999_later.*Upgrade ai-hub"):
         pending([*applied(), newer], "plain")
     changed = replace(applied()[0], checksum="x")
-    with pytest.raises(NotMigrated, match=r"001_create_feature_views .*another content"):
+    with pytest.raises(NotMigrated, match=r"001_create_feature_views .*other content"):
         pending([changed], "plain")
 
 

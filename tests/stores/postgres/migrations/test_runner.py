@@ -232,13 +232,13 @@ async def test_a_database_of_another_release_or_mode_is_refused(
 ) -> None:
     database = empty()
     url = server.url(database)
-    with pytest.raises(NotMigrated, match="has not the tables of ai-hub: run ai-hub migrate"):
+    with pytest.raises(NotMigrated, match="does not have the tables of ai-hub: run ai-hub migrate"):
         await facts(url)
     await migrate(url)
     other = "plain" if server.kind != "plain" else "apache"
     for change, words in {
         f"mode = '{other}'": "and the server now has",
-        "checksum = 'x'": "another content",
+        "checksum = 'x'": "other content",
         "number = number + 900": "a newer ai-hub migrated it",
     }.items():
         server.sql(f"UPDATE ai_hub_migrations SET {change}", database)
