@@ -20,7 +20,7 @@ from ai_hub.cli.options import (
 from ai_hub.cli.output import Progress, counted, document, progress, say, table
 
 if TYPE_CHECKING:
-    from ai_hub.cli.target import Document
+    from ai_hub.cli.finding import Document
 
 
 def export(
@@ -103,7 +103,7 @@ def export(
 async def _export(
     request: Document, output: Path | None, url: str | None, show: Progress
 ) -> Document:
-    from ai_hub.cli.target import opened
+    from ai_hub.cli.finding import opened
     from ai_hub.config import Settings
 
     async with opened(Settings.load(), url) as target:
@@ -133,7 +133,7 @@ def exports(
 
     Example: ai-hub exports --tenant acme
     """
-    from ai_hub.cli.target import opened
+    from ai_hub.cli.finding import opened
     from ai_hub.config import Settings
     from ai_hub.definitions.values import check_id
 

@@ -16,8 +16,8 @@ from ai_hub.cli.options import Assets, Json, Tenant, Url
 from ai_hub.cli.output import counted, document, progress, say, table, tell
 
 if TYPE_CHECKING:
+    from ai_hub.cli.finding import Document, Fate, Kind
     from ai_hub.cli.output import Progress
-    from ai_hub.cli.target import Document, Fate, Kind
     from ai_hub.intake.batch import Batch
 
 _Check = Callable[[Any, str | None, int], "Batch"]
@@ -160,7 +160,7 @@ def weather_source(
 
     Example: ai-hub weather-source --tenant acme --source JFK --asset meter-001 --asset meter-002
     """
-    from ai_hub.cli.target import opened
+    from ai_hub.cli.finding import opened
     from ai_hub.config import Settings
 
     request = {"tenant_id": tenant, "source_id": source, "asset_ids": asset}
@@ -305,7 +305,7 @@ def _run(source: _Source, kind: Kind, url: str | None, as_json: bool) -> None:
 async def _land(
     source: _Source, kind: Kind, url: str | None, counts: _Counts, show: Progress
 ) -> None:
-    from ai_hub.cli.target import opened
+    from ai_hub.cli.finding import opened
     from ai_hub.config import Settings
     from ai_hub.intake.checks import check_observations, check_weather
     from ai_hub.intake.files import read_file

@@ -6,14 +6,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ai_hub.cli.target import Fate
+from ai_hub.cli.finding import Fate
 from ai_hub.definitions.values import iso, parse_time, to_datetime, to_micros
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from ai_hub.cli.finding import Document, Kind
     from ai_hub.cli.output import Progress
-    from ai_hub.cli.target import Document, Kind
     from ai_hub.feature_store import FeatureStore
     from ai_hub.intake.batch import Batch
     from ai_hub.serving.answer import Answer

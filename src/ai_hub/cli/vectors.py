@@ -21,7 +21,7 @@ from ai_hub.cli.options import (
 from ai_hub.cli.output import counted, document, say, table
 
 if TYPE_CHECKING:
-    from ai_hub.cli.target import Document
+    from ai_hub.cli.finding import Document
     from ai_hub.definitions.feature_set import FeatureSet
 
 _ASSETS_ABREAST = 5
@@ -58,7 +58,7 @@ def get(
 
     Example: ai-hub get --tenant acme --asset meter-001 --set forecast_basic
     """  # fmt: skip
-    from ai_hub.cli.target import opened
+    from ai_hub.cli.finding import opened
     from ai_hub.config import Settings
 
     given = {
@@ -133,7 +133,7 @@ def sets(
 
     Example: ai-hub sets forecast_advanced
     """
-    from ai_hub.cli.target import server_of
+    from ai_hub.cli.finding import server_of
     from ai_hub.config import Settings
     from ai_hub.definitions.registry import Registry
 
@@ -203,7 +203,7 @@ def invalidate(
 
     Example: ai-hub invalidate --tenant acme --asset meter-001
     """
-    from ai_hub.cli.target import server_of
+    from ai_hub.cli.finding import server_of
     from ai_hub.config import Settings
 
     request: Document = {"tenant_id": tenant, "asset_ids": asset}

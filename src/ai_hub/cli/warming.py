@@ -15,8 +15,8 @@ from ai_hub.cli.output import counted, document, progress, say, tell
 from ai_hub.errors import ServerUnreachable
 
 if TYPE_CHECKING:
-    from ai_hub.cli.client import Server
-    from ai_hub.cli.target import Document
+    from ai_hub.cli.finding import Document
+    from ai_hub.cli.remote import Server
     from ai_hub.config import Settings
 
 _PART = 200
@@ -74,7 +74,7 @@ def warm(
             )
 
     async def work() -> None:
-        from ai_hub.cli.target import server_of
+        from ai_hub.cli.finding import server_of
 
         if every:
             await _rounds(settings, url, once)
@@ -125,7 +125,7 @@ async def _rounds(
     settings: Settings, url: str | None, once: Callable[[Server, int], Awaitable[None]]
 ) -> None:
     """A round at once and at the start of each step, until cancelled; failures are told."""
-    from ai_hub.cli.target import server_of
+    from ai_hub.cli.finding import server_of
     from ai_hub.definitions.values import SECOND, Granularity
 
     while True:

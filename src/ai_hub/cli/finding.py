@@ -17,7 +17,7 @@ from ai_hub.cli.output import Progress, tell
 from ai_hub.errors import ServerUnreachable, StoreLocked
 
 if TYPE_CHECKING:
-    from ai_hub.cli.client import Server
+    from ai_hub.cli.remote import Server
     from ai_hub.config import Settings
     from ai_hub.intake.batch import Batch
 
@@ -93,7 +93,7 @@ async def server_of(
 
     `held`: another process has the file open, which is why the server is asked.
     """
-    from ai_hub.cli.client import Server
+    from ai_hub.cli.remote import Server
 
     if url is not None:
         async with Server(url) as server:

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from ai_hub.cli.failure import BAD_INPUT, FAILED, Stop
-from ai_hub.cli.target import Fate
+from ai_hub.cli.finding import Fate
 from ai_hub.errors import InvalidInput, ServerUnreachable
 
 if TYPE_CHECKING:
+    from ai_hub.cli.finding import Document, Kind
     from ai_hub.cli.output import Progress
-    from ai_hub.cli.target import Document, Kind
     from ai_hub.intake.batch import Batch
 
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
