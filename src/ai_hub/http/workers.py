@@ -27,15 +27,8 @@ from ai_hub import logs
 from ai_hub.config import Settings
 from ai_hub.definitions.values import Duration
 from ai_hub.errors import AiHubError, ConfigError, StoreUnavailable
-from ai_hub.http.server import (
-    CLOSING_SECONDS,
-    DRAIN_SECONDS,
-    Application,
-    answer,
-    listen,
-    opened,
-    run,
-)
+from ai_hub.http.application import Application
+from ai_hub.http.server import CLOSING_SECONDS, DRAIN_SECONDS, answer, listen, opened, run
 from ai_hub.http.upkeep import maintained
 from ai_hub.http.watch import Siblings, Watch
 

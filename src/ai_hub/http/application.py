@@ -1,0 +1,137 @@
+"""The ASGI application: the hot routes are answered before the framework sees a request."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from time import perf_counter
+from typing import Any
+
+import msgspec
+
+from ai_hub import logs
+from ai_hub.errors import AiHubError
+from ai_hub.feature_store import FeatureStore
+from ai_hub.http.body import (
+    BODY,
+    JSON,
+    ClientLeft,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    read_body,
+    refusal,
+    respond,
+)
+from ai_hub.http.hot import HotRoutes
+from ai_hub.http.messages import Problem
+from ai_hub.http.watch import Watch
+from ai_hub.metrics import Metrics, exposition
+
+_log = logging.getLogger(__name__)
+
+_MANY_FORMATS = ("/ai/features/ingest", "/ai/features/ingest/weather")
+_OTHER = "other"
+FAULT = msgspec.json.encode(Problem("the server failed to answer; its log says why"))
+
+
+class Application:
+    """The ASGI application on an open feature store.
+
+    The framework takes longer to import than all else together: it is built in a thread while the
+    hot routes answer already, and a request for one of its routes waits for it.
+    """
+
+    def __init__(self, store: FeatureStore, watch: Watch | None = None) -> None:
+        self._store = store
+        self._hot = HotRoutes(store)
+        self._watch = watch or Watch(store)
+        self._handlers = self._hot.handlers | {
+            ("GET", "/metrics"): self._watch.metrics,
+            ("GET", "/health/ready"): self._watch.ready,
+        }
+        self._limit = store.settings.max_body
+        self._answered = store.metrics.answered
+        self._tell = _log.isEnabledFor(logging.DEBUG)
+        self._framework: asyncio.Task[Any] | None = None
+
+    async def framework(self) -> Any:
+        """The framework's application, built on the first call."""
+        if self._framework is None:
+            self._framework = asyncio.create_task(asyncio.to_thread(self._build))
+        return await asyncio.shield(self._framework)
+
+    def _build(self) -> Any:
+        from ai_hub.http.routes import build
+
+        return build(self._store, self._hot, self._watch)
+
+    async def prepare(self) -> None:
+        """Import what the first ingest, export and look at the metrics would."""
+        await self._store.prepare()
+        await asyncio.to_thread(exposition, Metrics(), 0)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; a hot route never enters the framework."""
+        if scope["type"] != "http":
+            return
+        begin = perf_counter()
+        route = scope["path"]
+        request = logs.request_id_of(scope["headers"])
+        logs.request_id.set(request)
+        try:
+            handler = self._handlers.get((scope["method"], route))
+            if handler is not None:
+                reply = await handler(scope, receive)
+                status = reply[0]
+                await respond(send, reply, request)
+            else:
+                status = await self._through_framework(scope, receive, send, request)
+                route = scope.get("path_template") or _OTHER
+        except ClientLeft:
+            return
+        except Exception:  # noqa: BLE001  # Whatever it is, the client gets an answer.
+            _log.exception("request failed", extra={"method": scope["method"], "path": route})
+            status = 500
+            await respond(send, (status, JSON, FAULT), request)
+        seconds = perf_counter() - begin
+        self._answered(route, status, seconds)
+        if self._tell:
+            told = {"method": scope["method"], "route": route, "status": status}
+            _log.debug("request", extra={**told, "seconds": round(seconds, 6)})
+
+    async def _through_framework(
+        self, scope: Scope, receive: Receive, send: Send, request: bytes
+    ) -> int:
+        framework = await self.framework()
+        status = 500
+
+        async def named(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request)]
+            await send(message)
+
+        if scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            await framework(scope, receive, named)
+            return status
+        try:
+            body = await read_body(scope, receive, self._limit)
+        except AiHubError as error:
+            reply = refusal(error)
+            await respond(send, reply, request)
+            return reply[0]
+        scope[BODY] = body
+        if scope["path"].rstrip("/") not in _MANY_FORMATS:
+            # JSON whatever it is called, as on the hot routes: curl says it sends a form.
+            others = [one for one in scope["headers"] if one[0] != b"content-type"]
+            scope["headers"] = [*others, (b"content-type", b"application/json")]
+        pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def replay() -> Message:
+            return pending.pop() if pending else await receive()
+
+        await framework(scope, replay, named)
+        return status
