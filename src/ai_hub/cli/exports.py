@@ -20,7 +20,7 @@ from ai_hub.cli.options import (
 from ai_hub.cli.output import Progress, counted, document, progress, say, table
 
 if TYPE_CHECKING:
-    from ai_hub.cli.finding import Document
+    from ai_hub.cli.backend import Document
 
 
 def export(
@@ -106,8 +106,8 @@ async def _export(
     from ai_hub.cli.finding import opened
     from ai_hub.config import Settings
 
-    async with opened(Settings.load(), url) as target:
-        return await target.export(request, output, show)
+    async with opened(Settings.load(), url) as backend:
+        return await backend.export(request, output, show)
 
 
 def _report(record: Document, url: str | None) -> None:
@@ -141,8 +141,8 @@ def exports(
         check_id("--tenant", tenant)
 
     async def work() -> Document:
-        async with opened(Settings.load(), url) as target:
-            return await target.exports(tenant, limit)
+        async with opened(Settings.load(), url) as backend:
+            return await backend.exports(tenant, limit)
 
     found = asyncio.run(work())
     if as_json:

@@ -1,106 +1,60 @@
-"""Where a command does its work: on the database file itself, or through the server that holds it.
-
-A target takes requests and gives answers as the HTTP routes word them, so that a command says and
-prints the same either way.
-"""
+"""Finding where a command does its work: the database, the server that holds it, or one by URL."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING
 
-from ai_hub.cli.output import Progress, tell
+from ai_hub.cli.output import tell
 from ai_hub.errors import ServerUnreachable, StoreLocked
 
 if TYPE_CHECKING:
-    from ai_hub.cli.remote import Server
+    from ai_hub.cli.backend import Backend
+    from ai_hub.cli.remote import RemoteBackend
     from ai_hub.config import Settings
-    from ai_hub.intake.batch import Batch
-
-Document = dict[str, Any]
-Kind = Literal["observations", "weather"]
-
-
-@dataclass(frozen=True, slots=True)
-class Fate:
-    """What became of accepted rows: replaced another value, were there already, are old."""
-
-    replaced: int = 0
-    unchanged: int = 0
-    aged: int = 0
-
-    def __add__(self, other: Fate) -> Fate:
-        return Fate(
-            self.replaced + other.replaced,
-            self.unchanged + other.unchanged,
-            self.aged + other.aged,
-        )
-
-
-class Target(Protocol):
-    """What commands ask for."""
-
-    async def get(self, request: Document) -> Document:
-        """The answer for one asset."""
-
-    async def batch(self, request: Document) -> Document:
-        """The answers for several assets."""
-
-    async def land(self, batch: Batch, kind: Kind) -> Fate:
-        """Land the rows of a checked batch; what became of them."""
-
-    async def assign_weather_source(self, request: Document) -> Document:
-        """Let assets take their weather from a station."""
-
-    async def export(self, request: Document, output: Path | None, show: Progress) -> Document:
-        """Write a training set; its record, where `storage_path` says where the file is."""
-
-    async def exports(self, tenant_id: str | None, limit: int) -> Document:
-        """Recorded exports."""
 
 
 @asynccontextmanager
-async def opened(settings: Settings, url: str | None) -> AsyncIterator[Target]:
+async def opened(settings: Settings, url: str | None) -> AsyncIterator[Backend]:
     """The server at `url`; without one the database file, or its server if it is held."""
     async with AsyncExitStack() as stack:
         if url is not None or (settings.database_path is None and not settings.on_server):
             yield await stack.enter_async_context(server_of(settings, url))
             return
-        from ai_hub.cli.local import Local
+        from ai_hub.cli.local import LocalBackend
         from ai_hub.feature_store import FeatureStore
 
-        target: Target
+        backend: Backend
         is_new = settings.database_path is not None and not settings.database_path.exists()
         try:
-            target = Local(await stack.enter_async_context(FeatureStore(settings)))
+            backend = LocalBackend(await stack.enter_async_context(FeatureStore(settings)))
         except StoreLocked:
-            target = await stack.enter_async_context(server_of(settings, None, held=True))
+            backend = await stack.enter_async_context(server_of(settings, None, held=True))
         else:
             if is_new:
                 tell(f"Created {settings.database_path}, an empty database.", style="dim")
-        yield target
+        yield backend
 
 
 @asynccontextmanager
 async def server_of(
     settings: Settings, url: str | None, held: bool = False
-) -> AsyncIterator[Server]:
+) -> AsyncIterator[RemoteBackend]:
     """The server at `url`; without one that of our database, on the port of the settings.
 
     `held`: another process has the file open, which is why the server is asked.
     """
-    from ai_hub.cli.remote import Server
+    from ai_hub.cli.remote import RemoteBackend
 
     if url is not None:
-        async with Server(url) as server:
-            yield server
-        return
-    async with Server(_local_url(settings), local=True, max_body=settings.max_body) as server:
-        await _check_ours(server, settings, held)
+        server = RemoteBackend(url)
+    else:
+        server = RemoteBackend(_local_url(settings), local=True, max_body=settings.max_body)
+    async with server:
+        if url is None:
+            await _check_ours(server, settings, held)
         yield server
 
 
@@ -110,7 +64,7 @@ def _local_url(settings: Settings) -> str:
     return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
 
-async def _check_ours(server: Server, settings: Settings, held: bool) -> None:
+async def _check_ours(server: RemoteBackend, settings: Settings, held: bool) -> None:
     path = settings.database_path
     ours = _real(settings.database_name)
     try:

@@ -16,7 +16,7 @@ from ai_hub.cli.options import Assets, Json, Tenant, Url
 from ai_hub.cli.output import counted, document, progress, say, table, tell
 
 if TYPE_CHECKING:
-    from ai_hub.cli.finding import Document, Fate, Kind
+    from ai_hub.cli.backend import Document, Fate, Kind
     from ai_hub.cli.output import Progress
     from ai_hub.intake.batch import Batch
 
@@ -166,8 +166,8 @@ def weather_source(
     request = {"tenant_id": tenant, "source_id": source, "asset_ids": asset}
 
     async def work() -> Document:
-        async with opened(Settings.load(), url) as target:
-            return await target.assign_weather_source(request)
+        async with opened(Settings.load(), url) as backend:
+            return await backend.assign_weather_source(request)
 
     found = asyncio.run(work())
     if as_json:
@@ -325,8 +325,8 @@ async def _land(
             fractions.append(fraction)
             yield batch
 
-    async with opened(Settings.load(), url) as target:
-        async for batch, fate in landing(batches(), lambda batch: target.land(batch, kind)):
+    async with opened(Settings.load(), url) as backend:
+        async for batch, fate in landing(batches(), lambda batch: backend.land(batch, kind)):
             counts.add(batch, fate)
             show(fractions[counts.batches - 1], counts.rows)
 

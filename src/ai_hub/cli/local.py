@@ -1,4 +1,4 @@
-"""A target on the database file itself: the feature store's answers in the words of HTTP."""
+"""The backend on the database itself: the feature store's answers in the words of HTTP."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ai_hub.cli.finding import Fate
+from ai_hub.cli.backend import Fate
 from ai_hub.definitions.values import iso, parse_time, to_datetime, to_micros
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from ai_hub.cli.finding import Document, Kind
+    from ai_hub.cli.backend import Document, Kind
     from ai_hub.cli.output import Progress
     from ai_hub.feature_store import FeatureStore
     from ai_hub.intake.batch import Batch
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _SHARED = ("tenant_id", "timestamp", "feature_set", "version", "fingerprint")
 
 
-class Local:
+class LocalBackend:
     """The commands on an open feature store."""
 
     def __init__(self, store: FeatureStore) -> None:

@@ -1,4 +1,4 @@
-"""A target over HTTP: the server that holds the database."""
+"""The backend over HTTP: the server that holds the database."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from ai_hub.cli.backend import Fate
 from ai_hub.cli.failure import BAD_INPUT, FAILED, Stop
-from ai_hub.cli.finding import Fate
 from ai_hub.errors import InvalidInput, ServerUnreachable
 
 if TYPE_CHECKING:
-    from ai_hub.cli.finding import Document, Kind
+    from ai_hub.cli.backend import Document, Kind
     from ai_hub.cli.output import Progress
     from ai_hub.intake.batch import Batch
 
@@ -34,7 +34,7 @@ _MAX_BODY = 64 * 1024**2
 _TOO_LARGE = 413
 
 
-class Server:
+class RemoteBackend:
     """The commands through a server, for `async with`.
 
     `local`: it was found by way of a database file that it holds, so it shares our file system.
@@ -50,7 +50,7 @@ class Server:
             base_url=self.url, timeout=_TIMEOUT, trust_env=not local and host not in _LOCAL_HOSTS
         )
 
-    async def __aenter__(self) -> Server:
+    async def __aenter__(self) -> RemoteBackend:
         return self
 
     async def __aexit__(

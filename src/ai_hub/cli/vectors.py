@@ -21,7 +21,7 @@ from ai_hub.cli.options import (
 from ai_hub.cli.output import counted, document, say, table
 
 if TYPE_CHECKING:
-    from ai_hub.cli.finding import Document
+    from ai_hub.cli.backend import Document
     from ai_hub.definitions.feature_set import FeatureSet
 
 _ASSETS_ABREAST = 5
@@ -71,10 +71,10 @@ def get(
     request |= {key: value for key, value in given.items() if value is not None}
 
     async def work() -> Document:
-        async with opened(Settings.load(), url) as target:
+        async with opened(Settings.load(), url) as backend:
             if len(asset) == 1:
-                return await target.get({**request, "asset_id": asset[0]})
-            return await target.batch({**request, "asset_ids": asset})
+                return await backend.get({**request, "asset_id": asset[0]})
+            return await backend.batch({**request, "asset_ids": asset})
 
     found = asyncio.run(work())
     if as_json:

@@ -15,8 +15,8 @@ from ai_hub.cli.output import counted, document, progress, say, tell
 from ai_hub.errors import ServerUnreachable
 
 if TYPE_CHECKING:
-    from ai_hub.cli.finding import Document
-    from ai_hub.cli.remote import Server
+    from ai_hub.cli.backend import Document
+    from ai_hub.cli.remote import RemoteBackend
     from ai_hub.config import Settings
 
 _PART = 200
@@ -63,7 +63,7 @@ def warm(
     if feature_set is not None:
         request["feature_set"] = feature_set
 
-    async def once(server: Server, at: int | None = None) -> None:
+    async def once(server: RemoteBackend, at: int | None = None) -> None:
         found = await _round(server, request, asset, at, concurrency, as_json)
         if as_json:
             document(found)
@@ -86,7 +86,7 @@ def warm(
 
 
 async def _round(
-    server: Server,
+    server: RemoteBackend,
     request: Document,
     assets: list[str] | None,
     at: int | None,
@@ -122,7 +122,7 @@ async def _round(
 
 
 async def _rounds(
-    settings: Settings, url: str | None, once: Callable[[Server, int], Awaitable[None]]
+    settings: Settings, url: str | None, once: Callable[[RemoteBackend, int], Awaitable[None]]
 ) -> None:
     """A round at once and at the start of each step, until cancelled; failures are told."""
     from ai_hub.cli.finding import server_of

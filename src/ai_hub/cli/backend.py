@@ -1,0 +1,56 @@
+"""The contract of where commands do their work: on the database itself, or through a server.
+
+A backend takes requests and gives answers as the HTTP routes word them, so that a command says and
+prints the same either way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from ai_hub.cli.output import Progress
+    from ai_hub.intake.batch import Batch
+
+Document = dict[str, Any]
+Kind = Literal["observations", "weather"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of accepted rows: replaced another value, were there already, are old."""
+
+    replaced: int = 0
+    unchanged: int = 0
+    aged: int = 0
+
+    def __add__(self, other: Fate) -> Fate:
+        return Fate(
+            self.replaced + other.replaced,
+            self.unchanged + other.unchanged,
+            self.aged + other.aged,
+        )
+
+
+class Backend(Protocol):
+    """What commands ask for."""
+
+    async def get(self, request: Document) -> Document:
+        """The answer for one asset."""
+
+    async def batch(self, request: Document) -> Document:
+        """The answers for several assets."""
+
+    async def land(self, batch: Batch, kind: Kind) -> Fate:
+        """Land the rows of a checked batch; what became of them."""
+
+    async def assign_weather_source(self, request: Document) -> Document:
+        """Let assets take their weather from a station."""
+
+    async def export(self, request: Document, output: Path | None, show: Progress) -> Document:
+        """Write a training set; its record, where `storage_path` says where the file is."""
+
+    async def exports(self, tenant_id: str | None, limit: int) -> Document:
+        """Recorded exports."""
