@@ -54,7 +54,7 @@ LIBRARIES = {
     "rich": ("cli*.py", "demo*.py"),
     "polars": ("engines/*.py", "demo*.py"),
     "pandas": (),
-    "pyarrow": (*ARRAYS, "testing*.py", "http/ingest.py"),
+    "pyarrow": (*ARRAYS, "testing*.py"),
     "numpy": (*ARRAYS, "testing*.py"),
 }
 HEAVY = {*LIBRARIES, "msgspec"}

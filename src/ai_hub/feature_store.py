@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -25,10 +25,11 @@ from ai_hub.serving.reader import Found, Reader
 from ai_hub.serving.readiness import Part, Readiness
 from ai_hub.serving.spec import Spec, Specs
 from ai_hub.serving.warming import Progress, warm
-from ai_hub.serving.writer import IngestResult, Target, Writer
+from ai_hub.serving.writer import Writer
 
 if TYPE_CHECKING:
-    from ai_hub.intake.batch import Batch
+    from ai_hub.intake.batch import Batch, BatchKind
+    from ai_hub.intake.result import IngestResult
     from ai_hub.stores.base import OfflineStore
     from ai_hub.stores.export_log import ExportRecord
 
@@ -150,7 +151,7 @@ class FeatureStore:
         """
         return await self._ingest(data, tenant_id, "weather", progress)
 
-    async def land(self, batch: Batch, target: Target) -> IngestResult:
+    async def land(self, batch: Batch, target: BatchKind) -> IngestResult:
         """Land one checked batch whole (what the doors do with a body or a part of a file)."""
         return await self._writing.land(batch, target)
 
@@ -447,47 +448,14 @@ class FeatureStore:
         self,
         data: object,
         tenant_id: str | None,
-        target: Target,
+        kind: BatchKind,
         progress: Callable[[int], None] | None,
     ) -> IngestResult:
-        from ai_hub.intake.batch import MAX_REASONS
-        from ai_hub.intake.pipeline import landing
+        from ai_hub.intake.pipeline import ingest_frame
 
-        if tenant_id is not None:
-            check_id("tenant_id", tenant_id)
-
-        async def land(batch: Batch) -> IngestResult:
-            if batch.naive:
-                raise InvalidInput(
-                    "timestamp",
-                    batch.reasons[0].value,
-                    "aware datetimes",
-                    "Say which zone they are in, e.g. with tz_localize or replace(tzinfo=...).",
-                )
-            return await self._writing.land(batch, target)
-
-        batches = await asyncio.to_thread(_checked, data, tenant_id, target)
-        result = IngestResult()
-        sent = 0
-        async for batch, landed in landing(batches, land):
-            result = result.and_then(landed, MAX_REASONS)
-            sent += batch.sent
-            if progress is not None:
-                progress(sent)
-        return result
-
-
-def _checked(data: object, tenant_id: str | None, target: Target) -> Iterator[Batch]:
-    from ai_hub.intake.batch import BATCH_ROWS
-    from ai_hub.intake.checks import check_observations, check_weather
-    from ai_hub.intake.frames import to_table
-
-    table = to_table(data)
-    check = check_observations if target == "observations" else check_weather
-    if table.num_rows <= BATCH_ROWS:
-        return iter([check(table, tenant_id)])
-    firsts = range(0, table.num_rows, BATCH_ROWS)
-    return (check(table.slice(first, BATCH_ROWS), tenant_id, first) for first in firsts)
+        return await ingest_frame(
+            data, tenant_id, kind, lambda batch: self._writing.land(batch, kind), progress
+        )
 
 
 def _some(asset_ids: Sequence[str]) -> None:

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from ai_hub.definitions.values import parse_time
 from ai_hub.errors import InvalidInput
-from ai_hub.intake.batch import MAX_REASONS, OBSERVATIONS, WEATHER
+from ai_hub.intake.batch import OBSERVATIONS, WEATHER
 from ai_hub.intake.checks import check_observations, check_weather
+from ai_hub.intake.result import MAX_REASONS
 
 T = "2025-01-01T00:00:00Z"
 START = datetime(2025, 1, 1, tzinfo=UTC)

@@ -6,32 +6,15 @@ prints the same either way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from ai_hub.cli.output import Progress
-    from ai_hub.intake.batch import Batch
+    from ai_hub.intake.batch import Batch, BatchKind
+    from ai_hub.intake.result import IngestResult
 
 Document = dict[str, Any]
-Kind = Literal["observations", "weather"]
-
-
-@dataclass(frozen=True, slots=True)
-class Fate:
-    """What became of accepted rows: replaced another value, were there already, are old."""
-
-    replaced: int = 0
-    unchanged: int = 0
-    aged: int = 0
-
-    def __add__(self, other: Fate) -> Fate:
-        return Fate(
-            self.replaced + other.replaced,
-            self.unchanged + other.unchanged,
-            self.aged + other.aged,
-        )
 
 
 class Backend(Protocol):
@@ -43,8 +26,8 @@ class Backend(Protocol):
     async def batch(self, request: Document) -> Document:
         """The answers for several assets."""
 
-    async def land(self, batch: Batch, kind: Kind) -> Fate:
-        """Land the rows of a checked batch; what became of them."""
+    async def land(self, batch: Batch, kind: BatchKind) -> IngestResult:
+        """Land the rows of a checked batch; what became of all that were sent."""
 
     async def assign_weather_source(self, request: Document) -> Document:
         """Let assets take their weather from a station."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,11 +17,11 @@ from ai_hub.cli.options import Assets, Json, Tenant, Url
 from ai_hub.cli.output import counted, document, progress, say, table, tell
 
 if TYPE_CHECKING:
-    from ai_hub.cli.backend import Document, Fate, Kind
-    from ai_hub.cli.output import Progress
-    from ai_hub.intake.batch import Batch
+    from ai_hub.cli.backend import Document
+    from ai_hub.intake.batch import Batch, BatchKind
+    from ai_hub.intake.pipeline import Told
+    from ai_hub.intake.result import IngestResult
 
-_Check = Callable[[Any, str | None, int], "Batch"]
 _OPTIONS = {
     "timestamp": "--timestamp-column",
     "asset_id": "--asset-column or --asset-id",
@@ -237,105 +238,57 @@ def _measurements(texts: list[str] | tuple[()]) -> dict[str, str | None]:
     return found
 
 
-@dataclass(slots=True)
-class _Counts:
-    """What became of a file's rows so far."""
-
-    accepted: int = 0
-    replaced: int = 0
-    unchanged: int = 0
-    rejected: int = 0
-    aged: int = 0
-    batches: int = 0
-    reasons: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def rows(self) -> int:
-        """Rows dealt with."""
-        return self.accepted + self.rejected
-
-    def add(self, batch: Batch, fate: Fate) -> None:
-        """Count a batch that was acknowledged."""
-        from ai_hub.intake.batch import MAX_REASONS
-
-        self.accepted += batch.accepted
-        self.replaced += fate.replaced
-        self.unchanged += fate.unchanged
-        self.aged += fate.aged
-        self.rejected += batch.rejected
-        self.batches += 1
-        more = ({"row": r.row, "field": r.field, "value": r.value, "why": r.why}
-                for r in batch.reasons)  # fmt: skip
-        self.reasons = [*self.reasons, *more][:MAX_REASONS]
-
-    def document(self) -> dict[str, Any]:
-        """The counts as the HTTP route gives them."""
-        return {
-            "accepted": self.accepted,
-            "replaced": self.replaced,
-            "unchanged": self.unchanged,
-            "rejected": self.rejected,
-            "aged": self.aged,
-            "reasons": self.reasons,
-        }
-
-
-def _run(source: _Source, kind: Kind, url: str | None, as_json: bool) -> None:
-    counts = _Counts()
+def _run(source: _Source, kind: BatchKind, url: str | None, as_json: bool) -> None:
+    acknowledged: list[IngestResult] = []
     try:
         with progress(source.file.name, quiet=as_json) as show:
-            asyncio.run(_land(source, kind, url, counts, show))
+
+            def told(result: IngestResult, fraction: float) -> None:
+                acknowledged.append(result)
+                show(fraction, result.rows)
+
+            result = asyncio.run(_land(source, kind, url, told))
     except BaseException:
-        if counts.batches:
+        if acknowledged:
             tell(
-                f"{counted(counts.accepted, 'row')} in "
-                f"{counted(counts.batches, 'batch', 'batches')} of {source.file} were "
+                f"{counted(acknowledged[-1].accepted, 'row')} in "
+                f"{counted(len(acknowledged), 'batch', 'batches')} of {source.file} were "
                 "acknowledged and are stored. Sending the file again is safe.",
                 style="yellow",
             )
         raise
     if as_json:
-        document(counts.document())
+        document(result.document())
     else:
-        _report(source.file, counts)
-    if counts.rejected and not counts.accepted:
+        _report(source.file, result)
+    if result.rejected and not result.accepted:
         raise typer.Exit(BAD_INPUT)
 
 
-async def _land(
-    source: _Source, kind: Kind, url: str | None, counts: _Counts, show: Progress
-) -> None:
+async def _land(source: _Source, kind: BatchKind, url: str | None, told: Told) -> IngestResult:
     from ai_hub.cli.finding import opened
     from ai_hub.config import Settings
-    from ai_hub.intake.checks import check_observations, check_weather
     from ai_hub.intake.files import read_file
-    from ai_hub.intake.pipeline import landing
+    from ai_hub.intake.pipeline import ingest_parts
 
-    check: _Check = check_observations if kind == "observations" else check_weather
     parts = read_file(source.file, source.columns, source.timezone)
     # The file is looked at first: a wrong name is no reason to create a database.
-    first = await asyncio.to_thread(next, parts, None)
-    fractions: list[float] = []
-
-    def batches() -> Iterator[Batch]:
-        done = 0
-        for rows, fraction in chain(() if first is None else (first,), parts):
-            batch = _checked(check, source, rows, done)
-            done += batch.sent
-            fractions.append(fraction)
-            yield batch
-
+    first = await asyncio.to_thread(next, parts)
     async with opened(Settings.load(), url) as backend:
-        async for batch, fate in landing(batches(), lambda batch: backend.land(batch, kind)):
-            counts.add(batch, fate)
-            show(fractions[counts.batches - 1], counts.rows)
+        return await ingest_parts(
+            chain((first,), parts),
+            partial(_checked, source, kind),
+            lambda batch: backend.land(batch, kind),
+            told,
+        )
 
 
-def _checked(check: _Check, source: _Source, rows: Any, first: int) -> Batch:
+def _checked(source: _Source, kind: BatchKind, rows: Any, first: int) -> Batch:
     from ai_hub.errors import InvalidInput
+    from ai_hub.intake.checks import check_rows
 
     try:
-        return check(source.complete(rows), source.tenant_id, first)
+        return check_rows(kind, source.complete(rows), source.tenant_id, first)
     except InvalidInput as error:
         option = _OPTIONS.get(error.field)
         if option is None:
@@ -344,21 +297,21 @@ def _checked(check: _Check, source: _Source, rows: Any, first: int) -> Batch:
         raise InvalidInput(error.field, error.value, error.expected, hint) from None
 
 
-def _report(file: Path, counts: _Counts) -> None:
-    style = "green" if counts.accepted else "red"
+def _report(file: Path, result: IngestResult) -> None:
+    style = "green" if result.accepted else "red"
     say(
-        f"{file}: {counted(counts.accepted, 'row')} accepted ({counts.replaced:,} replaced older "
-        f"values), {counts.rejected:,} rejected.",
+        f"{file}: {counted(result.accepted, 'row')} accepted ({result.replaced:,} replaced older "
+        f"values), {result.rejected:,} rejected.",
         style=style,
     )
-    if counts.aged:
+    if result.aged:
         tell(
-            f"Already older than the database keeps such rows: {counted(counts.aged, 'row')} (see "
+            f"Already older than the database keeps such rows: {counted(result.aged, 'row')} (see "
             "AI_HUB_RETENTION_... and `ai-hub status`). They are stored, and `ai-hub maintain` "
             "will delete them after a notice period, unless you keep them longer.",
             style="yellow",
         )
-    if counts.reasons:
-        title = f"Rejected rows (the first {len(counts.reasons)}; rows count from 0)"
-        rows = [(r["row"], r["field"], r["value"], r["why"]) for r in counts.reasons]
+    if result.reasons:
+        title = f"Rejected rows (the first {len(result.reasons)}; rows count from 0)"
+        rows = [(r.row, r.field, r.value, r.why) for r in result.reasons]
         table(("row", "field", "value", "why"), rows, title, stderr=True)

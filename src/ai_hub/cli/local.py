@@ -6,16 +6,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ai_hub.cli.backend import Fate
 from ai_hub.definitions.values import iso, parse_time, to_datetime, to_micros
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from ai_hub.cli.backend import Document, Kind
+    from ai_hub.cli.backend import Document
     from ai_hub.cli.output import Progress
     from ai_hub.feature_store import FeatureStore
-    from ai_hub.intake.batch import Batch
+    from ai_hub.intake.batch import Batch, BatchKind
+    from ai_hub.intake.result import IngestResult
     from ai_hub.serving.answer import Answer
 
 _SHARED = ("tenant_id", "timestamp", "feature_set", "version", "fingerprint")
@@ -40,10 +40,9 @@ class LocalBackend:
         results = {asset_id: {key: one[key] for key in kept} for asset_id, one in spoken.items()}
         return {**{key: first[key] for key in _SHARED}, "results": results}
 
-    async def land(self, batch: Batch, kind: Kind) -> Fate:
-        """Land the rows of a checked batch; what became of them."""
-        result = await self._store.land(batch, kind)
-        return Fate(result.replaced, result.unchanged, result.aged)
+    async def land(self, batch: Batch, kind: BatchKind) -> IngestResult:
+        """Land the rows of a checked batch; what became of all that were sent."""
+        return await self._store.land(batch, kind)
 
     async def assign_weather_source(self, request: Document) -> Document:
         """Let assets take their weather from a station."""

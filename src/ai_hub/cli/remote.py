@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from ai_hub.cli.backend import Fate
 from ai_hub.cli.failure import BAD_INPUT, FAILED, Stop
 from ai_hub.errors import InvalidInput, ServerUnreachable
+from ai_hub.intake.result import IngestResult
 
 if TYPE_CHECKING:
-    from ai_hub.cli.backend import Document, Kind
+    from ai_hub.cli.backend import Document
     from ai_hub.cli.output import Progress
-    from ai_hub.intake.batch import Batch
+    from ai_hub.intake.batch import Batch, BatchKind
 
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 # Connecting is quick or it fails; an export answers when it is done.
@@ -29,7 +29,10 @@ _TIMEOUT = httpx.Timeout(60, connect=5)
 _TIMEOUT_OF_WORK = httpx.Timeout(None, connect=5)
 _ARROW_STREAM = "application/vnd.apache.arrow.stream"
 _END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
-_INGEST_PATHS = {"observations": "/ai/features/ingest", "weather": "/ai/features/ingest/weather"}
+_INGEST_PATHS: dict[BatchKind, str] = {
+    "observations": "/ai/features/ingest",
+    "weather": "/ai/features/ingest/weather",
+}
 _MAX_BODY = 64 * 1024**2
 _TOO_LARGE = 413
 
@@ -76,12 +79,13 @@ class RemoteBackend:
         """The answers for several assets."""
         return await self._ask("POST", "/ai/features/batch", body=request)
 
-    async def land(self, batch: Batch, kind: Kind) -> Fate:
-        """Land the rows of a checked batch; what became of them."""
-        fate = Fate()
+    async def land(self, batch: Batch, kind: BatchKind) -> IngestResult:
+        """Land the rows of a checked batch; what became of all that were sent."""
+        stored = IngestResult()
         for tenant_id, table in _by_tenant(batch.table):
-            fate += await self._send(_INGEST_PATHS[kind], tenant_id, table)
-        return fate
+            stored += await self._send(_INGEST_PATHS[kind], tenant_id, table)
+        # The server was sent the accepted rows only, and one of those with the same key.
+        return batch.landed(stored.replaced, stored.unchanged, stored.aged)
 
     async def assign_weather_source(self, request: Document) -> Document:
         """Let assets take their weather from a station."""
@@ -147,7 +151,7 @@ class RemoteBackend:
         """Forget vectors in its cache."""
         return await self._ask("POST", "/ai/features/cache/invalidate", body=request)
 
-    async def _send(self, path: str, tenant_id: str, table: Any) -> Fate:
+    async def _send(self, path: str, tenant_id: str, table: Any) -> IngestResult:
         """Send rows of one tenant; in halves where they are more than a body may hold."""
         body = arrow_stream(table)
         response = None
@@ -167,7 +171,11 @@ class RemoteBackend:
             first = await self._send(path, tenant_id, table.slice(0, half))
             return first + await self._send(path, tenant_id, table.slice(half))
         counts = self._document(response)
-        return Fate(*(int(counts.get(name, 0)) for name in ("replaced", "unchanged", "aged")))
+        return IngestResult(
+            replaced=int(counts.get("replaced", 0)),
+            unchanged=int(counts.get("unchanged", 0)),
+            aged=int(counts.get("aged", 0)),
+        )
 
     async def _ask(
         self, method: str, path: str, body: Document | None = None, **content: Any

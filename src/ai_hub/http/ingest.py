@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
 from litestar import MediaType, Request, Response, post
 from litestar.datastructures import State
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
@@ -18,11 +16,10 @@ from ai_hub.definitions.values import check_id
 from ai_hub.errors import InvalidInput
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.messages import encode
-from ai_hub.intake.batch import Batch
-from ai_hub.intake.checks import check_observations, check_weather
+from ai_hub.intake.batch import Batch, BatchKind
+from ai_hub.intake.checks import check_rows
 from ai_hub.intake.formats import decode_json_rows, read_body
 from ai_hub.intake.frames import rows_to_table
-from ai_hub.serving.writer import IngestResult, Target
 
 _TEXT = Schema(type=OpenAPIType.STRING)
 _TIME = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.DATE_TIME)
@@ -90,7 +87,7 @@ async def ingest_observations(
     request: Request[Any, Any, Any], state: State, tenant_id: str | None = None
 ) -> Response[bytes]:
     """Land observations; 200 when any row landed, else 422. Rejected rows are counted and named."""
-    return await _ingest(request, state.store, tenant_id, check_observations, "observations")
+    return await _ingest(request, state.store, tenant_id, "observations")
 
 
 @post("/ingest/weather", status_code=200, operation_class=WeatherOperation)
@@ -98,55 +95,35 @@ async def ingest_weather(
     request: Request[Any, Any, Any], state: State, tenant_id: str | None = None
 ) -> Response[bytes]:
     """Land weather rows of assets or of stations that assets share."""
-    return await _ingest(request, state.store, tenant_id, check_weather, "weather")
+    return await _ingest(request, state.store, tenant_id, "weather")
 
 
 async def _ingest(
     request: Request[Any, Any, Any],
     store: FeatureStore,
     tenant_id: str | None,
-    check: Callable[[pa.Table, str | None], Batch],
-    target: Target,
+    kind: BatchKind,
 ) -> Response[bytes]:
     body = await request.body()
     content_type = request.headers.get("content-type")
-    batch = await asyncio.to_thread(_read, body, content_type, tenant_id, check)
-    result = await store.land(batch, target)
+    batch = await asyncio.to_thread(_read, kind, body, content_type, tenant_id)
+    result = await store.land(batch, kind)
     return Response(
-        encode(_counts(result)),
+        encode(result.document()),
         status_code=200 if result.accepted else 422,
         media_type=MediaType.JSON,
     )
 
 
-def _read(
-    body: bytes,
-    content_type: str | None,
-    tenant_id: str | None,
-    check: Callable[[pa.Table, str | None], Batch],
-) -> Batch:
-    kind = (content_type or "application/json").partition(";")[0].strip().lower()
+def _read(kind: BatchKind, body: bytes, content_type: str | None, tenant_id: str | None) -> Batch:
+    media = (content_type or "application/json").partition(";")[0].strip().lower()
     # What curl says of a body when it is told nothing.
-    if kind in ("application/json", "application/x-www-form-urlencoded"):
+    if media in ("application/json", "application/x-www-form-urlencoded"):
         message = decode_json_rows(body)
         named = check_id("tenant_id", message["tenant_id"])
         if tenant_id not in (None, named):
             raise InvalidInput("tenant_id", named, f"{tenant_id!r}, as in the query, or none there")
-        return check(rows_to_table(message["rows"]), named)
+        return check_rows(kind, rows_to_table(message["rows"]), named)
     if tenant_id is None:
         raise InvalidInput("tenant_id", None, "a tenant in the query: ?tenant_id=")
-    return check(read_body(content_type, body), check_id("tenant_id", tenant_id))
-
-
-def _counts(result: IngestResult) -> dict[str, Any]:
-    return {
-        "accepted": result.accepted,
-        "replaced": result.replaced,
-        "unchanged": result.unchanged,
-        "rejected": result.rejected,
-        "aged": result.aged,
-        "reasons": [
-            {"row": one.row, "field": one.field, "value": one.value, "why": one.why}
-            for one in result.reasons
-        ],
-    }
+    return check_rows(kind, read_body(content_type, body), check_id("tenant_id", tenant_id))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ai_hub.definitions.kinds import WEATHER_COLUMNS
+from ai_hub.intake.result import IngestResult, Rejection
 
-MAX_REASONS = 20
 BATCH_ROWS = 100_000
 
 TIME = pa.timestamp("us", "UTC")
@@ -40,18 +41,11 @@ ID_FIELDS = frozenset({"tenant_id", "asset_id", "feature_type"})
 FIELDS = frozenset(OBSERVATIONS.names) | frozenset(WEATHER.names)
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """A row that was refused.
+BatchKind = Literal["observations", "weather"]
+"""What the rows of a batch are."""
 
-    `row` is its 0-based place in what was sent, `field` the first field at fault (None: the row as
-    a whole), `value` what stood there (a string, a number or None) and `why` what is expected.
-    """
-
-    row: int
-    field: str | None
-    value: object
-    why: str
+Part = tuple[pa.Table, float]
+"""Rows that are not checked yet, and the fraction (0 to 1) of all rows that ends with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +68,10 @@ class Batch:
     def accepted(self) -> int:
         """Rows taken; those that a later row of the batch replaced count as well."""
         return self.sent - self.rejected
+
+    def landed(self, replaced: int, unchanged: int, aged: int) -> IngestResult:
+        """What became of the rows sent, given what a store did with those accepted."""
+        return IngestResult(self.accepted, replaced, unchanged, self.rejected, aged, self.reasons)
 
     def newest(self) -> dict[str, int]:
         """The last time of each tenant's rows, in microseconds."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ai_hub.definitions.kinds import WEATHER_COLUMNS
 from ai_hub.definitions.values import DEFAULT_SERIES, MAX_ID_LENGTH, MAX_SERIES_LENGTH, check_id
 from ai_hub.errors import InvalidInput
-from ai_hub.intake.batch import MAX_REASONS, OBSERVATIONS, WEATHER, Batch, Rejection
+from ai_hub.intake.batch import OBSERVATIONS, WEATHER, Batch, BatchKind
 from ai_hub.intake.columns import (
     Column,
     Mask,
@@ -24,9 +24,23 @@ from ai_hub.intake.columns import (
     is_naive,
 )
 from ai_hub.intake.marks import read_mark
+from ai_hub.intake.result import MAX_REASONS, Rejection
 
 _OBSERVATION_KEY = ("tenant_id", "asset_id", "feature_type", "timestamp")
 _WEATHER_KEY = ("tenant_id", "asset_id", "timestamp", "issued_at")
+
+
+def check_rows(
+    kind: BatchKind, table: pa.Table, tenant_id: str | None, first_row: int = 0
+) -> Batch:
+    """The rows in `table` as a checked Batch of a kind; see `check_observations`."""
+    match kind:
+        case "observations":
+            return check_observations(table, tenant_id, first_row)
+        case "weather":
+            return check_weather(table, tenant_id, first_row)
+        case _:
+            assert_never(kind)
 
 
 def check_observations(table: pa.Table, tenant_id: str | None, first_row: int = 0) -> Batch:

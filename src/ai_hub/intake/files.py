@@ -12,12 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ai_hub.errors import InvalidInput
-from ai_hub.intake.batch import BATCH_ROWS, FIELDS, ID_FIELDS, TIME_FIELDS
+from ai_hub.intake.batch import BATCH_ROWS, FIELDS, ID_FIELDS, TIME_FIELDS, Part
 from ai_hub.intake.csv_text import read_block, read_blocks, read_header
 from ai_hub.intake.formats import UNREADABLE, csv_places, with_other_columns
 from ai_hub.intake.local_time import LocalClock
-
-Part = tuple[pa.Table, float]
 
 _CSV = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t"}
 _PARQUET = (".parquet", ".pq")

@@ -5,7 +5,7 @@ Frames are recognised by what they can do, so neither pandas nor Polars has to b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -13,13 +13,24 @@ import numpy as np
 import pyarrow as pa
 
 from ai_hub.errors import InvalidInput
-from ai_hub.intake.batch import FIELDS
+from ai_hub.intake.batch import BATCH_ROWS, FIELDS, Part
 from ai_hub.intake.cells import to_column
 
 _EXPECTED = (
     "a pandas or Polars frame, an Arrow table or reader, a list of dicts, or a dict of columns"
 )
 _MAX_OTHER_COLUMNS = 20
+
+
+def read_frame(data: object, rows: int = BATCH_ROWS) -> Iterator[Part]:
+    """`data` in tables of `rows` rows (the last one may have fewer), as `read_file` does a file."""
+    table = to_table(data)
+    size = table.num_rows
+    if size <= rows:
+        yield table, 1.0
+        return
+    for first in range(0, size, rows):
+        yield table.slice(first, rows), min(1.0, (first + rows) / size)
 
 
 def to_table(data: object) -> pa.Table:

@@ -9,50 +9,21 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from ai_hub.metrics import Metrics
 from ai_hub.serving.cache import Cache
-from ai_hub.stores.base import Store
+from ai_hub.stores.base import Landed, Store
 
 if TYPE_CHECKING:
-    from ai_hub.intake.batch import Batch, Rejection
+    from ai_hub.intake.batch import Batch, BatchKind
+    from ai_hub.intake.result import IngestResult
 
 _log = logging.getLogger(__name__)
 
 _SILENT_SECONDS = 10.0
 
-Target = Literal["observations", "weather"]
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class IngestResult:
-    """What became of the rows sent: accepted + rejected = rows.
-
-    `replaced` of the accepted changed a stored value and `unchanged` were stored already;
-    `aged` are already older than their table keeps them: maintenance will delete them, some time
-    after this notice. `reasons` name the first rejected rows.
-    """
-
-    accepted: int = 0
-    replaced: int = 0
-    unchanged: int = 0
-    rejected: int = 0
-    aged: int = 0
-    reasons: tuple[Rejection, ...] = ()
-
-    def and_then(self, other: IngestResult, most_reasons: int) -> IngestResult:
-        """This result and that of the next batch as one."""
-        return IngestResult(
-            self.accepted + other.accepted,
-            self.replaced + other.replaced,
-            self.unchanged + other.unchanged,
-            self.rejected + other.rejected,
-            self.aged + other.aged,
-            (*self.reasons, *other.reasons)[:most_reasons],
-        )
 
 
 class Writer:
@@ -66,9 +37,9 @@ class Writer:
         self._silent_until = 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def land(self, batch: Batch, target: Target) -> IngestResult:
+    async def land(self, batch: Batch, kind: BatchKind) -> IngestResult:
         """Land one batch whole; the caller may give up waiting, the cache stays true."""
-        return await self._to_the_end(self._land(batch, target))
+        return await self._to_the_end(self._land(batch, kind))
 
     async def assign_weather_source(
         self, tenant_id: str, source_id: str, asset_ids: Sequence[str]
@@ -87,34 +58,35 @@ class Writer:
         task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(task)
 
-    async def _land(self, batch: Batch, target: Target) -> IngestResult:
-        append = self._store.append if target == "observations" else self._store.append_weather
+    async def _land(self, batch: Batch, kind: BatchKind) -> IngestResult:
         try:
-            landed = await append(batch.table)
+            landed = await self._appended(batch, kind)
         except Exception as error:
-            self._metrics.lost(target)
-            self._tell(batch, target, error)
+            self._metrics.lost(kind)
+            self._tell(batch, kind, error)
             raise
         await self._cache.drop(landed.touched)
-        newest = batch.newest() if target == "observations" else {}
-        self._metrics.landed(target, batch.accepted, batch.rejected, newest)
-        return IngestResult(
-            batch.accepted,
-            landed.replaced,
-            landed.unchanged,
-            batch.rejected,
-            landed.aged,
-            batch.reasons,
-        )
+        newest = batch.newest() if kind == "observations" else {}
+        self._metrics.landed(kind, batch.accepted, batch.rejected, newest)
+        return batch.landed(landed.replaced, landed.unchanged, landed.aged)
 
-    def _tell(self, batch: Batch, target: Target, error: Exception) -> None:
+    async def _appended(self, batch: Batch, kind: BatchKind) -> Landed:
+        match kind:
+            case "observations":
+                return await self._store.append(batch.table)
+            case "weather":
+                return await self._store.append_weather(batch.table)
+            case _:
+                assert_never(kind)
+
+    def _tell(self, batch: Batch, kind: BatchKind, error: Exception) -> None:
         """Log a batch that did not land: while many do not, one line now and then for them all."""
         self._untold += 1
         now = time.monotonic()
         if now < self._silent_until:
             return
         told = {
-            "target": target,
+            "target": kind,
             "tenant_id": batch.tenant_id,
             "rows": batch.accepted,
             "error": str(error),
