@@ -168,6 +168,14 @@ def test_a_fingerprint_changes_with_anything_that_changes_a_value(other: Feature
     assert other.fingerprint != one(LAG, MEAN).fingerprint
 
 
+def test_a_document_is_plain_values() -> None:
+    document = one(LAG, MEAN).document()
+    assert json.loads(json.dumps(document)) == document
+    assert document["features"] == [LAG.name, MEAN.name]
+    assert document["definitions"] == [definition_of(LAG), definition_of(MEAN)]
+    assert document["fingerprint"] == one(LAG, MEAN).fingerprint
+
+
 def test_a_definition_is_plain_values_kind_first() -> None:
     assert list(definition_of(HOUR_OF_DAY).items()) == [
         ("kind", "Calendar"),

@@ -22,7 +22,6 @@ from ai_hub.cli.output import counted, document, say, table
 
 if TYPE_CHECKING:
     from ai_hub.cli.backend import Document
-    from ai_hub.definitions.feature_set import FeatureSet
 
 _ASSETS_ABREAST = 5
 """Up to so many assets stand side by side; more stand below each other."""
@@ -145,9 +144,9 @@ def sets(
     if url is not None:
         found = asyncio.run(of_server())
     elif name is not None:
-        found = _described(registry.get(name))
+        found = registry.get(name).document()
     else:
-        found = {"feature_sets": [_described(one) for one in registry.sets()]}
+        found = {"feature_sets": [one.document() for one in registry.sets()]}
     if as_json:
         document(found)
     elif name is not None:
@@ -158,22 +157,6 @@ def sets(
             for one in found["feature_sets"]
         ]
         table(("feature set", "features", "description"), rows)
-
-
-def _described(one: FeatureSet) -> Document:
-    from ai_hub.definitions.feature_set import definition_of
-
-    return {
-        "name": one.name,
-        "version": one.version,
-        "fingerprint": one.fingerprint,
-        "description": one.description,
-        "use_cases": list(one.use_cases),
-        "missing": one.missing,
-        "feature_count": len(one.features),
-        "features": list(one.feature_names),
-        "definitions": [definition_of(feature) for feature in one.features],
-    }
 
 
 def _show_set(found: Document) -> None:

@@ -93,6 +93,20 @@ class FeatureSet:
         """The first 16 hex digits of the SHA-256 of the canonical form."""
         return hashlib.sha256(self.canonical.encode()).hexdigest()[:16]
 
+    def document(self) -> dict[str, object]:
+        """The set as plain values, as the HTTP routes and `ai-hub sets --json` give it."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "fingerprint": self.fingerprint,
+            "description": self.description,
+            "use_cases": list(self.use_cases),
+            "missing": self.missing,
+            "feature_count": len(self.features),
+            "features": list(self.feature_names),
+            "definitions": [definition_of(feature) for feature in self.features],
+        }
+
     def policy_of(self, feature: Feature, requested: Missing | None) -> Missing:
         """The missing policy that applies: the request's, else the feature's, else the set's."""
         if requested is not None:

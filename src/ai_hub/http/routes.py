@@ -18,7 +18,6 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import SwaggerRenderPlugin
 
 from ai_hub import __version__
-from ai_hub.definitions.feature_set import FeatureSet, definition_of
 from ai_hub.definitions.values import check_id, parse_time, to_datetime
 from ai_hub.errors import AiHubError, InvalidInput, shown
 from ai_hub.feature_store import FeatureStore
@@ -73,28 +72,14 @@ async def get_batch(data: BatchRequest, state: State) -> BatchVectors:
 async def feature_sets(state: State) -> dict[str, Any]:
     """Every registered feature set."""
     store: FeatureStore = state.store
-    return {"feature_sets": [_described(one) for one in store.registry.sets()]}
+    return {"feature_sets": [one.document() for one in store.registry.sets()]}
 
 
 @get("/sets/{name:str}")
 async def feature_set(name: str, state: State) -> dict[str, Any]:
     """One feature set, by `name` (its newest version) or `name@version`."""
     store: FeatureStore = state.store
-    return _described(store.registry.get(name))
-
-
-def _described(one: FeatureSet) -> dict[str, Any]:
-    return {
-        "name": one.name,
-        "version": one.version,
-        "fingerprint": one.fingerprint,
-        "description": one.description,
-        "use_cases": one.use_cases,
-        "missing": one.missing,
-        "feature_count": len(one.features),
-        "features": one.feature_names,
-        "definitions": [definition_of(feature) for feature in one.features],
-    }
+    return store.registry.get(name).document()
 
 
 @put("/weather-sources")
