@@ -50,6 +50,26 @@ def test_a_vector_has_all_there_is_to_know(server: Server, tenant: str) -> None:
     assert answer["computed_at"].endswith("Z")
 
 
+@pytest.mark.parametrize(
+    ("path", "ids", "message"),
+    [("get", {"asset_id": "a"}, "FeatureVector"), ("batch", {"asset_ids": ["a"]}, "BatchVectors")],
+)
+def test_the_framework_answers_as_the_hot_routes_do(
+    path: str, ids: dict[str, object], message: str, server: Server, tenant: str
+) -> None:
+    body = {"tenant_id": tenant, "timestamp": AT} | ids
+    route = f"/ai/features/{path}"
+    server.call("POST", f"/{path}", body)
+    # No hot route is called that, so the framework gets it.
+    hot, framework = (server.client.post(route + end, json=body) for end in ("", "/"))
+    assert (framework.status_code, framework.content) == (200, hot.content)
+    assert framework.headers["content-type"] == hot.headers["content-type"]
+    described = server.client.get("/docs/openapi.json").json()["paths"][route]["post"]
+    (media,) = described["responses"]["200"]["content"].items()
+    assert media[0] == "application/json"
+    assert media[1]["schema"]["$ref"].endswith(f"/{message}")
+
+
 def test_times_are_truncated_to_the_granularity(server: Server, small: Server, tenant: str) -> None:
     assert ask(server, tenant)["timestamp"] == "2025-10-09T14:30:00Z"
     assert ask(server, tenant, timestamp="2025-10-09T16:30:59+02:00")["cache_hit"] is True

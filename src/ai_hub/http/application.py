@@ -7,14 +7,12 @@ import logging
 from time import perf_counter
 from typing import Any
 
-import msgspec
-
 from ai_hub import logs
 from ai_hub.errors import AiHubError
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.body import (
     BODY,
-    JSON,
+    FAULT,
     ClientLeft,
     Message,
     Receive,
@@ -25,7 +23,6 @@ from ai_hub.http.body import (
     respond,
 )
 from ai_hub.http.hot import HotRoutes
-from ai_hub.http.messages import Problem
 from ai_hub.http.watch import Watch
 from ai_hub.metrics import Metrics, exposition
 
@@ -33,7 +30,6 @@ _log = logging.getLogger(__name__)
 
 _MANY_FORMATS = ("/ai/features/ingest", "/ai/features/ingest/weather")
 _OTHER = "other"
-FAULT = msgspec.json.encode(Problem("the server failed to answer; its log says why"))
 
 
 class Application:
@@ -93,8 +89,8 @@ class Application:
             return
         except Exception:  # noqa: BLE001  # Whatever it is, the client gets an answer.
             _log.exception("request failed", extra={"method": scope["method"], "path": route})
-            status = 500
-            await respond(send, (status, JSON, FAULT), request)
+            status = FAULT[0]
+            await respond(send, FAULT, request)
         seconds = perf_counter() - begin
         self._answered(route, status, seconds)
         if self._tell:

@@ -24,6 +24,13 @@ Reply = tuple[int, bytes, bytes]
 """Status, content type and body of an answer."""
 JSON = b"application/json"
 
+FAULT: Reply = (
+    500,
+    JSON,
+    msgspec.json.encode(Problem("the server failed to answer; its log says why")),
+)
+"""The answer where a fault of ours let us have no other."""
+
 # A client that is told 413 while it still sends mostly sees a broken pipe, so what is too much is
 # read and thrown away, up to this many times the limit.
 _PATIENCE = 8

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import TypeVar
 
 import msgspec
 
@@ -18,8 +19,17 @@ from ai_hub.serving.reader import Found, short
 _quoted = msgspec.json.Encoder().encode
 _decode_get = msgspec.json.Decoder(GetRequest).decode
 _decode_batch = msgspec.json.Decoder(BatchRequest).decode
+_R = TypeVar("_R")
 _HIT = b',"cache_hit":true'
 _MISS = b',"cache_hit":false'
+
+
+def _request(decoder: Callable[[bytes], _R], body: bytes, into: type[_R]) -> _R:
+    """A body as a request. Raises InvalidInput, in the words of `decode`."""
+    try:
+        return decoder(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return decode(body, into)
 
 
 @lru_cache(maxsize=16_384)
@@ -57,7 +67,7 @@ class HotRoutes:
         """`POST /ai/features/get`."""
         try:
             body = await read_body(scope, receive, self._limit)
-            return 200, JSON, await self.answer_get(body)
+            return 200, JSON, await self.answer_get(_request(_decode_get, body, GetRequest))
         except AiHubError as error:
             return refusal(error)
 
@@ -65,7 +75,7 @@ class HotRoutes:
         """`POST /ai/features/batch`."""
         try:
             body = await read_body(scope, receive, self._limit)
-            return 200, JSON, await self.answer_batch(body)
+            return 200, JSON, await self.answer_batch(_request(_decode_batch, body, BatchRequest))
         except AiHubError as error:
             return refusal(error)
 
@@ -73,12 +83,8 @@ class HotRoutes:
         """`GET /health`."""
         return 200, JSON, self._health
 
-    async def answer_get(self, body: bytes) -> bytes:
-        """The answer to a body of `get`. Raises AiHubError."""
-        try:
-            request = _decode_get(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            request = decode(body, GetRequest)
+    async def answer_get(self, request: GetRequest) -> bytes:
+        """The answer to a request, a FeatureVector as JSON. Raises AiHubError."""
         store = self._store
         spec = store.specs.of(request.feature_set, request.feature_names, request.missing)
         at = self._at(request.timestamp)
@@ -92,12 +98,8 @@ class HotRoutes:
             value[1:],
         )
 
-    async def answer_batch(self, body: bytes) -> bytes:
-        """The answer to a body of `batch`. Raises AiHubError."""
-        try:
-            request = _decode_batch(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            request = decode(body, BatchRequest)
+    async def answer_batch(self, request: BatchRequest) -> bytes:
+        """The answer to a request, a BatchVectors as JSON. Raises AiHubError."""
         store = self._store
         spec = store.specs.of(request.feature_set, request.feature_names, request.missing)
         at = self._at(request.timestamp)

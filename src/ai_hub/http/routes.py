@@ -1,7 +1,6 @@
-"""The routes on Litestar, where OpenAPI comes along.
+"""The routes on Litestar, which describes them in OpenAPI.
 
-`get` and `batch` are answered before the framework (see hot.py); here they are described, and do
-the same by the same code.
+`get` and `batch` are mostly answered before the framework (see hot.py), by the same code.
 """
 
 from __future__ import annotations
@@ -9,19 +8,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import asdict
+from http import HTTPStatus
 from typing import Any
 
 from litestar import Litestar, MediaType, Request, Response, Router, get, post, put
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import SwaggerRenderPlugin
 
 from ai_hub import __version__
 from ai_hub.definitions.values import check_id, parse_time, to_datetime
 from ai_hub.errors import AiHubError, InvalidInput, shown
 from ai_hub.feature_store import FeatureStore
-from ai_hub.http.body import BODY, problem, status_of
+from ai_hub.http.body import BODY, FAULT, Reply, refusal
 from ai_hub.http.hot import HotRoutes, health_of
 from ai_hub.http.ingest import ingest_observations, ingest_weather
 from ai_hub.http.messages import (
@@ -54,18 +55,22 @@ _BODIES: dict[str, type] = {
 _MOST_EXPORTS = 10_000
 
 
-@post("/get", status_code=200)
-async def get_features(data: GetRequest, state: State) -> FeatureVector:
+def _spoken(message: type) -> dict[int, ResponseSpec]:
+    """What the bytes of an answer say, for the description of its route."""
+    description = HTTPStatus.OK.description
+    return {200: ResponseSpec(message, generate_examples=False, description=description)}
+
+
+@post("/get", status_code=200, responses=_spoken(FeatureVector))
+async def get_features(data: GetRequest, state: State) -> Response[bytes]:
     """The features of one entity as of a time (now, when none is given)."""
-    answer: bytes = await state.hot.answer_get(encode(data))
-    return decode(answer, FeatureVector)
+    return Response(await state.hot.answer_get(data), media_type=MediaType.JSON)
 
 
-@post("/batch", status_code=200)
-async def get_batch(data: BatchRequest, state: State) -> BatchVectors:
+@post("/batch", status_code=200, responses=_spoken(BatchVectors))
+async def get_batch(data: BatchRequest, state: State) -> Response[bytes]:
     """The features of 1 to 1,000 entities of one tenant, in one read."""
-    answer: bytes = await state.hot.answer_batch(encode(data))
-    return decode(answer, BatchVectors)
+    return Response(await state.hot.answer_batch(data), media_type=MediaType.JSON)
 
 
 @get("/sets")
@@ -193,16 +198,21 @@ async def metrics(state: State) -> Response[bytes]:
     return Response(body, media_type=content_type.decode())
 
 
+def _response(reply: Reply) -> Response[bytes]:
+    status, content_type, body = reply
+    return Response(body, status_code=status, media_type=content_type.decode())
+
+
 def _on_error(request: Request[Any, Any, Any], error: AiHubError) -> Response[bytes]:
-    return Response(problem(error), status_code=status_of(error), media_type=MediaType.JSON)
+    return _response(refusal(error))
 
 
 def _on_refusal(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """What the framework refuses, said as everything else is: field, value and expectation."""
     path = request.scope["path"]
-    refusal = _refusal_of_body(request) if error.status_code == 400 else None
-    if refusal is not None:
-        return _on_error(request, refusal)
+    refused = _refusal_of_body(request) if error.status_code == 400 else None
+    if refused is not None:
+        return _on_error(request, refused)
     if isinstance(error, ValidationException) and isinstance(error.extra, list):
         wrong: dict[str, Any] = error.extra[0]
         name = wrong.get("key", "query")
@@ -228,23 +238,19 @@ def _refusal_of_body(request: Request[Any, Any, Any]) -> AiHubError | None:
         return None
     try:
         decode(request.scope[BODY], expected)  # type: ignore[literal-required]
-    except AiHubError as refusal:
-        return refusal
+    except AiHubError as refused:
+        return refused
     return None
 
 
 def _on_fault(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """A body that breaks the framework, or a fault of ours: then the log has the why."""
-    refusal = _refusal_of_body(request)
-    if refusal is not None:
-        return _on_error(request, refusal)
+    refused = _refusal_of_body(request)
+    if refused is not None:
+        return _on_error(request, refused)
     told = {"method": request.method, "path": request.scope["path"]}
     _log.error("request failed", exc_info=error, extra=told)
-    return Response(
-        encode(Problem("the server failed to answer; its log says why")),
-        status_code=500,
-        media_type=MediaType.JSON,
-    )
+    return _response(FAULT)
 
 
 def build(store: FeatureStore, hot: HotRoutes, watch: Watch) -> Litestar:
