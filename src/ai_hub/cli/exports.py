@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ai_hub.cli.finding import opened
 from ai_hub.cli.options import (
     Json,
     Missing_,
@@ -103,7 +104,6 @@ def export(
 async def _export(
     request: Document, output: Path | None, url: str | None, show: Progress
 ) -> Document:
-    from ai_hub.cli.finding import opened
     from ai_hub.config import Settings
 
     async with opened(Settings.load(), url) as backend:
@@ -133,7 +133,6 @@ def exports(
 
     Example: ai-hub exports --tenant acme
     """
-    from ai_hub.cli.finding import opened
     from ai_hub.config import Settings
     from ai_hub.definitions.values import check_id
 

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ai_hub.cli.failure import BAD_INPUT
+from ai_hub.cli.finding import opened
 from ai_hub.cli.options import Assets, Json, Tenant, Url
 from ai_hub.cli.output import counted, document, progress, say, table, tell
+from ai_hub.errors import InvalidInput
 
 if TYPE_CHECKING:
     from ai_hub.cli.backend import Document
@@ -161,7 +163,6 @@ def weather_source(
 
     Example: ai-hub weather-source --tenant acme --source JFK --asset meter-001 --asset meter-002
     """
-    from ai_hub.cli.finding import opened
     from ai_hub.config import Settings
 
     request = {"tenant_id": tenant, "source_id": source, "asset_ids": asset}
@@ -192,7 +193,6 @@ class _Source:
 
     def complete(self, part: Any) -> Any:
         """A part of the file with the columns that options gave."""
-        from ai_hub.errors import InvalidInput
 
         for name, value in self.constants.items():
             if name in part.column_names:
@@ -224,7 +224,6 @@ def _source(
 
 def _measurements(texts: list[str] | tuple[()]) -> dict[str, str | None]:
     from ai_hub.definitions.kinds import WEATHER_COLUMNS
-    from ai_hub.errors import InvalidInput
 
     found: dict[str, str | None] = {}
     for text in texts:
@@ -266,7 +265,6 @@ def _run(source: _Source, kind: BatchKind, url: str | None, as_json: bool) -> No
 
 
 async def _land(source: _Source, kind: BatchKind, url: str | None, told: Told) -> IngestResult:
-    from ai_hub.cli.finding import opened
     from ai_hub.config import Settings
     from ai_hub.intake.files import read_file
     from ai_hub.intake.pipeline import ingest_parts
@@ -284,7 +282,6 @@ async def _land(source: _Source, kind: BatchKind, url: str | None, told: Told) -
 
 
 def _checked(source: _Source, kind: BatchKind, rows: Any, first: int) -> Batch:
-    from ai_hub.errors import InvalidInput
     from ai_hub.intake.checks import check_rows
 
     try:

@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import httpx
 
@@ -119,8 +120,6 @@ class RemoteBackend:
 
     async def sets(self, name: str | None) -> Document:
         """Every feature set, or one."""
-        from urllib.parse import quote
-
         path = (
             "/ai/features/sets"
             if name is None

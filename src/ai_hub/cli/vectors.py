@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ai_hub.cli.finding import opened, server_of
 from ai_hub.cli.options import (
     Assets,
     Json,
@@ -57,7 +58,6 @@ def get(
 
     Example: ai-hub get --tenant acme --asset meter-001 --set forecast_basic
     """  # fmt: skip
-    from ai_hub.cli.finding import opened
     from ai_hub.config import Settings
 
     given = {
@@ -132,7 +132,6 @@ def sets(
 
     Example: ai-hub sets forecast_advanced
     """
-    from ai_hub.cli.finding import server_of
     from ai_hub.config import Settings
     from ai_hub.definitions.registry import Registry
 
@@ -186,7 +185,6 @@ def invalidate(
 
     Example: ai-hub invalidate --tenant acme --asset meter-001
     """
-    from ai_hub.cli.finding import server_of
     from ai_hub.config import Settings
 
     request: Document = {"tenant_id": tenant, "asset_ids": asset}

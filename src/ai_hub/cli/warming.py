@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ai_hub.cli.failure import BAD_INPUT, Stop
+from ai_hub.cli.finding import server_of
 from ai_hub.cli.options import Json, OneSet, ServerUrl, Tenant
 from ai_hub.cli.output import counted, document, progress, say, tell
 from ai_hub.errors import ServerUnreachable
@@ -74,7 +75,6 @@ def warm(
             )
 
     async def work() -> None:
-        from ai_hub.cli.finding import server_of
 
         if every:
             await _rounds(settings, url, once)
@@ -125,7 +125,6 @@ async def _rounds(
     settings: Settings, url: str | None, once: Callable[[RemoteBackend, int], Awaitable[None]]
 ) -> None:
     """A round at once and at the start of each step, until cancelled; failures are told."""
-    from ai_hub.cli.finding import server_of
     from ai_hub.definitions.values import SECOND, Granularity
 
     while True:
