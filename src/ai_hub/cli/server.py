@@ -91,8 +91,8 @@ def demo(
 
     Example: ai-hub demo --meters 10 --days 90
     """
-    from ai_hub import demo as tour
     from ai_hub.config import Settings
+    from ai_hub.demo import tour
 
     settings = Settings.load(database_url=database, port=port)
     tour.run(settings, meters, days, serving=not no_serve, as_json=as_json)
