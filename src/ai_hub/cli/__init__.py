@@ -12,10 +12,10 @@ def main() -> None:
     from ai_hub.cli.app import app
 
     for stream in (sys.stdout, sys.stderr):
-        # Ids may have any character, and a terminal may not: show an escape, never fail.
+        # An id may hold characters that a terminal cannot show: print an escape, never fail.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     for name in ("ai_hub.export", "ai_hub.serving.reader", "ai_hub.serving.writer"):
-        # What fails there a command says itself; a server's log has it all the same.
+        # A command reports what fails there itself; a server still logs it.
         logging.getLogger(name).addHandler(logging.NullHandler())
     app(prog_name="ai-hub")

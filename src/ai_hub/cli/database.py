@@ -44,7 +44,7 @@ def migrate(
     settings = Settings.load()
     if sql is not None:
         if dry_run:
-            raise Stop("--dry-run: got it together with --sql, expected one of them")
+            raise Stop("--dry-run: expected without --sql, which changes no database either")
         _write(settings, sql, as_json)
         return
     if not settings.on_server:
@@ -100,7 +100,7 @@ def _migrate(settings: Settings, dry_run: bool, as_json: bool) -> None:
         say(f"Applied {name}.")
     if not report.applied:
         say("Nothing was left to apply.")
-    table(("relation", "kept for"), [(name, width or "ever") for name, width in keep.items()])
+    table(("relation", "kept for"), [(name, width or "forever") for name, width in keep.items()])
 
 
 def _days(width: Duration | None) -> str | None:

@@ -124,7 +124,7 @@ def exports(
         str | None, typer.Option("--tenant", metavar="ID", help="Only exports of this tenant.")
     ] = None,
     limit: Annotated[
-        int, typer.Option("--limit", min=1, max=10_000, help="At most so many.")
+        int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")
     ] = 100,
     url: Url = None,
     as_json: Json = False,

@@ -31,7 +31,7 @@ _OPTIONS = {
     "value": "--value-column",
     "weather": "--column",
 }
-"""What helps where a column is not there."""
+"""The options that help where a column is missing."""
 
 File = Annotated[
     Path,
@@ -51,7 +51,7 @@ Timezone = Annotated[
 ]
 AssetId = Annotated[
     str | None,
-    typer.Option("--asset-id", metavar="ID", help="The asset of every row, if no column says it."),
+    typer.Option("--asset-id", metavar="ID", help="The asset of every row, if no column names it."),
 ]
 
 
@@ -81,7 +81,7 @@ def ingest(
     feature_type: Annotated[
         str | None,
         typer.Option(
-            "--feature-type", metavar="NAME", help="The series of every row, if no column says it."
+            "--feature-type", metavar="NAME", help="The series of every row, if no column names it."
         ),
     ] = None,
     timezone: Timezone = None,
@@ -90,8 +90,8 @@ def ingest(
 ) -> None:
     """Land meter readings from a CSV or Parquet file.
 
-    Columns timestamp, asset_id and value are needed, feature_type, quality and tenant_id are
-    taken if there; options map other names. Sending a file again is safe.
+    Columns timestamp, asset_id and value are needed; feature_type, quality and tenant_id are
+    optional. Options map other names. Sending a file again is safe.
 
     Example: ai-hub ingest load.csv --tenant acme --timestamp-column time --timezone Europe/Berlin
     """
@@ -197,7 +197,7 @@ class _Source:
         for name, value in self.constants.items():
             if name in part.column_names:
                 option = "--" + name.replace("_", "-")
-                expected = f"no such option for a file with a column of it ({name})"
+                expected = f"no such option for a file that has a column {name}"
                 raise InvalidInput(option, value, expected)
             part = part.append_column(name, [[value] * part.num_rows])
         return part
@@ -290,7 +290,7 @@ def _checked(source: _Source, kind: BatchKind, rows: Any, first: int) -> Batch:
         option = _OPTIONS.get(error.field)
         if option is None:
             raise
-        hint = f"Say what stands for it with {option}."
+        hint = f"Name it with {option}."
         raise InvalidInput(error.field, error.value, error.expected, hint) from None
 
 
@@ -303,9 +303,9 @@ def _report(file: Path, result: IngestResult) -> None:
     )
     if result.aged:
         tell(
-            f"Already older than the database keeps such rows: {counted(result.aged, 'row')} (see "
-            "AI_HUB_RETENTION_... and `ai-hub status`). They are stored, and `ai-hub maintain` "
-            "will delete them after a notice period, unless you keep them longer.",
+            f"Older than the database keeps such rows: {counted(result.aged, 'row')} (see "
+            "AI_HUB_RETENTION_... and `ai-hub status`). They are stored, but `ai-hub maintain` "
+            "will delete them after a notice period, unless retention is made longer.",
             style="yellow",
         )
     if result.reasons:

@@ -19,7 +19,7 @@ Url = Annotated[
         "--url",
         metavar="URL",
         help="Go through this server, such as http://127.0.0.1:8003. By default the database file "
-        "is opened, or its server on this machine asked while one holds the file.",
+        "is opened directly, or reached through the server on this machine that holds it.",
     ),
 ]
 ServerUrl = Annotated[
@@ -29,11 +29,11 @@ ServerUrl = Annotated[
 Tenant = Annotated[str, typer.Option("--tenant", metavar="ID", help="The tenant.")]
 Assets = Annotated[
     list[str],
-    typer.Option("--asset", metavar="ID", help="An asset; give it again for more of them."),
+    typer.Option("--asset", metavar="ID", help="An asset; repeatable."),
 ]
 SomeAssets = Annotated[
     list[str] | None,
-    typer.Option("--asset", metavar="ID", help="An asset, repeatable; all of the tenant if none."),
+    typer.Option("--asset", metavar="ID", help="An asset, repeatable; by default all."),
 ]
 OneSet = Annotated[
     str | None, typer.Option("--set", metavar="NAME", help="One feature set; by default all.")
@@ -43,8 +43,8 @@ Missing_ = Annotated[
     typer.Option(
         "--missing",
         metavar="POLICY",
-        help="What stands for a missing value: mean, zero, keep (null) or a number. By default "
-        "what the feature set says.",
+        help="What replaces a missing value: mean, zero, keep (null) or a number. By default "
+        "the feature set's own policy.",
     ),
 ]
 

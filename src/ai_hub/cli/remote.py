@@ -166,7 +166,7 @@ class RemoteBackend:
         if response is None or response.status_code == _TOO_LARGE:
             half = len(table) // 2
             if not half:
-                raise Stop("A single row is larger than the body that the server takes.")
+                raise Stop("A single row is larger than the largest body that the server accepts.")
             first = await self._send(path, tenant_id, table.slice(0, half))
             return first + await self._send(path, tenant_id, table.slice(half))
         counts = self._document(response)
@@ -256,7 +256,7 @@ def _move(source: Path, output: Path) -> str:
     The absolute path of `output`.
     """
     if not source.is_file():
-        raise Stop(f"The server wrote {source}, which cannot be seen from here.", FAILED)
+        raise Stop(f"The server wrote {source}, which is not visible from here.", FAILED)
     try:
         source.replace(output)
         return str(output.absolute())

@@ -24,7 +24,7 @@ def maintain(
         typer.Option(
             "--every",
             metavar="WIDTH",
-            help="Do it again and again, such as every 15m, until Ctrl-C.",
+            help="Repeat, such as every 15m, until Ctrl-C.",
         ),
     ] = None,
     now: Annotated[
@@ -35,10 +35,10 @@ def maintain(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Refresh, delete what is kept no longer, compress.
+    """Refresh aggregates, delete expired rows, compress.
 
-    For a database on PostgreSQL. Old data is first told of, and deleted a notice period later. Only
-    this command deletes. Run it from a timer, with --every, or let the server do it:
+    For a database on PostgreSQL. Old data is announced first, and deleted a notice period later.
+    Nothing else deletes rows. Run it from a timer, with --every, or let the server do it:
     `ai-hub serve --maintain 15m`.
 
     Example: ai-hub maintain --every 15m
@@ -49,7 +49,7 @@ def maintain(
     settings = Settings.load()
     pause = None if every is None else Duration.of(every, "--every")
     if pause is not None and now:
-        raise Stop("--now: got it together with --every, expected one of them")
+        raise Stop("--now: expected without --every, which always waits for the notice period")
     _needs_server(settings)
 
     async def work() -> None:
@@ -85,9 +85,9 @@ def _show(steps: list[dict[str, Any]], as_json: bool) -> None:
 
 
 def status(as_json: Json = False) -> None:
-    """Show what the database is like.
+    """Show the state of the database.
 
-    Its server, sizes, policies, data, and how far its aggregates are.
+    Its server, sizes, policies, data, and how up to date its aggregates are.
 
     Example: ai-hub status
     """

@@ -33,15 +33,13 @@ def warm(
         typer.Option(
             "--asset",
             metavar="ID",
-            help="An asset, repeatable; all that were seen in the last day if none.",
+            help="An asset, repeatable; by default all that were seen in the last day.",
         ),
     ] = None,
     feature_set: OneSet = None,
     every: Annotated[
         bool,
-        typer.Option(
-            "--every", help="Do it again at the start of each granularity step, until Ctrl-C."
-        ),
+        typer.Option("--every", help="Repeat at the start of each granularity step, until Ctrl-C."),
     ] = False,
     concurrency: Annotated[
         int,
@@ -50,9 +48,9 @@ def warm(
     url: ServerUrl = None,
     as_json: Json = False,
 ) -> None:
-    """Have the server compute vectors ahead.
+    """Have the server compute vectors in advance.
 
-    They are those of the current granularity step. With --every, vectors for now are always there
+    They are those of the current granularity step. With --every, current vectors are always ready
     when they are asked for.
 
     Example: ai-hub warm --tenant acme --set forecast_basic --every

@@ -29,13 +29,13 @@ FAULT: Reply = (
     JSON,
     msgspec.json.encode(Problem("the server failed to answer; its log says why")),
 )
-"""The answer where a fault of ours let us have no other."""
+"""The answer when a fault of ours leaves no other."""
 
-# A client that is told 413 while it still sends mostly sees a broken pipe, so what is too much is
+# A client that gets a 413 while it is still sending mostly sees a broken pipe, so the excess is
 # read and thrown away, up to this many times the limit.
 _PATIENCE = 8
 BODY = "ai_hub.body"
-"""Where a request's whole body stands in its scope, for what refuses it."""
+"""The key of a request's scope that holds its whole body, for messages that quote it."""
 
 
 class UnknownEncoding(InvalidInput):
@@ -43,14 +43,14 @@ class UnknownEncoding(InvalidInput):
 
 
 class ClientLeft(Exception):
-    """The client closed the connection before its body was whole."""
+    """The client closed the connection before its whole body had arrived."""
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     """The whole body.
 
     Raises TooLarge beyond `limit` bytes, UnknownEncoding for a compressed one, ClientLeft if it
-    never came whole.
+    never arrived in full.
     """
     body = await _whole(receive, limit)
     for name, value in scope["headers"]:
@@ -58,8 +58,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
             raise UnknownEncoding(
                 "content-encoding",
                 value.decode("latin-1"),
-                "a body as it is",
-                "Do not compress it.",
+                "a body that is not compressed",
             )
     return body
 

@@ -117,12 +117,12 @@ async def _ingest(
 
 def _read(kind: BatchKind, body: bytes, content_type: str | None, tenant_id: str | None) -> Batch:
     media = (content_type or "application/json").partition(";")[0].strip().lower()
-    # What curl says of a body when it is told nothing.
+    # What curl says of a body by default.
     if media in ("application/json", "application/x-www-form-urlencoded"):
         message = decode_json_rows(body)
         named = check_id("tenant_id", message["tenant_id"])
         if tenant_id not in (None, named):
-            raise InvalidInput("tenant_id", named, f"{tenant_id!r}, as in the query, or none there")
+            raise InvalidInput("tenant_id", named, f"{tenant_id!r}, as in the query")
         return check_rows(kind, rows_to_table(message["rows"]), named)
     if tenant_id is None:
         raise InvalidInput("tenant_id", None, "a tenant in the query: ?tenant_id=")

@@ -187,7 +187,7 @@ def in_words(what: str) -> str:
 
 
 def _unreadable(body: bytes, error: Exception) -> InvalidInput:
-    """Why msgspec does not read a body: the value that JSON cannot mean, if that is all."""
+    """Why msgspec cannot read a body: a value that JSON does not have, or that it is not JSON."""
     try:
         found: object = _read(body)
     except (ValueError, RecursionError):

@@ -37,7 +37,7 @@ def export_path(root: Path, output_path: str) -> Path:
     if len(text.encode("utf-8", "replace")) > _LONGEST_PATH:
         raise refuse(f"It is longer than {_LONGEST_PATH} bytes.")
     if path.name.startswith("."):
-        raise refuse("A hidden file is for exports under way.")
+        raise refuse("A hidden file is for an export in progress.")
     target = root / path
     try:
         inside = target.parent.resolve().is_relative_to(root.resolve())
@@ -48,7 +48,7 @@ def export_path(root: Path, output_path: str) -> Path:
             if parent.is_relative_to(root)
         )
     except (OSError, RuntimeError, ValueError) as error:
-        raise refuse(f"It cannot be looked at: {error}.") from None
+        raise refuse(f"It cannot be checked: {error}.") from None
     if not inside:
         raise refuse("A symbolic link leads out of the export root.")
     if taken or blocked:

@@ -94,13 +94,13 @@ async def answer(
     """
     import uvicorn
 
-    class Server(uvicorn.Server):
+    class Quiet(uvicorn.Server):
         @contextmanager
         def capture_signals(self) -> Iterator[None]:
             # uvicorn would raise the signal again, before the store is closed.
             yield
 
-    server = Server(
+    server = Quiet(
         uvicorn.Config(
             application,
             http="httptools",
@@ -115,7 +115,7 @@ async def answer(
     came: list[int] = []
 
     def stop(number: int = signal.SIGTERM) -> None:
-        # Who asks a second time does not wait for requests under way.
+        # A second signal does not wait for requests under way.
         server.force_exit = bool(came)
         server.should_exit = True
         came.append(number)
@@ -148,7 +148,7 @@ async def _when_listening(
     try:
         await application.prepare()
     except* StoreError:
-        # Then the first use does it; that a database is away is told where requests are answered.
+        # The first use does it then; requests tell that the database is away.
         pass
     # What start-up left behind lives as long as the server: collecting it again is waste.
     gc.collect()
@@ -175,6 +175,6 @@ async def _rehearse(store: FeatureStore) -> None:
     for feature_set in store.registry.sets():
         spec = store.specs.of(feature_set.label)
         await asyncio.gather(*(store.found(spec, "-", ["-"], 0, exact=True) for _ in range(4)))
-    # These were answers to nobody.
+    # Nobody asked for these answers: they do not count.
     store.metrics.computed = store.metrics.degraded = 0
     store.metrics.missing.clear()

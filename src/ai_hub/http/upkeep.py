@@ -20,7 +20,7 @@ _ALWAYS_TOLD = ("wait", "notice")
 
 @asynccontextmanager
 async def maintained(settings: Settings, every: Duration | None) -> AsyncIterator[None]:
-    """Maintain the database from time to time until the end of the block, if it is to be."""
+    """Maintain the database until the block ends, every so often; never if `every` is None."""
     if every is None:
         yield
         return
@@ -44,7 +44,7 @@ async def _maintain(settings: Settings, every: Duration) -> None:
                 continue
             level = logging.WARNING if step["action"] == "notice" else logging.INFO
             _log.log(level, step["action"], extra=step)
-        # The same is told once, and not every quarter of an hour for a week.
+        # A notice is logged once, and not every quarter of an hour for a week.
         told = notices
 
     def failed(why: str) -> None:

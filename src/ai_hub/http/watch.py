@@ -1,4 +1,4 @@
-"""What is there for those who run the server: `/metrics` and `/health/ready`."""
+"""What operators look at: `/metrics` and `/health/ready`."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class Watch:
         return exposition(counted, self._store.now())
 
     async def readiness(self) -> tuple[int, dict[str, Any]]:
-        """The state of each part and the worst of them; 503 when requests are not answered right.
+        """The state of each part and the worst of them; 503 if requests are not answered correctly.
 
-        Without the cache they are, from the database.
+        Without the cache they still are, from the database.
         """
         parts = await self._store.ready()
         worst = max((part.state for part in parts.values()), key=_RANK.index)
@@ -54,9 +54,9 @@ class Watch:
 
 
 class Siblings:
-    """The counts of all workers, each in a file of its own, which its next process goes on with.
+    """The counts of all workers, each in a file of its own, which the process after it continues.
 
-    A worker's own counts are read from its file as well: so no count is ever seen to go back.
+    A worker reads its own counts from its file too, so no count is ever seen to go back.
     """
 
     def __init__(self, folder: Path, slot: int, store: FeatureStore) -> None:

@@ -1,8 +1,8 @@
 """Several processes that serve on one port, and the one that watches over them.
 
 Each worker listens on a socket of its own; the kernel shares new connections out among them, and
-none is left waiting for a worker that is gone. A worker that ends is replaced; none is ended for
-how much it did.
+none is left waiting for a worker that is gone. A worker that ends is replaced; none is ended
+because of how much it did.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def supervise(
 
 def _reserved(settings: Settings) -> socket.socket:
     """The port, held for the workers. Raises ConfigError for one that is in use."""
-    # Alone at first: sockets that share would not mind a server that shares as well.
+    # Not shared at first: a shared socket could be bound beside those of another server.
     with closing(listen(settings)) as alone:
         family, address = alone.family, alone.getsockname()
     held = socket.socket(family, socket.SOCK_STREAM)
