@@ -19,7 +19,8 @@ from ai_hub.definitions.values import DAY, Entity, check_id, to_micros
 from ai_hub.errors import InvalidInput, StoreUnavailable, UnknownExport
 from ai_hub.metrics import Metrics
 from ai_hub.serving.answer import Answer, answer_of
-from ai_hub.serving.cache import Cache, CacheStats, MemoryCache
+from ai_hub.serving.cache import Cache, CacheStats
+from ai_hub.serving.memory import MemoryCache
 from ai_hub.serving.opening import open_cache
 from ai_hub.serving.reader import Found, Reader
 from ai_hub.serving.readiness import Part, Readiness

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 import redis_server
-from ai_hub.serving.cache import Cache, MemoryCache
+from ai_hub.serving.cache import Cache
+from ai_hub.serving.memory import MemoryCache
 from ai_hub.serving.redis.cache import RedisCache
 
 # Tests share the processor: here slow is not away.

@@ -16,7 +16,7 @@ import redis
 from ai_hub import FeatureStore
 from ai_hub.config import Settings
 from ai_hub.errors import ConfigError
-from ai_hub.serving.cache import MemoryCache
+from ai_hub.serving.memory import MemoryCache
 from ai_hub.serving.opening import open_cache
 from ai_hub.serving.redis.cache import RedisCache
 from ai_hub.serving.redis.link import Lost

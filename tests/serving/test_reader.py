@@ -12,7 +12,7 @@ import pytest
 
 from ai_hub.definitions.values import iso
 from ai_hub.errors import StoreUnavailable
-from ai_hub.serving.cache import MemoryCache
+from ai_hub.serving.memory import MemoryCache
 from ai_hub.serving.reader import Reader
 from ai_hub.serving.writer import Writer
 from serving.doubles import AT, SPEC, TENANT, HeldStore, batch

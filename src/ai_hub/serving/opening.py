@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ai_hub.config import Settings
-from ai_hub.serving.cache import Cache, MemoryCache
+from ai_hub.serving.cache import Cache
+from ai_hub.serving.memory import MemoryCache
 
 
 async def open_cache(settings: Settings) -> Cache:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_hub.definitions.values import Entity
-from ai_hub.serving.cache import MemoryCache
+from ai_hub.serving.memory import MemoryCache
 from serving.test_cache import AT, FIELD, OTHER, look, put
 
 

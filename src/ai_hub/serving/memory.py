@@ -1,0 +1,190 @@
+"""The cache in this process: bounded by bytes, and gone with it."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import repeat
+
+from ai_hub.definitions.values import Entity
+from ai_hub.serving.cache import CacheStats, State, Token, cache_key
+
+_Slot = tuple[str, str, str]
+"""Tenant, timestamp and field: the values of all assets that a batch asks for lie together."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    tenant_id: str
+    asset_id: str
+    timestamp: str
+    expires: float
+    fields: set[str] = field(default_factory=set)
+
+
+_ENTRY_OVERHEAD = 500
+_FIELD_OVERHEAD = 200
+_MAX_TOKENS = 200_000
+
+
+class MemoryCache:
+    """The contract in this process: bounded by bytes, the oldest entries leave first.
+
+    The time to live counts from an entry's first write, so the order of writing is the order of
+    expiry. `clock` gives seconds.
+    """
+
+    def __init__(
+        self,
+        ttl_seconds: int = 300,
+        max_bytes: int = 256 * 1024 * 1024,
+        clock: Callable[[], float] = time.monotonic,
+        max_tokens: int = _MAX_TOKENS,
+    ) -> None:
+        self.state: State = "closed"
+        self.errors: Mapping[str, int] = {}
+        self._ttl = ttl_seconds
+        self._max_bytes = max_bytes
+        self._clock = clock
+        self._values: dict[_Slot, dict[str, bytes]] = {}
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._keys_of: dict[Entity, set[str]] = {}
+        self._bytes = 0
+        self._hits = self._misses = self._evicted = 0
+        # An entity that was dropped has a number of its own; all others share the floor.
+        self._tokens: dict[str, dict[str, int]] = {}
+        self._max_tokens = max_tokens
+        self._numbered = 0
+        self._floor = 0
+        self._last_token = 0
+
+    async def read(
+        self, tenant_id: str, asset_ids: Sequence[str], timestamp: str, field: str
+    ) -> list[tuple[bytes | None, Token]]:
+        """The value (None: a miss) and the token of each asset, in the order asked for."""
+        self._expire(self._clock())
+        value_of = self._values.get((tenant_id, timestamp, field), {}).get
+        token_of = self._tokens.get(tenant_id, {}).get
+        values = [value_of(asset_id) for asset_id in asset_ids]
+        misses = values.count(None)
+        self._hits += len(values) - misses
+        self._misses += misses
+        return list(zip(values, map(token_of, asset_ids, repeat(self._floor)), strict=True))
+
+    async def keep(
+        self,
+        tenant_id: str,
+        timestamp: str,
+        field: str,
+        values: Iterable[tuple[str, Token, bytes | None]],
+    ) -> int:
+        """Keep (asset, token, value)s whose token is still current; how many were kept."""
+        now = self._clock()
+        self._expire(now)
+        token_of = self._tokens.get(tenant_id, {}).get
+        kept = 0
+        for asset_id, token, value in values:
+            if value is not None and token_of(asset_id, self._floor) == token:
+                self._put(tenant_id, asset_id, timestamp, field, value, now)
+                kept += 1
+        while self._bytes > self._max_bytes and self._entries:
+            self._evicted += self._forget(next(iter(self._entries)))
+        return kept
+
+    async def drop(self, entities: Iterable[Entity], prefix: str = "") -> int:
+        """Change the tokens of some entities and forget their fields that begin with `prefix`."""
+        dropped = 0
+        for entity in entities:
+            self._renumber(entity)
+            for key in tuple(self._keys_of.get(entity, ())):
+                dropped += self._forget(key, prefix)
+        return dropped
+
+    async def changed(self, entities: Iterable[Entity] | None) -> None:
+        """Another process wrote what vectors of some entities (None: of any) are computed from."""
+        if entities is not None:
+            await self.drop(entities)
+            return
+        self._raise_floor()
+        await self.close()
+
+    async def stats(self) -> CacheStats:
+        """What it holds and how it did."""
+        self._expire(self._clock())
+        return CacheStats(
+            "memory",
+            sum(len(entry.fields) for entry in self._entries.values()),
+            self._bytes,
+            self._max_bytes,
+            self._ttl,
+            self._hits,
+            self._misses,
+            self._evicted,
+        )
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        while self._entries:
+            self._forget(next(iter(self._entries)))
+
+    def _renumber(self, entity: Entity) -> None:
+        if self._numbered >= self._max_tokens:
+            # The worst that comes of it is a vector not kept.
+            self._raise_floor()
+        mine = self._tokens.setdefault(entity.tenant_id, {})
+        self._numbered += entity.asset_id not in mine
+        self._last_token += 1
+        mine[entity.asset_id] = self._last_token
+
+    def _raise_floor(self) -> None:
+        """Change the token of every entity."""
+        self._tokens.clear()
+        self._numbered = 0
+        self._last_token += 1
+        self._floor = self._last_token
+
+    def _put(
+        self, tenant_id: str, asset_id: str, timestamp: str, field: str, value: bytes, now: float
+    ) -> None:
+        key = cache_key(tenant_id, asset_id, timestamp)
+        entry = self._entries.get(key)
+        if entry is None:
+            entry = _Entry(tenant_id, asset_id, timestamp, now + self._ttl)
+            self._entries[key] = entry
+            self._keys_of.setdefault(Entity(tenant_id, asset_id), set()).add(key)
+            self._bytes += _ENTRY_OVERHEAD + len(key)
+        values = self._values.setdefault((tenant_id, timestamp, field), {})
+        before = values.get(asset_id)
+        self._bytes += len(value) + _FIELD_OVERHEAD if before is None else len(value) - len(before)
+        values[asset_id] = value
+        entry.fields.add(field)
+
+    def _expire(self, now: float) -> None:
+        while self._entries:
+            key, entry = next(iter(self._entries.items()))
+            if entry.expires > now:
+                return
+            self._forget(key)
+
+    def _forget(self, key: str, prefix: str = "") -> int:
+        """Drop the fields of an entry that begin with `prefix`, and the entry with its last one."""
+        entry = self._entries[key]
+        gone = [name for name in entry.fields if name.startswith(prefix)]
+        for name in gone:
+            entry.fields.discard(name)
+            slot = (entry.tenant_id, entry.timestamp, name)
+            values = self._values[slot]
+            self._bytes -= len(values.pop(entry.asset_id)) + _FIELD_OVERHEAD
+            if not values:
+                del self._values[slot]
+        if not entry.fields:
+            del self._entries[key]
+            self._bytes -= _ENTRY_OVERHEAD + len(key)
+            owner = Entity(entry.tenant_id, entry.asset_id)
+            keys = self._keys_of[owner]
+            keys.discard(key)
+            if not keys:
+                del self._keys_of[owner]
+        return len(gone)
