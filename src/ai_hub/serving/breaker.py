@@ -11,7 +11,8 @@ from typing import Literal
 
 _log = logging.getLogger(__name__)
 
-State = Literal["closed", "half-open", "open"]
+BreakerState = Literal["closed", "half-open", "open"]
+"""Only while it is closed is what stands behind it used."""
 
 
 class Breaker:
@@ -25,7 +26,7 @@ class Breaker:
     def __init__(
         self, name: str, probe: Callable[[], Awaitable[None]], pause: float, settle: float
     ) -> None:
-        self.state: State = "closed"
+        self.state: BreakerState = "closed"
         self._name = name
         self._probe = probe
         self._pause = pause

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from ai_hub.definitions.values import Entity, key_part
+from ai_hub.serving.breaker import BreakerState
 
 Token = int | bytes
-State = Literal["closed", "half-open", "open"]
-"""Of the circuit breaker before a cache: only while it is closed is the cache used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +44,8 @@ class Cache(Protocol):
     """Kept vectors: read, kept under a token, dropped by entity."""
 
     @property
-    def state(self) -> State:
-        """Whether it is used."""
+    def state(self) -> BreakerState:
+        """That of the circuit breaker before it: only while it is closed is the cache used."""
 
     @property
     def errors(self) -> Mapping[str, int]:

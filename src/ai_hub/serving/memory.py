@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from itertools import repeat
 
 from ai_hub.definitions.values import Entity
-from ai_hub.serving.cache import CacheStats, State, Token, cache_key
+from ai_hub.serving.breaker import BreakerState
+from ai_hub.serving.cache import CacheStats, Token, cache_key
 
 _Slot = tuple[str, str, str]
 """Tenant, timestamp and field: the values of all assets that a batch asks for lie together."""
@@ -43,7 +44,7 @@ class MemoryCache:
         clock: Callable[[], float] = time.monotonic,
         max_tokens: int = _MAX_TOKENS,
     ) -> None:
-        self.state: State = "closed"
+        self.state: BreakerState = "closed"
         self.errors: Mapping[str, int] = {}
         self._ttl = ttl_seconds
         self._max_bytes = max_bytes

@@ -23,7 +23,7 @@ from hiredis import ReplyError
 
 from ai_hub.definitions.values import Entity, key_part
 from ai_hub.errors import ConfigError
-from ai_hub.serving.breaker import Breaker, State
+from ai_hub.serving.breaker import Breaker, BreakerState
 from ai_hub.serving.cache import CacheStats, Token
 from ai_hub.serving.redis import words
 from ai_hub.serving.redis.dial import Dial
@@ -89,7 +89,7 @@ class RedisCache:
         return cache
 
     @property
-    def state(self) -> State:
+    def state(self) -> BreakerState:
         """The breaker's: only while it is closed is the cache read."""
         return self._breaker.state
 
