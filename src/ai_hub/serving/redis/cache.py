@@ -115,7 +115,7 @@ class RedisCache:
             if not lacking:
                 return list(zip(found, tokens, strict=True))
             for value in values:
-                if not _is_foreign(value):
+                if not words.is_foreign(value):
                     self._check(link, value, bytes | None)
             missed = [
                 words.asset_part(asset_id)
@@ -329,7 +329,7 @@ class RedisCache:
         *arguments: str | bytes | int,
     ) -> T:
         (reply,) = await link.ask(script.call(keys, *arguments), 1)
-        if isinstance(reply, ReplyError) and _code(reply) == "NOSCRIPT":
+        if isinstance(reply, ReplyError) and words.code_of(reply) == "NOSCRIPT":
             (reply,) = await link.ask(script.send(keys, *arguments), 1)
         self._check(link, reply, expected)
         checked: T = reply
@@ -341,7 +341,7 @@ class RedisCache:
             return
         reason = "it answers something else"
         if isinstance(reply, ReplyError):
-            reason, code = str(reply), _code(reply)
+            reason, code = str(reply), words.code_of(reply)
             self.errors[code] += 1
             if code in words.ERRORS_OF_A_KEY:
                 raise _Refused(reason)
@@ -374,15 +374,6 @@ def _parts(items: Iterable[T], size: int = _MOST_KEYS) -> Iterator[list[T]]:
     left = iter(items)
     while some := list(islice(left, size)):
         yield some
-
-
-def _code(error: ReplyError) -> str:
-    return str(error).partition(" ")[0]
-
-
-def _is_foreign(reply: object) -> bool:
-    """Whether a reply says that a key is someone else's, which is no fault of the server."""
-    return isinstance(reply, ReplyError) and _code(reply) == "WRONGTYPE"
 
 
 def _reason(error: Exception) -> str:

@@ -23,6 +23,7 @@ from hashlib import blake2b, sha1
 from typing import Any
 
 import hiredis
+from hiredis import ReplyError
 
 from ai_hub.definitions.values import check_id, key_part
 
@@ -45,6 +46,16 @@ _CUT = len(_BEFORE) + _STAMP + len(_AFTER)
 
 ERRORS_OF_A_KEY = frozenset({"OOM", "WRONGTYPE", "NOSCRIPT"})
 """Errors that say nothing against the server: its memory is full, or a key is someone else's."""
+
+
+def code_of(error: ReplyError) -> str:
+    """The kind of an error, which is its first word."""
+    return str(error).partition(" ")[0]
+
+
+def is_foreign(reply: object) -> bool:
+    """Whether a reply says that a key is someone else's, which is no fault of the server."""
+    return isinstance(reply, ReplyError) and code_of(reply) == "WRONGTYPE"
 
 
 @lru_cache(maxsize=65_536)
