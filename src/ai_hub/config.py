@@ -128,7 +128,7 @@ class Settings:
         ),
     )
     cache_url: str = field(
-        default="memory://",
+        default=parse.MEMORY_CACHE,
         metadata=_key(parse.cache_url, "where answers are cached: in the process, or on Redis"),
     )
     cache_timeout: Duration = field(
@@ -219,6 +219,11 @@ class Settings:
     def on_server(self) -> bool:
         """Whether the database is a PostgreSQL server, which many processes may use at once."""
         return self.database_url.startswith(parse.POSTGRES)
+
+    @property
+    def cache_shared(self) -> bool:
+        """Whether other processes see what is cached, and drop from it what they write."""
+        return self.cache_url != parse.MEMORY_CACHE
 
     @property
     def database_path(self) -> Path | None:

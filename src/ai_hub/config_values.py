@@ -13,6 +13,7 @@ from ai_hub.errors import InvalidInput
 MEMORY = ":memory:"
 DUCKDB = "duckdb:///"
 POSTGRES = ("postgresql://", "postgres://")
+MEMORY_CACHE = "memory://"
 _WHOLE = re.compile(r"[0-9]{1,18}")
 _SIZE = re.compile(r"([0-9]{1,18}) ?(|B|KB|MB|GB|KIB|MIB|GIB)", re.IGNORECASE)
 _SIZE_UNITS = {
@@ -30,7 +31,7 @@ _PORT = r"[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|
 _SERVER = rf"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(:({_PORT}))?"
 _USER = r"([^/?#]*@)?"
 _CACHE = re.compile(
-    r"memory://"
+    rf"{MEMORY_CACHE}"
     rf"|rediss?://{_USER}{_SERVER}(/[0-9]*)?(\?[^#]*)?"
     rf"|rediss?\+sentinel://{_USER}{_SERVER}(,{_SERVER})*/[^/?#]+(/[0-9]+)?(\?[^#]*)?"
 )

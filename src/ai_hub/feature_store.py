@@ -20,7 +20,6 @@ from ai_hub.errors import InvalidInput, StoreUnavailable, UnknownExport
 from ai_hub.metrics import Metrics
 from ai_hub.serving.answer import Answer, answer_of
 from ai_hub.serving.cache import Cache, CacheStats
-from ai_hub.serving.memory import MemoryCache
 from ai_hub.serving.opening import open_cache
 from ai_hub.serving.reader import Found, Reader
 from ai_hub.serving.readiness import Part, Readiness
@@ -91,8 +90,7 @@ class FeatureStore:
             spec = self.specs.of(self.registry.sets()[0].label)
             root = self.settings.export_root
             self._readiness = Readiness(self._store, spec, self._cache, root)
-            if isinstance(self._cache, MemoryCache):
-                # A cache of this process alone does not see what other processes drop.
+            if not self._cache.shared:
                 await self._store.watch(self._cache.changed)
             await sweep(self._store.export_log, self.now)
         except BaseException:

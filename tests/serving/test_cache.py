@@ -147,6 +147,18 @@ async def test_dropping_by_prefix_forgets_the_fields_that_begin_with_it(kind: Ki
         assert await cache.drop([Entity("t", "a")]) == 3
 
 
+@pytest.mark.parametrize("entities", [[Entity("t", "a")], None], ids=["some", "any"])
+async def test_what_another_process_wrote_is_dropped_unless_that_process_did(
+    kind: Kind, entities: list[Entity] | None
+) -> None:
+    async with kind.opened() as cache:
+        await put(cache, "a")
+        ((_, token),) = await cache.read("t", ["a"], AT, FIELD)
+        await cache.changed(entities)
+        assert await look(cache, "a") == (VALUE if cache.shared else None)
+        assert await cache.keep("t", AT, FIELD, [("a", token, VALUE)]) == cache.shared
+
+
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans()), min_size=1, max_size=40))
 async def test_a_stale_value_is_never_kept(kind: Kind, steps: list[tuple[str, bool]]) -> None:
     async with kind.opened() as cache:

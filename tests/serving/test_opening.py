@@ -62,6 +62,16 @@ async def test_the_default_is_in_the_process() -> None:
     assert isinstance(cache, MemoryCache)
 
 
+@pytest.mark.parametrize("url", ["memory://", "redis://127.0.0.1:1", "rediss://127.0.0.1:1/0"])
+async def test_settings_say_of_a_cache_what_it_says_itself(url: str) -> None:
+    settings = Settings(cache_url=url)
+    cache = await open_cache(settings)
+    try:
+        assert settings.cache_shared == cache.shared
+    finally:
+        await cache.close()
+
+
 @pytest.mark.redis
 async def test_a_password_and_a_database(servers: list[RedisServer]) -> None:
     server = start(servers, requirepass="se/cret@1")

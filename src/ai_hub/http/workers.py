@@ -47,10 +47,10 @@ def check(settings: Settings) -> None:
             f"{wanted} the embedded database {settings.database_name}, whose file one process "
             "owns. Several need PostgreSQL (AI_HUB_DATABASE_URL) and Redis (AI_HUB_CACHE_URL)."
         )
-    if settings.cache_url == "memory://":
+    if not settings.cache_shared:
         raise ConfigError(
-            f"{wanted} the cache memory://: after an ingest through one worker, others could "
-            "still give older answers. Several need Redis (AI_HUB_CACHE_URL)."
+            f"{wanted} the cache {settings.cache_url}: after an ingest through one worker, others "
+            "could still give older answers. Several need Redis (AI_HUB_CACHE_URL)."
         )
 
 

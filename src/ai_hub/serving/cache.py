@@ -44,6 +44,14 @@ class Cache(Protocol):
     """Kept vectors: read, kept under a token, dropped by entity."""
 
     @property
+    def name(self) -> str:
+        """What people call it, in a sentence about it."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes see it too, and drop from it what they write."""
+
+    @property
     def state(self) -> BreakerState:
         """That of the circuit breaker before it: only while it is closed is the cache used."""
 
@@ -72,6 +80,12 @@ class Cache(Protocol):
         """Change the tokens of some entities and forget their fields that begin with `prefix`.
 
         How many vectors were dropped.
+        """
+
+    async def changed(self, entities: Iterable[Entity] | None) -> None:
+        """Another process wrote what vectors of some entities (None: of any) are computed from.
+
+        That process has dropped them from a shared cache itself.
         """
 
     async def stats(self) -> CacheStats:

@@ -37,6 +37,9 @@ class MemoryCache:
     expiry. `clock` gives seconds.
     """
 
+    name = "The cache of this process"
+    shared = False
+
     def __init__(
         self,
         ttl_seconds: int = 300,

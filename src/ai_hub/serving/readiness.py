@@ -82,7 +82,7 @@ class Readiness:
         async def caching() -> Part:
             if cache.state == "closed":
                 return Part("ok", "It is in use.")
-            return Part("degraded", "Redis is away: answers come from the database.")
+            return Part("degraded", f"{cache.name} is away: answers come from the database.")
 
         async def folder() -> Part:
             await asyncio.to_thread(_write_below, exports)

@@ -52,6 +52,9 @@ class _Refused(Exception):
 class RedisCache:
     """The contract on a Redis server. `timeout` is how many seconds an answer may take."""
 
+    name = "Redis"
+    shared = True
+
     def __init__(self, url: str, ttl_seconds: int = 300, timeout: float = 0.1) -> None:
         self._ttl = ttl_seconds
         self._timeout = timeout
@@ -184,6 +187,9 @@ class RedisCache:
         if self._owed or self._owes_all:
             await self._breaker.found(within=self._grace)
         return dropped
+
+    async def changed(self, entities: Iterable[Entity] | None) -> None:
+        """Nothing is left to do: whoever wrote them has dropped them here, or owes it."""
 
     async def stats(self) -> CacheStats:
         """How it did, and the memory of the server; only scanning could count its entries."""
