@@ -199,7 +199,7 @@ def _ways_of_reading(redis: redis_server.RedisServer, topic: Topic) -> None:
 
 
 async def _ways(redis: redis_server.RedisServer) -> list[tuple[str, ...]]:
-    cache = await RedisCache.open(redis.url(), patience=5)
+    cache = await RedisCache.open(redis.url(), timeout=5)
     link = cache._link
     assert link is not None
     plain = aioredis.Redis.from_url(redis.url())
@@ -278,7 +278,7 @@ end
 
 
 async def _drop_one_by_one(redis: redis_server.RedisServer, live: int) -> list[float]:
-    cache = await RedisCache.open(redis.url(), patience=5)
+    cache = await RedisCache.open(redis.url(), timeout=5)
     assets = asset_names(_DROPS)
     for first in range(0, _DROPS, 500):
         some = assets[first : first + 500]

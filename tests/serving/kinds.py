@@ -12,7 +12,7 @@ from ai_hub.serving.memory import MemoryCache
 from ai_hub.serving.redis.cache import RedisCache
 
 # Tests share the processor: here slow is not away.
-PATIENCE = 2.0
+TIMEOUT = 2.0
 
 # Every key gets nearer to its end, as if the time had passed.
 _PASS = """
@@ -55,7 +55,7 @@ class RedisKind:
     async def opened(self, ttl: int = 300) -> AsyncIterator[Cache]:
         server = redis_server.server()
         server.call("FLUSHALL")
-        cache = await RedisCache.open(server.url(), ttl, PATIENCE)
+        cache = await RedisCache.open(server.url(), ttl, TIMEOUT)
         try:
             assert cache.state == "closed"
             yield cache

@@ -19,8 +19,6 @@ from ai_hub.errors import ConfigError
 from ai_hub.serving.memory import MemoryCache
 from ai_hub.serving.opening import open_cache
 from ai_hub.serving.redis.cache import RedisCache
-from ai_hub.serving.redis.link import Lost
-from ai_hub.serving.redis.server import Server
 from redis_server import RedisServer
 from serving.test_cache import AT, VALUE, look, put
 
@@ -135,14 +133,6 @@ async def test_a_cluster_is_refused(servers: list[RedisServer]) -> None:
 async def test_parameters_that_do_not_exist_are_refused(url: str) -> None:
     with pytest.raises(ConfigError, match=r"^cache_url: got 'redis.*expected parameters of redis"):
         await open_cache(Settings(cache_url=url))
-
-
-def test_an_old_server_is_refused_and_a_replica_waited_for() -> None:
-    Server(b"run", "7.0.15", cluster=False, master=True).check()
-    with pytest.raises(ConfigError, match=r"got Redis 6\.2\.7, expected Redis 7 or newer"):
-        Server(b"run", "6.2.7", cluster=False, master=True).check()
-    with pytest.raises(Lost, match="replica"):
-        Server(b"run", "7.0.15", cluster=False, master=False).check()
 
 
 def certificate(folder: Path) -> dict[str, str]:

@@ -15,7 +15,7 @@ from ai_hub.definitions.values import Entity
 from ai_hub.errors import InvalidInput
 from ai_hub.serving.redis.cache import RedisCache
 from redis_server import RedisServer
-from serving.kinds import PATIENCE
+from serving.kinds import TIMEOUT
 from serving.test_cache import AT, FIELD, LATER, OTHER, VALUE, look, put, vector
 
 pytestmark = pytest.mark.redis
@@ -38,7 +38,7 @@ async def processes(url: str, count: int, ttl: int = 300) -> AsyncIterator[list[
     async with AsyncExitStack() as stack:
         caches = []
         for _ in range(count):
-            cache = await RedisCache.open(url, ttl, PATIENCE)
+            cache = await RedisCache.open(url, ttl, TIMEOUT)
             stack.push_async_callback(cache.close)
             caches.append(cache)
         yield caches

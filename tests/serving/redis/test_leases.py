@@ -17,7 +17,7 @@ from ai_hub.serving.reader import Reader
 from ai_hub.serving.redis.cache import RedisCache
 from ai_hub.serving.writer import Writer
 from serving.doubles import AT, SPEC, TENANT, HeldStore, batch
-from serving.kinds import PATIENCE
+from serving.kinds import TIMEOUT
 
 pytestmark = pytest.mark.redis
 
@@ -43,7 +43,7 @@ async def processes(store: HeldStore, count: int) -> AsyncIterator[list[Process]
     async with AsyncExitStack() as stack:
         those = []
         for _ in range(count):
-            cache = await RedisCache.open(server.url(), patience=PATIENCE)
+            cache = await RedisCache.open(server.url(), timeout=TIMEOUT)
             stack.push_async_callback(cache.close)
             those.append(Process(store, cache))
         yield those

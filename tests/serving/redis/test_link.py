@@ -17,7 +17,7 @@ Answer = Callable[[bytes, asyncio.StreamWriter], None]
 
 
 @asynccontextmanager
-async def linked(answer: Answer, patience: float = 5.0) -> AsyncIterator[tuple[Link, list[str]]]:
+async def linked(answer: Answer, within: float = 5.0) -> AsyncIterator[tuple[Link, list[str]]]:
     """A link to a server that does `answer` with whatever it is sent, and why it was lost."""
 
     async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -28,7 +28,7 @@ async def linked(answer: Answer, patience: float = 5.0) -> AsyncIterator[tuple[L
     server = await asyncio.start_server(meet, "127.0.0.1", 0)
     reasons: list[str] = []
     _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-    link = Link(writer, patience, PROBE, reasons.append)
+    link = Link(writer, within, PROBE, reasons.append)
     try:
         yield link, reasons
     finally:
@@ -92,7 +92,7 @@ async def test_errors_are_values() -> None:
     ],
 )
 async def test_what_is_no_answer_is_a_loss(reply: bytes, reason: str) -> None:
-    async with linked(saying(reply), patience=0.1) as (link, reasons):
+    async with linked(saying(reply), within=0.1) as (link, reasons):
         asked = [link.ask(PROBE, 1), link.ask(PROBE, 1)]
         done = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 2)
         assert isinstance(done[1], Lost) or reason == "it answered what nobody asked"
@@ -112,12 +112,12 @@ async def test_the_end_of_the_connection_is_noticed_by_who_waits() -> None:
 
 async def test_an_idle_connection_is_looked_after() -> None:
     for reply, reason in ((b"", "no answer within"), (b"-READONLY a replica\r\n", "READONLY")):
-        async with linked(saying(reply), patience=0.05) as (_, reasons):
+        async with linked(saying(reply), within=0.05) as (_, reasons):
             await asyncio.sleep(0.3)
             assert len(reasons) == 1
             assert reason in reasons[0]
     for expected, loss in ((None, 0), (7, 0), (8, 1)):
-        async with linked(saying(b":7\r\n"), patience=0.05) as (link, reasons):
+        async with linked(saying(b":7\r\n"), within=0.05) as (link, reasons):
             link.expected = expected
             await asyncio.sleep(0.3)
             assert len(reasons) == loss

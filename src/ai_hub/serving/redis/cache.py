@@ -28,7 +28,7 @@ from ai_hub.serving.cache import CacheStats, Token
 from ai_hub.serving.redis import words
 from ai_hub.serving.redis.dial import Dial
 from ai_hub.serving.redis.link import Link, Lost
-from ai_hub.serving.redis.server import Server, information
+from ai_hub.serving.redis.server import RedisServer, information
 
 _log = logging.getLogger(__name__)
 
@@ -58,10 +58,10 @@ class RedisCache:
     def __init__(self, url: str, ttl_seconds: int = 300, timeout: float = 0.1) -> None:
         self._ttl = ttl_seconds
         self._timeout = timeout
-        self._dial = Dial(url, patience := 5 * timeout)
+        self._dial = Dial(url, connecting := 5 * timeout)
         pause = 2.5 * timeout
         # Long enough for everybody's next probe, and for a drop that is under way.
-        settle = pause + patience + 2.5 * timeout
+        settle = pause + connecting + 2.5 * timeout
         self._breaker = Breaker(f"Redis at {self._dial.place}", self._connect, pause, settle)
         # A loss is noticed within twice the timeout: see Link.
         self._grace = 3 * timeout
@@ -76,12 +76,17 @@ class RedisCache:
         self.errors: Counter[str] = Counter()
 
     @classmethod
-    async def open(cls, url: str, ttl_seconds: int = 300, patience: float = 0.1) -> RedisCache:
+    async def open(
+        cls,
+        url: str,
+        ttl_seconds: int = 300,
+        timeout: float = 0.1,  # noqa: ASYNC109  # of every answer, not of opening
+    ) -> RedisCache:
         """A cache in use, or one that waits for Redis to come.
 
         Raises ConfigError for a URL that is not understood and a server that will not do.
         """
-        cache = cls(url, ttl_seconds, patience)
+        cache = cls(url, ttl_seconds, timeout)
         try:
             await cache._connect()
         except ConfigError:
@@ -359,10 +364,10 @@ class RedisCache:
         writer = await self._dial.connect()
         link = Link(writer, self._timeout, words.probe(self._life), self._lost)
         try:
-            server = await Server.behind(link, self._life)
+            server = await RedisServer.behind(link, self._life)
             while self._owed or self._owes_all:
                 await self._pay(link)
-                server = await Server.behind(link, self._life)
+                server = await RedisServer.behind(link, self._life)
         except BaseException:
             await link.close()
             raise

@@ -20,12 +20,12 @@ _SENTINEL_PORT = 26379
 class Dial:
     """Connects to the server of a URL, or to the master that its Sentinels name.
 
-    `patience` is how many seconds connecting may take. Raises ConfigError for a URL that redis-py
+    `timeout` is how many seconds connecting may take. Raises ConfigError for a URL that redis-py
     does not take.
     """
 
-    def __init__(self, url: str, patience: float) -> None:
-        self._patience = patience
+    def __init__(self, url: str, timeout: float) -> None:
+        self._timeout = timeout
         self._sentinel: Sentinel | None = None
         self.place = url.partition("://")[2].partition("?")[0].rpartition("@")[2]
         try:
@@ -41,8 +41,8 @@ class Dial:
         known: dict[str, Any] = {
             "protocol": 2,
             "client_name": "ai-hub",
-            "socket_timeout": self._patience,
-            "socket_connect_timeout": self._patience,
+            "socket_timeout": self._timeout,
+            "socket_connect_timeout": self._timeout,
         }
         scheme, _, rest = url.partition("://")
         plain, sentinels, _ = scheme.partition("+sentinel")
@@ -62,7 +62,7 @@ class Dial:
         tls = given.pop("connection_class", None) is not None
         hosts = [_host_and_port(server) for server in servers.split(",")]
         # One of them that does not answer must leave time for the others.
-        share = self._patience / (len(hosts) + 1)
+        share = self._timeout / (len(hosts) + 1)
         timeouts = {"socket_timeout": share, "socket_connect_timeout": share}
         self._sentinel = Sentinel(
             hosts, sentinel_kwargs={**timeouts, "retry": Retry(NoBackoff(), 0), **of_sentinels}
@@ -73,7 +73,7 @@ class Dial:
         """A new connection, greeted and logged in; reading from it is the caller's business."""
         connection: AbstractConnection = self._pool.make_connection()
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._timeout):
                 await connection.connect()
             writer = connection._writer
             assert writer is not None

@@ -15,7 +15,7 @@ _OLDEST = 7
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class RedisServer:
     """A server as INFO shows it. `run` is of its process, its data and the epoch."""
 
     run: bytes
@@ -24,7 +24,7 @@ class Server:
     master: bool
 
     @classmethod
-    async def behind(cls, link: Link, seconds: int) -> Server:
+    async def behind(cls, link: Link, seconds: int) -> RedisServer:
         """The server of a connection, which knows the scripts and can be written to.
 
         `seconds` is how long an epoch lives. Raises ConfigError for a server that will never do,
