@@ -300,7 +300,7 @@ async def _ingest(
 ) -> None:
     ours, bare = [], []
     async with FeatureStore(settings) as store:
-        inner = store._store
+        inner = store._open.store
         assert isinstance(inner, PostgresStore)
 
         async def floor(batch: pa.Table) -> None:

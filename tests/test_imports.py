@@ -24,6 +24,7 @@ STEPS = (
     ("stores",),
     ("serving",),
     ("export",),
+    ("opening",),
     ("feature_store", "administration"),
     ("http", "cli", "serve", "demo"),
 )

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -18,19 +17,17 @@ from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import DAY, Entity, check_id, to_micros
 from ai_hub.errors import InvalidInput, StoreUnavailable, UnknownExport
 from ai_hub.metrics import Metrics
+from ai_hub.opening import Open, open_parts
 from ai_hub.serving.answer import Answer, answer_of
-from ai_hub.serving.cache import Cache, CacheStats
-from ai_hub.serving.opening import open_cache
-from ai_hub.serving.reader import Found, Reader
-from ai_hub.serving.readiness import Part, Readiness
+from ai_hub.serving.cache import CacheStats
+from ai_hub.serving.reader import Found
+from ai_hub.serving.readiness import Part
 from ai_hub.serving.spec import Spec, Specs
 from ai_hub.serving.warming import Progress, warm
-from ai_hub.serving.writer import Writer
 
 if TYPE_CHECKING:
     from ai_hub.intake.batch import Batch, BatchKind
     from ai_hub.intake.result import IngestResult
-    from ai_hub.stores.base import OfflineStore
     from ai_hub.stores.export_log import ExportRecord
 
 MAX_BATCH = 1_000
@@ -57,11 +54,7 @@ class FeatureStore:
         self.now = now
         self.specs = Specs(self.registry)
         self.metrics = Metrics()
-        self._store: OfflineStore | None = None
-        self._cache: Cache | None = None
-        self._reader: Reader | None = None
-        self._writer: Writer | None = None
-        self._readiness: Readiness | None = None
+        self._parts: Open | None = None
 
     @classmethod
     def open(
@@ -78,24 +71,8 @@ class FeatureStore:
         return cls(settings, registry)
 
     async def __aenter__(self) -> FeatureStore:
-        from ai_hub.export.sweep import sweep
-        from ai_hub.stores.opening import open_store
-
-        self._store = await open_store(self.settings)
-        try:
-            self._cache = await open_cache(self.settings)
-            patience = self.settings.patience.seconds
-            self._reader = Reader(self._store, self._cache, self.now, patience, self.metrics)
-            self._writer = Writer(self._store, self._cache, self.metrics)
-            spec = self.specs.of(self.registry.sets()[0].label)
-            root = self.settings.export_root
-            self._readiness = Readiness(self._store, spec, self._cache, root)
-            if not self._cache.shared:
-                await self._store.watch(self._cache.changed)
-            await sweep(self._store.export_log, self.now)
-        except BaseException:
-            await self.close()
-            raise
+        spec = self.specs.of(self.registry.sets()[0].label)
+        self._parts = await open_parts(self.settings, spec, self.now, self.metrics)
         return self
 
     async def __aexit__(
@@ -108,16 +85,12 @@ class FeatureStore:
 
     async def close(self) -> None:
         """Finish what is under way, then let go of store and cache."""
-        parts = (self._readiness, self._writer, self._reader, self._store, self._cache)
-        for part in parts:
-            if part is not None:
-                await part.close()
+        if self._parts is not None:
+            await self._parts.close()
 
     async def prepare(self) -> None:
         """Import now what the first ingest and the first export would: for a server's start."""
         await self._open.prepare()
-        await asyncio.to_thread(import_module, "ai_hub.intake.formats")
-        await asyncio.to_thread(import_module, "ai_hub.engines.sliding")
 
     # Observations in.
 
@@ -152,7 +125,7 @@ class FeatureStore:
 
     async def land(self, batch: Batch, target: BatchKind) -> IngestResult:
         """Land one checked batch whole (what the doors do with a body or a part of a file)."""
-        return await self._writing.land(batch, target)
+        return await self._open.writer.land(batch, target)
 
     async def assign_weather_source(
         self, *, tenant_id: str, source_id: str, asset_ids: Sequence[str]
@@ -160,7 +133,7 @@ class FeatureStore:
         """Let assets take their weather from a source (a station); how many had another before."""
         check_id("source_id", source_id)
         ids = _ids(tenant_id, asset_ids)
-        return await self._writing.assign_weather_source(tenant_id, source_id, ids)
+        return await self._open.writer.assign_weather_source(tenant_id, source_id, ids)
 
     # Answers out.
 
@@ -269,8 +242,10 @@ class FeatureStore:
         check_id("tenant_id", tenant_id)
         _some(asset_ids)
         if exact:
-            return await self._reading.exact(spec, tenant_id, asset_ids, at)
-        return await self._reading.vectors(spec, tenant_id, asset_ids, self._effective(at, exact))
+            return await self._open.reader.exact(spec, tenant_id, asset_ids, at)
+        return await self._open.reader.vectors(
+            spec, tenant_id, asset_ids, self._effective(at, exact)
+        )
 
     # The cache.
 
@@ -306,7 +281,7 @@ class FeatureStore:
         """The assets with a usable observation since a time (None: in the last day), sorted."""
         check_id("tenant_id", tenant_id)
         first = self.now() - DAY if since is None else to_micros(since, "since")
-        return await self._open.seen(tenant_id, first)
+        return await self._open.store.seen(tenant_id, first)
 
     async def invalidate_feature_cache(
         self,
@@ -319,22 +294,21 @@ class FeatureStore:
         wanted = list(dict.fromkeys([*([] if asset_id is None else [asset_id]), *asset_ids]))
         ids = _ids(tenant_id, wanted)
         prefix = "" if feature_set is None else f"{self.registry.get(feature_set).label}:"
-        dropped = await self._caching.drop([Entity(tenant_id, one) for one in ids], prefix)
+        dropped = await self._open.cache.drop([Entity(tenant_id, one) for one in ids], prefix)
         return {"assets": len(ids), "invalidated": dropped}
 
     async def cache_stats(self) -> CacheStats:
         """What the cache holds and how it did."""
-        return await self._caching.stats()
+        return await self._open.cache.stats()
 
     async def ready(self) -> dict[str, Part]:
         """How database, cache and exports are now, each in a word and a sentence."""
-        if self._readiness is None:
-            raise StoreUnavailable("the feature store is not open: use `async with`")
-        return await self._readiness.parts()
+        return await self._open.readiness.parts()
 
     def measured(self) -> Metrics:
         """What this process counted until now (what the doors show)."""
-        self.metrics.of_cache(self._caching.state, self._caching.errors)
+        cache = self._open.cache
+        self.metrics.of_cache(cache.state, cache.errors)
         return self.metrics
 
     # Training sets out.
@@ -382,7 +356,7 @@ class FeatureStore:
         path = None if output_path is None else Path(output_path)
         try:
             record = await run_export(
-                self._open, job, path, self.settings.export_root, self.now, progress
+                self._open.store, job, path, self.settings.export_root, self.now, progress
             )
         except BaseException:
             self.metrics.exported("failed")
@@ -394,14 +368,14 @@ class FeatureStore:
         """Recorded exports, the newest first."""
         from ai_hub.export.record import record_fields
 
-        found: list[ExportRecord] = await self._open.export_log.find(tenant_id, limit=limit)
+        found: list[ExportRecord] = await self._open.store.export_log.find(tenant_id, limit=limit)
         return [record_fields(record) for record in found]
 
     async def export_record(self, export_id: str) -> dict[str, Any]:
         """One recorded export. Raises UnknownExport."""
         from ai_hub.export.record import record_fields
 
-        found = await self._open.export_log.find(export_id=export_id)
+        found = await self._open.store.export_log.find(export_id=export_id)
         if not found:
             raise UnknownExport(export_id)
         return record_fields(found[0])
@@ -414,28 +388,10 @@ class FeatureStore:
         self.specs.forget()
 
     @property
-    def _open(self) -> OfflineStore:
-        if self._store is None:
+    def _open(self) -> Open:
+        if self._parts is None:
             raise StoreUnavailable("the feature store is not open: use `async with`")
-        return self._store
-
-    @property
-    def _caching(self) -> Cache:
-        if self._cache is None:
-            raise StoreUnavailable("the feature store is not open: use `async with`")
-        return self._cache
-
-    @property
-    def _reading(self) -> Reader:
-        if self._reader is None:
-            raise StoreUnavailable("the feature store is not open: use `async with`")
-        return self._reader
-
-    @property
-    def _writing(self) -> Writer:
-        if self._writer is None:
-            raise StoreUnavailable("the feature store is not open: use `async with`")
-        return self._writer
+        return self._parts
 
     def _at(self, timestamp: datetime | None) -> int:
         return self.now() if timestamp is None else to_micros(timestamp)
@@ -453,7 +409,7 @@ class FeatureStore:
         from ai_hub.intake.pipeline import ingest_frame
 
         return await ingest_frame(
-            data, tenant_id, kind, lambda batch: self._writing.land(batch, kind), progress
+            data, tenant_id, kind, lambda batch: self._open.writer.land(batch, kind), progress
         )
 
 

@@ -93,8 +93,8 @@ async def test_a_feature_store_starts_without_redis(servers: list[RedisServer]) 
             assert not answer.cache_hit
             assert not answer.degraded
         server.start()
-        assert isinstance(store._cache, RedisCache)
-        await until(lambda: store._cache.state == "closed")
+        assert isinstance(store._open.cache, RedisCache)
+        await until(lambda: store._open.cache.state == "closed")
         await store.get(**asked)
         assert (await store.get(**asked)).cache_hit
 

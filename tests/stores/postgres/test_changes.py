@@ -93,7 +93,7 @@ async def test_what_was_written_while_nobody_listened_is_not_answered_from_befor
 ) -> None:
     async with on_server.open(tmp_path) as one, on_server.open(tmp_path) as other:
         assert await lag(one) is None
-        inner = other._store
+        inner = other._open.store
         assert isinstance(inner, PostgresStore)
         # Every connection of the first is cut, the one that listens too.
         await inner._sessions.fetch(

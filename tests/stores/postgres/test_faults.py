@@ -48,7 +48,7 @@ async def opened(url: str, **settings: Any) -> AsyncIterator[FeatureStore]:
 
 
 def inner(store: FeatureStore) -> PostgresStore:
-    found = store._store
+    found = store._open.store
     assert isinstance(found, PostgresStore)
     return found
 
@@ -154,8 +154,7 @@ async def test_answers_go_on_without_the_server_and_are_right_again_with_it(
 
 async def test_a_server_that_hangs_costs_patience_and_no_connection(own: Server, url: str) -> None:
     async with opened(url, connect_timeout=Duration(SECOND)) as store:
-        assert store._reader is not None
-        store._reader._patience = 0.5
+        store._open.reader._patience = 0.5
         await land(store)
         await store.prepare()
         with own.paused():
@@ -291,10 +290,9 @@ async def test_closing_waits_for_what_is_under_way_and_leaves_nothing_open(
     async with opened(url) as store:
         await store.prepare()
         writing = asyncio.create_task(store.ingest(rows, "t"))
-        assert store._writer is not None
         for _ in range(1_000):
             await asyncio.sleep(0.005)
-            if store._writer._tasks:
+            if store._open.writer._tasks:
                 break
     assert (await writing).accepted == 20_000
     left = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'ai-hub%'"

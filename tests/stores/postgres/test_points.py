@@ -47,7 +47,7 @@ sets = st.one_of(st.just(ALL), feature_sets())
 
 
 def points_of(store: FeatureStore) -> PointReader:
-    inner = store._store
+    inner = store._open.store
     assert isinstance(inner, PostgresStore)
     return inner._points
 
@@ -250,7 +250,7 @@ async def filled(deployment: Deployment, place: Path) -> AsyncIterator[PostgresS
     async with deployment.open(place) as store:
         await store.ingest(rows, "t")
         await store.ingest_weather(weather, "t")
-        inner = store._store
+        inner = store._open.store
         assert isinstance(inner, PostgresStore)
         await inner._sessions.fetch("ANALYZE")
         yield inner
@@ -280,7 +280,7 @@ async def test_a_new_connection_knows_the_statements_before_its_first_user(
     on_server: Deployment, tmp_path: Path
 ) -> None:
     async with on_server.open(tmp_path) as store:
-        inner = store._store
+        inner = store._open.store
         assert isinstance(inner, PostgresStore)
         await store.prepare()
         async with inner._sessions.connection() as connection:

@@ -53,8 +53,7 @@ def url(own: Server) -> Iterator[str]:
 @asynccontextmanager
 async def opened(url: str, patience: float = 5.0, **settings: Any) -> AsyncIterator[FeatureStore]:
     async with FeatureStore(Settings(database_url=url, **settings)) as store:
-        assert store._reader is not None
-        store._reader._patience = patience
+        store._open.reader._patience = patience
         await land(store)
         yield store
 

@@ -1,0 +1,97 @@
+"""What is open of a feature store: its parts, opened together and closed together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol, TypeVar
+
+from ai_hub.config import Settings
+from ai_hub.export.sweep import sweep
+from ai_hub.metrics import Metrics
+from ai_hub.serving.cache import Cache
+from ai_hub.serving.opening import open_cache
+from ai_hub.serving.reader import Reader
+from ai_hub.serving.readiness import Readiness
+from ai_hub.serving.spec import Spec
+from ai_hub.serving.writer import Writer
+from ai_hub.stores.base import OfflineStore
+from ai_hub.stores.opening import open_store
+
+
+class _Part(Protocol):
+    async def close(self) -> None: ...
+
+
+_P = TypeVar("_P", bound=_Part)
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A store and a cache that are open, and what reads and writes by way of them."""
+
+    store: OfflineStore
+    cache: Cache
+    reader: Reader
+    writer: Writer
+    readiness: Readiness
+    _closing: AsyncExitStack
+
+    async def prepare(self) -> None:
+        """Import and connect now what the first ingest and the first export would."""
+        await self.store.prepare()
+        await asyncio.to_thread(import_module, "ai_hub.intake.formats")
+        await asyncio.to_thread(import_module, "ai_hub.engines.sliding")
+
+    async def close(self) -> None:
+        """Finish what is under way, then let go of cache and store.
+
+        A part that fails to close keeps no other from it; its error is raised at the end. Whoever
+        is cancelled meanwhile waits for none of the parts that are left.
+        """
+        await self._closing.aclose()
+
+
+async def open_parts(
+    settings: Settings, spec: Spec, now: Callable[[], int], metrics: Metrics
+) -> Open:
+    """The parts that the settings name; `spec` is what readiness asks of the store.
+
+    Raises StoreError or ConfigError for what cannot be opened, and leaves nothing open then.
+    """
+    closing = AsyncExitStack()
+
+    def closed_later(part: _P) -> _P:
+        closing.push_async_exit(_closes(part))
+        return part
+
+    try:
+        store = closed_later(await open_store(settings))
+        cache = closed_later(await open_cache(settings))
+        patience = settings.patience.seconds
+        parts = Open(
+            store,
+            cache,
+            closed_later(Reader(store, cache, now, patience, metrics)),
+            closed_later(Writer(store, cache, metrics)),
+            closed_later(Readiness(store, spec, cache, settings.export_root)),
+            closing,
+        )
+        if not cache.shared:
+            await store.watch(cache.changed)
+        await sweep(store.export_log, now)
+    except BaseException:
+        await closing.aclose()
+        raise
+    return parts
+
+
+def _closes(part: _Part) -> Callable[[object, object, object], Awaitable[None]]:
+    async def close(kind: object, error: object, trace: object) -> None:
+        if not isinstance(error, asyncio.CancelledError):
+            await part.close()
+
+    return close
