@@ -338,20 +338,21 @@ class FeatureStore:
         `output_path` the file is named after set and export in the export root. Status
         `no_data` (and no file) if there are no rows. Raises ExportFailed if it cannot be written.
         """
-        from ai_hub.export.record import export_job, record_fields, run_export
+        from ai_hub.export.job import ExportJob
+        from ai_hub.export.record import record_fields, run_export
 
         job = await asyncio.to_thread(
-            export_job,
+            ExportJob.of,
             self.specs.of(feature_set, None, missing),
             tenant_id,
-            None if start_time is None else to_micros(start_time, "start_time"),
-            None if end_time is None else to_micros(end_time, "end_time"),
-            asset_ids,
-            compression,
-            horizons,
-            indicators,
-            frequency,
-            spine,
+            start_time=start_time,
+            end_time=end_time,
+            asset_ids=asset_ids,
+            compression=compression,
+            horizons=horizons,
+            indicators=indicators,
+            frequency=frequency,
+            spine=spine,
         )
         path = None if output_path is None else Path(output_path)
         try:

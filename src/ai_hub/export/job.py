@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from datetime import datetime
+from typing import Literal, cast
 
 import numpy as np
 
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import Missing
-from ai_hub.definitions.values import Duration, TimeRange
+from ai_hub.definitions.values import Duration, TimeRange, check_id, to_micros
 from ai_hub.engines.columnar import Points
 from ai_hub.engines.plan import FILL_WINDOW, Plan, sources_for
 from ai_hub.engines.ranges import Ints
 from ai_hub.errors import InvalidInput
+from ai_hub.export.spine import spine_of
+from ai_hub.serving.spec import Spec
 from ai_hub.stores.base import Chunk, ScanRequest
 
 Compression = Literal["snappy", "zstd"]
@@ -58,6 +61,52 @@ class ExportJob:
                 )
         if len(set(self.horizons)) < len(self.horizons):
             raise InvalidInput("horizons", [str(h) for h in self.horizons], "each horizon once")
+
+    @classmethod
+    def of(
+        cls,
+        spec: Spec,
+        tenant_id: str,
+        *,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        asset_ids: Sequence[str] | None = None,
+        compression: str = "snappy",
+        horizons: Sequence[str] = (),
+        indicators: bool = False,
+        frequency: str | None = None,
+        spine: object = None,
+    ) -> ExportJob:
+        """The job that a caller describes: aware times, widths such as "24h", a table as spine.
+
+        A spine sets the times by itself. Raises InvalidInput naming the field.
+        """
+        start = None if start_time is None else to_micros(start_time, "start_time")
+        end = None if end_time is None else to_micros(end_time, "end_time")
+        check_id("tenant_id", tenant_id)
+        if asset_ids is not None:
+            if isinstance(asset_ids, str) or not asset_ids:
+                raise InvalidInput("asset_ids", asset_ids, "at least one asset id, or none for all")
+            asset_ids = tuple(dict.fromkeys(check_id("asset_ids", one) for one in asset_ids))
+        rows = None if spine is None else spine_of(spine)
+        if rows is not None:
+            start = min(int(times[0]) for times in rows.values())
+            end = max(int(times[-1]) for times in rows.values()) + 1
+        if start is None or end is None:
+            field = "start_time" if start is None else "end_time"
+            raise InvalidInput(field, None, "a time (or a spine, which sets the times)")
+        return cls(
+            tenant_id,
+            spec.plan,
+            TimeRange(start, end),
+            asset_ids,
+            spec.missing,
+            cast(Compression, compression),
+            tuple(Duration.of(horizon, "horizons") for horizon in horizons),
+            indicators,
+            None if frequency is None else Duration.of(frequency, "frequency"),
+            rows,
+        )
 
     @property
     def feature_set(self) -> FeatureSet:

@@ -7,61 +7,20 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from ai_hub.definitions.values import Duration, TimeRange, check_id, iso
+from ai_hub.definitions.values import iso
 from ai_hub.errors import ExportFailed, InvalidInput
-from ai_hub.export.job import Compression, ExportJob
+from ai_hub.export.job import ExportJob
 from ai_hub.export.parquet import write_export
-from ai_hub.export.spine import spine_of
-from ai_hub.serving.spec import Spec
 from ai_hub.stores.base import OfflineStore
 from ai_hub.stores.export_log import ExportRecord
 
 _log = logging.getLogger(__name__)
 
 _MEGABYTE = 1_000_000
-
-
-def export_job(
-    spec: Spec,
-    tenant_id: str,
-    start: int | None,
-    end: int | None,
-    asset_ids: Sequence[str] | None,
-    compression: str,
-    horizons: Sequence[str],
-    indicators: bool,
-    frequency: str | None,
-    spine: object,
-) -> ExportJob:
-    """The checked job of an export's arguments. Raises InvalidInput naming the field."""
-    check_id("tenant_id", tenant_id)
-    if asset_ids is not None:
-        if isinstance(asset_ids, str) or not asset_ids:
-            raise InvalidInput("asset_ids", asset_ids, "at least one asset id, or none for all")
-        asset_ids = tuple(dict.fromkeys(check_id("asset_ids", one) for one in asset_ids))
-    rows = None if spine is None else spine_of(spine)
-    if rows is not None:
-        start = min(int(times[0]) for times in rows.values())
-        end = max(int(times[-1]) for times in rows.values()) + 1
-    if start is None or end is None:
-        field = "start_time" if start is None else "end_time"
-        raise InvalidInput(field, None, "a time (or a spine, which sets the times)")
-    return ExportJob(
-        tenant_id,
-        spec.plan,
-        TimeRange(start, end),
-        asset_ids,
-        spec.missing,
-        cast(Compression, compression),
-        tuple(Duration.of(horizon, "horizons") for horizon in horizons),
-        indicators,
-        None if frequency is None else Duration.of(frequency, "frequency"),
-        rows,
-    )
 
 
 async def run_export(
