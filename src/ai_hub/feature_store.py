@@ -15,7 +15,8 @@ from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import DAY, Entity, check_id, to_micros
-from ai_hub.errors import InvalidInput, StoreUnavailable, UnknownExport
+from ai_hub.errors import InvalidInput, StoreUnavailable
+from ai_hub.export.record import record_fields
 from ai_hub.metrics import Metrics
 from ai_hub.opening import Open, open_parts
 from ai_hub.serving.answer import Answer, answer_of
@@ -28,7 +29,6 @@ from ai_hub.serving.warming import Progress, warm
 if TYPE_CHECKING:
     from ai_hub.intake.batch import Batch, BatchKind
     from ai_hub.intake.result import IngestResult
-    from ai_hub.stores.export_log import ExportRecord
 
 MAX_BATCH = 1_000
 """Assets of one batch request."""
@@ -339,7 +339,6 @@ class FeatureStore:
         `no_data` (and no file) if there are no rows. Raises ExportFailed if it cannot be written.
         """
         from ai_hub.export.job import ExportJob
-        from ai_hub.export.record import record_fields, run_export
 
         job = await asyncio.to_thread(
             ExportJob.of,
@@ -355,31 +354,16 @@ class FeatureStore:
             spine=spine,
         )
         path = None if output_path is None else Path(output_path)
-        try:
-            record = await run_export(
-                self._open.store, job, path, self.settings.export_root, self.now, progress
-            )
-        except BaseException:
-            self.metrics.exported("failed")
-            raise
-        self.metrics.exported(record.status, record.row_count)
-        return record_fields(record)
+        return record_fields(await self._open.exports.run(job, path, progress))
 
     async def exports(self, tenant_id: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
         """Recorded exports, the newest first."""
-        from ai_hub.export.record import record_fields
-
-        found: list[ExportRecord] = await self._open.store.export_log.find(tenant_id, limit=limit)
+        found = await self._open.store.export_log.find(tenant_id, limit=limit)
         return [record_fields(record) for record in found]
 
     async def export_record(self, export_id: str) -> dict[str, Any]:
         """One recorded export. Raises UnknownExport."""
-        from ai_hub.export.record import record_fields
-
-        found = await self._open.store.export_log.find(export_id=export_id)
-        if not found:
-            raise UnknownExport(export_id)
-        return record_fields(found[0])
+        return record_fields(await self._open.exports.record(export_id))
 
     # Definitions.
 

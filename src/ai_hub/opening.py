@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Protocol, TypeVar
 
 from ai_hub.config import Settings
+from ai_hub.export.record import Exports
 from ai_hub.export.sweep import sweep
 from ai_hub.metrics import Metrics
 from ai_hub.serving.cache import Cache
@@ -31,13 +32,14 @@ _P = TypeVar("_P", bound=_Part)
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A store and a cache that are open, and what reads and writes by way of them."""
+    """A store and a cache that are open, and what works on them."""
 
     store: OfflineStore
     cache: Cache
     reader: Reader
     writer: Writer
     readiness: Readiness
+    exports: Exports
     _closing: AsyncExitStack
 
     async def prepare(self) -> None:
@@ -78,6 +80,7 @@ async def open_parts(
             closed_later(Reader(store, cache, now, patience, metrics)),
             closed_later(Writer(store, cache, metrics)),
             closed_later(Readiness(store, spec, cache, settings.export_root)),
+            Exports(store, settings.export_root, now, metrics),
             closing,
         )
         if not cache.shared:
