@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ai_hub.config import Settings
@@ -15,11 +14,12 @@ from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import DAY, Entity, check_id, to_micros
-from ai_hub.errors import InvalidInput, StoreUnavailable
+from ai_hub.errors import StoreUnavailable
 from ai_hub.export.record import record_fields
 from ai_hub.metrics import Metrics
 from ai_hub.opening import Open, open_parts
-from ai_hub.serving.answer import Answer, answer_of
+from ai_hub.serving.answer import Answer, answers_of
+from ai_hub.serving.assets import check_assets, check_batch
 from ai_hub.serving.cache import CacheStats
 from ai_hub.serving.reader import Found
 from ai_hub.serving.readiness import Part
@@ -29,9 +29,6 @@ from ai_hub.serving.warming import Progress, warm
 if TYPE_CHECKING:
     from ai_hub.intake.batch import Batch, BatchKind
     from ai_hub.intake.result import IngestResult
-
-MAX_BATCH = 1_000
-"""Assets of one batch request."""
 
 
 def _now() -> int:
@@ -75,12 +72,7 @@ class FeatureStore:
         self._parts = await open_parts(self.settings, spec, self.now, self.metrics)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:
@@ -132,7 +124,7 @@ class FeatureStore:
     ) -> int:
         """Let assets take their weather from a source (a station); how many had another before."""
         check_id("source_id", source_id)
-        ids = _ids(tenant_id, asset_ids)
+        ids = check_assets(tenant_id, asset_ids)
         return await self._open.writer.assign_weather_source(tenant_id, source_id, ids)
 
     # Answers out.
@@ -156,7 +148,7 @@ class FeatureStore:
         spec = self.specs.of(feature_set, feature_names, missing)
         at = self._at(timestamp)
         found = await self.found(spec, tenant_id, [asset_id], at, exact=exact)
-        return answer_of(spec, tenant_id, asset_id, self._effective(at, exact), found[0])
+        return answers_of(spec, tenant_id, [asset_id], self._effective(at, exact), found)[0]
 
     async def get_batch(
         self,
@@ -174,11 +166,8 @@ class FeatureStore:
         at = self._at(timestamp)
         ids = list(dict.fromkeys(asset_ids))
         found = await self.found(spec, tenant_id, ids, at, exact=exact)
-        effective = self._effective(at, exact)
-        return {
-            asset_id: answer_of(spec, tenant_id, asset_id, effective, one)
-            for asset_id, one in zip(ids, found, strict=True)
-        }
+        answers = answers_of(spec, tenant_id, ids, self._effective(at, exact), found)
+        return dict(zip(ids, answers, strict=True))
 
     async def get_features(
         self,
@@ -237,10 +226,7 @@ class FeatureStore:
         self, spec: Spec, tenant_id: str, asset_ids: Sequence[str], at: int, exact: bool = False
     ) -> list[Found]:
         """The vectors of distinct assets as JSON bytes, in their order (what the doors splice)."""
-        if len(asset_ids) > MAX_BATCH:
-            raise InvalidInput("asset_ids", len(asset_ids), f"at most {MAX_BATCH} assets")
-        check_id("tenant_id", tenant_id)
-        _some(asset_ids)
+        check_batch(tenant_id, asset_ids)
         if exact:
             return await self._open.reader.exact(spec, tenant_id, asset_ids, at)
         return await self._open.reader.vectors(
@@ -265,14 +251,12 @@ class FeatureStore:
         computed at a time; `progress` is told how many vectors are ready, and of how many. Counts:
         `assets`, `warmed` vectors, and of these `computed` now.
         """
-        named = feature_set is not None
-        chosen = [self.registry.get(feature_set)] if named else self.registry.sets()
+        specs = self.specs.of_sets(feature_set)
         if asset_ids is None:
             ids: Sequence[str] = await self.seen_assets(tenant_id)
         else:
-            ids = _ids(tenant_id, list(dict.fromkeys(asset_ids)))
+            ids = check_assets(tenant_id, list(dict.fromkeys(asset_ids)))
         at = self._at(timestamp)
-        specs = [self.specs.of(one.label) for one in chosen]
         return await warm(
             lambda spec, some: self.found(spec, tenant_id, some, at), specs, ids, abreast, progress
         )
@@ -292,10 +276,9 @@ class FeatureStore:
     ) -> dict[str, int]:
         """Forget the cached vectors of some assets, of one set or all; counts what was dropped."""
         wanted = list(dict.fromkeys([*([] if asset_id is None else [asset_id]), *asset_ids]))
-        ids = _ids(tenant_id, wanted)
-        prefix = "" if feature_set is None else f"{self.registry.get(feature_set).label}:"
-        dropped = await self._open.cache.drop([Entity(tenant_id, one) for one in ids], prefix)
-        return {"assets": len(ids), "invalidated": dropped}
+        entities = [Entity(tenant_id, one) for one in check_assets(tenant_id, wanted)]
+        dropped = await self._open.cache.drop(entities, self.specs.prefix(feature_set))
+        return {"assets": len(entities), "invalidated": dropped}
 
     async def cache_stats(self) -> CacheStats:
         """What the cache holds and how it did."""
@@ -396,16 +379,3 @@ class FeatureStore:
         return await ingest_frame(
             data, tenant_id, kind, lambda batch: self._open.writer.land(batch, kind), progress
         )
-
-
-def _some(asset_ids: Sequence[str]) -> None:
-    if isinstance(asset_ids, str) or not asset_ids:
-        raise InvalidInput("asset_ids", asset_ids, "at least one asset id, in a list")
-
-
-def _ids(tenant_id: str, asset_ids: Sequence[str]) -> Sequence[str]:
-    check_id("tenant_id", tenant_id)
-    _some(asset_ids)
-    for asset_id in asset_ids:
-        check_id("asset_id", asset_id)
-    return asset_ids

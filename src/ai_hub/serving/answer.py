@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -49,21 +50,28 @@ class _Vector(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Vector).decode
 
 
-def answer_of(spec: Spec, tenant_id: str, asset_id: str, at: int, found: Found) -> Answer:
-    """The answer that a kept or computed vector gives."""
-    value, hit = found
-    vector = _decode(value)
+def answers_of(
+    spec: Spec, tenant_id: str, asset_ids: Sequence[str], at: int, found: Sequence[Found]
+) -> list[Answer]:
+    """The answers that kept or computed vectors give, one for each asset."""
     chosen = spec.feature_set
-    return Answer(
-        tenant_id,
-        asset_id,
-        to_datetime(at),
-        chosen.name,
-        chosen.version,
-        chosen.fingerprint,
-        vector.features,
-        vector.missing,
-        vector.degraded,
-        hit,
-        vector.computed_at,
-    )
+    timestamp = to_datetime(at)
+    answers = []
+    for asset_id, (value, hit) in zip(asset_ids, found, strict=True):
+        vector = _decode(value)
+        answers.append(
+            Answer(
+                tenant_id,
+                asset_id,
+                timestamp,
+                chosen.name,
+                chosen.version,
+                chosen.fingerprint,
+                vector.features,
+                vector.missing,
+                vector.degraded,
+                hit,
+                vector.computed_at,
+            )
+        )
+    return answers

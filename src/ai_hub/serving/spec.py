@@ -33,7 +33,8 @@ class Spec:
 
 def spec_of(feature_set: FeatureSet, missing: Missing | None) -> Spec:
     """The spec of a feature set under a request's policy (None: the default one)."""
-    field = f"{feature_set.label}:{feature_set.fingerprint}:{feature_set.policy_name(missing)}"
+    policy = feature_set.policy_name(missing)
+    field = f"{_prefix(feature_set)}{feature_set.fingerprint}:{policy}"
     members = msgspec.json.encode(
         {
             "feature_set": feature_set.name,
@@ -42,6 +43,10 @@ def spec_of(feature_set: FeatureSet, missing: Missing | None) -> Spec:
         }
     )
     return Spec(Plan.of(feature_set), missing, field, members[1:-1])
+
+
+def _prefix(feature_set: FeatureSet) -> str:
+    return f"{feature_set.label}:"
 
 
 class Specs:
@@ -69,6 +74,16 @@ class Specs:
         except TypeError:
             spec = None
         return spec or self._build(asked, feature_set, names, missing)
+
+    def of_sets(self, feature_set: str | None) -> list[Spec]:
+        """The spec of one set by name, or (None) those of every registered one."""
+        named = feature_set is not None
+        chosen = [self._registry.get(feature_set)] if named else self._registry.sets()
+        return [self.of(one.label) for one in chosen]
+
+    def prefix(self, feature_set: str | None) -> str:
+        """What the cache fields of a set's specs begin with; those of every spec, if None."""
+        return "" if feature_set is None else _prefix(self._registry.get(feature_set))
 
     def forget(self) -> None:
         """Build anew from here on: the registry has changed."""

@@ -1,0 +1,36 @@
+"""The assets that a request names, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ai_hub.definitions.values import check_id
+from ai_hub.errors import InvalidInput
+
+MAX_BATCH = 1_000
+"""Assets of one batch request."""
+
+
+def check_batch(tenant_id: str, asset_ids: Sequence[str]) -> None:
+    """Raise InvalidInput for a wrong tenant, no asset, or more than MAX_BATCH.
+
+    The assets' ids are the reader's to check: those that the cache knows are right.
+    """
+    if len(asset_ids) > MAX_BATCH:
+        raise InvalidInput("asset_ids", len(asset_ids), f"at most {MAX_BATCH} assets")
+    check_id("tenant_id", tenant_id)
+    _check_some(asset_ids)
+
+
+def check_assets(tenant_id: str, asset_ids: Sequence[str]) -> Sequence[str]:
+    """The assets, any number of them. Raises InvalidInput for a wrong id, and for none."""
+    check_id("tenant_id", tenant_id)
+    _check_some(asset_ids)
+    for asset_id in asset_ids:
+        check_id("asset_id", asset_id)
+    return asset_ids
+
+
+def _check_some(asset_ids: Sequence[str]) -> None:
+    if isinstance(asset_ids, str) or not asset_ids:
+        raise InvalidInput("asset_ids", asset_ids, "at least one asset id, in a list")

@@ -1,0 +1,220 @@
+"""The front: what it refuses, what it needs to be open for, and how its answers hang together."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ai_hub import FeatureSet, FeatureStore, Lag
+from ai_hub.config import Settings
+from ai_hub.errors import InvalidInput, StoreUnavailable, UnknownExport, UnknownFeatureSet
+
+T = datetime(2025, 10, 9, 14, 30, tzinfo=UTC)
+BEFORE = T - timedelta(hours=1)
+ROW = {"timestamp": T - timedelta(minutes=10), "asset_id": "a", "value": 1.0}
+SET = "forecast_basic"
+OTHER = "anomaly_detection"
+
+Use = Callable[[FeatureStore], Awaitable[object]]
+
+
+def opened(root: Path) -> FeatureStore:
+    return FeatureStore(Settings(database_url="duckdb:///:memory:", export_root=root))
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[FeatureStore]:
+    async with opened(tmp_path) as one:
+        yield one
+
+
+USES: dict[str, Use] = {
+    "prepare": lambda s: s.prepare(),
+    "ingest": lambda s: s.ingest([ROW], "t"),
+    "ingest_weather": lambda s: s.ingest_weather([{**ROW, "temperature": 1.0}], "t"),
+    "assign_weather_source": lambda s: s.assign_weather_source(
+        tenant_id="t", source_id="s", asset_ids=["a"]
+    ),
+    "get": lambda s: s.get(tenant_id="t", asset_id="a"),
+    "get_batch": lambda s: s.get_batch(tenant_id="t", asset_ids=["a"]),
+    "get_features": lambda s: s.get_features("t", "a"),
+    "compute_feature_set": lambda s: s.compute_feature_set("t", "a", SET),
+    "get_batch_features": lambda s: s.get_batch_features("t", ["a"]),
+    "found": lambda s: s.found(s.specs.of(SET), "t", ["a"], 0),
+    "warm_feature_cache": lambda s: s.warm_feature_cache("t", ["a"]),
+    "seen_assets": lambda s: s.seen_assets("t"),
+    "invalidate_feature_cache": lambda s: s.invalidate_feature_cache("t", "a"),
+    "cache_stats": lambda s: s.cache_stats(),
+    "ready": lambda s: s.ready(),
+    "export_features_to_parquet": lambda s: s.export_features_to_parquet("t", SET, BEFORE, T),
+    "exports": lambda s: s.exports(),
+    "export_record": lambda s: s.export_record("none"),
+}
+# What opens and closes it, and what is for a batch that is checked already.
+BESIDE = {"close", "land"}
+
+
+def test_no_method_that_waits_is_left_out_here() -> None:
+    methods = inspect.getmembers(FeatureStore, inspect.iscoroutinefunction)
+    assert {name for name, _ in methods if not name.startswith("_")} == {*USES, *BESIDE}
+
+
+@pytest.mark.parametrize("name", USES)
+async def test_what_is_not_open_says_how_to_open_it(name: str, tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    with pytest.raises(StoreUnavailable, match="not open: use `async with`"):
+        await USES[name](store)
+    with pytest.raises(StoreUnavailable, match="not open"):
+        store.measured()
+    await store.close()
+
+
+@pytest.mark.parametrize("name", [name for name in USES if name != "export_record"])
+async def test_everything_is_done_while_it_is_open(name: str, store: FeatureStore) -> None:
+    await USES[name](store)
+
+
+async def test_it_may_be_opened_again(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    for _ in range(2):
+        async with store as same:
+            assert same is store
+            assert (await store.ingest([ROW], "t")).accepted == 1
+        await store.close()
+
+
+async def test_open_takes_a_url_settings_and_single_ones(tmp_path: Path) -> None:
+    url = "duckdb:///:memory:"
+    assert FeatureStore.open(url, cache_ttl=7).settings.cache_ttl == 7
+    settings = Settings(database_url=url, cache_ttl=8)
+    assert FeatureStore.open(settings=settings).settings is settings
+
+
+LISTS: dict[str, Callable[[FeatureStore, str, Any], Awaitable[object]]] = {
+    "batch": lambda s, tenant, ids: s.found(s.specs.of(SET), tenant, ids, 0),
+    "assign": lambda s, tenant, ids: s.assign_weather_source(
+        tenant_id=tenant, source_id="s", asset_ids=ids
+    ),
+    "warm": lambda s, tenant, ids: s.warm_feature_cache(tenant, ids),
+    "invalidate": lambda s, tenant, ids: s.invalidate_feature_cache(tenant, asset_ids=ids),
+    "export": lambda s, tenant, ids: s.export_features_to_parquet(
+        tenant, SET, BEFORE, T, asset_ids=ids
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_lists_of_assets_are_checked_wherever_they_are_given(
+    name: str, store: FeatureStore
+) -> None:
+    call = LISTS[name]
+    with pytest.raises(InvalidInput, match=r"^tenant_id: got ''"):
+        await call(store, "", ["a"])
+    with pytest.raises(InvalidInput, match=r"^asset_ids: .*at least one asset id"):
+        await call(store, "t", [])
+    with pytest.raises(InvalidInput, match=r"^asset_ids?: got 'a\\n'"):
+        await call(store, "t", ["b", "a\n"])
+
+
+@pytest.mark.parametrize("name", ["batch", "assign", "export"])
+async def test_one_id_is_no_list_of_ids(name: str, store: FeatureStore) -> None:
+    with pytest.raises(InvalidInput, match=r"^asset_ids: got 'abc'"):
+        await LISTS[name](store, "t", "abc")
+
+
+async def test_a_batch_has_a_thousand_assets_at_most(store: FeatureStore) -> None:
+    ids = [f"a-{i}" for i in range(1_001)]
+    assert len(await store.get_batch(tenant_id="t", asset_ids=[*ids[:1_000], ids[0]])) == 1_000
+    with pytest.raises(InvalidInput, match=r"^asset_ids: got 1001, expected at most 1000 assets"):
+        await store.get_batch(tenant_id="t", asset_ids=ids)
+    # What is not one answer has no such bound.
+    assert (await store.invalidate_feature_cache("t", asset_ids=ids))["assets"] == 1_001
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        ({"timestamp": datetime(2025, 10, 9)}, "^timestamp: .*aware datetime"),
+        ({"timestamp": "2025-10-09"}, "^timestamp: .*aware datetime"),
+        ({"feature_set": SET, "feature_names": ["lag_1h"]}, "^feature_names: .*not both"),
+        ({"missing": "guess"}, "^missing: got 'guess'"),
+    ],
+)
+async def test_a_wrong_question_is_refused(
+    arguments: dict[str, Any], fault: str, store: FeatureStore
+) -> None:
+    with pytest.raises(InvalidInput, match=fault):
+        await store.get(tenant_id="t", asset_id="a", **arguments)
+    with pytest.raises(InvalidInput, match=fault):
+        await store.get_batch(tenant_id="t", asset_ids=["a"], **arguments)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+async def test_one_question_has_one_answer_however_it_is_asked(
+    exact: bool, store: FeatureStore
+) -> None:
+    await store.ingest([ROW], "t")
+    at = T + timedelta(seconds=7)
+    asked = {"feature_set": SET, "timestamp": at, "exact": exact}
+    one = await store.get(tenant_id="t", asset_id="a", **asked)
+    many = await store.get_batch(tenant_id="t", asset_ids=["b", "a", "b"], **asked)
+    assert list(many) == ["b", "a"]
+    assert (many["a"].features, many["a"].missing) == (one.features, one.missing)
+    assert one.timestamp == many["a"].timestamp == (at if exact else T)
+    if not exact:
+        assert many["a"].cache_hit
+        assert await store.get_features("t", "a", at, feature_set=SET) == one.features
+        assert await store.compute_feature_set("t", "a", SET, at) == one.features
+        found = await store.get_batch_features("t", ["a"], SET, at)
+        assert found == {"a": one.features}
+
+
+async def test_one_set_is_warmed_and_forgotten_or_every_one(store: FeatureStore) -> None:
+    count = len(store.registry.sets())
+    assert count > 1
+    assert (await store.warm_feature_cache("t", ["a", "a"], SET, T))["computed"] == 1
+    counts = await store.warm_feature_cache("t", ["a"], timestamp=T)
+    assert counts == {"assets": 1, "warmed": count, "computed": count - 1}
+    forget = store.invalidate_feature_cache
+    assert await forget("t", "a", feature_set=OTHER) == {"assets": 1, "invalidated": 1}
+    assert (await store.get(tenant_id="t", asset_id="a", feature_set=SET, timestamp=T)).cache_hit
+    done = await forget("t", "a", asset_ids=["a", "b"])
+    assert done == {"assets": 2, "invalidated": count - 1}
+    with pytest.raises(UnknownFeatureSet):
+        await store.warm_feature_cache("t", ["a"], "none")
+    with pytest.raises(UnknownFeatureSet):
+        await forget("t", "a", feature_set="none")
+
+
+async def test_a_set_that_is_registered_is_answered_for_from_then_on(store: FeatureStore) -> None:
+    own = FeatureSet("own", 1, (Lag("yesterday", "24h"),))
+    with pytest.raises(UnknownFeatureSet):
+        await store.get_features("t", "a", T, feature_set="own")
+    store.register(own)
+    names = (await store.get_features("t", "a", T, feature_set="own")).keys()
+    assert [*names] == ["yesterday"]
+    store.register(FeatureSet("own", 2, (Lag("last_week", "7d"),)))
+    names = (await store.get_features("t", "a", T, feature_set="own")).keys()
+    assert [*names] == ["last_week"]
+
+
+async def test_exports_are_found_again_and_counted(store: FeatureStore, tmp_path: Path) -> None:
+    await store.ingest([ROW], "t")
+    done = await store.export_features_to_parquet("t", SET, BEFORE, T)
+    assert (done["status"], done["row_count"]) == ("completed", 1)
+    assert Path(done["storage_path"]).parent == tmp_path
+    assert await store.export_record(done["export_id"]) == done
+    assert await store.exports("t") == [done]
+    assert await store.exports("u") == []
+    with pytest.raises(UnknownExport):
+        await store.export_record("none")
+    with pytest.raises(InvalidInput, match="output_path"):
+        await store.export_features_to_parquet("t", SET, BEFORE, T, output_path=tmp_path)
+    measured = store.measured()
+    assert measured.exports == {"completed": 1, "failed": 1}
+    assert measured.export_rows == 1
