@@ -1,9 +1,10 @@
-"""Who may import whom, and where a driver, a frame or a web library may be imported."""
+"""Who may import whom, where a library may be imported, and what kind of file each one is."""
 
 import ast
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -26,12 +27,12 @@ STEPS = (
     ("export",),
     ("opening",),
     ("feature_store", "administration"),
-    ("http", "cli", "serve", "demo"),
+    ("http", "cli", "demo"),
 )
 # What is not in the line says itself what it may import.
 BESIDE = {"testing": {"errors", "definitions", "engines"}}
 # And these only inside a function, where they cost nothing until they are used.
-LAZILY = {"cli": {"http", "serve", "demo"}, "serve": {"http"}, "demo": {"http"}}
+LAZILY = {"cli": {"http", "demo"}, "demo": {"http"}}
 # In a folder everything may import everything, but in these it is again only what is above.
 WITHIN = {"definitions": ("values", "kinds", "feature_set", "builtin", "registry")}
 # `import ai_hub` must stay light: names of the package are imported from where they are defined.
@@ -50,7 +51,7 @@ LIBRARIES = {
     "litestar": ("http*.py",),
     "prometheus_client": ("metrics.py",),
     "structlog": ("logs.py",),
-    "uvicorn": ("http*.py", "cli*.py", "serve*.py"),
+    "uvicorn": ("http*.py",),
     "typer": ("cli*.py", "demo*.py"),
     "rich": ("cli*.py", "demo*.py"),
     "polars": ("engines/*.py", "demo*.py"),
@@ -59,6 +60,62 @@ LIBRARIES = {
     "numpy": (*ARRAYS, "testing*.py"),
 }
 HEAVY = {*LIBRARIES, "msgspec"}
+
+# What a file does; the first pattern that fits says it.
+# - decides: values and pure functions. It waits on nothing and reaches nothing outside the process.
+# - words: the same, and says it in the language of another system, such as SQL.
+# - talks: it awaits, starts threads, opens files or asks a connection, or imports what does. Only
+#   in a store's folder does it also say short statements, beside the call that runs them.
+KINDS = {
+    "engines/sql.py": "words",
+    "serving/redis/words.py": "words",
+    "stores/postgres/scan_sql.py": "words",
+    "administration.py": "talks",
+    "cli/failure.py": "decides",
+    "cli/*.py": "talks",
+    "config.py": "talks",
+    "demo.py": "talks",
+    "export/job.py": "decides",
+    "export/spine.py": "decides",
+    "export/__init__.py": "decides",
+    "export/*.py": "talks",
+    "feature_store.py": "talks",
+    "http/messages.py": "decides",
+    "http/paths.py": "decides",
+    "http/*.py": "talks",
+    "intake/files.py": "talks",
+    "intake/pipeline.py": "talks",
+    "logs.py": "talks",
+    "opening.py": "talks",
+    "serving/answer.py": "decides",
+    "serving/assets.py": "decides",
+    "serving/cache.py": "decides",
+    "serving/spec.py": "decides",
+    "serving/*__init__.py": "decides",
+    "serving/*.py": "talks",
+    "stores/opening.py": "talks",
+    "stores/postgres/grouped_rows.py": "decides",
+    "stores/postgres/scan_part.py": "decides",
+    "stores/*__init__.py": "decides",
+    "stores/embedded/*.py": "talks",
+    "stores/postgres/*.py": "talks",
+    "*.py": "decides",
+}
+SAYS_AND_TALKS = "stores/*/*.py"
+OUTSIDE = {
+    *("asyncio", "concurrent", "multiprocessing", "shutil", "signal", "socket", "subprocess"),
+    *("tempfile", "threading"),
+    *("adbc_driver_manager", "adbc_driver_postgresql", "asyncpg", "duckdb", "httpx", "litestar"),
+    *("redis", "rich", "structlog", "typer", "uvicorn"),
+}
+ASKS = {
+    *("open", "read_text", "read_bytes", "write_text", "write_bytes", "mkdir", "unlink"),
+    *("execute", "fetch", "fetchall"),
+}
+STATEMENT = re.compile(
+    r"\b(SELECT ([\w(*]|$)|INSERT INTO|DELETE FROM|CREATE (TABLE|INDEX|TEMP|VIEW)|ALTER TABLE|"
+    r"DROP (TABLE|VIEW)|redis\.call\()"
+)
 
 SOURCE = Path(__file__).parents[1] / "src" / "ai_hub"
 MODULES = {
@@ -134,12 +191,109 @@ def faults(path: str, source: str) -> list[str]:
     return found
 
 
-def test_every_module_has_a_place_in_the_tables() -> None:
+def module_of(path: str) -> str:
+    """The name of a module."""
+    name = path.removesuffix(".py").removesuffix("__init__").replace("/", ".")
+    return f"ai_hub.{name}".rstrip(".")
+
+
+def imported(path: str, source: str, names: Mapping[str, str]) -> Iterator[tuple[str, Import]]:
+    """The files of the package that a module imports, each with the import."""
+    for one in imports(path, source):
+        # The last part is a module, or a name in one.
+        module = one.target if one.target in names else one.target.rpartition(".")[0]
+        if module in names and module != "ai_hub":
+            yield names[module], one
+
+
+def reaches(path: str, source: str) -> bool:
+    """Whether a module waits, or reaches what is outside the process, by itself."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Await | ast.AsyncFor | ast.AsyncWith):
+            return True
+        if isinstance(node, ast.Call):
+            called = node.func
+            name = called.id if isinstance(called, ast.Name) else getattr(called, "attr", "")
+            if name in ASKS:
+                return True
+    return any(
+        one.target.split(".")[0] in OUTSIDE for one in imports(path, source) if not one.for_types
+    )
+
+
+def says(source: str) -> bool:
+    """Whether a text in a module, other than a docstring, is of a statement."""
+    tree = ast.parse(source)
+    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    return any(
+        isinstance(node, ast.Constant)
+        and id(node) not in prose
+        and isinstance(node.value, str)
+        and STATEMENT.search(node.value) is not None
+        for node in ast.walk(tree)
+    )
+
+
+def kinds(modules: Mapping[str, str]) -> dict[str, str]:
+    """What each module is, by what stands in it and in those that it imports."""
+    names = {module_of(path): path for path in modules}
+    uses = {
+        path: {
+            other
+            for other, one in imported(path, source, names)
+            # The settings are a value for all others; only `load` reads a file.
+            if not one.for_types and other != "config.py"
+        }
+        for path, source in modules.items()
+    }
+    talking = {path for path, source in modules.items() if reaches(path, source)}
+    while more := {path for path in uses.keys() - talking if uses[path] & talking}:
+        talking |= more
+    return {
+        path: "talks" if path in talking else "words" if says(source) else "decides"
+        for path, source in modules.items()
+    }
+
+
+def test_the_tables_have_a_place_for_every_module_and_none_for_others() -> None:
     placed = {"__init__", *BESIDE, *(name for steps in STEPS for name in steps)}
-    assert {step(path) for path in MODULES} <= placed
+    assert {step(path) for path in MODULES} == placed
     for folder, order in WITHIN.items():
         inside = {Path(path).stem for path in MODULES if step(path) == folder}
-        assert inside <= {"__init__", *order}
+        assert inside == {"__init__", *order}
+    for pattern in KINDS:
+        assert any(fnmatch(path, pattern) for path in MODULES), pattern
+
+
+def test_no_file_is_two_of_the_three_kinds() -> None:
+    placed = {
+        path: next(kind for pattern, kind in KINDS.items() if fnmatch(path, pattern))
+        for path in MODULES
+    }
+    assert kinds(MODULES) == placed
+    both = [path for path, kind in placed.items() if kind == "talks" and says(MODULES[path])]
+    assert [path for path in both if not fnmatch(path, SAYS_AND_TALKS)] == []
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        ("def f(x):\n    return x + 1", "decides"),
+        ("class P(Protocol):\n    async def f(self): ...", "decides"),
+        ('def f():\n    """SELECT is a word of SQL."""', "decides"),
+        ("if TYPE_CHECKING:\n    from ai_hub.b import f", "decides"),
+        ('def f(x):\n    return f"SELECT {x} FROM t"', "words"),
+        ("SCRIPT = \"redis.call('GET', KEYS[1])\"", "words"),
+        ("async def f(x):\n    await x", "talks"),
+        ("def f(cursor):\n    cursor.execute('SELECT 1')", "talks"),
+        ("def f(path):\n    return path.read_text()", "talks"),
+        ("def f():\n    import socket", "talks"),
+        ("import ai_hub.b", "talks"),
+        ("def f():\n    from ai_hub.b import f", "talks"),
+    ],
+)
+def test_a_kind_is_told_from_the_source(source: str, kind: str) -> None:
+    assert kinds({"a.py": source, "b.py": "import threading\nf = 1"})["a.py"] == kind
 
 
 def test_modules_import_what_they_may() -> None:
@@ -175,7 +329,7 @@ def test_what_is_against_the_tables_is_found(path: str, source: str) -> None:
         ("__init__.py", "if TYPE_CHECKING:\n    from ai_hub.errors import AiHubError"),
         ("definitions/kinds.py", "from ai_hub.definitions.values import HOUR"),
         ("stores/embedded/store.py", "import duckdb"),
-        ("cli/serve.py", "def f():\n    import uvicorn\n    from ai_hub.http import app"),
+        ("cli/serve.py", "def f():\n    import rich\n    from ai_hub.http import app"),
         ("http/app.py", "from ai_hub import __version__\nfrom .routes import routes"),
         ("http.py", "import litestar.types"),
     ],
@@ -185,20 +339,12 @@ def test_what_the_tables_allow_is_allowed(path: str, source: str) -> None:
 
 
 def test_no_module_imports_itself_in_a_circle() -> None:
-    names = {
-        "ai_hub." + path.removesuffix(".py").removesuffix("/__init__").replace("/", "."): path
-        for path in MODULES
-    }
-    names["ai_hub"] = names.pop("ai_hub.__init__")
+    names = {module_of(path): path for path in MODULES}
     graph: TopologicalSorter[str] = TopologicalSorter()
-    for name, path in names.items():
-        for target, in_function, for_types in imports(path, MODULES[path]):
-            if in_function or for_types:
-                continue
-            # The last part is a module, or a name in one.
-            module = target if target in names else target.rpartition(".")[0]
-            if module in names and module != "ai_hub":
-                graph.add(name, module)
+    for path, source in MODULES.items():
+        for other, one in imported(path, source, names):
+            if not (one.in_function or one.for_types):
+                graph.add(path, other)
     graph.prepare()  # raises CycleError, which shows the circle
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ai_hub.definitions.values import to_datetime
-from ai_hub.serving.reader import Found
-from ai_hub.serving.spec import Spec
+
+if TYPE_CHECKING:
+    from ai_hub.serving.reader import Found
+    from ai_hub.serving.spec import Spec
 
 
 @dataclass(frozen=True, slots=True)

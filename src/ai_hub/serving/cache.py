@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ai_hub.definitions.values import Entity, key_part
-from ai_hub.serving.breaker import BreakerState
+
+if TYPE_CHECKING:
+    from ai_hub.serving.breaker import BreakerState
 
 Token = int | bytes
 
