@@ -206,6 +206,14 @@ def test_every_make_target_exists() -> None:
             assert target in targets, f"{named(path)}: make {target}"
 
 
+def test_every_file_that_contributing_names_is_there() -> None:
+    text = page("CONTRIBUTING.md").replace("004_what_it_does.sql", "")
+    names = set(re.findall(r"(?<![\w/.-])[\w*][\w*./-]*(?:/(?![\w*])|\.(?:py|sql|md|txt)\b)", text))
+    assert {"engines/sql.py", "stores/*/write.py", "stores/postgres/sql/"} <= names
+    roots = (ROOT, ROOT / "src" / "ai_hub", ROOT / "tests")
+    assert [name for name in names if not any([*root.glob(name)] for root in roots)] == []
+
+
 @pytest.mark.parametrize("path", PROSE, ids=named)
 def test_links_lead_somewhere(path: Path) -> None:
     text = re.sub(r"^```.*?^```$", "", path.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
