@@ -24,10 +24,10 @@ from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import WEATHER_COLUMNS, Missing
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import to_datetime, to_micros
-from ai_hub.engines import columnar
+from ai_hub.engines import arrays, columnar
+from ai_hub.engines.arrays import Columns, Floats, Ints
 from ai_hub.engines.fill import fill
 from ai_hub.engines.plan import Plan, Source, can_be_missing
-from ai_hub.engines.ranges import Columns, Floats, Ints
 from ai_hub.serving import answer as serving
 from ai_hub.testing import Answer, History, Observation, WeatherRow, differences, vector
 from conformance.caches import MEMORY_CACHE, REDIS_CACHE, CacheKind
@@ -64,15 +64,15 @@ def kernel_answers(
     """
     plan = Plan.of(feature_set)
     names = {name for history in histories for name in history.series} | set(plan.series)
-    held = columnar.History(
+    held = arrays.History(
         {name: _series(name, histories) for name in names}, _weather(histories, source_of)
     )
     order = sorted(range(len(points)), key=lambda i: points[i])
     code, time = np.array([points[i] for i in order], np.int64).reshape(-1, 2).T
-    at = columnar.Points(np.ascontiguousarray(code), np.ascontiguousarray(time))
+    at = arrays.Points(np.ascontiguousarray(code), np.ascontiguousarray(time))
 
     def mean_of(source: Source, rows: Ints) -> Floats:
-        return columnar.means(source, columnar.Points(at.code[rows], at.time[rows]), held)
+        return columnar.means(source, arrays.Points(at.code[rows], at.time[rows]), held)
 
     columns, masks = fill(plan, missing, columnar.compute(plan, at, held, dense), mean_of)
     place = {i: row for row, i in enumerate(order)}
@@ -86,7 +86,7 @@ def answer_at(columns: Columns, masks: Mapping[str, Any], row: int) -> Answer:
     return Answer(plain, tuple(name for name in columns if name in masks and masks[name][row]))
 
 
-def _series(name: str, histories: Sequence[History]) -> columnar.Series:
+def _series(name: str, histories: Sequence[History]) -> arrays.Series:
     rows = [
         (code, o.timestamp, o.value)
         for code, history in enumerate(histories)
@@ -94,10 +94,10 @@ def _series(name: str, histories: Sequence[History]) -> columnar.Series:
     ]
     code = np.array([row[0] for row in rows], np.int64)
     time = np.array([row[1] for row in rows], np.int64)
-    return columnar.Series(code, time, np.array([row[2] for row in rows], np.float64))
+    return arrays.Series(code, time, np.array([row[2] for row in rows], np.float64))
 
 
-def _weather(histories: Sequence[History], source_of: Sequence[int]) -> columnar.Weather:
+def _weather(histories: Sequence[History], source_of: Sequence[int]) -> arrays.Weather:
     rows = [
         (code, row.timestamp, row.issued_at, row.values)
         for code, history in enumerate(histories)
@@ -108,7 +108,7 @@ def _weather(histories: Sequence[History], source_of: Sequence[int]) -> columnar
         for name in WEATHER_COLUMNS
     }
     code, time, issued = np.array([row[:3] for row in rows], np.int64).reshape(-1, 3).T.copy()
-    return columnar.Weather(code, time, issued, columns, np.array(source_of, np.int64))
+    return arrays.Weather(code, time, issued, columns, np.array(source_of, np.int64))
 
 
 def _or_nan(value: float | None) -> float:

@@ -8,7 +8,8 @@ import pytest
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import Derived, Feature, Lag, Latest, Rolling
 from ai_hub.definitions.values import DAY, HOUR, Duration, parse_time
-from ai_hub.engines.columnar import History, Points, Series, Weather, compute, means, values_at
+from ai_hub.engines.arrays import History, Points, Series, Weather
+from ai_hub.engines.columnar import compute, means, values_at
 from ai_hub.engines.plan import Plan
 
 T = parse_time("2025-10-09T14:30:00Z")

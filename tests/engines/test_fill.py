@@ -8,9 +8,9 @@ import pytest
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import Calendar, Lag, Latest, Missing, Rolling, Stat
 from ai_hub.definitions.values import Duration
+from ai_hub.engines.arrays import Floats, Ints
 from ai_hub.engines.fill import fill
 from ai_hub.engines.plan import Plan, Source
-from ai_hub.engines.ranges import Floats, Ints
 
 DAY = Duration.of("24h")
 NAN = float("nan")

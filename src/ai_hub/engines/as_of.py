@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ai_hub.engines.ranges import Ints
+from ai_hub.engines.arrays import Ints
 
 # Slots of a table for each key of it; an axis that is emptier than that is searched instead.
 _SPARSE = 4

@@ -10,7 +10,7 @@ import numpy as np
 
 from ai_hub.definitions.kinds import Calendar
 from ai_hub.definitions.values import DAY, HOUR, MINUTE, SECOND, to_datetime
-from ai_hub.engines.ranges import Columns, Ints
+from ai_hub.engines.arrays import Columns, Ints
 
 
 def calendars(features: tuple[Calendar, ...], time: Ints) -> Columns:

@@ -1,14 +1,8 @@
-"""The columnar kernel: a plan over sorted arrays, for every row of a history or the newest alone.
-
-Arrays are sorted by entity and time. Entities are codes from 0; instants are microseconds. One
-int64 axis carries both: an entity's part of it is `span` long, so that no window reaches into the
-part of another.
-"""
+"""The columnar kernel: a plan over sorted arrays, at every row of a history or at a few points."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,69 +10,24 @@ from numpy.typing import NDArray
 
 from ai_hub.definitions.kinds import Derived, Lag, Latest, expression_tree
 from ai_hub.definitions.values import BUCKET_ORIGIN
+from ai_hub.engines.arrays import (
+    NO_SERIES,
+    Axis,
+    Columns,
+    Floats,
+    History,
+    Ints,
+    Points,
+    Series,
+    Weather,
+    axis_of,
+    by_entity,
+)
 from ai_hub.engines.as_of import Places
 from ai_hub.engines.calendars import calendars
 from ai_hub.engines.plan import FILL_WINDOW, Plan, Source
-from ai_hub.engines.ranges import Columns, Floats, Ints, range_stats, window_bounds
+from ai_hub.engines.ranges import range_stats, window_bounds
 from ai_hub.engines.windows import window_stats
-
-_AXIS = 1 << 61
-
-
-@dataclass(frozen=True, slots=True)
-class Points:
-    """Where features are wanted: entity codes and as-of times, sorted by both."""
-
-    code: Ints
-    time: Ints
-
-    def __len__(self) -> int:
-        return len(self.code)
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """Observations of one series, sorted by entity and time, one value per time."""
-
-    code: Ints
-    time: Ints
-    value: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class Weather:
-    """Weather rows sorted by source, time and issue time; NaN where a column is null.
-
-    `source_of` maps an entity's code to its source's code.
-    """
-
-    code: Ints
-    time: Ints
-    issued: Ints
-    columns: Mapping[str, Floats]
-    source_of: Ints
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """What a store read for some entities: every series and the weather that the plan names."""
-
-    series: Mapping[str, Series]
-    weather: Weather | None = None
-
-
-NO_SERIES = Series(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
-
-
-@dataclass(frozen=True, slots=True)
-class _Axis:
-    """Entity and time on one int64 axis."""
-
-    origin: int
-    span: int
-
-    def keys(self, code: Ints, time: Ints) -> Ints:
-        return code * self.span + (time - self.origin)
 
 
 def compute(plan: Plan, points: Points, history: History, dense: bool | None = None) -> Columns:
@@ -88,7 +37,7 @@ def compute(plan: Plan, points: Points, history: History, dense: bool | None = N
     """
     columns = calendars(plan.calendars, points.time)
     if plan.needs_data and len(points):
-        axis = _axis(points, history, max(plan.lookback, plan.weather_lookback))
+        axis = axis_of(points, history, max(plan.lookback, plan.weather_lookback))
         if axis is None:
             return _one_by_one(plan, points, history, dense)
         at = axis.keys(points.code, points.time)
@@ -113,9 +62,9 @@ def means(source: Source, points: Points, history: History) -> Floats:
     """The mean of a series or a weather column over [t-168h, t] at every point; NaN if empty."""
     if not len(points):
         return np.empty(0)
-    axis = _axis(points, history, FILL_WINDOW)
+    axis = axis_of(points, history, FILL_WINDOW)
     if axis is None:
-        return np.concatenate([means(source, p, h) for p, h in _split(points, history)])
+        return np.concatenate([means(source, p, h) for p, h in by_entity(points, history)])
     kind, name = source
     if kind == "weather":
         return _weather_mean(name, history.weather, axis, points)
@@ -131,9 +80,9 @@ def values_at(name: str, points: Points, history: History) -> Floats:
     series = history.series.get(name, NO_SERIES)
     if not len(points) or not len(series.code):
         return np.full(len(points), np.nan)
-    axis = _axis(points, history, 0)
+    axis = axis_of(points, history, 0)
     if axis is None:
-        return np.concatenate([values_at(name, p, h) for p, h in _split(points, history)])
+        return np.concatenate([values_at(name, p, h) for p, h in by_entity(points, history)])
     keys = axis.keys(series.code, series.time)
     at = axis.keys(points.code, points.time)
     row = np.minimum(np.searchsorted(keys, at), len(keys) - 1)
@@ -144,7 +93,7 @@ def _compute_series(
     plan: Plan,
     name: str,
     series: Series,
-    axis: _Axis,
+    axis: Axis,
     points: Points,
     at: Ints,
     dense: bool | None,
@@ -183,24 +132,6 @@ def _lag(lag: Lag, keys: Ints, places: Places, values: Floats, at: Ints) -> Floa
     return np.where(known, values[row], np.nan)
 
 
-def _axis(points: Points, history: History, longest: int) -> _Axis | None:
-    """An axis for all times involved; None where they do not fit on one together."""
-    times = [points.time]
-    codes = int(points.code.max()) + 1
-    for series in history.series.values():
-        if len(series.time):
-            times.append(series.time)
-            codes = max(codes, int(series.code.max()) + 1)
-    weather = history.weather
-    if weather is not None and len(weather.time):
-        times.append(weather.time)
-        codes = max(codes, int(weather.code.max()) + 1)
-    first = min(int(time.min()) for time in times)
-    last = max(int(time.max()) for time in times)
-    span = last - first + longest + 2
-    return _Axis(first, span) if codes * span < _AXIS else None
-
-
 @dataclass(frozen=True, slots=True)
 class _Known:
     """A weather column's rows in the order in which they become known.
@@ -214,7 +145,7 @@ class _Known:
     values: Floats
 
 
-def _known(column: str, weather: Weather, axis: _Axis, last: int) -> _Known:
+def _known(column: str, weather: Weather, axis: Axis, last: int) -> _Known:
     values = weather.columns[column]
     held = ~np.isnan(values) & (weather.issued <= last)
     code, time, issued = weather.code[held], weather.time[held], weather.issued[held]
@@ -226,12 +157,12 @@ def _known(column: str, weather: Weather, axis: _Axis, last: int) -> _Known:
     return _Known(available, best, axis.keys(code, time), values[held])
 
 
-def _source_axis(weather: Weather, axis: _Axis, points: Points) -> Ints:
+def _source_axis(weather: Weather, axis: Axis, points: Points) -> Ints:
     return axis.keys(weather.source_of[points.code], points.time)
 
 
 def _all_latest(
-    features: tuple[Latest, ...], weather: Weather | None, axis: _Axis, points: Points
+    features: tuple[Latest, ...], weather: Weather | None, axis: Axis, points: Points
 ) -> Columns:
     if weather is None or not len(weather.code):
         return {feature.name: np.full(len(points), np.nan) for feature in features}
@@ -266,7 +197,7 @@ def _latest(feature: Latest, known: _Known, at: Ints) -> Floats:
     return np.where(fresh, known.values[row], np.nan)
 
 
-def _weather_mean(column: str, weather: Weather | None, axis: _Axis, points: Points) -> Floats:
+def _weather_mean(column: str, weather: Weather | None, axis: Axis, points: Points) -> Floats:
     """The mean over the rows known at each point, of each time its latest issue."""
     if weather is None or not len(weather.code):
         return np.full(len(points), np.nan)
@@ -326,29 +257,5 @@ def _apply(
 def _one_by_one(plan: Plan, points: Points, history: History, dense: bool | None) -> Columns:
     """Entities whose times are centuries apart: an axis each."""
     names = plan.feature_set.feature_names
-    parts = [compute(plan, p, h, dense) for p, h in _split(points, history)]
+    parts = [compute(plan, p, h, dense) for p, h in by_entity(points, history)]
     return {name: np.concatenate([part[name] for part in parts]) for name in names}
-
-
-def _split(points: Points, history: History) -> list[tuple[Points, History]]:
-    """Each entity's points with its own part of the history, entity and source coded 0."""
-    parts = []
-    for code in np.unique(points.code):
-        mine = points.time[points.code == code]
-        series = {name: _of_code(whole, int(code)) for name, whole in history.series.items()}
-        weather = history.weather
-        if weather is not None:
-            rows = weather.code == weather.source_of[code]
-            zeros = np.zeros(int(rows.sum()), np.int64)
-            columns = {name: values[rows] for name, values in weather.columns.items()}
-            weather = Weather(
-                zeros, weather.time[rows], weather.issued[rows], columns, np.zeros(1, np.int64)
-            )
-        parts.append((Points(np.zeros(len(mine), np.int64), mine), History(series, weather)))
-    return parts
-
-
-def _of_code(series: Series, code: int) -> Series:
-    rows = series.code == code
-    zeros = np.zeros(int(rows.sum()), np.int64)
-    return Series(zeros, series.time[rows], series.value[rows])

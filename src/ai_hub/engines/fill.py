@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai_hub.definitions.kinds import Missing
+from ai_hub.engines.arrays import Columns, Floats, Ints
 from ai_hub.engines.plan import Plan, Source, can_be_missing, fill_source
-from ai_hub.engines.ranges import Columns, Floats, Ints
 
 Masks = dict[str, NDArray[np.bool_]]
 

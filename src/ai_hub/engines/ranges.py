@@ -9,13 +9,9 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ai_hub.definitions.kinds import Closed, Stat
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Columns = dict[str, NDArray[np.int64] | NDArray[np.float64]]
+from ai_hub.engines.arrays import Columns, Floats, Ints
 
 # Gathered window values held at once; bounds the memory of the two-pass statistics.
 _GATHER = 1 << 20

@@ -10,15 +10,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ai_hub.definitions.kinds import Closed, Stat
-from ai_hub.engines.ranges import (
-    Columns,
-    Floats,
-    Ints,
-    finite,
-    gathered_rows,
-    range_stats,
-    window_bounds,
-)
+from ai_hub.engines.arrays import Columns, Floats, Ints
+from ai_hub.engines.ranges import finite, gathered_rows, range_stats, window_bounds
 
 # A block is this many windows long, anchored on one of its own values.
 _BLOCK_WINDOWS = 8

@@ -20,10 +20,11 @@ import numpy as np
 
 from ai_hub.definitions.kinds import WEATHER_COLUMNS, Feature, Lag, Latest, Missing, Stat
 from ai_hub.definitions.values import BUCKET_ORIGIN
+from ai_hub.engines.arrays import Columns, Floats, Ints
 from ai_hub.engines.calendars import calendars
 from ai_hub.engines.columnar import derive
 from ai_hub.engines.plan import FILL_WINDOW, Plan, RangePass, Source, WindowPass, fill_source
-from ai_hub.engines.ranges import Columns, Floats, Ints, finite
+from ai_hub.engines.ranges import finite
 
 _STATS: Mapping[Stat, tuple[str, ...]] = {
     "mean": ("avg(value)",),

@@ -6,7 +6,8 @@ One definition, two ways to walk: what the windows hold decides which is cheaper
 from __future__ import annotations
 
 from ai_hub.definitions.kinds import Closed, Stat
-from ai_hub.engines.ranges import Columns, Floats, Ints, range_stats, window_bounds
+from ai_hub.engines.arrays import Columns, Floats, Ints
+from ai_hub.engines.ranges import range_stats, window_bounds
 
 # Up to here the bounds of every window are cheaper to have than to estimate.
 _FEW_POINTS = 4096

@@ -12,9 +12,8 @@ import numpy as np
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.values import Duration, TimeRange, check_id, to_micros
-from ai_hub.engines.columnar import Points
+from ai_hub.engines.arrays import Ints, Points
 from ai_hub.engines.plan import FILL_WINDOW, Plan, sources_for
-from ai_hub.engines.ranges import Ints
 from ai_hub.errors import InvalidInput
 from ai_hub.export.spine import spine_of
 from ai_hub.serving.spec import Spec

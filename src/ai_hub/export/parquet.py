@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 from ai_hub.definitions.feature_set import definition_of
 from ai_hub.definitions.values import iso
 from ai_hub.engines import columnar
-from ai_hub.engines.columnar import History, Points
+from ai_hub.engines.arrays import Floats, History, Ints, Points
 from ai_hub.engines.fill import fill
 from ai_hub.engines.plan import Source, can_be_missing, is_integer
-from ai_hub.engines.ranges import Floats, Ints
 from ai_hub.errors import ExportFailed
 from ai_hub.export.job import ExportJob
 from ai_hub.export.sweep import partial_path

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from ai_hub.definitions.values import MAX_ID_LENGTH
-from ai_hub.engines.ranges import Ints
+from ai_hub.engines.arrays import Ints
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.columns import check_ids, check_times, column
 from ai_hub.intake.frames import to_table

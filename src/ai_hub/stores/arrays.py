@@ -8,8 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ai_hub.engines.columnar import Series, Weather
-from ai_hub.engines.ranges import Floats, Ints
+from ai_hub.engines.arrays import Floats, Ints, Series, Weather
 
 
 def micros_of(column: pa.ChunkedArray) -> Ints:

@@ -18,9 +18,8 @@ from ai_hub.stores.export_log import ExportLog
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ai_hub.engines.columnar import History
+    from ai_hub.engines.arrays import Columns, History
     from ai_hub.engines.fill import Masks
-    from ai_hub.engines.ranges import Columns
 
 Changed = Callable[[list[Entity] | None], Awaitable[object]]
 """Told of entities whose features may have changed; None where it may be any of them."""

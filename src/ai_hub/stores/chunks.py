@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from ai_hub.engines.columnar import History, Series, Weather
-from ai_hub.engines.ranges import Ints
+from ai_hub.engines.arrays import History, Ints, Series, Weather
 from ai_hub.stores.arrays import coded_ids, series_of, weather_of
 from ai_hub.stores.base import Chunk, ScanRequest
 

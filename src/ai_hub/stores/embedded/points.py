@@ -14,10 +14,9 @@ import pyarrow as pa
 from ai_hub.definitions.kinds import WEATHER_COLUMNS, Missing
 from ai_hub.definitions.values import DAY, FIRST_INSTANT, LAST_INSTANT
 from ai_hub.engines import columnar
-from ai_hub.engines.columnar import History, Points, Series, Weather
+from ai_hub.engines.arrays import Floats, History, Ints, Points, Series, Weather
 from ai_hub.engines.fill import fill
 from ai_hub.engines.plan import FILL_WINDOW, Plan, Source, sources_for
-from ai_hub.engines.ranges import Floats, Ints
 from ai_hub.stores.arrays import micros_of
 from ai_hub.stores.base import Vectors
 from ai_hub.stores.embedded.recent import Change, Key, Recent, Rows

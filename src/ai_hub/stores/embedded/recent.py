@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from ai_hub.definitions.values import DAY
-from ai_hub.engines.ranges import Floats, Ints
+from ai_hub.engines.arrays import Floats, Ints
 
 Key = tuple[Literal["series", "weather"], str, str, str]
 """What rows are of: kind, tenant, asset or source, and the series or the weather columns."""

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ai_hub.engines.columnar import History, Series, Weather
-from ai_hub.engines.ranges import Ints
+from ai_hub.engines.arrays import History, Ints, Series, Weather
 from ai_hub.stores.arrays import sorted_series, sorted_weather
 from ai_hub.stores.base import Chunk, ScanRequest
 from ai_hub.stores.chunks import cut, groups

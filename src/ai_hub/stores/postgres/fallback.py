@@ -12,10 +12,9 @@ import numpy as np
 from ai_hub.config import Settings
 from ai_hub.definitions.kinds import Missing
 from ai_hub.engines import columnar
-from ai_hub.engines.columnar import Points
+from ai_hub.engines.arrays import Floats, Ints, Points
 from ai_hub.engines.fill import fill
 from ai_hub.engines.plan import FILL_WINDOW, Plan, Source
-from ai_hub.engines.ranges import Floats, Ints
 from ai_hub.engines.sql import Point
 from ai_hub.stores.base import ScanRequest, Vectors
 from ai_hub.stores.postgres.scan import scan_chunks

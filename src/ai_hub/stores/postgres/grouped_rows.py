@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ai_hub.engines.ranges import Ints, gathered_rows
+from ai_hub.engines.arrays import Ints
+from ai_hub.engines.ranges import gathered_rows
 
 Column = NDArray[Any]
 """int64 or float64."""

@@ -11,9 +11,9 @@ import numpy as np
 
 from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.values import FIRST_INSTANT, HOUR
+from ai_hub.engines.arrays import Columns, Floats, Ints
 from ai_hub.engines.fill import fill
 from ai_hub.engines.plan import Plan, RangePass, Source, WindowPass
-from ai_hub.engines.ranges import Columns, Floats, Ints
 from ai_hub.engines.sql import Point, Shape, Statement, mergeable, statement
 from ai_hub.errors import StoreError
 from ai_hub.stores.base import Vectors

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from ai_hub.config import Settings
 from ai_hub.definitions.values import to_micros
-from ai_hub.engines.ranges import Ints
+from ai_hub.engines.arrays import Ints
 from ai_hub.stores.base import Chunk, ScanRequest
 from ai_hub.stores.postgres import scan_sql as sql
 from ai_hub.stores.postgres.grouped_rows import IdCodes, RowBuffer
