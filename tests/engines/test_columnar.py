@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.kinds import Derived, Feature, Lag, Latest, Rolling
+from ai_hub.definitions.kinds import Feature, Lag, Latest
 from ai_hub.definitions.values import DAY, HOUR, Duration, parse_time
 from ai_hub.engines.arrays import History, Points, Series, Weather
 from ai_hub.engines.columnar import compute, means, values_at
@@ -27,8 +26,8 @@ def points(*pairs: tuple[int, int]) -> Points:
     return Points(np.array(code), T + np.array(time))
 
 
-def one(feature: Feature, at: Points, history: History, *others: Feature) -> list[float]:
-    plan = Plan.of(FeatureSet("s", 1, (*others, feature), missing="keep"))
+def one(feature: Feature, at: Points, history: History) -> list[float]:
+    plan = Plan.of(FeatureSet("s", 1, (feature,), missing="keep"))
     return compute(plan, at, history)[feature.name].tolist()
 
 
@@ -38,34 +37,6 @@ def test_a_lag_takes_the_latest_within_its_tolerance_of_its_own_entity() -> None
     found = one(lag, points((0, 0), (0, HOUR), (0, 2 * HOUR), (1, 0), (2, 0)), held)
     # Exactly the tolerance is too old, and nobody knows entity 2.
     np.testing.assert_equal(found, [1.0, 2.0, np.nan, np.nan, np.nan])
-
-
-@pytest.mark.parametrize(
-    ("expression", "x", "expected"),
-    [
-        ("1 / (1 / (x - 14))", 14.0, np.nan),
-        ("1 / (x * 1e308 * 10)", 14.0, np.nan),
-        ("x / 0", 14.0, np.nan),
-        ("0 / x", 0.0, np.nan),
-        ("x * 0", np.nan, np.nan),
-        ("-(x + 2) * 3 / 4 - 1", 2.0, -4.0),
-        ("+x - -x", 2.0, 4.0),
-    ],
-)
-def test_an_expression_is_null_as_soon_as_any_part_is_null_or_not_finite(
-    expression: str, x: float, expected: float
-) -> None:
-    rows = [] if x != x else [(0, 0, x)]
-    held = History({"value": series(*rows)} if rows else {})
-    latest = Rolling("x", "max", DAY_WIDE)
-    found = one(Derived("f", expression), points((0, 0)), held, latest)
-    np.testing.assert_equal(found, [expected])
-
-
-def test_derived_features_may_read_each_other_in_any_order() -> None:
-    held = History({"value": series((0, 0, 5.0))})
-    others = (Derived("b", "a + 1"), Derived("a", "x * 2"), Rolling("x", "max", DAY_WIDE))
-    assert one(Derived("c", "b * b"), points((0, 0)), held, *others) == [121.0]
 
 
 def weather(source_of: list[int], *rows: tuple[int, int, int, float]) -> Weather:

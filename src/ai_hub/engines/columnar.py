@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ai_hub.definitions.kinds import Derived, Lag, Latest, expression_tree
+from ai_hub.definitions.kinds import Lag, Latest
 from ai_hub.definitions.values import BUCKET_ORIGIN
 from ai_hub.engines.arrays import (
     NO_SERIES,
@@ -25,6 +23,7 @@ from ai_hub.engines.arrays import (
 )
 from ai_hub.engines.as_of import Places
 from ai_hub.engines.calendars import calendars
+from ai_hub.engines.expressions import derive
 from ai_hub.engines.plan import FILL_WINDOW, Plan, Source
 from ai_hub.engines.ranges import range_stats, window_bounds
 from ai_hub.engines.windows import window_stats
@@ -49,13 +48,6 @@ def compute(plan: Plan, points: Points, history: History, dense: bool | None = N
     elif plan.needs_data:
         columns |= {name: np.empty(0) for name in plan.needs_data}
     return derive(plan, columns)
-
-
-def derive(plan: Plan, columns: Columns) -> Columns:
-    """The columns with the derived features among them, in the set's order."""
-    for derived in plan.derived:
-        columns[derived.name] = _derived(derived, columns)
-    return {name: columns[name] for name in plan.feature_set.feature_names}
 
 
 def means(source: Source, points: Points, history: History) -> Floats:
@@ -217,41 +209,6 @@ def _weather_mean(column: str, weather: Weather | None, axis: Axis, points: Poin
             latest = rows[np.append(keys[rows[1:]] != keys[rows[:-1]], True)]
             result[i] = values[latest].mean()
     return result
-
-
-def _derived(feature: Derived, columns: Columns) -> Floats:
-    with np.errstate(all="ignore"):
-        return np.asarray(_evaluate(expression_tree(feature.expression), columns), np.float64)
-
-
-def _evaluate(node: ast.expr, columns: Columns) -> NDArray[np.float64] | np.float64:
-    """The value of an expression: NaN as soon as any part of it is null or not finite."""
-    match node:
-        case ast.Name(id=name):
-            return columns[name].astype(np.float64)
-        case ast.Constant(value=int() | float() as number):
-            return np.float64(number)
-        case ast.UnaryOp(op=op, operand=operand):
-            inner = _evaluate(operand, columns)
-            return -inner if isinstance(op, ast.USub) else inner
-        case ast.BinOp(left=left, op=op, right=right):
-            found = _apply(op, _evaluate(left, columns), _evaluate(right, columns))
-            return np.where(np.isfinite(found), found, np.nan)
-    raise AssertionError(f"expression_tree lets no {type(node).__name__} through")
-
-
-def _apply(
-    op: ast.operator, a: NDArray[np.float64] | np.float64, b: NDArray[np.float64] | np.float64
-) -> NDArray[np.float64] | np.float64:
-    match op:
-        case ast.Add():
-            return a + b
-        case ast.Sub():
-            return a - b
-        case ast.Mult():
-            return a * b
-        case _:
-            return a / b
 
 
 def _one_by_one(plan: Plan, points: Points, history: History, dense: bool | None) -> Columns:

@@ -22,7 +22,7 @@ from ai_hub.definitions.kinds import WEATHER_COLUMNS, Feature, Lag, Latest, Miss
 from ai_hub.definitions.values import BUCKET_ORIGIN
 from ai_hub.engines.arrays import Columns, Floats, Ints
 from ai_hub.engines.calendars import calendars
-from ai_hub.engines.columnar import derive
+from ai_hub.engines.expressions import derive
 from ai_hub.engines.plan import FILL_WINDOW, Plan, RangePass, Source, WindowPass, fill_source
 from ai_hub.engines.ranges import finite
 
