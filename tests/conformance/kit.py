@@ -64,7 +64,7 @@ def kernel_answers(
     """
     plan = Plan.of(feature_set)
     names = {name for history in histories for name in history.series} | set(plan.series)
-    held = arrays.History(
+    held = arrays.HistoryArrays(
         {name: _series(name, histories) for name in names}, _weather(histories, source_of)
     )
     order = sorted(range(len(points)), key=lambda i: points[i])

@@ -55,7 +55,7 @@ class Weather:
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class HistoryArrays:
     """What a store read for some entities: every series and the weather that the plan names."""
 
     series: Mapping[str, Series]
@@ -77,7 +77,7 @@ class Axis:
         return code * self.span + (time - self.origin)
 
 
-def axis_of(points: Points, history: History, longest: int) -> Axis | None:
+def axis_of(points: Points, history: HistoryArrays, longest: int) -> Axis | None:
     """An axis for all times involved; None where they do not fit on one together."""
     times = [points.time]
     codes = int(points.code.max()) + 1
@@ -95,7 +95,7 @@ def axis_of(points: Points, history: History, longest: int) -> Axis | None:
     return Axis(first, span) if codes * span < _LONGEST else None
 
 
-def by_entity(points: Points, history: History) -> list[tuple[Points, History]]:
+def by_entity(points: Points, history: HistoryArrays) -> list[tuple[Points, HistoryArrays]]:
     """Each entity's points with its own part of the history, entity and source coded 0."""
     parts = []
     for code in np.unique(points.code):
@@ -109,7 +109,7 @@ def by_entity(points: Points, history: History) -> list[tuple[Points, History]]:
             weather = Weather(
                 zeros, weather.time[rows], weather.issued[rows], columns, np.zeros(1, np.int64)
             )
-        parts.append((Points(np.zeros(len(mine), np.int64), mine), History(series, weather)))
+        parts.append((Points(np.zeros(len(mine), np.int64), mine), HistoryArrays(series, weather)))
     return parts
 
 

@@ -13,7 +13,7 @@ from ai_hub.engines.arrays import (
     Axis,
     Columns,
     Floats,
-    History,
+    HistoryArrays,
     Ints,
     Points,
     Series,
@@ -29,7 +29,9 @@ from ai_hub.engines.ranges import range_stats, window_bounds
 from ai_hub.engines.windows import window_stats
 
 
-def compute(plan: Plan, points: Points, history: History, dense: bool | None = None) -> Columns:
+def compute(
+    plan: Plan, points: Points, history: HistoryArrays, dense: bool | None = None
+) -> Columns:
     """Every feature of the plan at every point, before filling: float64 (NaN = null) or int64.
 
     `dense` forces the way windows are computed; by default the cheaper one is chosen.
@@ -50,7 +52,7 @@ def compute(plan: Plan, points: Points, history: History, dense: bool | None = N
     return derive(plan, columns)
 
 
-def means(source: Source, points: Points, history: History) -> Floats:
+def means(source: Source, points: Points, history: HistoryArrays) -> Floats:
     """The mean of a series or a weather column over [t-168h, t] at every point; NaN if empty."""
     if not len(points):
         return np.empty(0)
@@ -67,7 +69,7 @@ def means(source: Source, points: Points, history: History) -> Floats:
     return np.asarray(found["mean"], np.float64)
 
 
-def values_at(name: str, points: Points, history: History) -> Floats:
+def values_at(name: str, points: Points, history: HistoryArrays) -> Floats:
     """The value of a series at exactly each point; NaN where it has none."""
     series = history.series.get(name, NO_SERIES)
     if not len(points) or not len(series.code):
@@ -211,7 +213,7 @@ def _weather_mean(column: str, weather: Weather | None, axis: Axis, points: Poin
     return result
 
 
-def _one_by_one(plan: Plan, points: Points, history: History, dense: bool | None) -> Columns:
+def _one_by_one(plan: Plan, points: Points, history: HistoryArrays, dense: bool | None) -> Columns:
     """Entities whose times are centuries apart: an axis each."""
     names = plan.feature_set.feature_names
     parts = [compute(plan, p, h, dense) for p, h in by_entity(points, history)]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ai_hub.definitions.feature_set import definition_of
 from ai_hub.definitions.values import iso
 from ai_hub.engines import columnar
-from ai_hub.engines.arrays import Floats, History, Ints, Points
+from ai_hub.engines.arrays import Floats, HistoryArrays, Ints, Points
 from ai_hub.engines.fill import fill
 from ai_hub.engines.plan import Source, can_be_missing, is_integer
 from ai_hub.errors import ExportFailed
@@ -237,7 +237,7 @@ def feature_batch(
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _own_values(job: ExportJob, points: Points, history: History) -> Floats:
+def _own_values(job: ExportJob, points: Points, history: HistoryArrays) -> Floats:
     series = history.series[job.feature_set.series]
     if points.time is series.time:
         return series.value

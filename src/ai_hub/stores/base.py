@@ -18,7 +18,7 @@ from ai_hub.stores.export_log import ExportLog
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ai_hub.engines.arrays import Columns, History
+    from ai_hub.engines.arrays import Columns, HistoryArrays
     from ai_hub.engines.fill import Masks
 
 Changed = Callable[[list[Entity] | None], Awaitable[object]]
@@ -74,7 +74,7 @@ class Chunk:
     asset_ids: tuple[str, ...]
     start: int
     end: int
-    history: History
+    history: HistoryArrays
 
 
 class Store(Protocol):

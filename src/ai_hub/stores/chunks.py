@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from ai_hub.engines.arrays import History, Ints, Series, Weather
+from ai_hub.engines.arrays import HistoryArrays, Ints, Series, Weather
 from ai_hub.stores.arrays import coded_ids, series_of, weather_of
 from ai_hub.stores.base import Chunk, ScanRequest
 
@@ -67,7 +67,7 @@ def table_chunks(
     asset_ids, code = coded_ids(observations["asset_id"])
     (name,) = request.series
     rows = None if weather is None else weather_of(weather, request.weather, asset_ids)
-    history = History({name: series_of(observations, code)}, rows)
+    history = HistoryArrays({name: series_of(observations, code)}, rows)
     yield from cut(Chunk(asset_ids, request.start, request.end, history), request)
 
 
@@ -83,7 +83,9 @@ def _of_assets(chunk: Chunk, first: int, last: int) -> Chunk:
     weather = history.weather
     if weather is not None:
         weather = _of_sources(weather, weather.source_of[first:last])
-    return replace(chunk, asset_ids=chunk.asset_ids[first:last], history=History(series, weather))
+    return replace(
+        chunk, asset_ids=chunk.asset_ids[first:last], history=HistoryArrays(series, weather)
+    )
 
 
 def _rows(series: Series, bounds: Ints, shift: int = 0) -> Series:
@@ -115,4 +117,4 @@ def _by_time(chunk: Chunk, request: ScanRequest) -> Generator[Chunk, None, None]
             name: _rows(whole, np.searchsorted(whole.time, reach))
             for name, whole in chunk.history.series.items()
         }
-        yield Chunk(chunk.asset_ids, start, end, History(series, chunk.history.weather))
+        yield Chunk(chunk.asset_ids, start, end, HistoryArrays(series, chunk.history.weather))

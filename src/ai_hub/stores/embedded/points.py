@@ -14,7 +14,7 @@ import pyarrow as pa
 from ai_hub.definitions.kinds import WEATHER_COLUMNS, Missing
 from ai_hub.definitions.values import DAY, FIRST_INSTANT, LAST_INSTANT
 from ai_hub.engines import columnar
-from ai_hub.engines.arrays import Floats, History, Ints, Points, Series, Weather
+from ai_hub.engines.arrays import Floats, HistoryArrays, Ints, Points, Series, Weather
 from ai_hub.engines.fill import fill
 from ai_hub.engines.plan import FILL_WINDOW, Plan, Source, sources_for
 from ai_hub.stores.arrays import micros_of
@@ -120,9 +120,9 @@ class PointReader:
             if kind == "weather":
                 known = some.weather_in_memory((name,), FILL_WINDOW)
                 weather = known or some.weather(cursor, (name,), FILL_WINDOW)
-                return columnar.means(source, few, History({}, weather))
+                return columnar.means(source, few, HistoryArrays({}, weather))
             series = some.series(cursor, name, FILL_WINDOW)
-            return columnar.means(source, few, History({name: series}))
+            return columnar.means(source, few, HistoryArrays({name: series}))
 
         weather, reading = None, None
         if plan.weather:
@@ -134,7 +134,7 @@ class PointReader:
         series = {name: window.series(cursor, name, plan.lookback) for name in plan.series}
         if reading is not None:
             weather = reading.result()
-        history = History(series, weather)
+        history = HistoryArrays(series, weather)
         columns = columnar.compute(plan, points, history)
         return Vectors(*fill(plan, missing, columns, mean_of))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ai_hub.engines.arrays import History, Ints, Series, Weather
+from ai_hub.engines.arrays import HistoryArrays, Ints, Series, Weather
 from ai_hub.stores.arrays import sorted_series, sorted_weather
 from ai_hub.stores.base import Chunk, ScanRequest
 from ai_hub.stores.chunks import cut, groups
@@ -183,4 +183,4 @@ def _read_group(
             cursor, tenant_id, request.weather, sources, places,
             start - request.weather_lookback, end,
         )  # fmt: skip
-    return Chunk(tuple(group), start, end, History(series, weather))
+    return Chunk(tuple(group), start, end, HistoryArrays(series, weather))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ai_hub.engines.arrays import History, Ints, Weather
+from ai_hub.engines.arrays import HistoryArrays, Ints, Weather
 from ai_hub.stores.arrays import sorted_series, sorted_weather
 from ai_hub.stores.base import Chunk, ScanRequest
 from ai_hub.stores.chunks import cut, groups
@@ -52,17 +52,17 @@ def part_chunks(part: ScanPart, request: ScanRequest) -> Iterator[Chunk]:
             yield from cut(block, request)
 
 
-def _history(part: ScanPart, request: ScanRequest, codes: Ints) -> History:
+def _history(part: ScanPart, request: ScanRequest, codes: Ints) -> HistoryArrays:
     """The history of some assets."""
     series = {}
     for name, rows in part.series.items():
         places, (time, value) = rows.of(codes)
         series[name] = sorted_series(places, time, value)
     if part.weather is None:
-        return History(series)
+        return HistoryArrays(series)
     sources, source_of = np.unique(part.source_of[codes], return_inverse=True)
     places, columns = part.weather.of(sources)
-    return History(series, _weather(request, places, columns, source_of))
+    return HistoryArrays(series, _weather(request, places, columns, source_of))
 
 
 def _by_time(part: ScanPart, request: ScanRequest, code: int) -> Iterator[Chunk]:
@@ -79,18 +79,18 @@ def _by_time(part: ScanPart, request: ScanRequest, code: int) -> Iterator[Chunk]
 
 def _history_of_one(
     part: ScanPart, request: ScanRequest, code: int, start: int, end: int
-) -> History:
+) -> HistoryArrays:
     """The history that one asset needs for the times in [start, end]."""
     series = {}
     for name, rows in part.series.items():
         time, value = rows.within(code, start - request.lookback, end + request.lookahead)
         series[name] = sorted_series(np.zeros(len(time), np.int64), time, value)
     if part.weather is None:
-        return History(series)
+        return HistoryArrays(series)
     source = int(part.source_of[code])
     columns = part.weather.within(source, start - request.weather_lookback, end)
     places = np.zeros(len(columns[0]), np.int64)
-    return History(series, _weather(request, places, columns, np.zeros(1, np.int64)))
+    return HistoryArrays(series, _weather(request, places, columns, np.zeros(1, np.int64)))
 
 
 def _weather(request: ScanRequest, places: Ints, columns: list[Column], source_of: Ints) -> Weather:
