@@ -1,4 +1,4 @@
-"""Where instants stand on a sorted axis: the last key at or before each."""
+"""As-of look-ups on a sorted axis: which row is the last at or before an instant."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import numpy as np
 
 from ai_hub.engines.arrays import Ints
 
-# Slots of a table for each key of it; an axis that is emptier than that is searched instead.
+# Most slots for each key: where keys are sparser than that, a search is cheaper than the table.
 _SPARSE = 4
-# Below this a table costs more than the search it saves.
+# Up to so many keys or instants the table costs more than the search it saves.
 _FEW = 4096
 
 
-class Places:
-    """The rows of sorted keys, by look-up where the keys are as regular as meters are.
+class AsOfIndex:
+    """Finds the last of some sorted keys at or before an instant.
 
-    A table counts the keys before each slot, slots being as long as the shortest step between
-    keys: a slot holds one key at most, so one comparison settles which row is meant.
+    Keys as regular as a meter's are looked up: the axis is cut into slots as long as the shortest
+    step between keys, so that a slot holds one key at most, and a table says how many keys come
+    before each slot. One comparison then settles the row. Other keys are searched.
     """
 
     def __init__(self, keys: Ints) -> None:

@@ -21,7 +21,7 @@ from ai_hub.engines.arrays import (
     axis_of,
     by_entity,
 )
-from ai_hub.engines.as_of import Places
+from ai_hub.engines.as_of import AsOfIndex
 from ai_hub.engines.calendars import calendars
 from ai_hub.engines.expressions import derive
 from ai_hub.engines.plan import FILL_WINDOW, Plan, Source
@@ -110,16 +110,16 @@ def _compute_series(
             found = range_stats(series.value, low, high, stats)
             columns |= {feature: found[stat] for feature, stat in bucket.outputs}
     lags = [lag for lag in plan.lags if lag.series == name]
-    places = Places(keys if lags else keys[:0])
-    for lag in lags:
-        columns[lag.name] = _lag(lag, keys, places, series.value, at)
+    if lags:
+        index = AsOfIndex(keys)
+        columns |= {lag.name: _lag(lag, keys, index, series.value, at) for lag in lags}
 
 
-def _lag(lag: Lag, keys: Ints, places: Places, values: Floats, at: Ints) -> Floats:
+def _lag(lag: Lag, keys: Ints, index: AsOfIndex, values: Floats, at: Ints) -> Floats:
     if not len(keys):
         return np.full(len(at), np.nan)
     wanted = at - lag.by.micros
-    row = places.last(wanted)
+    row = index.last(wanted)
     # Row -1 reads the last key, which is never inside the tolerance of an earlier time.
     wanted -= lag.tolerance.micros
     known = (row >= 0) & (keys[row] > wanted)
@@ -169,7 +169,7 @@ def _all_latest(
         }
     # What is known when it happens becomes known in its order: one search serves every column.
     keys = axis.keys(weather.code, weather.time)
-    newest = Places(keys).last(at)
+    newest = AsOfIndex(keys).last(at)
     found: Columns = {}
     for feature in features:
         values = weather.columns[feature.column]
