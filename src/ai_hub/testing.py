@@ -33,11 +33,11 @@ from ai_hub.definitions.kinds import (
 )
 from ai_hub.definitions.values import DAY, DEFAULT_SERIES, HOUR, MINUTE, Duration, parse_time
 from ai_hub.engines.reference import (
-    Answer,
     History,
     Number,
     Observation,
     TrainingRow,
+    Vector,
     WeatherRow,
     fill_values,
     training_rows,
@@ -54,12 +54,12 @@ except ImportError as error:
     ) from error
 
 __all__ = [
-    "Answer",
     "Case",
     "History",
     "Number",
     "Observation",
     "TrainingRow",
+    "Vector",
     "WeatherRow",
     "WriteLog",
     "cases",
@@ -132,7 +132,7 @@ def is_exact(feature: Feature) -> bool:
 
 
 def differences(
-    feature_set: FeatureSet, t: int, history: History, expected: Answer, actual: Answer
+    feature_set: FeatureSet, t: int, history: History, expected: Vector, actual: Vector
 ) -> list[str]:
     """What is wrong with `actual`, one line each; none if it agrees with `expected`.
 

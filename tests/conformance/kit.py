@@ -1,7 +1,7 @@
 """Engines and stores behind one face each, and drawn worlds to hold them to the reference.
 
-An engine answers for histories side by side. A deployment is a FeatureStore on some store and
-cache. A new one of either is one more value in ENGINES or DEPLOYMENTS.
+An engine computes the vectors of histories that lie side by side. A deployment is a FeatureStore on
+some store and cache. A new one of either is one more value in ENGINES or DEPLOYMENTS.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ai_hub.engines.arrays import Columns, Floats, Ints
 from ai_hub.engines.fill import fill
 from ai_hub.engines.plan import Plan, Source, can_be_missing
 from ai_hub.serving import answer as serving
-from ai_hub.testing import Answer, History, Observation, WeatherRow, differences, vector
+from ai_hub.testing import History, Observation, Vector, WeatherRow, differences, vector
 from conformance.caches import MEMORY_CACHE, REDIS_CACHE, CacheKind
 from servers import Kind, server
 
@@ -40,16 +40,16 @@ Point = tuple[int, int]
 
 @dataclass(frozen=True)
 class Engine:
-    """Answers of a set at some points of some histories, which lie side by side."""
+    """Vectors of a set at some points of some histories, which lie side by side."""
 
     name: str
-    answers: Callable[..., list[Answer]]
+    vectors: Callable[..., list[Vector]]
 
     def __str__(self) -> str:
         return self.name
 
 
-def kernel_answers(
+def kernel_vectors(
     feature_set: FeatureSet,
     missing: Missing | None,
     histories: Sequence[History],
@@ -57,10 +57,10 @@ def kernel_answers(
     points: Sequence[Point],
     chosen: Sequence[int] | None = None,
     dense: bool | None = None,
-) -> list[Answer]:
-    """The columnar kernel's answers; `source_of[i]` is whose weather history i has.
+) -> list[Vector]:
+    """The columnar kernel's vectors; `source_of[i]` is whose weather history i has.
 
-    All points are computed at once; `chosen` are those whose answers are wanted (None: all).
+    All points are computed at once; `chosen` are those whose vectors are wanted (None: all).
     """
     plan = Plan.of(feature_set)
     names = {name for history in histories for name in history.series} | set(plan.series)
@@ -77,13 +77,13 @@ def kernel_answers(
     columns, masks = fill(plan, missing, columnar.compute(plan, at, held, dense), mean_of)
     place = {i: row for row, i in enumerate(order)}
     wanted = range(len(points)) if chosen is None else chosen
-    return [answer_at(columns, masks, place[i]) for i in wanted]
+    return [vector_at(columns, masks, place[i]) for i in wanted]
 
 
-def answer_at(columns: Columns, masks: Mapping[str, Any], row: int) -> Answer:
+def vector_at(columns: Columns, masks: Mapping[str, Any], row: int) -> Vector:
     features = {name: values[row].item() for name, values in columns.items()}
     plain = {name: None if value != value else value for name, value in features.items()}
-    return Answer(plain, tuple(name for name in columns if name in masks and masks[name][row]))
+    return Vector(plain, tuple(name for name in columns if name in masks and masks[name][row]))
 
 
 def _series(name: str, histories: Sequence[History]) -> arrays.Series:
@@ -116,9 +116,9 @@ def _or_nan(value: float | None) -> float:
 
 
 ENGINES = (
-    Engine("columnar", kernel_answers),
-    Engine("columnar-sliding", partial(kernel_answers, dense=True)),
-    Engine("columnar-ranges", partial(kernel_answers, dense=False)),
+    Engine("columnar", kernel_vectors),
+    Engine("columnar-sliding", partial(kernel_vectors, dense=True)),
+    Engine("columnar-ranges", partial(kernel_vectors, dense=False)),
 )
 
 
@@ -236,17 +236,17 @@ def history_of(
     return History(series, tuple(issues.values()))
 
 
-def plain(answer: serving.Answer) -> Answer:
+def plain(answer: serving.Answer) -> Vector:
     """An answer of `get` as the reference gives it."""
     assert not answer.degraded
     assert answer.feature_count == len(answer.features)
-    return Answer(answer.features, answer.missing)
+    return Vector(answer.features, answer.missing)
 
 
 def wrong(
-    feature_set: FeatureSet, t: int, history: History, got: Answer, missing: Missing | None = None
+    feature_set: FeatureSet, t: int, history: History, got: Vector, missing: Missing | None = None
 ) -> list[str]:
-    """What is wrong with an answer, by the reference."""
+    """What is wrong with a vector, by the reference."""
     return differences(feature_set, t, history, vector(feature_set, t, history, missing), got)
 
 
@@ -257,7 +257,7 @@ class Exported:
     asset_id: str
     timestamp: int
     value: float | None
-    answer: Answer
+    vector: Vector
     rest: Row
 
 
@@ -270,7 +270,7 @@ def read_export(path: str | Path, feature_set: FeatureSet) -> list[Exported]:
             row["asset_id"],
             to_micros(row["timestamp"]),
             row["value"],
-            Answer(
+            Vector(
                 {name: row[name] for name in feature_set.feature_names},
                 tuple(name for name in unsure if row[f"{name}__missing"]),
             ),

@@ -64,9 +64,9 @@ def check(
         History(history.series, histories[source].weather)
         for history, source in zip(histories, sources, strict=True)
     ]
-    answers = engine.answers(feature_set, missing, histories, sources, points)
-    for (i, t), answer in zip(points, answers, strict=True):
-        assert not wrong(feature_set, t, seen[i], answer, missing)
+    vectors = engine.vectors(feature_set, missing, histories, sources, points)
+    for (i, t), vector in zip(points, vectors, strict=True):
+        assert not wrong(feature_set, t, seen[i], vector, missing)
 
 
 @given(feature_sets(), policies(), neighbours())
@@ -157,7 +157,7 @@ def test_a_mean_of_the_weather_knows_an_issue_from_its_instant_on(engine: Engine
     feature_set = FeatureSet("weather", 1, (Latest("temperature", "temperature"),))
     points = [(0, T + shift) for shift in (-1, 0, 1, 2)]
     check(engine, feature_set, "mean", [History({}, rows)], [0], points)
-    first = engine.answers(feature_set, "mean", [History({}, rows)], [0], points)[1]
+    first = engine.vectors(feature_set, "mean", [History({}, rows)], [0], points)[1]
     assert first.features == {"temperature": (9.0 + 50.0) / 2}
 
 

@@ -49,7 +49,7 @@ def same(feature_set: FeatureSet, world: World, whole: Path, cut: Path) -> None:
     ]
     for a, b in zip(one, other, strict=True):
         history = world.history(a.asset_id)
-        assert not differences(feature_set, a.timestamp, history, a.answer, b.answer)
+        assert not differences(feature_set, a.timestamp, history, a.vector, b.vector)
 
 
 @settings(max_examples=settings.default.max_examples // 2)
@@ -120,7 +120,7 @@ async def test_one_long_asset_cut_by_time_is_what_get_answers(
         assert [(row.asset_id, row.timestamp) for row in rows] == sorted(known)
         for row in rows:
             key = row.asset_id
-            assert not wrong(ALL, row.timestamp, world.history(key), row.answer)
+            assert not wrong(ALL, row.timestamp, world.history(key), row.vector)
             assert row.rest == {
                 "target_1h": known.get((key, row.timestamp + HOUR)),
                 "target_24h": known.get((key, row.timestamp + DAY)),
@@ -131,7 +131,7 @@ async def test_one_long_asset_cut_by_time_is_what_get_answers(
                 timestamp=to_datetime(row.timestamp), exact=True,
             )  # fmt: skip
             assert not differences(
-                ALL, row.timestamp, world.history(row.asset_id), row.answer, plain(online)
+                ALL, row.timestamp, world.history(row.asset_id), row.vector, plain(online)
             )
 
 
@@ -162,7 +162,7 @@ async def test_steps_of_a_frequency_begin_at_the_start(
         (asset, t) for asset in ("b-long", "c") for t in steps
     ]
     for row in rows[:: max(len(rows) // 20, 1)]:
-        assert not wrong(ALL, row.timestamp, world.history(row.asset_id), row.answer)
+        assert not wrong(ALL, row.timestamp, world.history(row.asset_id), row.vector)
 
 
 @pytest.mark.parametrize("parts", ["whole", "small"])
@@ -184,7 +184,7 @@ async def test_a_spine_has_its_own_rows_known_or_not(
     rows = read_export(tmp_path / "rows", ALL)
     assert [(row.asset_id, row.timestamp) for row in rows] == sorted(pairs)
     for row in rows:
-        assert not wrong(ALL, row.timestamp, world.history(row.asset_id), row.answer)
+        assert not wrong(ALL, row.timestamp, world.history(row.asset_id), row.vector)
 
 
 async def test_the_range_is_closed_at_both_ends_and_assets_can_be_chosen(

@@ -130,10 +130,10 @@ def test_every_row_of_a_long_history(
     short = History({"value": _observed(times[:500], quiet)})
     points = [(0, t) for t in times.tolist()] + [(1, t) for t in times[:500].tolist()]
     chosen = [*samples(random, times, values), ROWS, ROWS + 200, ROWS + 499]
-    answers = engine.answers(feature_set, "keep", [long, short], [0, 1], points, chosen)
-    for row, answer in zip(chosen, answers, strict=True):
+    vectors = engine.vectors(feature_set, "keep", [long, short], [0, 1], points, chosen)
+    for row, vector in zip(chosen, vectors, strict=True):
         i, t = points[row]
-        assert not wrong(feature_set, t, _near((long, short)[i], t), answer, "keep")
+        assert not wrong(feature_set, t, _near((long, short)[i], t), vector, "keep")
 
 
 @pytest.mark.parametrize("closed", CLOSED)
@@ -145,10 +145,10 @@ def test_points_between_the_rows_of_a_long_history(engine: Engine, closed: Close
     feature_set = FeatureSet("between", 1, features)
     points = [(0, int(t) + shift) for t in times for shift in (-1, 1, 30 * MINUTE)]
     chosen = random.integers(0, len(points), SAMPLES).tolist()
-    answers = engine.answers(feature_set, "keep", [history], [0], points, chosen)
-    for row, answer in zip(chosen, answers, strict=True):
+    vectors = engine.vectors(feature_set, "keep", [history], [0], points, chosen)
+    for row, vector in zip(chosen, vectors, strict=True):
         t = points[row][1]
-        assert not wrong(feature_set, t, _near(history, t), answer, "keep")
+        assert not wrong(feature_set, t, _near(history, t), vector, "keep")
 
 
 def test_a_dense_stretch_of_large_values_before_a_sparse_one_of_small_values(
@@ -163,10 +163,10 @@ def test_a_dense_stretch_of_large_values_before_a_sparse_one_of_small_values(
         history = History({"value": _observed(times, values)})
         points = [(0, t) for t in times.tolist()]
         chosen = range(1_990, len(times), 31)
-        answers = engine.answers(STATISTICS, "keep", [history], [0], points, chosen)
-        for row, answer in zip(chosen, answers, strict=True):
+        vectors = engine.vectors(STATISTICS, "keep", [history], [0], points, chosen)
+        for row, vector in zip(chosen, vectors, strict=True):
             t = points[row][1]
-            assert not wrong(STATISTICS, t, _near(history, t), answer, "keep")
+            assert not wrong(STATISTICS, t, _near(history, t), vector, "keep")
 
 
 def _observed(times: Times, values: Floats) -> list[Observation]:

@@ -91,7 +91,7 @@ async def check_export(
     for row in rows:
         assert row.value == expected[row.asset_id, row.timestamp]
         history = world.history(row.asset_id)
-        assert not wrong(feature_set, row.timestamp, history, row.answer, missing)
+        assert not wrong(feature_set, row.timestamp, history, row.vector, missing)
     for row in rows[:4]:
         online = plain(
             await store.get(
@@ -100,7 +100,7 @@ async def check_export(
             )
         )  # fmt: skip
         history = world.history(row.asset_id)
-        assert not differences(feature_set, row.timestamp, history, row.answer, online)
+        assert not differences(feature_set, row.timestamp, history, row.vector, online)
 
 
 @settings(max_examples=settings.default.max_examples // 2)
@@ -279,5 +279,5 @@ async def test_what_is_of_exactly_t_is_read_and_what_is_one_microsecond_later_is
             indicators=True,
         )
     (row,) = read_export(path, ALL)
-    assert not wrong(ALL, T, history, row.answer)
-    assert row.answer.features["temperature"] == 2.0
+    assert not wrong(ALL, T, history, row.vector)
+    assert row.vector.features["temperature"] == 2.0

@@ -27,9 +27,9 @@ from ai_hub.definitions.kinds import (
 )
 from ai_hub.definitions.values import DAY, HOUR, MINUTE, Duration, parse_time
 from ai_hub.engines.reference import (
-    Answer,
     History,
     Observation,
+    Vector,
     WeatherRow,
     training_rows,
     value,
@@ -155,7 +155,7 @@ def test_a_count_is_a_whole_number_and_never_missing() -> None:
     count = value(rolling("count"), T, History())
     assert count == 0
     assert type(count) is int
-    assert vector(one(rolling("count")), T, History(), "keep") == Answer({"f": 0}, ())
+    assert vector(one(rolling("count")), T, History(), "keep") == Vector({"f": 0}, ())
 
 
 @pytest.mark.parametrize(
@@ -378,13 +378,13 @@ def test_a_derived_feature_is_arithmetic_and_null_where_it_has_no_value(
     )
     derived = Derived("f", expression, missing="keep")
     history = observed({-HOUR: 6.0, -2 * HOUR: 2.0})
-    answer = vector(FeatureSet("s", 1, (derived, *inputs)), T, history)
-    assert answer.features["f"] == expected
+    found = vector(FeatureSet("s", 1, (derived, *inputs)), T, history)
+    assert found.features["f"] == expected
 
 
 def test_a_derived_feature_reads_its_inputs_before_they_are_filled() -> None:
     chosen = FeatureSet("s", 1, (LAG_1H, Derived("double", "lag_1h * 2")), missing=5.0)
-    assert vector(chosen, T, History()) == Answer(
+    assert vector(chosen, T, History()) == Vector(
         {"lag_1h": 5.0, "double": 5.0}, ("lag_1h", "double")
     )
 
@@ -393,9 +393,9 @@ def test_a_derived_feature_is_a_float_and_may_read_another() -> None:
     chosen = FeatureSet(
         "s", 1, (Derived("c", "b * 2"), Derived("b", "a + 1"), Calendar("a", "month"))
     )
-    answer = vector(chosen, T, History())
-    assert answer == Answer({"c": 22.0, "b": 11.0, "a": 10}, ())
-    assert type(answer.features["b"]) is float
+    found = vector(chosen, T, History())
+    assert found == Vector({"c": 22.0, "b": 11.0, "a": 10}, ())
+    assert type(found.features["b"]) is float
 
 
 # Missing values
@@ -414,7 +414,7 @@ def test_a_derived_feature_is_a_float_and_may_read_another() -> None:
 )
 def test_the_mean_of_the_closed_week_replaces_what_is_missing(feature: Feature) -> None:
     history = observed({-7 * DAY - 1: 1e6, -7 * DAY: 2.0, -2 * HOUR: 4.0, 1: 1e6})
-    assert vector(one(feature), T, history) == Answer({feature.name: 3.0}, (feature.name,))
+    assert vector(one(feature), T, history) == Vector({feature.name: 3.0}, (feature.name,))
 
 
 def test_the_mean_is_that_of_the_feature_s_own_series() -> None:
@@ -424,17 +424,17 @@ def test_the_mean_is_that_of_the_feature_s_own_series() -> None:
 
 
 def test_the_value_at_t_is_part_of_the_mean() -> None:
-    assert vector(one(LAG_1H), T, observed({0: 12.0})) == Answer({"lag_1h": 12.0}, ("lag_1h",))
+    assert vector(one(LAG_1H), T, observed({0: 12.0})) == Vector({"lag_1h": 12.0}, ("lag_1h",))
 
 
 @pytest.mark.parametrize("stat", ["std", "range"])
 def test_a_missing_spread_is_0(stat: Stat) -> None:
     history = observed({-2 * DAY: 2.0, -3 * DAY: 4.0})
-    assert vector(one(rolling(stat)), T, history) == Answer({"f": 0.0}, ("f",))
+    assert vector(one(rolling(stat)), T, history) == Vector({"f": 0.0}, ("f",))
 
 
 def test_a_standard_deviation_of_one_value_is_missing_and_0() -> None:
-    assert vector(one(rolling("std")), T, observed({0: 2.0})) == Answer({"f": 0.0}, ("f",))
+    assert vector(one(rolling("std")), T, observed({0: 2.0})) == Vector({"f": 0.0}, ("f",))
 
 
 @pytest.mark.parametrize(
@@ -452,14 +452,14 @@ def test_a_standard_deviation_of_one_value_is_missing_and_0() -> None:
 def test_missing_weather_takes_its_column_s_mean_as_known_at_t(
     rows: list[tuple[int, int, float | None]], expected: float
 ) -> None:
-    answer = vector(one(Latest("f", "temperature")), T, weather(*rows))
-    assert answer == Answer({"f": expected}, ("f",))
+    found = vector(one(Latest("f", "temperature")), T, weather(*rows))
+    assert found == Vector({"f": expected}, ("f",))
 
 
 def test_a_mean_that_is_itself_missing_or_overflows_is_0() -> None:
-    assert vector(one(LAG_1H), T, History()) == Answer({"lag_1h": 0.0}, ("lag_1h",))
+    assert vector(one(LAG_1H), T, History()) == Vector({"lag_1h": 0.0}, ("lag_1h",))
     huge = observed({-2 * DAY: 1.7e308, -3 * DAY: 1.7e308})
-    assert vector(one(LAG_1H), T, huge) == Answer({"lag_1h": 0.0}, ("lag_1h",))
+    assert vector(one(LAG_1H), T, huge) == Vector({"lag_1h": 0.0}, ("lag_1h",))
 
 
 @pytest.mark.parametrize(
@@ -468,10 +468,10 @@ def test_a_mean_that_is_itself_missing_or_overflows_is_0() -> None:
 def test_each_policy_fills_in_its_way_and_names_what_it_filled(
     policy: Missing, expected: float | None
 ) -> None:
-    answer = vector(one(LAG_1H, missing=policy), T, observed({-3 * DAY: 8.0}))
-    assert answer == Answer({"lag_1h": expected}, ("lag_1h",))
-    assert vector(one(LAG_1H), T, observed({-3 * DAY: 8.0}), policy) == answer
-    assert expected is None or type(answer.features["lag_1h"]) is float
+    found = vector(one(LAG_1H, missing=policy), T, observed({-3 * DAY: 8.0}))
+    assert found == Vector({"lag_1h": expected}, ("lag_1h",))
+    assert vector(one(LAG_1H), T, observed({-3 * DAY: 8.0}), policy) == found
+    assert expected is None or type(found.features["lag_1h"]) is float
 
 
 def test_the_request_s_policy_precedes_the_feature_s_and_that_the_set_s() -> None:
@@ -487,11 +487,11 @@ def test_a_request_s_policy_is_checked() -> None:
 
 
 def test_what_is_there_is_neither_filled_nor_named() -> None:
-    assert vector(one(LAG_1H), T, observed({-HOUR: 0.0}), 9.0) == Answer({"lag_1h": 0.0}, ())
+    assert vector(one(LAG_1H), T, observed({-HOUR: 0.0}), 9.0) == Vector({"lag_1h": 0.0}, ())
 
 
 def test_an_unknown_asset_has_a_calendar_and_nothing_else() -> None:
-    assert vector(FORECAST_BASIC, T, History()) == Answer(
+    assert vector(FORECAST_BASIC, T, History()) == Vector(
         {
             "hour_of_day": 14,
             "day_of_week": 3,
@@ -506,8 +506,8 @@ def test_an_unknown_asset_has_a_calendar_and_nothing_else() -> None:
 
 def test_a_built_in_vector_keeps_the_set_s_order() -> None:
     history = observed({-DAY - MINUTE: 10.0, -HOUR: 20.0, 0: 40.0})
-    answer = vector(FORECAST_BASIC, T, history)
-    assert list(answer.features.items()) == [
+    found = vector(FORECAST_BASIC, T, history)
+    assert list(found.features.items()) == [
         ("hour_of_day", 14),
         ("day_of_week", 3),
         ("is_weekend", 0),
@@ -515,7 +515,7 @@ def test_a_built_in_vector_keeps_the_set_s_order() -> None:
         ("lag_24h", 10.0),
         ("rolling_avg_24h", 30.0),
     ]
-    assert answer.missing == ()
+    assert found.missing == ()
 
 
 # Training rows
@@ -525,15 +525,15 @@ def test_a_training_row_for_every_observation_from_start_to_end() -> None:
     history = observed({HOUR: 4.0, 0: 2.0, -HOUR: 1.0, 2 * HOUR: 5.0})
     rows = training_rows(one(LAG_1H), history, T, T + HOUR)
     assert rows == [
-        (T, 2.0, Answer({"lag_1h": 1.0}, ())),  # the first row sees what was before start
-        (T + HOUR, 4.0, Answer({"lag_1h": 2.0}, ())),
+        (T, 2.0, Vector({"lag_1h": 1.0}, ())),  # the first row sees what was before start
+        (T + HOUR, 4.0, Vector({"lag_1h": 2.0}, ())),
     ]
     assert training_rows(one(LAG_1H), history, T + 1, T + HOUR - 1) == []
 
 
 def test_a_training_row_is_filled_as_the_request_says() -> None:
     rows = training_rows(one(LAG_1H), observed({0: 2.0}), T, T + 1, "keep")
-    assert rows == [(T, 2.0, Answer({"lag_1h": None}, ("lag_1h",)))]
+    assert rows == [(T, 2.0, Vector({"lag_1h": None}, ("lag_1h",)))]
 
 
 def test_a_training_set_s_rows_are_those_of_the_set_s_series() -> None:
@@ -630,10 +630,10 @@ def test_differences_name_the_feature_and_both_values() -> None:
     chosen = FeatureSet("s", 1, (LAG_1H, rolling("mean")))
     history = observed({-HOUR: 1.0, 0: 2.0})
     right = vector(chosen, T, history)
-    near = Answer({"lag_1h": 1.0, "f": 1.5 + 1e-12}, ())
+    near = Vector({"lag_1h": 1.0, "f": 1.5 + 1e-12}, ())
     assert differences(chosen, T, history, right, near) == []
-    wrong = Answer({"lag_1h": 1.0 + 1e-12, "f": 1.5}, ("f",))
+    wrong = Vector({"lag_1h": 1.0 + 1e-12, "f": 1.5}, ("f",))
     found = differences(chosen, T, history, right, wrong)
     assert [line.split(":")[0] for line in found] == ["missing", "lag_1h"]
-    (names,) = differences(chosen, T, history, right, Answer({"f": 1.5}, ()))
+    (names,) = differences(chosen, T, history, right, Vector({"f": 1.5}, ()))
     assert names == "names: got ['f'], expected ['lag_1h', 'f']"

@@ -1,7 +1,7 @@
 """Every feature in plain Python: slow, obvious, and what the tests hold the other engines to.
 
 Standard library only. Each definition is written as SEMANTICS states it, over all observations of
-one asset, with no state between two answers. Instants are microseconds since the epoch.
+one asset, with no state between two questions. Instants are microseconds since the epoch.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Vector:
     """The features of a set at one instant, filled, and the names of those that were null."""
 
     features: dict[str, Number]
@@ -78,11 +78,11 @@ class Answer:
 
 
 class TrainingRow(NamedTuple):
-    """One row of an export: the series at `timestamp`, and what serving answers for it."""
+    """One row of an export: the series at `timestamp`, and the vector that serving answers."""
 
     timestamp: int
     value: float
-    answer: Answer
+    vector: Vector
 
 
 def training_rows(
@@ -103,7 +103,7 @@ def training_rows(
 
 def vector(
     feature_set: FeatureSet, t: int, history: History, missing: Missing | None = None
-) -> Answer:
+) -> Vector:
     """The set's features at `t`, filled by the policy: the request's, the feature's, the set's."""
     requested = None if missing is None else check_missing(missing)
     by_name = {f.name: f for f in feature_set.features}
@@ -113,7 +113,7 @@ def vector(
         for f in feature_set.features
         if plain[f.name] is None
     }
-    return Answer(plain | filled, tuple(filled))
+    return Vector(plain | filled, tuple(filled))
 
 
 def value(

@@ -31,12 +31,12 @@ from conformance.conftest import on_server as on_server
 from conformance.kit import (
     TIMESCALEDB,
     Deployment,
-    answer_at,
     folder,
     history_of,
     observation,
     plain,
     run,
+    vector_at,
     wrong,
 )
 from conformance.worlds import TENANT, World, worlds, write
@@ -70,8 +70,8 @@ def test_entities_at_times_of_their_own_in_one_statement(
             lane = points_of(store).lane(Plan.of(feature_set), missing)
             found = await lane.read([(TENANT, asset, t) for asset, t in asked])
             for row, (asset, t) in enumerate(asked):
-                answer = answer_at(found.columns, found.masks, row)
-                assert not wrong(feature_set, t, world.history(asset), answer, missing)
+                vector = vector_at(found.columns, found.masks, row)
+                assert not wrong(feature_set, t, world.history(asset), vector, missing)
 
     with folder() as place:
         run(example(Path(place)))
@@ -97,8 +97,8 @@ def test_callers_at_once_share_statements_and_each_gets_its_own(
             lane.read = noted  # type: ignore[method-assign]
             found = await asyncio.gather(*(lane.ask((TENANT, asset, t)) for asset, t in pairs))
             for vectors, (asset, t) in zip(found, pairs, strict=True):
-                answer = answer_at(vectors.columns, vectors.masks, 0)
-                assert not wrong(ALL, t, world.history(asset), answer)
+                vector = vector_at(vectors.columns, vectors.masks, 0)
+                assert not wrong(ALL, t, world.history(asset), vector)
             assert sum(sizes) == len(pairs)
             if len(pairs) > 4:
                 assert len(sizes) < len(pairs)

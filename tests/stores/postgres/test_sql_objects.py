@@ -16,10 +16,10 @@ from ai_hub.definitions.builtin import ANOMALY_DETECTION, FORECAST_ADVANCED, FOR
 from ai_hub.definitions.kinds import WEATHER_COLUMNS, Bucket, Lag, Latest
 from ai_hub.definitions.values import HOUR, Duration, parse_time, to_datetime
 from ai_hub.testing import (
-    Answer,
     Case,
     History,
     Observation,
+    Vector,
     WeatherRow,
     cases,
     close,
@@ -164,8 +164,8 @@ def check_views(database: Database, asset: str, series: str, history: History) -
         for row, wanted in zip(found, expected, strict=True):
             features = {name: row[name] for name in feature_set.feature_names}
             missing = tuple(name for name, one in features.items() if one is None)
-            got = Answer(features, missing)
-            assert differences(feature_set, wanted.timestamp, history, wanted.answer, got) == []
+            got = Vector(features, missing)
+            assert differences(feature_set, wanted.timestamp, history, wanted.vector, got) == []
             assert row["value"] == wanted.value
             if "hourly_avg" in row:
                 mean = value(hour, wanted.timestamp, history)
