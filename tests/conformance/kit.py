@@ -24,10 +24,10 @@ from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import WEATHER_COLUMNS, Missing
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import to_datetime, to_micros
-from ai_hub.engines import arrays, columnar
-from ai_hub.engines.arrays import Columns, Floats, Ints
-from ai_hub.engines.fill import fill
-from ai_hub.engines.plan import Plan, Source, can_be_missing
+from ai_hub.engines import arrays
+from ai_hub.engines.arrays import Columns
+from ai_hub.engines.plan import Plan, can_be_missing
+from ai_hub.engines.vectors import vectors
 from ai_hub.serving import answer as serving
 from ai_hub.testing import History, Observation, Vector, WeatherRow, differences, vector
 from conformance.caches import MEMORY_CACHE, REDIS_CACHE, CacheKind
@@ -70,11 +70,7 @@ def kernel_vectors(
     order = sorted(range(len(points)), key=lambda i: points[i])
     code, time = np.array([points[i] for i in order], np.int64).reshape(-1, 2).T
     at = arrays.Points(np.ascontiguousarray(code), np.ascontiguousarray(time))
-
-    def mean_of(source: Source, rows: Ints) -> Floats:
-        return columnar.means(source, arrays.Points(at.code[rows], at.time[rows]), held)
-
-    columns, masks = fill(plan, missing, columnar.compute(plan, at, held, dense), mean_of)
+    columns, masks = vectors(plan, at, held, missing, dense=dense)
     place = {i: row for row, i in enumerate(order)}
     wanted = range(len(points)) if chosen is None else chosen
     return [vector_at(columns, masks, place[i]) for i in wanted]

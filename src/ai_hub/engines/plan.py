@@ -102,6 +102,11 @@ class Plan:
         """The features that cannot be computed from the time alone, in the set's order."""
         return tuple(f.name for f in self.feature_set.features if not isinstance(f, Calendar))
 
+    def reach(self, source: Source) -> int:
+        """How far before t the plan reads a source."""
+        kind, _ = source
+        return self.weather_lookback if kind == "weather" else self.lookback
+
 
 @lru_cache(maxsize=512)
 def _plan(feature_set: FeatureSet) -> Plan:

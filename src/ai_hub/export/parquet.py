@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from ai_hub.definitions.feature_set import definition_of
 from ai_hub.definitions.values import iso
-from ai_hub.engines import columnar
 from ai_hub.engines.arrays import Floats, HistoryArrays, Ints, Points
-from ai_hub.engines.fill import fill
-from ai_hub.engines.plan import Source, can_be_missing, is_integer
+from ai_hub.engines.columnar import values_at
+from ai_hub.engines.plan import can_be_missing, is_integer
+from ai_hub.engines.vectors import vectors
 from ai_hub.errors import ExportFailed
 from ai_hub.export.job import ExportJob
 from ai_hub.export.sweep import partial_path
@@ -208,12 +208,7 @@ def feature_batch(
 ) -> pa.RecordBatch:
     """The rows of an export at some points of a chunk."""
     history = chunk.history
-    columns = columnar.compute(job.plan, points, history)
-
-    def mean_of(source: Source, rows: Ints) -> Floats:
-        return columnar.means(source, Points(points.code[rows], points.time[rows]), history)
-
-    filled, masks = fill(job.plan, job.missing, columns, mean_of)
+    filled, masks = vectors(job.plan, points, history, job.missing)
     arrays: list[pa.Array] = [
         pa.array(points.time).cast(_TIME),
         _ids(np.zeros(len(points), np.int32), [job.tenant_id]),
@@ -226,7 +221,7 @@ def feature_batch(
     ]
     for horizon in job.horizons:
         ahead = Points(points.code, points.time + horizon.micros)
-        arrays.append(_nullable(columnar.values_at(job.feature_set.series, ahead, history)))
+        arrays.append(_nullable(values_at(job.feature_set.series, ahead, history)))
     if job.indicators:
         nowhere: NDArray[np.bool_] = np.zeros(len(points), bool)
         arrays += [
@@ -241,7 +236,7 @@ def _own_values(job: ExportJob, points: Points, history: HistoryArrays) -> Float
     series = history.series[job.feature_set.series]
     if points.time is series.time:
         return series.value
-    return columnar.values_at(job.feature_set.series, points, history)
+    return values_at(job.feature_set.series, points, history)
 
 
 def _ids(codes: Ints | NDArray[np.int32], ids: list[str] | tuple[str, ...]) -> pa.Array:

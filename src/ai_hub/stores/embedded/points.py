@@ -13,10 +13,9 @@ import pyarrow as pa
 
 from ai_hub.definitions.kinds import WEATHER_COLUMNS, Missing
 from ai_hub.definitions.values import DAY, FIRST_INSTANT, LAST_INSTANT
-from ai_hub.engines import columnar
 from ai_hub.engines.arrays import Floats, HistoryArrays, Ints, Points, Series, Weather
-from ai_hub.engines.fill import fill
 from ai_hub.engines.plan import FILL_WINDOW, Plan, Source, sources_for
+from ai_hub.engines.vectors import vectors
 from ai_hub.stores.arrays import micros_of
 from ai_hub.stores.base import Vectors
 from ai_hub.stores.embedded.recent import Change, Key, Recent, Rows
@@ -108,21 +107,13 @@ class PointReader:
         )
         window = _Window(self._recent, self._newest, tenant_id, asset_ids, source_ids, at)
 
-        def mean_of(source: Source, rows: Ints) -> Floats:
+        def read_on(source: Source, rows: Ints) -> HistoryArrays:
             kind, name = source
-            read = history.weather if kind == "weather" else history.series.get(name)
-            reach = plan.weather_lookback if kind == "weather" else plan.lookback
-            if read is not None and reach >= FILL_WINDOW:
-                return columnar.means(source, Points(points.code[rows], points.time[rows]), history)
-            # The windows read less than that: read more for the assets that miss something.
             some = window.of([int(row) for row in rows])
-            few = Points(np.arange(len(rows)), points.time[rows])
             if kind == "weather":
-                known = some.weather_in_memory((name,), FILL_WINDOW)
-                weather = known or some.weather(cursor, (name,), FILL_WINDOW)
-                return columnar.means(source, few, HistoryArrays({}, weather))
-            series = some.series(cursor, name, FILL_WINDOW)
-            return columnar.means(source, few, HistoryArrays({name: series}))
+                held = some.weather_in_memory((name,), FILL_WINDOW)
+                return HistoryArrays({}, held or some.weather(cursor, (name,), FILL_WINDOW))
+            return HistoryArrays({name: some.series(cursor, name, FILL_WINDOW)})
 
         weather, reading = None, None
         if plan.weather:
@@ -134,9 +125,7 @@ class PointReader:
         series = {name: window.series(cursor, name, plan.lookback) for name in plan.series}
         if reading is not None:
             weather = reading.result()
-        history = HistoryArrays(series, weather)
-        columns = columnar.compute(plan, points, history)
-        return Vectors(*fill(plan, missing, columns, mean_of))
+        return Vectors(*vectors(plan, points, HistoryArrays(series, weather), missing, read_on))
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,10 @@ import numpy as np
 
 from ai_hub.config import Settings
 from ai_hub.definitions.kinds import Missing
-from ai_hub.engines import columnar
-from ai_hub.engines.arrays import Floats, Ints, Points
-from ai_hub.engines.fill import fill
-from ai_hub.engines.plan import FILL_WINDOW, Plan, Source
+from ai_hub.engines.arrays import Points
+from ai_hub.engines.plan import FILL_WINDOW, Plan
 from ai_hub.engines.sql import Point
+from ai_hub.engines.vectors import vectors
 from ai_hub.stores.base import ScanRequest, Vectors
 from ai_hub.stores.postgres.scan import scan_chunks
 
@@ -44,8 +43,4 @@ def _of_one(settings: Settings, plan: Plan, missing: Missing | None, point: Poin
     )  # fmt: skip
     (chunk,) = scan_chunks(settings, request)
     at = Points(np.zeros(1, np.int64), np.array([t], np.int64))
-
-    def mean_of(source: Source, rows: Ints) -> Floats:
-        return columnar.means(source, at, chunk.history)
-
-    return Vectors(*fill(plan, missing, columnar.compute(plan, at, chunk.history), mean_of))
+    return Vectors(*vectors(plan, at, chunk.history, missing))

@@ -1,0 +1,41 @@
+"""Filled vectors from a history: the kernel's columns, and means where something is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ai_hub.definitions.kinds import Missing
+from ai_hub.engines.arrays import Columns, Floats, HistoryArrays, Ints, Points
+from ai_hub.engines.columnar import compute, means
+from ai_hub.engines.fill import Masks, fill
+from ai_hub.engines.plan import FILL_WINDOW, Plan, Source
+
+ReadOn = Callable[[Source, Ints], HistoryArrays]
+"""Reads a source as far back as means reach, for some rows of the points: entity i of what it
+returns is that of the i-th row asked for."""
+
+
+def vectors(
+    plan: Plan,
+    points: Points,
+    history: HistoryArrays,
+    missing: Missing | None,
+    read_on: ReadOn | None = None,
+    dense: bool | None = None,
+) -> tuple[Columns, Masks]:
+    """Every feature of the plan at every point, filled, and where each was missing.
+
+    `missing` is the request's policy. A caller whose history goes back no further than the plan's
+    windows need gives `read_on`; it is called only for a mean that is wanted and reaches further.
+    `dense` is that of `compute`.
+    """
+
+    def mean_of(source: Source, rows: Ints) -> Floats:
+        time = points.time[rows]
+        if read_on is None or plan.reach(source) >= FILL_WINDOW:
+            return means(source, Points(points.code[rows], time), history)
+        return means(source, Points(np.arange(len(rows)), time), read_on(source, rows))
+
+    return fill(plan, missing, compute(plan, points, history, dense), mean_of)
