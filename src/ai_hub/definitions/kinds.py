@@ -221,6 +221,10 @@ class Derived:
 
 
 Feature = Calendar | Rolling | Lag | Bucket | Latest | Derived
+Operator = ast.Add | ast.Sub | ast.Mult | ast.Div
+"""What may stand between two parts of an expression."""
+Sign = ast.UAdd | ast.USub
+"""What may stand before a part of an expression."""
 
 
 @lru_cache(maxsize=1024)
@@ -240,17 +244,7 @@ def expression_tree(text: str) -> ast.expr:
         raise InvalidInput("expression", text, expected) from None
     for node in ast.walk(body):
         legal = isinstance(
-            node,
-            ast.BinOp
-            | ast.UnaryOp
-            | ast.Name
-            | ast.Load
-            | ast.Add
-            | ast.Sub
-            | ast.Mult
-            | ast.Div
-            | ast.UAdd
-            | ast.USub,
+            node, ast.BinOp | ast.UnaryOp | ast.Name | ast.Load | Operator | Sign
         ) or (isinstance(node, ast.Constant) and type(node.value) in (int, float))
         if not legal:
             raise InvalidInput("expression", text, expected)

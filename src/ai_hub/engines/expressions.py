@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ai_hub.definitions.kinds import expression_tree
+from ai_hub.definitions.kinds import Operator, Sign, expression_tree
 from ai_hub.engines.arrays import Columns
 from ai_hub.engines.plan import Plan
 
@@ -30,16 +31,25 @@ def _evaluate(node: ast.expr, columns: Columns) -> _Value:
             return columns[name].astype(np.float64)
         case ast.Constant(value=int() | float() as number):
             return np.float64(number)
-        case ast.UnaryOp(op=op, operand=operand):
-            inner = _evaluate(operand, columns)
-            return -inner if isinstance(op, ast.USub) else inner
-        case ast.BinOp(left=left, op=op, right=right):
+        case ast.UnaryOp(op=op, operand=operand) if isinstance(op, Sign):
+            return _signed(op, _evaluate(operand, columns))
+        case ast.BinOp(left=left, op=op, right=right) if isinstance(op, Operator):
             found = _apply(op, _evaluate(left, columns), _evaluate(right, columns))
             return np.where(np.isfinite(found), found, np.nan)
     raise AssertionError(f"expression_tree lets no {type(node).__name__} through")
 
 
-def _apply(op: ast.operator, a: _Value, b: _Value) -> _Value:
+def _signed(sign: Sign, a: _Value) -> _Value:
+    match sign:
+        case ast.UAdd():
+            return a
+        case ast.USub():
+            return -a
+        case _:
+            assert_never(sign)
+
+
+def _apply(op: Operator, a: _Value, b: _Value) -> _Value:
     match op:
         case ast.Add():
             return a + b
@@ -47,5 +57,7 @@ def _apply(op: ast.operator, a: _Value, b: _Value) -> _Value:
             return a - b
         case ast.Mult():
             return a * b
-        case _:
+        case ast.Div():
             return a / b
+        case _:
+            assert_never(op)

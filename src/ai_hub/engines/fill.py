@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,8 +44,16 @@ def fill(
         source = fill_source(feature) if policy == "mean" else None
         if source is not None:
             wanted.setdefault(source, []).append(name)
-        elif policy != "keep":
-            filled[name] = np.where(mask, policy if isinstance(policy, float) else 0.0, column)
+            continue
+        match policy:
+            case "keep":
+                pass
+            case "zero" | "mean":
+                filled[name] = np.where(mask, 0.0, column)
+            case float():
+                filled[name] = np.where(mask, policy, column)
+            case _:
+                assert_never(policy)
     for source, names in wanted.items():
         rows = np.flatnonzero(np.logical_or.reduce([masks[name] for name in names]))
         means = np.zeros(len(columns[names[0]]))

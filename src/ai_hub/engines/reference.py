@@ -12,7 +12,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 from zoneinfo import ZoneInfo
 
 from ai_hub.definitions.feature_set import FeatureSet
@@ -25,8 +25,10 @@ from ai_hub.definitions.kinds import (
     Lag,
     Latest,
     Missing,
+    Operator,
     Part,
     Rolling,
+    Sign,
     Stat,
     check_missing,
     expression_tree,
@@ -132,6 +134,8 @@ def value(
         case Derived():
             tree = expression_tree(feature.expression)
             return _evaluate(tree, t, history, features or {})
+        case _:
+            assert_never(feature)
 
 
 def window_values(feature: Rolling | Bucket, t: int, history: History) -> list[float]:
@@ -149,21 +153,39 @@ def fill_values(feature: Feature, t: int, history: History) -> list[float]:
             return _weather_values(feature, t, history)
         case Lag():
             return _between(history, feature.series, t - FILL_WINDOW, t, "both")
-        case Rolling() | Bucket() if feature.stat in ("mean", "min", "max", "sum", "median"):
+        case Rolling() | Bucket():
+            if not _mean_fills(feature.stat):
+                return []
             return _between(history, feature.series, t - FILL_WINDOW, t, "both")
-        case _:
+        case Calendar() | Derived():
             return []
+        case _:
+            assert_never(feature)
+
+
+def _mean_fills(stat: Stat) -> bool:
+    match stat:
+        case "mean" | "min" | "max" | "sum" | "median":
+            return True
+        case "std" | "range" | "count":
+            return False
+        case _:
+            assert_never(stat)
 
 
 def _filled(feature: Feature, t: int, history: History, policy: Missing) -> float | None:
-    if policy == "keep":
-        return None
-    if policy == "zero":
-        return 0.0
-    if policy == "mean":
-        mean = _statistic("mean", fill_values(feature, t, history))
-        return 0.0 if mean is None else mean
-    return float(policy)
+    match policy:
+        case "keep":
+            return None
+        case "zero":
+            return 0.0
+        case "mean":
+            mean = _statistic("mean", fill_values(feature, t, history))
+            return 0.0 if mean is None else mean
+        case float():
+            return policy
+        case _:
+            assert_never(policy)
 
 
 def _local(t: int, tz: str) -> datetime:
@@ -186,6 +208,8 @@ def _calendar(part: Part, local: datetime) -> int:
             return int(weekend)
         case "is_business_hours":
             return int(not weekend and 9 <= local.hour < 17)
+        case _:
+            assert_never(part)
 
 
 def _between(history: History, series: str, start: int, end: int, closed: Closed) -> list[float]:
@@ -203,27 +227,25 @@ def _statistic(stat: Stat, values: Sequence[float]) -> Number:
     if not values or (stat == "std" and len(values) < 2):
         return None
     try:
-        return _finite(_float_statistic(stat, values))
+        match stat:
+            case "mean":
+                return _finite(math.fsum(values) / len(values))
+            case "std":
+                return _finite(_std(values))
+            case "min":
+                return _finite(min(values))
+            case "max":
+                return _finite(max(values))
+            case "range":
+                return _finite(max(values) - min(values))
+            case "sum":
+                return _finite(math.fsum(values))
+            case "median":
+                return _finite(statistics.median(values))
+            case _:
+                assert_never(stat)
     except OverflowError:
         return None
-
-
-def _float_statistic(stat: Stat, values: Sequence[float]) -> float:
-    match stat:
-        case "mean":
-            return math.fsum(values) / len(values)
-        case "sum":
-            return math.fsum(values)
-        case "min":
-            return min(values)
-        case "max":
-            return max(values)
-        case "range":
-            return max(values) - min(values)
-        case "median":
-            return statistics.median(values)
-        case _:
-            return _std(values)
 
 
 def _std(values: Sequence[float]) -> float:
@@ -282,10 +304,10 @@ def _evaluate(
             return None if found is None else float(found)
         case ast.Constant(value=int() | float() as number):
             return _constant(number)
-        case ast.UnaryOp(op=op, operand=operand):
+        case ast.UnaryOp(op=op, operand=operand) if isinstance(op, Sign):
             inner = _evaluate(operand, t, history, features)
-            return -inner if inner is not None and isinstance(op, ast.USub) else inner
-        case ast.BinOp(left=left, op=op, right=right):
+            return None if inner is None else _signed(op, inner)
+        case ast.BinOp(left=left, op=op, right=right) if isinstance(op, Operator):
             a = _evaluate(left, t, history, features)
             b = _evaluate(right, t, history, features)
             return None if a is None or b is None else _apply(op, a, b)
@@ -299,7 +321,17 @@ def _constant(number: int | float) -> float | None:
         return None
 
 
-def _apply(op: ast.operator, a: float, b: float) -> float | None:
+def _signed(sign: Sign, a: float) -> float:
+    match sign:
+        case ast.UAdd():
+            return a
+        case ast.USub():
+            return -a
+        case _:
+            assert_never(sign)
+
+
+def _apply(op: Operator, a: float, b: float) -> float | None:
     match op:
         case ast.Add():
             return _finite(a + b)
@@ -307,5 +339,7 @@ def _apply(op: ast.operator, a: float, b: float) -> float | None:
             return _finite(a - b)
         case ast.Mult():
             return _finite(a * b)
-        case _:
+        case ast.Div():
             return None if b == 0 else _finite(a / b)
+        case _:
+            assert_never(op)
