@@ -16,7 +16,7 @@ import servers
 from ai_hub.cli.app import app
 from ai_hub.config import KEYS, Settings, variable
 from ai_hub.definitions.builtin import FEATURE_SETS, FEATURES
-from ai_hub.definitions.kinds import CLOSED, STATS
+from ai_hub.definitions.kinds import CLOSED, PARTS, STATS
 from ai_hub.feature_store import FeatureStore
 from ai_hub.metrics import FAMILIES
 from docs_pages import PORT, ROOT, Reader, blocks, pages, runs, same_json, same_text
@@ -88,13 +88,13 @@ def test_every_route_has_its_part(tmp_path: Path) -> None:
             assert f"\n## {method.upper()} {path}\n" in text
 
 
-def test_every_feature_set_and_stat_has_its_line() -> None:
+def test_every_feature_set_part_and_stat_has_its_line() -> None:
     rows = [line for line in page("docs/features.md").splitlines() if line.startswith("|")]
     first_cells = " ".join(row.split("|")[1] for row in rows)
     for feature in FEATURES:
         assert f"`{feature.name}`" in first_cells
-    for stat in STATS:
-        assert f"`{stat}`" in first_cells
+    for name in (*PARTS, *STATS):
+        assert f"`{name}`" in first_cells
     for closed in CLOSED:
         assert any(f"`{closed}`" in row for row in rows)
     for one in FEATURE_SETS:
@@ -283,7 +283,7 @@ def test_documents_are_compared_by_keys_and_values() -> None:
     assert not same_json({"a": 1, "b": {"c": [1.0]}, "d": "..."}, actual)
 
 
-PARTS = """
+PAGE = """
 ```python
 print("no server")
 ```
@@ -324,7 +324,7 @@ SELECT 1 / 0;
 
 
 def test_a_part_is_for_its_servers() -> None:
-    assert runs(PARTS) == [None, "plain", "timescaledb"]
+    assert runs(PAGE) == [None, "plain", "timescaledb"]
     assert runs("```text\nno example\n```\n") == []
 
 
@@ -334,7 +334,7 @@ def test_a_page_leaves_nothing_on_a_server(tmp_path: Path) -> None:
     server = servers.server("plain")
     before = set(server.sql(made))
     with Reader(tmp_path, "plain") as reader:
-        outputs = list(reader.follow(PARTS))
+        outputs = list(reader.follow(PAGE))
         assert [shown.is_true for shown in outputs] == [True, True, True]
         assert {("reader",), ("the docs",)} <= set(server.sql(made))
     assert set(server.sql(made)) == before

@@ -10,6 +10,7 @@ from ai_hub.definitions.builtin import FEATURE_SETS, FEATURES
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import (
     CLOSED,
+    PARTS,
     STATS,
     WEATHER_COLUMNS,
     Calendar,
@@ -165,8 +166,7 @@ def test_a_mean_of_the_weather_knows_an_issue_from_its_instant_on(engine: Engine
 def test_calendars_over_clock_changes_leap_days_and_before_the_epoch(
     engine: Engine, tz: str
 ) -> None:
-    parts = [f.part for f in FEATURES if isinstance(f, Calendar)]
-    feature_set = FeatureSet("calendar", 1, tuple(Calendar(p, p, tz) for p in parts))
+    feature_set = FeatureSet("calendar", 1, tuple(Calendar(p, p, tz) for p in PARTS))
     borders = (
         "2024-02-29T00:00:00Z", "2025-03-30T01:00:00Z", "2025-10-26T01:00:00Z",
         "2024-11-03T06:00:00Z", "1900-03-01T00:00:00Z", "1969-12-31T23:59:59.999999Z",

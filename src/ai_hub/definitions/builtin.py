@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import (
-    PARTS,
     WEATHER_COLUMNS,
     Bucket,
     Calendar,
     Feature,
     Lag,
     Latest,
+    Part,
     Rolling,
     Stat,
 )
 from ai_hub.definitions.values import Duration
 
+_PARTS: tuple[Part, ...] = (
+    "hour_of_day",
+    "day_of_week",
+    "day_of_month",
+    "month",
+    "is_weekend",
+    "is_business_hours",
+)
 _BUCKET_STATS: tuple[tuple[str, Stat], ...] = (
     ("avg", "mean"),
     ("min", "min"),
@@ -38,7 +46,7 @@ _ROLLING: tuple[tuple[str, Stat, str], ...] = (
 )
 
 FEATURES: tuple[Feature, ...] = (
-    *(Calendar(part, part) for part in PARTS),
+    *(Calendar(part, part) for part in _PARTS),
     *(Bucket(f"hourly_{name}", stat, Duration.of("1h")) for name, stat in _BUCKET_STATS),
     *(Bucket(f"daily_{name}", stat, Duration.of("1d")) for name, stat in _BUCKET_STATS),
     *(Lag(f"lag_{hours}h", Duration.of(f"{hours}h")) for hours in (1, 24, 168)),
