@@ -1,4 +1,4 @@
-"""The front that users import: wires settings, store, cache, reader, writer and export."""
+"""The front that users import: a method for each task, on the parts that `opening` opens."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class FeatureStore:
             await self._parts.close()
 
     async def prepare(self) -> None:
-        """Import now what the first ingest and the first export would: for a server's start."""
+        """Import and connect now what the first ingest and the first export would."""
         await self._open.prepare()
 
     # Observations in.
