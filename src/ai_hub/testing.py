@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from typing import assert_never
 
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import (
@@ -45,6 +46,7 @@ from ai_hub.engines.reference import (
     vector,
     window_values,
 )
+from ai_hub.engines.statistics import STATISTICS
 
 try:
     from hypothesis import strategies as st
@@ -84,7 +86,6 @@ __all__ = [
 
 Strategy = st.SearchStrategy
 
-_EXACT_STATS = frozenset({"min", "max", "range", "count"})
 _BORDERS = tuple(
     parse_time(text)
     for text in (
@@ -126,9 +127,13 @@ def close(a: Number, b: Number, n: int = 1, largest: float = 0.0, *, exact: bool
 
 def is_exact(feature: Feature) -> bool:
     """Whether engines agree on a feature to the bit, before filling."""
-    if isinstance(feature, Rolling | Bucket):
-        return feature.stat in _EXACT_STATS
-    return True
+    match feature:
+        case Rolling() | Bucket():
+            return STATISTICS[feature.stat].exact
+        case Calendar() | Lag() | Latest() | Derived():
+            return True
+        case _:
+            assert_never(feature)
 
 
 def differences(

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from ai_hub.definitions.kinds import CLOSED, STATS, Closed
-from ai_hub.engines.ranges import window_bounds
 from ai_hub.engines.windows import window_stats
 
 SPAN = 1_000
@@ -92,8 +91,3 @@ def test_the_way_is_chosen_by_the_work_and_gives_the_same() -> None:
     )
     for stat in STATS:
         np.testing.assert_allclose(chosen[stat], forced[stat], rtol=1e-9, atol=1e-9)
-
-
-def test_bounds_of_a_window_that_opens_and_closes_at_once_are_an_empty_range() -> None:
-    low, high = window_bounds(np.array([5, 6]), np.array([6]), 1, "none")
-    assert (high - low).tolist() == [0]

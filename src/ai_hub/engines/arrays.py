@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 Columns = dict[str, NDArray[np.int64] | NDArray[np.float64]]
 
 _LONGEST = 1 << 61

@@ -17,10 +17,10 @@ _Value = NDArray[np.float64] | np.float64
 
 def derive(plan: Plan, columns: Columns) -> Columns:
     """The columns with the derived features among them, in the set's order."""
-    with np.errstate(all="ignore"):
-        for feature in plan.derived:
+    for feature in plan.derived:
+        with np.errstate(all="ignore"):
             found = _evaluate(expression_tree(feature.expression), columns)
-            columns[feature.name] = np.asarray(found, np.float64)
+        columns[feature.name] = np.asarray(found, np.float64)
     return {name: columns[name] for name in plan.feature_set.feature_names}
 
 

@@ -10,7 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
 from graphlib import TopologicalSorter
-from typing import Literal
+from typing import Literal, assert_never
 
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import (
@@ -26,6 +26,7 @@ from ai_hub.definitions.kinds import (
     Stat,
 )
 from ai_hub.definitions.values import HOUR
+from ai_hub.engines.statistics import STATISTICS
 
 FILL_WINDOW = 168 * HOUR
 """The closed window whose mean stands in for a missing value, in microseconds."""
@@ -130,6 +131,10 @@ def _plan(feature_set: FeatureSet) -> Plan:
             case Latest():
                 weather[feature.column] = None
                 weather_lookback = max(weather_lookback, feature.max_age.micros)
+            case Calendar() | Derived():
+                pass
+            case _:
+                assert_never(feature)
         if isinstance(feature, Rolling | Bucket | Lag):
             series[feature.series] = None
     return Plan(
@@ -156,9 +161,15 @@ def _in_order(features: tuple[Feature, ...]) -> tuple[Derived, ...]:
 
 def can_be_missing(feature: Feature) -> bool:
     """Whether a feature can be null: not a calendar part, not a count."""
-    if isinstance(feature, Rolling | Bucket):
-        return feature.stat != "count"
-    return not isinstance(feature, Calendar)
+    match feature:
+        case Rolling() | Bucket():
+            return STATISTICS[feature.stat].empty is None
+        case Lag() | Latest() | Derived():
+            return True
+        case Calendar():
+            return False
+        case _:
+            assert_never(feature)
 
 
 def is_integer(feature: Feature) -> bool:
@@ -171,12 +182,14 @@ def fill_source(feature: Feature) -> Source | None:
     match feature:
         case Lag():
             return ("series", feature.series)
-        case Rolling() | Bucket() if feature.stat in ("mean", "min", "max", "sum", "median"):
-            return ("series", feature.series)
+        case Rolling() | Bucket():
+            return ("series", feature.series) if STATISTICS[feature.stat].mean_fills else None
         case Latest():
             return ("weather", feature.column)
-        case _:
+        case Calendar() | Derived():
             return None
+        case _:
+            assert_never(feature)
 
 
 def sources_for(plan: Plan, missing: Missing | None) -> frozenset[Source]:

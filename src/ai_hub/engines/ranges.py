@@ -6,12 +6,15 @@ enough apart that no window reaches over. NaN stands for null in every result.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 
 from ai_hub.definitions.kinds import Closed, Stat
 from ai_hub.engines.arrays import Columns, Floats, Ints
+from ai_hub.engines.statistics import STATISTICS, Aggregate, aggregates
 
 # Gathered window values held at once; bounds the memory of the two-pass statistics.
 _GATHER = 1 << 20
@@ -24,49 +27,22 @@ def window_bounds(keys: Ints, at: Ints, width: int, closed: Closed) -> tuple[Int
     return low, np.maximum(low, high)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def range_stats(values: Floats, low: Ints, high: Ints, stats: tuple[Stat, ...]) -> Columns:
-    """Each statistic over values[low:high], in two passes; empty ranges give NaN (count 0)."""
-    count = high - low
-    filled = count > 0
-    everywhere = bool(filled.all())
-    starts = low if everywhere else low[filled]
-    ends = high if everywhere else high[filled]
-    sizes = count if everywhere else count[filled]
+    """Each statistic over values[low:high]."""
+    return combined(stats, Ranges(values, low, high).each(aggregates(stats)))
 
-    def spread(found: Floats) -> Floats:
-        if everywhere:
-            return found
-        whole = np.full(len(low), np.nan)
-        whole[filled] = found
-        return whole
 
+def combined(stats: tuple[Stat, ...], found: Mapping[Aggregate, Floats | Ints]) -> Columns:
+    """Each statistic from its aggregates, which are NaN where a window is empty."""
     columns: Columns = {}
-    mean: Floats | None = None
-    with np.errstate(over="ignore", invalid="ignore"):
-        for stat in stats:
-            if stat == "count":
-                columns[stat] = count.astype(np.int64)
-                continue
-            found: Floats
-            if not len(starts):
-                found = np.empty(0)
-            elif stat in ("mean", "sum", "std"):
-                total = _reduce(np.add, values, starts, ends)
-                mean = total / sizes if mean is None else mean
-                found = total if stat == "sum" else mean
-                if stat == "std":
-                    found = _two_pass_std(values, starts, sizes, mean)
-            elif stat == "min":
-                found = _reduce(np.minimum, values, starts, ends)
-            elif stat == "max":
-                found = _reduce(np.maximum, values, starts, ends)
-            elif stat == "range":
-                found = _reduce(np.maximum, values, starts, ends) - _reduce(
-                    np.minimum, values, starts, ends
-                )
-            else:
-                found = _medians(values, starts, sizes)
-            columns[stat] = finite(spread(found))
+    for stat in stats:
+        row = STATISTICS[stat]
+        value: Floats = row.combine(*(found[part] for part in row.parts))
+        if row.empty is None:
+            columns[stat] = finite(value)
+        else:
+            columns[stat] = np.where(np.isnan(value), row.empty, value).astype(np.int64)
     return columns
 
 
@@ -76,62 +52,101 @@ def finite(values: Floats) -> Floats:
     return np.where(bad, np.nan, values) if bad.any() else values
 
 
-def _reduce(function: np.ufunc, values: Floats, starts: Ints, ends: Ints) -> Floats:
-    """function.reduce over values[start:end], none of them empty."""
-    bounds = np.empty(2 * len(starts), np.int64)
-    bounds[0::2] = starts
-    bounds[1::2] = ends
-    # reduceat wants every bound inside; the last value repeated is never part of a wanted range.
-    if ends.max() == len(values):
-        values = np.append(values, values[-1])
-    reduced: Floats = function.reduceat(values, bounds)[::2]
-    return reduced
-
-
-def _slices(sizes: Ints) -> list[slice]:
-    """Cuts of the windows so that each holds at most about _GATHER values."""
-    ends = np.cumsum(sizes)
-    if not len(ends) or ends[-1] <= _GATHER:
-        return [slice(0, len(sizes))]
-    cuts = np.searchsorted(ends, np.arange(_GATHER, ends[-1], _GATHER))
-    edges = np.unique(np.concatenate(([0], cuts, [len(sizes)])))
-    return [slice(int(a), int(b)) for a, b in pairwise(edges)]
-
-
 def gathered_rows(starts: Ints, sizes: Ints) -> tuple[Ints, Ints]:
-    """The rows of all windows one after the other, and where each window begins among them."""
+    """The rows of all ranges one after the other, and where each range begins among them."""
     offsets = np.cumsum(sizes) - sizes
     return np.arange(int(sizes.sum())) + np.repeat(starts - offsets, sizes), offsets
 
 
-def _gathered(values: Floats, starts: Ints, sizes: Ints) -> tuple[Floats, Ints]:
-    """The values of all windows one after the other, and where each window begins."""
-    rows, offsets = gathered_rows(starts, sizes)
-    return values[rows], offsets
+class Ranges:
+    """Aggregates of the ranges [low, high) of an array that are not empty.
 
+    `each` gives them for all ranges. What overflows is left to the caller to silence.
+    """
 
-def _two_pass_std(values: Floats, starts: Ints, sizes: Ints, mean: Floats) -> Floats:
-    """Sample standard deviation by deviations from the mean, corrected for the mean's rounding."""
-    result = np.full(len(starts), np.nan)
-    for part in _slices(sizes):
-        size = sizes[part]
-        members, offsets = _gathered(values, starts[part], size)
-        deviation = members - np.repeat(mean[part], size)
-        drift = np.add.reduceat(deviation, offsets)
-        squares = np.add.reduceat(deviation * deviation, offsets) - drift * drift / size
-        many = size > 1
-        result[part] = np.where(
-            many, np.sqrt(np.maximum(squares, 0) / np.where(many, size - 1, 1)), np.nan
-        )
-    return result
+    def __init__(self, values: Floats, low: Ints, high: Ints) -> None:
+        sizes = high - low
+        filled = sizes > 0
+        everywhere = len(sizes) > 0 and bool(filled.all())
+        self._filled = None if everywhere else filled
+        self._values = values
+        self._starts = low if everywhere else low[filled]
+        self._ends = high if everywhere else high[filled]
+        self.sizes: Ints = sizes if everywhere else sizes[filled]
 
+    def each(self, parts: Iterable[Aggregate]) -> dict[Aggregate, Floats | Ints]:
+        """Some aggregates of every range; NaN where a range is empty."""
+        if self._filled is None:
+            return {part: part.at_points(self) for part in parts}
+        found = {part: np.full(len(self._filled), np.nan) for part in parts}
+        if len(self.sizes):
+            for part, whole in found.items():
+                whole[self._filled] = part.at_points(self)
+        return found
 
-def _medians(values: Floats, starts: Ints, sizes: Ints) -> Floats:
-    result = np.empty(len(starts))
-    for part in _slices(sizes):
-        size = sizes[part]
-        members, offsets = _gathered(values, starts[part], size)
-        ordered = members[np.lexsort((members, np.repeat(np.arange(len(size)), size)))]
-        low, high = ordered[offsets + (size - 1) // 2], ordered[offsets + size // 2]
-        result[part] = np.where(size % 2, low, (low + high) / 2)
-    return result
+    @cached_property
+    def sum(self) -> Floats:
+        """The sum of the values."""
+        return self._reduced(np.add)
+
+    @property
+    def mean(self) -> Floats:
+        """The mean of the values."""
+        return self.sum / self.sizes
+
+    @property
+    def min(self) -> Floats:
+        """The least of the values."""
+        return self._reduced(np.minimum)
+
+    @property
+    def max(self) -> Floats:
+        """The greatest of the values."""
+        return self._reduced(np.maximum)
+
+    @property
+    def std(self) -> Floats:
+        """Sample standard deviation by deviations from the mean, corrected for its rounding."""
+        result, mean = np.full(len(self.sizes), np.nan), self.mean
+        for part, members, offsets, size in self._gathered():
+            deviation = members - np.repeat(mean[part], size)
+            drift = np.add.reduceat(deviation, offsets)
+            squares = np.add.reduceat(deviation * deviation, offsets) - drift * drift / size
+            many = size > 1
+            result[part] = np.where(
+                many, np.sqrt(np.maximum(squares, 0) / np.where(many, size - 1, 1)), np.nan
+            )
+        return result
+
+    @property
+    def median(self) -> Floats:
+        """The middle value, or the mean of the two in the middle."""
+        result = np.empty(len(self.sizes))
+        for part, members, offsets, size in self._gathered():
+            ordered = members[np.lexsort((members, np.repeat(np.arange(len(size)), size)))]
+            low, high = ordered[offsets + (size - 1) // 2], ordered[offsets + size // 2]
+            result[part] = np.where(size % 2, low, (low + high) / 2)
+        return result
+
+    def _reduced(self, function: np.ufunc) -> Floats:
+        values, bounds = self._values, np.empty(2 * len(self.sizes), np.int64)
+        bounds[0::2] = self._starts
+        bounds[1::2] = self._ends
+        # reduceat wants every bound inside; the last value repeated is part of no wanted range.
+        if self._ends.max() == len(values):
+            values = np.append(values, values[-1])
+        reduced: Floats = function.reduceat(values, bounds)[::2]
+        return reduced
+
+    def _gathered(self) -> Iterator[tuple[slice, Floats, Ints, Ints]]:
+        """Some ranges at a time, as many as hold about _GATHER values: which ones, their values one
+        range after the other, where each range begins among these, and their sizes."""
+        ends = np.cumsum(self.sizes)
+        edges = [0, len(ends)]
+        if ends[-1] > _GATHER:
+            cuts = np.searchsorted(ends, np.arange(_GATHER, ends[-1], _GATHER))
+            edges = np.unique(np.concatenate((edges, cuts))).tolist()
+        for a, b in pairwise(edges):
+            part = slice(a, b)
+            rows, offsets = gathered_rows(self._starts[part], self.sizes[part])
+            yield part, self._values[rows], offsets, self.sizes[part]

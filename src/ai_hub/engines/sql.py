@@ -11,34 +11,23 @@ since a function that is not called is not planned either: what is not missing c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
 
-from ai_hub.definitions.kinds import WEATHER_COLUMNS, Feature, Lag, Latest, Missing, Stat
+from ai_hub.definitions.kinds import WEATHER_COLUMNS, Feature, Lag, Latest, Missing
 from ai_hub.definitions.values import BUCKET_ORIGIN
 from ai_hub.engines.arrays import Columns, Floats, Ints
 from ai_hub.engines.calendars import calendars
 from ai_hub.engines.expressions import derive
 from ai_hub.engines.plan import FILL_WINDOW, Plan, RangePass, Source, WindowPass, fill_source
-from ai_hub.engines.ranges import finite
+from ai_hub.engines.ranges import combined
+from ai_hub.engines.statistics import COUNT, MAX, MEAN, MIN, STD, SUM, Aggregate, aggregates
 
-_STATS: Mapping[Stat, tuple[str, ...]] = {
-    "mean": ("avg(value)",),
-    "std": ("stddev_samp(value)",),
-    "min": ("min(value)",),
-    "max": ("max(value)",),
-    "range": ("min(value)", "max(value)"),
-    "sum": ("sum(value)",),
-    "count": ("count(value)::float8",),
-    "median": ("percentile_cont(0.5) WITHIN GROUP (ORDER BY value)",),
-}
-"""What each statistic is computed from: columns of one aggregate."""
-_PARTIALS = ("count(value)::float8", "avg(value)", "stddev_samp(value)", "min(value)",
-             "max(value)", "sum(value)")  # fmt: skip
+_PARTIALS = (COUNT, MEAN, STD, MIN, MAX, SUM)
 """What `ai_hub_window` gives, in its order; a median cannot be merged from hours."""
 
 Shape = Literal["one", "together", "apart"]
@@ -65,7 +54,7 @@ class _Read:
     """One output of the statement: its text, and what its values are."""
 
     text: str
-    values: tuple[str, ...] = ()
+    values: tuple[Aggregate, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,7 +66,7 @@ class Statement:
     plan: Plan
     bounds: tuple[Bound, ...]
     outer: tuple[tuple[bool, int], ...]
-    reads: tuple[tuple[str, ...], ...]
+    reads: tuple[tuple[Aggregate, ...], ...]
     means: tuple[Source, ...]
 
     def arguments(self, points: Sequence[Point]) -> list[object]:
@@ -95,6 +84,7 @@ class Statement:
         outer = [(max if latest else min)(own[place]) for latest, place in self.outer]
         return [tenants, assets, *own, *outer, *series]
 
+    @np.errstate(over="ignore", invalid="ignore")
     def columns(self, rows: Sequence[Sequence[Any]], times: Ints) -> Columns:
         """Every feature of the plan at every row, before filling (NaN = null)."""
         plan = self.plan
@@ -106,9 +96,8 @@ class Statement:
         for one in plan.ranges:
             place = next(outputs)
             held = np.array([row[place] for row in rows], np.float64).reshape(len(rows), -1)
-            parts = dict(zip(self.reads[place], held.T, strict=True))
-            for name, stat in one.outputs:
-                found[name] = _statistic(stat, parts)
+            values = combined(one.stats, dict(zip(self.reads[place], held.T, strict=True)))
+            found |= {name: values[stat] for name, stat in one.outputs}
         return derive(plan, found)
 
     def counts(self, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[RangePass, Floats]]:
@@ -120,14 +109,6 @@ class Statement:
         """The mean that stands for what is missing, at every row; NaN where there is none."""
         place = len(self.reads) + self.means.index(source)
         return np.array([row[place] for row in rows], np.float64)
-
-
-def _statistic(stat: Stat, parts: Mapping[str, Floats]) -> Floats | Ints:
-    first, *others = (parts[text] for text in _STATS[stat])
-    if stat == "count":
-        return first.astype(np.int64)
-    with np.errstate(over="ignore", invalid="ignore"):
-        return finite(others[0] - first if stat == "range" else first)
 
 
 def statement(
@@ -166,7 +147,7 @@ def _statement(
 
 def mergeable(one: RangePass) -> bool:
     """Whether a window's statistics follow from those of its hours."""
-    return all(text in _PARTIALS for stat in one.stats for text in _STATS[stat])
+    return all(part in _PARTIALS for part in aggregates(one.stats))
 
 
 def _filled_from(plan: Plan, missing: Missing | None) -> dict[Source, list[Feature]]:
@@ -238,13 +219,9 @@ class _Words:
             return _Read(
                 f"ai_hub_window({self._tenant}, {self._asset}, {series}, {times})", _PARTIALS
             )
-        values = tuple(
-            dict.fromkeys(
-                ["count(value)::float8", *(text for stat in one.stats for text in _STATS[stat])]
-            )
-        )
+        values = tuple(dict.fromkeys((COUNT, *aggregates(one.stats))))
         return _Read(
-            f"(SELECT ARRAY[{', '.join(values)}] FROM ai_features "
+            f"(SELECT ARRAY[{', '.join(part.sql for part in values)}] FROM ai_features "
             f"WHERE {self._of(one.series)} AND {self._between(first, last)})",
             values,
         )

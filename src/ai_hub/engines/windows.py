@@ -8,6 +8,7 @@ from __future__ import annotations
 from ai_hub.definitions.kinds import Closed, Stat
 from ai_hub.engines.arrays import Columns, Floats, Ints
 from ai_hub.engines.ranges import range_stats, window_bounds
+from ai_hub.engines.statistics import aggregates
 
 # Up to here the bounds of every window are cheaper to have than to estimate.
 _FEW_POINTS = 4096
@@ -17,7 +18,6 @@ _FEW_POINTS = 4096
 _PER_POINT = 2
 _DENSE = 8
 _DENSE_REDUCED = 100
-_GATHERED = frozenset({"std", "median"})
 
 
 def window_stats(
@@ -51,7 +51,7 @@ def _is_dense(keys: Ints, at: Ints, width: int, closed: Closed, stats: tuple[Sta
     sample = at[:: len(at) // 1024]
     low, high = window_bounds(keys, sample, width, closed)
     held = float((high - low).mean())
-    gathered = not _GATHERED.isdisjoint(stats)
+    gathered = any(part.gathers for part in aggregates(stats))
     return len(at) * (_PER_POINT + held / (_DENSE if gathered else _DENSE_REDUCED)) > (
         len(keys) + len(at)
     )
