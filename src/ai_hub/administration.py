@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 from ai_hub.config import Settings
 from ai_hub.definitions.values import Duration
@@ -63,10 +63,14 @@ async def maintain_every(
 
 async def status(settings: Settings) -> dict[str, Any]:
     """What the database is like, as the members of a JSON document. Raises StoreError."""
-    if settings.on_server:
-        from ai_hub.stores.postgres.status import status as look
+    match settings.store_kind:
+        case "embedded":
+            from ai_hub.stores.embedded.status import status as embedded_status
 
-        return await look(settings)
-    from ai_hub.stores.embedded.status import status as look_inside
+            return await asyncio.to_thread(embedded_status, settings)
+        case "postgres":
+            from ai_hub.stores.postgres.status import status as postgres_status
 
-    return await asyncio.to_thread(look_inside, settings)
+            return await postgres_status(settings)
+        case unknown:
+            assert_never(unknown)

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 from urllib.parse import quote
 
 from ai_hub import config_values as parse
@@ -216,9 +216,20 @@ class Settings:
         return cls(**values, sources=sources)
 
     @property
+    def store_kind(self) -> parse.StoreKind:
+        """Which store the database URL names."""
+        return parse.store_kind(self.database_url)
+
+    @property
     def on_server(self) -> bool:
-        """Whether the database is a PostgreSQL server, which many processes may use at once."""
-        return self.database_url.startswith(parse.POSTGRES)
+        """Whether the database is a server, which many processes may use at once."""
+        match self.store_kind:
+            case "embedded":
+                return False
+            case "postgres":
+                return True
+            case unknown:
+                assert_never(unknown)
 
     @property
     def cache_shared(self) -> bool:
@@ -228,19 +239,27 @@ class Settings:
     @property
     def database_path(self) -> Path | None:
         """The absolute path of the embedded database's file; None for one in memory or a server."""
-        if self.on_server:
-            return None
-        path = self.database_url.removeprefix(parse.DUCKDB)
-        return None if path == parse.MEMORY else Path(path).absolute()
+        match self.store_kind:
+            case "embedded":
+                path = self.database_url.removeprefix(parse.DUCKDB)
+                return None if path == parse.MEMORY else Path(path).absolute()
+            case "postgres":
+                return None
+            case unknown:
+                assert_never(unknown)
 
     @property
     def database_name(self) -> str:
         """The database as messages name it: a file's path, `:memory:`, or a URL without a user."""
-        if not self.on_server:
-            return str(self.database_path or parse.MEMORY)
-        # To the last @: a password may hold one that is not escaped.
-        place = self.database_url.partition("://")[2].partition("?")[0].rpartition("@")[2]
-        return f"postgresql://{place}"
+        match self.store_kind:
+            case "embedded":
+                return str(self.database_path or parse.MEMORY)
+            case "postgres":
+                # To the last @: a password may hold one that is not escaped.
+                place = self.database_url.partition("://")[2].partition("?")[0].rpartition("@")[2]
+                return f"postgresql://{place}"
+            case unknown:
+                assert_never(unknown)
 
     def shown(self) -> list[tuple[str, str, str]]:
         """(key, value as text, source) of every setting, passwords masked."""

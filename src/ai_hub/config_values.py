@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from ai_hub.definitions.values import DAY, Duration, Granularity
@@ -14,6 +15,8 @@ MEMORY = ":memory:"
 DUCKDB = "duckdb:///"
 POSTGRES = ("postgresql://", "postgres://")
 MEMORY_CACHE = "memory://"
+StoreKind = Literal["embedded", "postgres"]
+"""Which store a database URL names: the folder in `stores/`."""
 _WHOLE = re.compile(r"[0-9]{1,18}")
 _SIZE = re.compile(r"([0-9]{1,18}) ?(|B|KB|MB|GB|KIB|MIB|GIB)", re.IGNORECASE)
 _SIZE_UNITS = {
@@ -175,6 +178,11 @@ def database_url(value: object) -> str:
             "(an absolute one), duckdb:///:memory: or postgresql://user@host/database"
         )
     return value
+
+
+def store_kind(url: str) -> StoreKind:
+    """The store that a checked database URL names."""
+    return "postgres" if url.startswith(POSTGRES) else "embedded"
 
 
 def cache_url(value: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import assert_never
 
 from ai_hub.config import Settings
 from ai_hub.stores.base import OfflineStore
@@ -10,11 +11,15 @@ from ai_hub.stores.base import OfflineStore
 
 async def open_store(settings: Settings) -> OfflineStore:
     """The store that the settings name, open. Raises StoreError if it cannot be."""
-    if settings.on_server:
-        from ai_hub.stores.postgres.store import PostgresStore
+    match settings.store_kind:
+        case "embedded":
+            return await asyncio.to_thread(_embedded, settings)
+        case "postgres":
+            from ai_hub.stores.postgres.store import PostgresStore
 
-        return await PostgresStore.open(settings)
-    return await asyncio.to_thread(_embedded, settings)
+            return await PostgresStore.open(settings)
+        case unknown:
+            assert_never(unknown)
 
 
 def _embedded(settings: Settings) -> OfflineStore:
