@@ -7,7 +7,8 @@ import pytest
 
 from ai_hub.definitions.kinds import STATS
 from ai_hub.engines import ranges
-from ai_hub.engines.ranges import range_stats, window_bounds
+from ai_hub.engines.ranges import window_bounds
+from ai_hub.engines.windows import range_stats
 
 LOW, HIGH = np.array([0, 1, 3, 3, 0]), np.array([3, 1, 3, 4, 4])
 VALUES = np.array([5.0, -1.0, 2.0, 7.0])

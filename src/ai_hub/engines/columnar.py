@@ -25,8 +25,8 @@ from ai_hub.engines.as_of import AsOfIndex
 from ai_hub.engines.calendars import calendars
 from ai_hub.engines.expressions import derive
 from ai_hub.engines.plan import FILL_WINDOW, Plan, Source
-from ai_hub.engines.ranges import range_stats, window_bounds
-from ai_hub.engines.windows import window_stats
+from ai_hub.engines.ranges import window_bounds
+from ai_hub.engines.windows import range_stats, window_stats
 
 
 def compute(

@@ -1,4 +1,4 @@
-"""Statistics over ranges of rows of one sorted axis, each range read by itself, in two passes.
+"""Ranges of rows of one sorted axis, each read by itself, in two passes.
 
 All arrays live on one axis of int64 keys, sorted: an entity's times, then the next entity's, far
 enough apart that no window reaches over. NaN stands for null in every result.
@@ -6,15 +6,14 @@ enough apart that no window reaches over. NaN stands for null in every result.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 
-from ai_hub.definitions.kinds import Closed, Stat
-from ai_hub.engines.arrays import Columns, Floats, Ints
-from ai_hub.engines.statistics import STATISTICS, Aggregate, aggregates
+from ai_hub.definitions.kinds import Closed
+from ai_hub.engines.arrays import Floats, Ints
 
 # Gathered window values held at once; bounds the memory of the two-pass statistics.
 _GATHER = 1 << 20
@@ -25,25 +24,6 @@ def window_bounds(keys: Ints, at: Ints, width: int, closed: Closed) -> tuple[Int
     low = np.searchsorted(keys, at - width, "left" if closed in ("both", "left") else "right")
     high = np.searchsorted(keys, at, "right" if closed in ("both", "right") else "left")
     return low, np.maximum(low, high)
-
-
-@np.errstate(over="ignore", invalid="ignore")
-def range_stats(values: Floats, low: Ints, high: Ints, stats: tuple[Stat, ...]) -> Columns:
-    """Each statistic over values[low:high]."""
-    return combined(stats, Ranges(values, low, high).each(aggregates(stats)))
-
-
-def combined(stats: tuple[Stat, ...], found: Mapping[Aggregate, Floats | Ints]) -> Columns:
-    """Each statistic from its aggregates, which are NaN where a window is empty."""
-    columns: Columns = {}
-    for stat in stats:
-        row = STATISTICS[stat]
-        value: Floats = row.combine(*(found[part] for part in row.parts))
-        if row.empty is None:
-            columns[stat] = finite(value)
-        else:
-            columns[stat] = np.where(np.isnan(value), row.empty, value).astype(np.int64)
-    return columns
 
 
 def finite(values: Floats) -> Floats:
@@ -61,7 +41,7 @@ def gathered_rows(starts: Ints, sizes: Ints) -> tuple[Ints, Ints]:
 class Ranges:
     """Aggregates of the ranges [low, high) of an array that are not empty.
 
-    `each` gives them for all ranges. What overflows is left to the caller to silence.
+    `each` gives one for all ranges. What overflows is left to the caller to silence.
     """
 
     def __init__(self, values: Floats, low: Ints, high: Ints) -> None:
@@ -74,15 +54,14 @@ class Ranges:
         self._ends = high if everywhere else high[filled]
         self.sizes: Ints = sizes if everywhere else sizes[filled]
 
-    def each(self, parts: Iterable[Aggregate]) -> dict[Aggregate, Floats | Ints]:
-        """Some aggregates of every range; NaN where a range is empty."""
+    def each(self, aggregate: Callable[[Ranges], Floats | Ints]) -> Floats | Ints:
+        """An aggregate of every range; NaN where a range is empty."""
         if self._filled is None:
-            return {part: part.at_points(self) for part in parts}
-        found = {part: np.full(len(self._filled), np.nan) for part in parts}
+            return aggregate(self)
+        whole = np.full(len(self._filled), np.nan)
         if len(self.sizes):
-            for part, whole in found.items():
-                whole[self._filled] = part.at_points(self)
-        return found
+            whole[self._filled] = aggregate(self)
+        return whole
 
     @cached_property
     def sum(self) -> Floats:

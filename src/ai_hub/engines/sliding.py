@@ -1,19 +1,21 @@
-"""Statistics of trailing windows by sliding over every row, in Polars."""
+"""Trailing windows that slide over every row, in Polars.
+
+What overflows is left to the caller to silence.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ai_hub.definitions.kinds import Closed, Stat
-from ai_hub.engines.arrays import Columns, Floats, Ints, Mask
-from ai_hub.engines.ranges import Ranges, combined, finite, gathered_rows, window_bounds
-from ai_hub.engines.statistics import Aggregate, Rolled, Window, aggregates
+from ai_hub.definitions.kinds import Closed
+from ai_hub.engines.arrays import Floats, Ints, Mask
+from ai_hub.engines.ranges import Ranges, finite, gathered_rows, window_bounds
 
 # A block is this many windows long, anchored on one of its own values.
 _BLOCK_WINDOWS = 8
@@ -27,32 +29,16 @@ _HALF_TOLERANCE = 5e-10
 _Number = TypeVar("_Number", np.int64, np.float64, np.bool_)
 
 
-@np.errstate(over="ignore", invalid="ignore")
-def sliding_stats(
-    keys: Ints,
-    values: Floats,
-    at: Ints,
-    span: int,
-    width: int,
-    closed: Closed,
-    stats: tuple[Stat, ...],
-) -> Columns:
-    """Each statistic over the window of `width` that ends at each of `at` (sorted keys)."""
-    slide = Slide.of(keys, values, at, span, width, closed)
-    parts = aggregates(stats)
-    # All at once: Polars rolls them side by side.
-    rolled = slide.rolled([part.sliding for part in parts if isinstance(part.sliding, Rolled)])
-    found: dict[Aggregate, Floats | Ints] = {}
-    for part in parts:
-        if isinstance(part.sliding, Rolled):
-            slid, doubtful = next(rolled), part.sliding.doubtful
-            found[part] = slide.at_points(slid)
-            if doubtful is not None:
-                found[part] = slide.read_anew(part, found[part], doubtful(slide, slid))
-        else:
-            slid, unsure = part.sliding(slide)
-            found[part] = slide.read_anew(part, slide.at_points(slid), unsure)
-    return combined(stats, found)
+class Window(TypedDict):
+    """A trailing window as Polars' rolling functions take it."""
+
+    by: str
+    window_size: str
+    closed: Closed
+
+
+Roll = Callable[[pl.Expr, Window], pl.Expr]
+"""A column of values to its aggregate over a window that ends at each row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,26 +81,27 @@ class Slide:
         """A column over the axis, at the points."""
         return column if self.rows is None else column[self.rows]
 
-    def read_anew(self, part: Aggregate, slid: Floats | Ints, doubtful: Mask) -> Floats | Ints:
+    def read_anew(
+        self, aggregate: Callable[[Ranges], Floats | Ints], slid: Floats, doubtful: Mask
+    ) -> Floats:
         """What slid, at the points, with the doubtful windows read by themselves instead."""
-        doubtful = self.at_points(doubtful)
+        slid, doubtful = self.at_points(slid), self.at_points(doubtful)
         if not doubtful.any():
             return slid
         low, high = window_bounds(
             self.keys, self.at_points(self.axis)[doubtful], self.width, self.closed
         )
         read = slid.copy()
-        read[doubtful] = Ranges(self.values, low, high).each([part])[part]
+        read[doubtful] = Ranges(self.values, low, high).each(aggregate)
         return read
 
-    def rolled(self, aggregates: Sequence[Rolled]) -> Iterator[Floats]:
-        """What Polars rolls over the axis, in one pass over it."""
-        rolls = [
-            one.roll(pl.col("value"), self._window).alias(str(i))
-            for i, one in enumerate(aggregates)
+    def rolled(self, rolls: Iterable[Roll]) -> list[Floats]:
+        """What Polars rolls over the axis, side by side."""
+        columns = [
+            roll(pl.col("value"), self._window).alias(str(i)) for i, roll in enumerate(rolls)
         ]
-        found = self._frame(self.axis, self.axis_values).select(rolls)
-        return (column.to_numpy() for column in found.get_columns())
+        found = self._frame(self.axis, self.axis_values).select(columns)
+        return [column.to_numpy() for column in found.get_columns()]
 
     def std(self) -> tuple[Floats, Mask]:
         """Sliding sample std in blocks of a few windows, each on its own anchor; where in doubt.

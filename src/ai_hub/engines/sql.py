@@ -24,8 +24,8 @@ from ai_hub.engines.arrays import Columns, Floats, Ints
 from ai_hub.engines.calendars import calendars
 from ai_hub.engines.expressions import derive
 from ai_hub.engines.plan import FILL_WINDOW, Plan, RangePass, Source, WindowPass, fill_source
-from ai_hub.engines.ranges import combined
 from ai_hub.engines.statistics import COUNT, MAX, MEAN, MIN, STD, SUM, Aggregate, aggregates
+from ai_hub.engines.windows import combined
 
 _PARTIALS = (COUNT, MEAN, STD, MIN, MAX, SUM)
 """What `ai_hub_window` gives, in its order; a median cannot be merged from hours."""

@@ -11,70 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
-from ai_hub.definitions.kinds import STATS, Closed, Stat
+from ai_hub.definitions.kinds import STATS, Stat
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from ai_hub.engines.arrays import Floats, Ints, Mask
-
-
-class Ranges(Protocol):
-    """Windows that are read one by one, none of them empty: a number of each for every window."""
-
-    @property
-    def sizes(self) -> Ints:
-        """How many values there are."""
-
-    @property
-    def sum(self) -> Floats:
-        """Their sum."""
-
-    @property
-    def mean(self) -> Floats:
-        """Their mean."""
-
-    @property
-    def std(self) -> Floats:
-        """Their sample standard deviation; NaN where there is one value."""
-
-    @property
-    def min(self) -> Floats:
-        """The least of them."""
-
-    @property
-    def max(self) -> Floats:
-        """The greatest of them."""
-
-    @property
-    def median(self) -> Floats:
-        """The one in the middle, or the mean of the two there."""
-
-
-class Slide(Protocol):
-    """A history to slide over, and what is known of the errors that sliding makes."""
-
-    def std(self) -> tuple[Floats, Mask]:
-        """The sample standard deviation at every row, and where it is doubtful."""
-
-    def doubtful_sums(self, slid: Floats) -> Mask:
-        """Where a sum must not be relied on."""
-
-    def doubtful_means(self, slid: Floats) -> Mask:
-        """Where a mean must not be relied on."""
-
-    def doubtful_medians(self, slid: Floats) -> Mask:
-        """Where a median must not be relied on."""
-
-
-class Window(TypedDict):
-    """A trailing window as Polars' rolling functions take it."""
-
-    by: str
-    window_size: str
-    closed: Closed
+    from ai_hub.engines.ranges import Ranges
+    from ai_hub.engines.sliding import Roll, Slide
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +28,7 @@ class Rolled:
     `doubtful` says which of the results must not be relied on; None where all are right.
     """
 
-    roll: Callable[[pl.Expr, Window], pl.Expr]
+    roll: Roll
     doubtful: Callable[[Slide, Floats], Mask] | None = None
 
 

@@ -1,14 +1,23 @@
-"""Statistics of trailing windows: at a few points, or sliding over every row.
+"""Statistics of windows: read one by one, or sliding over every row.
 
-One definition, two ways to walk: what the windows hold decides which is cheaper.
+The table of statistics says what is computed either way; what the windows hold decides which way
+is cheaper.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
 from ai_hub.definitions.kinds import Closed, Stat
 from ai_hub.engines.arrays import Columns, Floats, Ints
-from ai_hub.engines.ranges import range_stats, window_bounds
-from ai_hub.engines.statistics import aggregates
+from ai_hub.engines.ranges import Ranges, finite, window_bounds
+from ai_hub.engines.statistics import STATISTICS, Aggregate, Rolled, aggregates
+
+if TYPE_CHECKING:
+    from ai_hub.engines.sliding import Slide
 
 # Up to here the bounds of every window are cheaper to have than to estimate.
 _FEW_POINTS = 4096
@@ -39,10 +48,47 @@ def window_stats(
         dense = _is_dense(keys, at, width, closed, stats)
     if dense and len(keys):
         # Polars is worth its start-up only where there is much to slide over.
-        from ai_hub.engines.sliding import sliding_stats
+        from ai_hub.engines.sliding import Slide
 
-        return sliding_stats(keys, values, at, span, width, closed, stats)
+        return _sliding_stats(Slide.of(keys, values, at, span, width, closed), stats)
     return range_stats(values, *window_bounds(keys, at, width, closed), stats)
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def range_stats(values: Floats, low: Ints, high: Ints, stats: tuple[Stat, ...]) -> Columns:
+    """Each statistic over values[low:high]."""
+    ranges = Ranges(values, low, high)
+    return combined(stats, {part: ranges.each(part.at_points) for part in aggregates(stats)})
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def _sliding_stats(slide: Slide, stats: tuple[Stat, ...]) -> Columns:
+    parts = aggregates(stats)
+    rolled = iter(slide.rolled(p.sliding.roll for p in parts if isinstance(p.sliding, Rolled)))
+    found: dict[Aggregate, Floats | Ints] = {}
+    for part in parts:
+        if not isinstance(part.sliding, Rolled):
+            found[part] = slide.read_anew(part.at_points, *part.sliding(slide))
+            continue
+        slid, doubtful = next(rolled), part.sliding.doubtful
+        if doubtful is None:
+            found[part] = slide.at_points(slid)
+        else:
+            found[part] = slide.read_anew(part.at_points, slid, doubtful(slide, slid))
+    return combined(stats, found)
+
+
+def combined(stats: tuple[Stat, ...], found: Mapping[Aggregate, Floats | Ints]) -> Columns:
+    """Each statistic from its aggregates, which are NaN where a window is empty."""
+    columns: Columns = {}
+    for stat in stats:
+        row = STATISTICS[stat]
+        value: Floats = row.combine(*(found[part] for part in row.parts))
+        if row.empty is None:
+            columns[stat] = finite(value)
+        else:
+            columns[stat] = np.where(np.isnan(value), row.empty, value).astype(np.int64)
+    return columns
 
 
 def _is_dense(keys: Ints, at: Ints, width: int, closed: Closed, stats: tuple[Stat, ...]) -> bool:
