@@ -34,7 +34,7 @@ BESIDE = {"testing": {"errors", "definitions", "engines"}}
 # And these only inside a function, where they cost nothing until they are used.
 LAZILY = {"cli": {"http", "demo"}, "demo": {"http"}}
 # In a folder everything may import everything, but in these it is again only what is above.
-WITHIN = {"definitions": ("values", "kinds", "feature_set", "builtin", "registry")}
+WITHIN = {"definitions": ("values", "kinds", "target", "feature_set", "builtin", "registry")}
 # `import ai_hub` must stay light: names of the package are imported from where they are defined.
 OF_THE_PACKAGE = {"__version__"}
 AT_THE_TOP = {"__future__", "importlib", "typing"}

@@ -22,6 +22,7 @@ _HOMES = {
     "Bucket": "ai_hub.definitions.kinds",
     "Latest": "ai_hub.definitions.kinds",
     "Derived": "ai_hub.definitions.kinds",
+    "Target": "ai_hub.definitions.target",
 }
 __all__ = ["__version__", *_HOMES]
 

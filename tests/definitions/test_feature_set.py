@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import MISSING, fields
 
 import pytest
 
+from ai_hub.definitions.builtin import FEATURES
 from ai_hub.definitions.feature_set import FeatureSet, definition_of
 from ai_hub.definitions.kinds import Calendar, Derived, Feature, Lag, Latest, Missing, Rolling
 from ai_hub.definitions.values import Duration
@@ -66,6 +68,15 @@ def test_a_set_s_series_is_that_of_its_first_feature_that_has_one() -> None:
     assert one(HOUR_OF_DAY, price, LAG).series == "price"
     assert one(LAG, price).series == "value"
     assert one(HOUR_OF_DAY, Latest("temperature", "temperature")).series == "value"
+
+
+def test_a_set_s_series_may_be_named() -> None:
+    named = FeatureSet("one", 1, (LAG,), series="generation")
+    assert named.series == "generation"
+    # Naming the one that it would have anyway changes nothing.
+    assert FeatureSet("one", 1, (LAG,), series="value") == one(LAG)
+    with pytest.raises(InvalidInput, match=r"^series: "):
+        FeatureSet("one", 1, (LAG,), series="a" * 65)
 
 
 # Derived features
@@ -135,12 +146,24 @@ def test_a_policy_s_name_tells_answers_apart_that_differ() -> None:
 
 def test_a_fingerprint_is_16_hex_digits_of_the_canonical_json() -> None:
     assert one(LAG).canonical == (
-        '{"features":[{"by":"1h","kind":"Lag","name":"lag_1h","series":"value",'
-        '"tolerance":"1h"}],"missing":"mean"}'
+        '{"features":[{"by":"1h","kind":"Lag","name":"lag_1h"}],"semantics":2}'
+    )
+    wide = Lag("lag_1h", Duration.of("1h"), Duration.of("2h"), "price", missing=1.0)
+    assert one(wide, missing="keep").canonical == (
+        '{"features":[{"by":"1h","kind":"Lag","missing":1.0,"name":"lag_1h","series":"price",'
+        '"tolerance":"2h"}],"missing":"keep","semantics":2}'
     )
     assert len(one(LAG).fingerprint) == 16
     assert int(one(LAG).fingerprint, 16) >= 0
-    assert json.loads(one(LAG).canonical)["missing"] == "mean"
+
+
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
+def test_a_field_at_its_default_is_not_in_the_canonical_form(feature: Feature) -> None:
+    (plain,) = json.loads(one(feature).canonical)["features"]
+    defaults = {f.name: f.default for f in fields(feature) if f.default is not MISSING}
+    for name, default in defaults.items():
+        assert (name in plain) == (getattr(feature, name) != default)
+    assert {"kind", "name"} <= plain.keys()
 
 
 def test_equal_definitions_have_equal_fingerprints_whatever_they_are_called() -> None:
@@ -161,6 +184,7 @@ def test_equal_definitions_have_equal_fingerprints_whatever_they_are_called() ->
         one(LAG, Rolling("mean_24h", "mean", Duration.of("24h"), series="price")),
         one(LAG, Rolling("mean_24h", "mean", Duration.of("24h"), missing="mean")),
         one(LAG, Rolling("mean_24h", "median", Duration.of("24h"))),
+        FeatureSet("one", 1, (LAG, MEAN), series="price"),
         one(LAG, Rolling("mean_25h", "mean", Duration.of("24h"))),
     ],
 )

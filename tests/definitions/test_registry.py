@@ -16,9 +16,10 @@ def own(version: int, *features: Lag | Derived) -> FeatureSet:
     return FeatureSet("own", version, features)
 
 
-def test_a_set_is_found_by_name_newest_version_first_or_by_version() -> None:
+def test_a_name_alone_means_the_version_registered_first_never_silently_the_newest() -> None:
     registry = Registry([own(2, TWO), own(10, ONE, TWO), own(1, ONE)])
-    assert registry.get("own").label == "own@10"
+    assert registry.get("own").label == "own@2"
+    assert registry.get("own@10").features == (ONE, TWO)
     assert registry.get("own@1").features == (ONE,)
     assert registry.get("own@2").features == (TWO,)
 

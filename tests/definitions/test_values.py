@@ -139,9 +139,15 @@ def test_the_refusal_of_a_naive_datetime_says_what_to_do() -> None:
         ("1969-12-31T23:59:59.999998000Z", -2),
     ],
 )
-def test_nanoseconds_of_a_pandas_timestamp_round_up(text: str, expected: int) -> None:
+def test_nanoseconds_of_a_pandas_timestamp_go_the_way_they_are_told(
+    text: str, expected: int
+) -> None:
     pandas = pytest.importorskip("pandas")
-    assert to_micros(pandas.Timestamp(text)) == expected
+    stamp = pandas.Timestamp(text)
+    assert to_micros(stamp, rounding="up") == expected
+    assert (
+        to_micros(stamp) == to_micros(stamp, rounding="down") == expected - bool(stamp.nanosecond)
+    )
 
 
 def test_the_definitions_need_neither_pandas_nor_numpy() -> None:
@@ -186,16 +192,19 @@ def test_a_time_with_an_offset_is_read(text: str, expected: int) -> None:
         ("1969-12-31T23:59:59.999998999Z", -1),
     ],
 )
-def test_digits_beyond_the_microsecond_round_up_never_back(text: str, expected: int) -> None:
-    assert parse_time(text) == expected
+def test_digits_beyond_the_microsecond_go_the_way_they_are_told(text: str, expected: int) -> None:
+    assert parse_time(text, rounding="up") == expected
+    digits = text.partition(".")[2].partition("Z")[0].partition("+")[0]
+    finer = bool(digits[6:].strip("0"))
+    assert parse_time(text) == parse_time(text, rounding="down") == expected - finer
 
 
 @pytest.mark.parametrize(
     "text", ["2025-10-09T14:30:00,0000001Z", "2025-10-09 143000.0000001Z"], ids=["comma", "basic"]
 )
-def test_other_spellings_of_nanoseconds_round_up_or_are_refused(text: str) -> None:
+def test_other_spellings_of_nanoseconds_round_the_same_or_are_refused(text: str) -> None:
     with suppress(InvalidInput):
-        assert parse_time(text) == T + 1
+        assert (parse_time(text), parse_time(text, rounding="up")) == (T, T + 1)
 
 
 @pytest.mark.parametrize(
@@ -207,6 +216,12 @@ def test_other_spellings_of_nanoseconds_round_up_or_are_refused(text: str) -> No
     ],
 )
 def test_a_time_that_no_utc_datetime_holds_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput):
+        parse_time(text, rounding="up")
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-05:00"])
+def test_rounding_down_saves_no_time_beyond_all_years(text: str) -> None:
     with pytest.raises(InvalidInput):
         parse_time(text)
 
@@ -267,7 +282,6 @@ def test_a_width_is_exact_and_shown_in_its_largest_unit(
 @pytest.mark.parametrize(
     "value",
     [
-        "0h",
         "-1h",
         "1.5h",
         "24",
@@ -280,17 +294,25 @@ def test_a_width_is_exact_and_shown_in_its_largest_unit(
         None,
         24,
         True,
-        timedelta(0),
         timedelta(hours=-1),
     ],
 )
-def test_what_is_not_a_positive_width_is_refused(value: object) -> None:
+@pytest.mark.parametrize("zero", [False, True])
+def test_what_is_no_width_is_refused(value: object, zero: bool) -> None:
+    with pytest.raises(InvalidInput, match="window"):
+        Duration.of(value, "window", zero=zero)
+
+
+@pytest.mark.parametrize("value", ["0", "0h", timedelta(0), Duration(0)])
+def test_a_width_of_nothing_is_one_only_where_it_is_allowed(value: object) -> None:
+    assert Duration.of(value, "tolerance", zero=True) == Duration(0)
+    assert str(Duration(0)) == "0"
     with pytest.raises(InvalidInput, match="window"):
         Duration.of(value, "window")
 
 
-@pytest.mark.parametrize("micros", [0, -1, 36_600 * DAY + 1])
-def test_a_duration_is_positive_and_at_most_a_century(micros: int) -> None:
+@pytest.mark.parametrize("micros", [-1, 36_600 * DAY + 1, 1.0, True])
+def test_a_duration_is_not_negative_and_at_most_a_century(micros: int) -> None:
     with pytest.raises(InvalidInput):
         Duration(micros)
 
@@ -322,8 +344,18 @@ def test_a_granularity_divides_a_day_in_whole_seconds(step: str) -> None:
         Granularity.of(step)
 
 
-def test_a_time_range_starts_before_it_ends() -> None:
-    assert TimeRange(T, T + 1).end == T + 1
-    for end in (T, T - 1):
-        with pytest.raises(InvalidInput, match=r"start_time: .* a time before end_time"):
-            TimeRange(T, end)
+def test_a_time_range_may_be_of_one_instant() -> None:
+    assert not TimeRange(T, T).is_empty
+    assert not TimeRange(T, T + 1).is_empty
+
+
+def test_a_time_range_that_rounding_turned_round_is_empty() -> None:
+    start = parse_time("2025-10-09T14:30:00.0000001Z", rounding="up")
+    end = parse_time("2025-10-09T14:30:00.0000009Z")
+    assert TimeRange(start, end).is_empty
+
+
+@pytest.mark.parametrize("end", [T - 2, T - HOUR])
+def test_a_time_range_does_not_end_before_it_starts(end: int) -> None:
+    with pytest.raises(InvalidInput, match=r"start_time: .* a time not after end_time"):
+        TimeRange(T, end)

@@ -18,16 +18,21 @@ from ai_hub.definitions.kinds import (
     check_missing,
     check_name,
 )
-from ai_hub.definitions.values import DEFAULT_SERIES, Duration
+from ai_hub.definitions.values import DEFAULT_SERIES, MAX_SERIES_LENGTH, Duration, check_id
 from ai_hub.errors import InvalidInput
+
+SEMANTICS = 2
+"""What features mean, as a number: raised when the values of a definition change, and only then."""
 
 
 @dataclass(frozen=True)
 class FeatureSet:
     """Features in an order, with the policy for what is missing.
 
-    A set with a name has a version too, and a version's definition never changes. A set without a
-    name is a request's own list of features; it has no version.
+    `series` is the one whose times an export has rows for, and that targets are of: by default that
+    of the first feature on observations. A set with a name has a version too, and a version's
+    definition never changes. A set without a name is a request's own list of features; it has no
+    version.
     """
 
     name: str | None
@@ -36,6 +41,7 @@ class FeatureSet:
     description: str = ""
     use_cases: tuple[str, ...] = ()
     missing: Missing = "mean"
+    series: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "features", tuple(self.features))
@@ -57,6 +63,9 @@ class FeatureSet:
             if names.count(name) > 1:
                 raise InvalidInput("features", name, "each name once")
         _check_derived({f.name: f for f in self.features})
+        if not self.series:
+            object.__setattr__(self, "series", self._first_series)
+        check_id("series", self.series, MAX_SERIES_LENGTH)
 
     @classmethod
     def unnamed(cls, features: tuple[Feature, ...]) -> FeatureSet:
@@ -68,9 +77,8 @@ class FeatureSet:
         """The names, in the set's order."""
         return tuple(feature.name for feature in self.features)
 
-    @cached_property
-    def series(self) -> str:
-        """The series whose times an export has rows for: that of the first feature with one."""
+    @property
+    def _first_series(self) -> str:
         named = (f.series for f in self.features if isinstance(f, Rolling | Lag | Bucket))
         return next(named, DEFAULT_SERIES)
 
@@ -81,11 +89,20 @@ class FeatureSet:
 
     @cached_property
     def canonical(self) -> str:
-        """The definition as JSON: equal definitions have equal texts, names of sets left out."""
-        definition = {
-            "features": [definition_of(feature) for feature in self.features],
-            "missing": self.missing,
+        """The definition as JSON: equal definitions have equal texts.
+
+        Left out are the set's name, what only describes it, and fields at their default: a field
+        that a later release adds changes no text. `semantics` is the number of the page that says
+        what features mean.
+        """
+        definition: dict[str, object] = {
+            "features": [_canonical(feature) for feature in self.features],
+            "semantics": SEMANTICS,
         }
+        if self.missing != "mean":
+            definition["missing"] = self.missing
+        if self.series != self._first_series:
+            definition["series"] = self.series
         return json.dumps(definition, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
     @cached_property
@@ -134,6 +151,15 @@ def definition_of(feature: Feature) -> dict[str, object]:
         if field.name == "missing" and value is None:
             continue
         plain[field.name] = str(value) if isinstance(value, Duration) else value
+    return plain
+
+
+def _canonical(feature: Feature) -> dict[str, object]:
+    """A feature as plain values without those at their default."""
+    plain = definition_of(feature)
+    for field in fields(feature):
+        if field.name in plain and getattr(feature, field.name) == field.default:
+            del plain[field.name]
     return plain
 
 

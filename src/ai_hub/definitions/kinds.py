@@ -94,8 +94,8 @@ def _common(feature: Feature) -> None:
         object.__setattr__(feature, "missing", check_missing(feature.missing))
 
 
-def _width(feature: Feature, field: str) -> None:
-    object.__setattr__(feature, field, Duration.of(getattr(feature, field), field))
+def _width(feature: Feature, field: str, *, zero: bool = False) -> None:
+    object.__setattr__(feature, field, Duration.of(getattr(feature, field), field, zero=zero))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,19 +179,22 @@ class Bucket:
 class Latest:
     """The newest known value of a weather column.
 
-    Among the source's rows with t-max_age < τ <= t, issued_at <= t and the column not null: the
-    value of the latest τ, and of that the latest issue.
+    Among the source's rows with t-max_age < τ <= t, issued_at <= t and the column not null: a
+    measurement (issued_at >= τ) with τ > t-measured_within if there is one, else any row; of those
+    the value of the latest τ, and of that the latest issue. `measured_within="0"` prefers nothing.
     """
 
     name: str
     column: WeatherColumn
     max_age: Duration = _ONE_DAY
+    measured_within: Duration = _ONE_HOUR
     missing: Missing | None = None
 
     def __post_init__(self) -> None:
         _common(self)
         _choice("column", self.column, WEATHER_COLUMNS)
         _width(self, "max_age")
+        _width(self, "measured_within", zero=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class Registry:
                 self._features.setdefault(feature.name, feature)
 
     def get(self, name: object) -> FeatureSet:
-        """The set called `name` (its newest version) or `name@version`."""
+        """The set called `name` (its default version, the first registered) or `name@version`."""
         found = self._find(name) if isinstance(name, str) else None
         if found is None:
             raise UnknownFeatureSet(name, sorted(self._sets))
@@ -56,7 +56,7 @@ class Registry:
         if versions is None:
             return None
         if not at:
-            return versions[max(versions)]
+            return next(iter(versions.values()))
         number = (
             int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0
         )

@@ -11,6 +11,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Literal
 
 from ai_hub.errors import InvalidInput
 
@@ -47,6 +48,9 @@ _UNITS = {
     "w": 7 * DAY,
 }
 _MAX_DURATION = 36_600 * DAY
+Rounding = Literal["down", "up"]
+"""Which way an instant finer than a microsecond goes: data up, so that nothing is known early;
+questions and ends down, so that nothing later is read; starts up."""
 _TIME_EXPECTED = "a time with an offset, such as 2025-10-09T14:30:00Z"
 
 
@@ -95,8 +99,8 @@ class Entity:
         check_id("asset_id", self.asset_id)
 
 
-def to_micros(instant: object, field: str = "timestamp") -> int:
-    """An aware datetime as microseconds since the epoch; nanoseconds are rounded up, never back.
+def to_micros(instant: object, field: str = "timestamp", rounding: Rounding = "down") -> int:
+    """An aware datetime as microseconds since the epoch, nanoseconds rounded as said.
 
     Raises InvalidInput for anything else, a naive datetime above all.
     """
@@ -111,14 +115,15 @@ def to_micros(instant: object, field: str = "timestamp") -> int:
         )
     micros = (instant - EPOCH) // timedelta(microseconds=1)
     # pandas.Timestamp is a datetime that carries nanoseconds besides; its subtraction keeps them.
-    micros += 1 if getattr(instant, "nanosecond", 0) else 0
+    if rounding == "up" and getattr(instant, "nanosecond", None):
+        micros += 1
     return _bounded(micros, field, instant.isoformat())
 
 
-def parse_time(text: object, field: str = "timestamp") -> int:
+def parse_time(text: object, field: str = "timestamp", rounding: Rounding = "down") -> int:
     """An ISO 8601 text with an offset as microseconds since the epoch.
 
-    Digits beyond the microsecond are rounded up, never back. Raises InvalidInput otherwise.
+    Digits beyond the microsecond are rounded as said. Raises InvalidInput for any other text.
     """
     if not isinstance(text, str):
         raise InvalidInput(field, text, _TIME_EXPECTED)
@@ -127,7 +132,7 @@ def parse_time(text: object, field: str = "timestamp") -> int:
     # Only the first fraction is the time's; one behind it would be the offset's.
     match = _NANOSECONDS.search(plain)
     if match is not None and not _OFFSET_BEFORE.search(plain, 10, match.start()):
-        up = 1 if match.group().strip("0") else 0
+        up = int(rounding == "up" and bool(match.group().strip("0")))
         plain = plain[: match.start()] + plain[match.end() :]
     if len(plain) > 10 and plain[10] not in "Tt ":
         raise InvalidInput(field, text, _TIME_EXPECTED)
@@ -162,26 +167,35 @@ def iso(micros: int) -> str:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Duration:
-    """An exact width: `"24h"`, `"90m"`, `"7d"` (168 hours) or a timedelta, kept in microseconds."""
+    """An exact width: `"24h"`, `"90m"`, `"7d"` (168 hours) or a timedelta, kept in microseconds.
+
+    Few widths may be 0 (`"0"`): that of a tolerance, which then means exactly.
+    """
 
     micros: int
 
     def __post_init__(self) -> None:
-        if type(self.micros) is not int or not 0 < self.micros <= _MAX_DURATION:
-            raise InvalidInput("duration", self.micros, "a positive width of at most 100 years")
+        if type(self.micros) is not int or not 0 <= self.micros <= _MAX_DURATION:
+            raise InvalidInput("duration", self.micros, "a width of at most 100 years")
 
     @classmethod
-    def of(cls, value: object, field: str = "duration") -> Duration:
-        """A width from a text, a timedelta or a Duration; InvalidInput naming `field` otherwise."""
+    def of(cls, value: object, field: str = "duration", *, zero: bool = False) -> Duration:
+        """A width from a text, a timedelta or a Duration, 0 only where `zero` allows it.
+
+        Raises InvalidInput naming `field` for anything else.
+        """
+        micros = -1
         if isinstance(value, Duration):
-            return value
-        micros = 0
-        if isinstance(value, timedelta):
+            micros = value.micros
+        elif isinstance(value, timedelta):
             micros = value // timedelta(microseconds=1)
+        elif value == "0":
+            micros = 0
         elif isinstance(value, str) and (match := _DURATION.fullmatch(value)):
             micros = int(match.group(1)) * _UNITS[match.group(2)]
-        if not 0 < micros <= _MAX_DURATION:
-            raise InvalidInput(field, value, 'a width such as "24h", "90m" or "7d"')
+        if not (0 if zero else 1) <= micros <= _MAX_DURATION:
+            or_zero = ', or "0"' if zero else ""
+            raise InvalidInput(field, value, f'a width such as "24h", "90m" or "7d"{or_zero}')
         return cls(micros)
 
     @property
@@ -190,6 +204,8 @@ class Duration:
         return self.micros / SECOND
 
     def __str__(self) -> str:
+        if not self.micros:
+            return "0"
         for unit, size in (("h", HOUR), ("m", MINUTE), ("s", SECOND), ("ms", 1_000)):
             if self.micros % size == 0:
                 return f"{self.micros // size}{unit}"
@@ -220,13 +236,22 @@ class Granularity:
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
-    """A closed range [start, end] in microseconds since the epoch, start before end."""
+    """A closed range [start, end] in microseconds since the epoch: one instant if they are equal.
+
+    Rounding moves a start up and an end down, at most a microsecond past each other: then the range
+    is empty.
+    """
 
     start: int
     end: int
 
     def __post_init__(self) -> None:
-        if self.start >= self.end:
+        if self.start > self.end + 1:
             raise InvalidInput(
-                "start_time", iso(self.start), f"a time before end_time ({iso(self.end)})"
+                "start_time", iso(self.start), f"a time not after end_time ({iso(self.end)})"
             )
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no instant lies in it."""
+        return self.start > self.end

@@ -1,18 +1,18 @@
 """Every feature in plain Python: slow, obvious, and what the tests hold the other engines to.
 
 Standard library only. Each definition is written as SEMANTICS states it, over all observations of
-one asset, with no state between two questions. Instants are microseconds since the epoch.
+one asset, with no state between two answers. Instants are microseconds since the epoch.
 """
 
 from __future__ import annotations
 
 import ast
 import math
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import NamedTuple, assert_never
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from typing import assert_never
 from zoneinfo import ZoneInfo
 
 from ai_hub.definitions.feature_set import FeatureSet
@@ -36,7 +36,7 @@ from ai_hub.definitions.kinds import (
 from ai_hub.definitions.values import BUCKET_ORIGIN, HOUR, to_datetime
 
 FILL_WINDOW = 168 * HOUR
-"""The closed window whose mean stands in for a missing value, in microseconds."""
+"""The width of the window whose mean stands in for a missing value, in microseconds."""
 
 Number = float | int | None
 """A feature's value: int for calendar parts and counts, float otherwise, None for null."""
@@ -63,12 +63,27 @@ class WeatherRow:
 class History:
     """All that is known of one asset, in any order.
 
-    A series has one observation per timestamp; the weather has one row per timestamp and issue,
-    and is that of the asset's source.
+    A series has one observation per timestamp. `weather` is that of the asset's source while no
+    mapping holds: one row per timestamp and issue. From the `valid_from` of each of `mappings` on,
+    until the next, the weather is that mapping's.
     """
 
     series: Mapping[str, Sequence[Observation]] = field(default_factory=dict)
     weather: Sequence[WeatherRow] = ()
+    mappings: Sequence[Mapped] = ()
+
+    def weather_at(self, t: int) -> Sequence[WeatherRow]:
+        """The rows of the source that holds at `t`: a vector reads one source throughout."""
+        holding = [mapped for mapped in self.mappings if mapped.valid_from <= t]
+        return max(holding, key=lambda m: m.valid_from).weather if holding else self.weather
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """The weather of an asset from an instant on."""
+
+    valid_from: int
+    weather: Sequence[WeatherRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,30 +92,6 @@ class Vector:
 
     features: dict[str, Number]
     missing: tuple[str, ...]
-
-
-class TrainingRow(NamedTuple):
-    """One row of an export: the series at `timestamp`, and the vector that serving answers."""
-
-    timestamp: int
-    value: float
-    vector: Vector
-
-
-def training_rows(
-    feature_set: FeatureSet,
-    history: History,
-    start: int,
-    end: int,
-    missing: Missing | None = None,
-) -> list[TrainingRow]:
-    """A row for every observation time of the set's series in [start, end], by time."""
-    observed = history.series.get(feature_set.series, ())
-    return [
-        TrainingRow(o.timestamp, o.value, vector(feature_set, o.timestamp, history, missing))
-        for o in sorted(observed, key=lambda o: o.timestamp)
-        if start <= o.timestamp <= end
-    ]
 
 
 def vector(
@@ -126,14 +117,15 @@ def value(
         case Calendar():
             return _calendar(feature.part, _local(t, feature.tz))
         case Rolling() | Bucket():
-            return _statistic(feature.stat, window_values(feature, t, history))
+            return statistic(feature.stat, window_values(feature, t, history))
         case Lag():
             return _lag(feature, t, history)
         case Latest():
             return _latest(feature, t, history)
         case Derived():
             tree = expression_tree(feature.expression)
-            return _evaluate(tree, t, history, features or {})
+            known = features or {}
+            return evaluate(tree, lambda name: value(known[name], t, history, known))
         case _:
             assert_never(feature)
 
@@ -147,16 +139,21 @@ def window_values(feature: Rolling | Bucket, t: int, history: History) -> list[f
 
 
 def fill_values(feature: Feature, t: int, history: History) -> list[float]:
-    """The values whose mean replaces a feature missing at `t`; none where 0 does."""
+    """The values whose mean replaces a feature missing at `t`; none where 0 does.
+
+    A feature that does not see t itself is not filled from it either.
+    """
     match feature:
         case Latest():
             return _weather_values(feature, t, history)
         case Lag():
-            return _between(history, feature.series, t - FILL_WINDOW, t, "both")
+            return _between(history, feature.series, t - FILL_WINDOW, t, "left")
         case Rolling() | Bucket():
             if not _mean_fills(feature.stat):
                 return []
-            return _between(history, feature.series, t - FILL_WINDOW, t, "both")
+            sees_t = isinstance(feature, Bucket) or feature.closed in ("both", "right")
+            closed: Closed = "both" if sees_t else "left"
+            return _between(history, feature.series, t - FILL_WINDOW, t, closed)
         case Calendar() | Derived():
             return []
         case _:
@@ -180,7 +177,7 @@ def _filled(feature: Feature, t: int, history: History, policy: Missing) -> floa
         case "zero":
             return 0.0
         case "mean":
-            mean = _statistic("mean", fill_values(feature, t, history))
+            mean = statistic("mean", fill_values(feature, t, history))
             return 0.0 if mean is None else mean
         case float():
             return policy
@@ -188,9 +185,28 @@ def _filled(feature: Feature, t: int, history: History, policy: Missing) -> floa
             assert_never(policy)
 
 
+# After 400 years the Gregorian calendar repeats itself, weekdays included.
+_CYCLE = timedelta(days=146_097)
+
+
 def _local(t: int, tz: str) -> datetime:
+    """The wall clock at `t`; beyond the years 1 to 9999 that of a year that is like it."""
     utc = to_datetime(t)
-    return utc if tz == "UTC" else utc.astimezone(ZoneInfo(tz))
+    if tz == "UTC":
+        return utc
+    zone = ZoneInfo(tz)
+    inside = min(max(utc, _INSIDE[0]), _INSIDE[1])
+    offset = inside.astimezone(zone).utcoffset() or timedelta()
+    wall = utc.replace(tzinfo=None)
+    if inside != utc:
+        wall += _CYCLE if utc < inside else -_CYCLE
+    return wall + offset
+
+
+_INSIDE = (
+    datetime.min.replace(tzinfo=UTC) + timedelta(days=2),
+    datetime.max.replace(tzinfo=UTC) - timedelta(days=2),
+)
 
 
 def _calendar(part: Part, local: datetime) -> int:
@@ -220,39 +236,71 @@ def _between(history: History, series: str, start: int, end: int, closed: Closed
     return [o.value for o in history.series.get(series, ()) if first <= o.timestamp <= last]
 
 
-def _statistic(stat: Stat, values: Sequence[float]) -> Number:
-    """`stat` over `values`: None where it has no value, or overflows (on the way to it too)."""
+def statistic(stat: Stat, values: Sequence[float]) -> Number:
+    """`stat` over `values`: None where it has no value, or one that no float64 holds."""
     if stat == "count":
         return len(values)
     if not values or (stat == "std" and len(values) < 2):
         return None
     try:
-        match stat:
-            case "mean":
-                return _finite(math.fsum(values) / len(values))
-            case "std":
-                return _finite(_std(values))
-            case "min":
-                return _finite(min(values))
-            case "max":
-                return _finite(max(values))
-            case "range":
-                return _finite(max(values) - min(values))
-            case "sum":
-                return _finite(math.fsum(values))
-            case "median":
-                return _finite(statistics.median(values))
-            case _:
-                assert_never(stat)
+        return _finite(_float_statistic(stat, values))
     except OverflowError:
         return None
 
 
+def _float_statistic(stat: Stat, values: Sequence[float]) -> float:
+    low, high = min(values), max(values)
+    match stat:
+        case "mean":
+            return low if low == high else _mean(values)
+        case "std":
+            return 0.0 if low == high else _std(values)
+        case "median":
+            return low if low == high else _median(values)
+        case "sum":
+            return _sum(values)
+        case "min":
+            return low
+        case "max":
+            return high
+        case "range":
+            return high - low
+        case "count":
+            return len(values)
+        case _:
+            assert_never(stat)
+
+
+def _sum(values: Sequence[float]) -> float:
+    try:
+        return math.fsum(values)
+    except OverflowError:  # on the way: the sum itself may be a float
+        return float(sum(map(Fraction, values)))
+
+
+def _mean(values: Sequence[float]) -> float:
+    try:
+        return math.fsum(values) / len(values)
+    except OverflowError:
+        return float(sum(map(Fraction, values)) / len(values))
+
+
+def _median(values: Sequence[float]) -> float:
+    ordered = sorted(values)
+    low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
+    return low / 2 + high / 2 if math.isinf(low + high) else (low + high) / 2
+
+
 def _std(values: Sequence[float]) -> float:
     """The sample standard deviation, sqrt(sum (v - mean)^2 / (n - 1)), in two passes."""
-    mean = math.fsum(values) / len(values)
-    deviations = [v - mean for v in values]
-    return math.sqrt(math.fsum(d * d for d in deviations) / (len(values) - 1))
+    mean = _mean(values)
+    # Halved, a deviation of two floats is a float; a power of two costs no digit.
+    halves = [v / 2 - mean / 2 for v in values]
+    largest = max(map(abs, halves))
+    if largest == 0:
+        return 0.0
+    squares = math.fsum((half / largest) ** 2 for half in halves)
+    return math.sqrt(squares / (len(values) - 1)) * largest * 2
 
 
 def _finite(number: float) -> float | None:
@@ -272,16 +320,19 @@ def _lag(feature: Lag, t: int, history: History) -> float | None:
 def _latest(feature: Latest, t: int, history: History) -> float | None:
     oldest = t - feature.max_age.micros
     known = [row for row in _known(feature.column, t, history) if oldest < row.timestamp]
-    if not known:
+    recent = t - feature.measured_within.micros
+    measured = [r for r in known if r.issued_at >= r.timestamp and r.timestamp > recent]
+    chosen = measured or known
+    if not chosen:
         return None
-    return max(known, key=lambda row: (row.timestamp, row.issued_at)).values[feature.column]
+    return max(chosen, key=lambda row: (row.timestamp, row.issued_at)).values[feature.column]
 
 
 def _known(column: str, t: int, history: History) -> list[WeatherRow]:
     """The rows about `t` or before it that were known at `t` and have the column."""
     return [
         row
-        for row in history.weather
+        for row in history.weather_at(t)
         if row.timestamp <= t and row.issued_at <= t and row.values.get(column) is not None
     ]
 
@@ -294,24 +345,24 @@ def _weather_values(feature: Latest, t: int, history: History) -> list[float]:
     return [v for at, v in latest.items() if at >= t - FILL_WINDOW and v is not None]
 
 
-def _evaluate(
-    node: ast.expr, t: int, history: History, features: Mapping[str, Feature]
-) -> float | None:
-    """The value of an expression: null as soon as any part of it is null or not finite."""
+def evaluate(node: ast.expr, read: Callable[[str], Number]) -> float | None:
+    """The value of an expression: null as soon as any part of it is null or not finite.
+
+    `read` gives the value of a feature, before filling.
+    """
     match node:
         case ast.Name(id=name):
-            found = value(features[name], t, history, features)
+            found = read(name)
             return None if found is None else float(found)
         case ast.Constant(value=int() | float() as number):
             return _constant(number)
         case ast.UnaryOp(op=op, operand=operand) if isinstance(op, Sign):
-            inner = _evaluate(operand, t, history, features)
+            inner = evaluate(operand, read)
             return None if inner is None else _signed(op, inner)
         case ast.BinOp(left=left, op=op, right=right) if isinstance(op, Operator):
-            a = _evaluate(left, t, history, features)
-            b = _evaluate(right, t, history, features)
+            a, b = evaluate(left, read), evaluate(right, read)
             return None if a is None or b is None else _apply(op, a, b)
-    raise AssertionError(f"expression_tree lets no {type(node).__name__} through")
+    raise AssertionError(f"expression_tree refuses {type(node).__name__}")
 
 
 def _constant(number: int | float) -> float | None:

@@ -158,8 +158,7 @@ def check_views(database: Database, asset: str, series: str, history: History) -
             "AND feature_type = $3 ORDER BY timestamp", TENANT, asset, series,
         )  # fmt: skip
         times = [o.timestamp for o in history.series["value"]]
-        expected = training_rows(feature_set, history, min(times, default=0), max(times, default=0),
-                                 "keep")  # fmt: skip
+        expected = training_rows(feature_set, history, times, "keep")
         assert [micros(row["timestamp"]) for row in found] == times
         for row, wanted in zip(found, expected, strict=True):
             features = {name: row[name] for name in feature_set.feature_names}

@@ -1,0 +1,82 @@
+"""A training target: what a model is to learn about the time after t."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ai_hub.definitions.kinds import STATS, Stat, check_name
+from ai_hub.definitions.values import HOUR, Duration
+from ai_hub.errors import InvalidInput
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The series at u = t + `horizon`, or a statistic over the window that ends there.
+
+    Without `stat`: the value of the latest τ with u-tolerance < τ <= u (τ = u where the tolerance
+    is 0); the tolerance is by default the smaller of one hour and the horizon. With `stat`: over
+    {v : u-window < τ <= u}, window <= horizon, null where it holds fewer than `min_count` values.
+    Either is null where u is later than the asset's last stored observation of the series: what
+    has not happened yet is unknown.
+    """
+
+    name: str
+    horizon: Duration
+    stat: Stat | None = None
+    window: Duration | None = None
+    tolerance: Duration | None = None
+    min_count: int = 1
+
+    def __post_init__(self) -> None:
+        check_name("target", self.name)
+        horizon = Duration.of(self.horizon, "horizon")
+        object.__setattr__(self, "horizon", horizon)
+        if self.stat is None:
+            self._check_value(horizon)
+        else:
+            self._check_window(horizon)
+        if type(self.min_count) is not int or self.min_count < 1:
+            raise InvalidInput("min_count", self.min_count, "a whole number from 1")
+
+    @classmethod
+    def of(cls, given: object) -> Target:
+        """A target as it is, or that of a horizon such as `"24h"`, named `target_24h`.
+
+        Raises InvalidInput for anything else.
+        """
+        if isinstance(given, Target):
+            return given
+        horizon = Duration.of(given, "horizons")
+        return cls(f"target_{given if isinstance(given, str) else horizon}", horizon)
+
+    def _check_value(self, horizon: Duration) -> None:
+        if self.window is not None:
+            raise InvalidInput("window", str(self.window), "a window only where there is a stat")
+        if self.min_count != 1:
+            raise InvalidInput("min_count", self.min_count, "1 where there is no stat")
+        tolerance = Duration(min(HOUR, horizon.micros))
+        if self.tolerance is not None:
+            tolerance = Duration.of(self.tolerance, "tolerance", zero=True)
+        if tolerance > horizon:
+            raise InvalidInput(
+                "tolerance",
+                str(tolerance),
+                f"a width from 0 to the horizon ({horizon}): a target is later than t",
+            )
+        object.__setattr__(self, "tolerance", tolerance)
+
+    def _check_window(self, horizon: Duration) -> None:
+        if self.stat not in STATS:
+            raise InvalidInput("stat", self.stat, f"one of {', '.join(STATS)}")
+        if self.tolerance is not None:
+            raise InvalidInput("tolerance", str(self.tolerance), "none where there is a stat")
+        if self.window is None:
+            raise InvalidInput("window", None, "a width such as 24h for the stat")
+        window = Duration.of(self.window, "window")
+        if window > horizon:
+            raise InvalidInput(
+                "window",
+                str(window),
+                f"a width of at most the horizon ({horizon}): a target is later than t",
+            )
+        object.__setattr__(self, "window", window)

@@ -1,0 +1,100 @@
+"""Whether two engines agree, within the tolerance of the definitions."""
+
+from __future__ import annotations
+
+from ai_hub.definitions.feature_set import FeatureSet
+from ai_hub.definitions.kinds import Bucket, Derived, Feature, Missing, Rolling, expression_tree
+from ai_hub.engines.reference import (
+    History,
+    Number,
+    Vector,
+    evaluate,
+    fill_values,
+    window_values,
+)
+
+_EXACT_STATS = frozenset({"min", "max", "range", "count"})
+
+
+def close(a: Number, b: Number, n: int = 1, largest: float = 0.0, *, exact: bool = False) -> bool:
+    """Whether two engines' values of one feature agree (SEMANTICS, "Feature kinds").
+
+    Null agrees with null alone. `exact` is for lags, min, max, range, count and weather; otherwise
+    |a-b| <= 1e-9 max(1, |a|, |b|) + 1e-15 n max|v|, where the window holds `n` values of which
+    `largest` is the greatest magnitude.
+    """
+    if a is None or b is None:
+        return a is b
+    if exact:
+        return a == b
+    return abs(a - b) <= 1e-9 * max(1.0, abs(a), abs(b)) + 1e-15 * n * largest
+
+
+def is_exact(feature: Feature) -> bool:
+    """Whether engines agree on a feature to the bit, before filling."""
+    if isinstance(feature, Rolling | Bucket):
+        return feature.stat in _EXACT_STATS
+    return True
+
+
+def differences(
+    feature_set: FeatureSet,
+    t: int,
+    history: History,
+    expected: Vector,
+    actual: Vector,
+    missing: Missing | None = None,
+) -> list[str]:
+    """What is wrong with `actual`, one line each; none if it agrees with `expected`.
+
+    `missing` is the request's policy. A derived feature is held to its expression over the engine's
+    own inputs, as they were before filling: over inputs that agree within tolerance it may differ
+    by more than any tolerance.
+    """
+    if list(actual.features) != list(expected.features):
+        return [f"names: got {list(actual.features)}, expected {list(expected.features)}"]
+    wrong = []
+    absent = _absent(feature_set, expected, actual)
+    if actual.missing != absent:
+        wrong.append(f"missing: got {actual.missing}, expected {absent}")
+    for feature in feature_set.features:
+        name = feature.name
+        filled = name in absent
+        values: list[float] = []
+        if filled:
+            values = fill_values(feature, t, history)
+        elif isinstance(feature, Rolling | Bucket):
+            values = window_values(feature, t, history)
+        largest = max(map(abs, values), default=0.0)
+        got, want = actual.features[name], expected.features[name]
+        if isinstance(feature, Derived):
+            want = _own_derived(feature, actual)
+            if filled:
+                policy = feature_set.policy_of(feature, missing)
+                want = None if policy == "keep" else policy if isinstance(policy, float) else 0.0
+        exact = is_exact(feature) and not filled
+        if not close(got, want, len(values), largest, exact=exact):
+            wrong.append(f"{name}: got {got!r}, expected {want!r} at {t} ({feature})")
+    return wrong
+
+
+def _absent(feature_set: FeatureSet, expected: Vector, actual: Vector) -> tuple[str, ...]:
+    """What is missing, given the engine's own inputs of derived features."""
+    return tuple(
+        feature.name
+        for feature in feature_set.features
+        if (
+            _own_derived(feature, actual) is None
+            if isinstance(feature, Derived)
+            else feature.name in expected.missing
+        )
+    )
+
+
+def _own_derived(feature: Derived, actual: Vector) -> Number:
+    """An expression over the values that an engine found itself, before filling."""
+
+    def read(name: str) -> Number:
+        return None if name in actual.missing else actual.features[name]
+
+    return evaluate(expression_tree(feature.expression), read)
