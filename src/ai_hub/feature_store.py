@@ -264,7 +264,7 @@ class FeatureStore:
     async def seen_assets(self, tenant_id: str, since: datetime | None = None) -> list[str]:
         """The assets with a usable observation since a time (None: in the last day), sorted."""
         check_id("tenant_id", tenant_id)
-        first = self.now() - DAY if since is None else to_micros(since, "since")
+        first = self.now() - DAY if since is None else to_micros(since, "since", "up")
         return await self._open.store.seen(tenant_id, first)
 
     async def invalidate_feature_cache(

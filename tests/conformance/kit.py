@@ -243,7 +243,8 @@ def wrong(
     feature_set: FeatureSet, t: int, history: History, got: Vector, missing: Missing | None = None
 ) -> list[str]:
     """What is wrong with a vector, by the reference."""
-    return differences(feature_set, t, history, vector(feature_set, t, history, missing), got)
+    expected = vector(feature_set, t, history, missing)
+    return differences(feature_set, t, history, expected, got, missing)
 
 
 @dataclass(frozen=True)

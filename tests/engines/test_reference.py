@@ -469,14 +469,14 @@ def test_the_mean_is_that_of_the_feature_s_own_series() -> None:
 
 
 @pytest.mark.parametrize(
-    ("feature", "sees_t"),
+    "feature",
     [
-        (LAG_1H, False),
-        (Rolling("f", "mean", Duration.of("1us"), "left"), False),
-        (Rolling("f", "mean", Duration.of("1us"), "none"), False),
+        LAG_1H,
+        Rolling("f", "mean", Duration.of("1us"), "left"),
+        Rolling("f", "mean", Duration.of("1us"), "none"),
     ],
 )
-def test_what_does_not_see_t_is_not_filled_from_it(feature: Feature, sees_t: bool) -> None:
+def test_what_does_not_see_t_is_not_filled_from_it(feature: Feature) -> None:
     found = vector(one(feature), T, observed({0: 12.0, -7 * DAY: 4.0, -7 * DAY - 1: 99.0}))
     assert found == Vector({feature.name: 4.0}, (feature.name,))
 

@@ -144,7 +144,7 @@ def test_a_text_without_offset_refuses_its_row_only() -> None:
 def test_text_times_are_read_as_one_by_one(texts: list[str | None]) -> None:
     def one(text: str | None) -> int | None:
         try:
-            micros = parse_time(text)
+            micros = parse_time(text, rounding="up")
         except InvalidInput:
             return None
         return micros if -62135596800000000 <= micros < 253402300800000000 else None

@@ -83,7 +83,7 @@ def export(
     given = {
         "tenant_id": tenant,
         "feature_set": feature_set,
-        "start_time": instant(start, "--start"),
+        "start_time": instant(start, "--start", "up"),
         "end_time": instant(end, "--end"),
         "asset_ids": asset or None,
         "compression": compression,

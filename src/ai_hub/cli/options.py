@@ -8,6 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from ai_hub.definitions.kinds import Missing
+    from ai_hub.definitions.values import Rounding
 
 Json = Annotated[
     bool,
@@ -61,8 +62,8 @@ def missing_policy(text: str | None) -> Missing | None:
         return check_missing(text, "--missing")
 
 
-def instant(text: str, option: str) -> str:
+def instant(text: str, option: str, rounding: Rounding = "down") -> str:
     """A time as the canonical UTC text of requests. Raises InvalidInput naming the option."""
     from ai_hub.definitions.values import iso, parse_time
 
-    return iso(parse_time(text, option))
+    return iso(parse_time(text, option, rounding))

@@ -80,7 +80,7 @@ class ExportJob:
 
         A spine sets the times by itself. Raises InvalidInput naming the field.
         """
-        start = None if start_time is None else to_micros(start_time, "start_time")
+        start = None if start_time is None else to_micros(start_time, "start_time", "up")
         end = None if end_time is None else to_micros(end_time, "end_time")
         check_id("tenant_id", tenant_id)
         if asset_ids is not None:

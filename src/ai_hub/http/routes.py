@@ -113,7 +113,7 @@ async def export(data: ExportRequest, state: State) -> dict[str, Any]:
     return await store.export_features_to_parquet(
         data.tenant_id,
         data.feature_set,
-        to_datetime(parse_time(data.start_time, "start_time")),
+        to_datetime(parse_time(data.start_time, "start_time", "up")),
         to_datetime(parse_time(data.end_time, "end_time")),
         data.asset_ids,
         path,

@@ -75,7 +75,7 @@ def _as_time(value: object) -> str | None:
         return str(value)
     if not isinstance(value, datetime):
         return None
-    return value.isoformat() if value.utcoffset() is None else iso(to_micros(value))
+    return value.isoformat() if value.utcoffset() is None else iso(to_micros(value, rounding="up"))
 
 
 def _as_id(value: object) -> str | None:

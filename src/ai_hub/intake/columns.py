@@ -130,7 +130,7 @@ def check_times(field: str, raw: pa.Array, default: Column | None = None) -> Col
         mark = read_mark(value)
         if mark is not None and mark.expected:
             return f"expected {mark.expected}"
-        return _fault(lambda: parse_time(value, field), value, field)
+        return _fault(lambda: parse_time(value, field, "up"), value, field)
 
     return Column(field, micros, bad, lambda keys: pa.array(keys).cast(TIME), why, raw)
 
@@ -180,7 +180,7 @@ def _text_times(raw: pa.Array) -> tuple[NDArray[np.int64], Mask]:
 
 def _parsed(text: str) -> int | None:
     try:
-        return parse_time(text)
+        return parse_time(text, rounding="up")
     except InvalidInput:
         return None
 

@@ -206,6 +206,6 @@ def _parsed(text: str) -> tuple[int, bool] | None:
         # Read as if it were UTC: the one reader of times then also rounds nanoseconds.
         stamped += "Z" if len(stamped) > 10 else "T00:00Z"
     try:
-        return parse_time(stamped), local
+        return parse_time(stamped, rounding="up"), local
     except InvalidInput:
         return None

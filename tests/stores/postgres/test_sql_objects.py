@@ -164,7 +164,10 @@ def check_views(database: Database, asset: str, series: str, history: History) -
             features = {name: row[name] for name in feature_set.feature_names}
             missing = tuple(name for name, one in features.items() if one is None)
             got = Vector(features, missing)
-            assert differences(feature_set, wanted.timestamp, history, wanted.vector, got) == []
+            assert (
+                differences(feature_set, wanted.timestamp, history, wanted.vector, got, "keep")
+                == []
+            )
             assert row["value"] == wanted.value
             if "hourly_avg" in row:
                 mean = value(hour, wanted.timestamp, history)
