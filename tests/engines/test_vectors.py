@@ -48,7 +48,7 @@ def test_a_mean_beyond_the_history_is_read_on_for_the_rows_that_want_it() -> Non
     values, mask, asked = filled(LAG, NEAR, further)
     assert values == [1.0, 8.0, 3.0]
     assert mask == [False, True, True]
-    assert asked == [(("series", "value"), [1, 2])]
+    assert asked == [(("series", "value", "left"), [1, 2])]
 
 
 def test_the_weather_is_read_on_too() -> None:
@@ -59,7 +59,7 @@ def test_the_weather_is_read_on_too() -> None:
     further = HistoryArrays({}, Weather(ROW, known, known, {"humidity": ROW + 60.0}, source_of))
     values, _, asked = filled(latest, HistoryArrays({}, near), further)
     assert values == [60.0, 60.0, 60.0]
-    assert asked == [(("weather", "humidity"), [0, 1, 2])]
+    assert asked == [(("weather", "humidity", "both"), [0, 1, 2])]
 
 
 @pytest.mark.parametrize("width", ["168h", "200h"])

@@ -53,19 +53,18 @@ def compute(
 
 
 def means(source: Source, points: Points, history: HistoryArrays) -> Floats:
-    """The mean of a series or a weather column over [t-168h, t] at every point; NaN if empty."""
+    """The mean of a source over its window at every point; NaN if that is empty."""
     if not len(points):
         return np.empty(0)
     axis = axis_of(points, history, FILL_WINDOW)
     if axis is None:
         return np.concatenate([means(source, p, h) for p, h in by_entity(points, history)])
-    kind, name = source
-    if kind == "weather":
-        return _weather_mean(name, history.weather, axis, points)
-    series = history.series.get(name, NO_SERIES)
+    if source.kind == "weather":
+        return _weather_mean(source.name, history.weather, axis, points)
+    series = history.series.get(source.name, NO_SERIES)
     keys = axis.keys(series.code, series.time)
     at = axis.keys(points.code, points.time)
-    found = window_stats(keys, series.value, at, axis.span, FILL_WINDOW, "both", ("mean",))
+    found = window_stats(keys, series.value, at, axis.span, FILL_WINDOW, source.closed, ("mean",))
     return np.asarray(found["mean"], np.float64)
 
 

@@ -10,7 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
 from graphlib import TopologicalSorter
-from typing import Literal, assert_never
+from typing import Literal, NamedTuple, assert_never
 
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import (
@@ -29,10 +29,18 @@ from ai_hub.definitions.values import HOUR
 from ai_hub.engines.statistics import STATISTICS
 
 FILL_WINDOW = 168 * HOUR
-"""The closed window whose mean stands in for a missing value, in microseconds."""
+"""The width of the window whose mean stands in for a missing value, in microseconds."""
 
-Source = tuple[Literal["series", "weather"], str]
-"""What a mean is taken of: a series of the asset, or a column of its weather."""
+
+class Source(NamedTuple):
+    """What a mean is taken of: a series of the asset, or a column of its weather.
+
+    `closed` is that of the window [t-168h, t]: what does not see t is not filled from it ("left").
+    """
+
+    kind: Literal["series", "weather"]
+    name: str
+    closed: Closed = "both"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +113,7 @@ class Plan:
 
     def reach(self, source: Source) -> int:
         """How far before t the plan reads a source."""
-        kind, _ = source
-        return self.weather_lookback if kind == "weather" else self.lookback
+        return self.weather_lookback if source.kind == "weather" else self.lookback
 
 
 @lru_cache(maxsize=512)
@@ -181,11 +188,14 @@ def fill_source(feature: Feature) -> Source | None:
     """Whose mean fills a feature under the policy `mean`; None where 0 does."""
     match feature:
         case Lag():
-            return ("series", feature.series)
+            return Source("series", feature.series, "left")
         case Rolling() | Bucket():
-            return ("series", feature.series) if STATISTICS[feature.stat].mean_fills else None
+            if not STATISTICS[feature.stat].mean_fills:
+                return None
+            sees_t = isinstance(feature, Bucket) or feature.closed in ("both", "right")
+            return Source("series", feature.series, "both" if sees_t else "left")
         case Latest():
-            return ("weather", feature.column)
+            return Source("weather", feature.column)
         case Calendar() | Derived():
             return None
         case _:

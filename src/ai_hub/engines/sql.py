@@ -227,14 +227,14 @@ class _Words:
         )
 
     def mean(self, source: Source, missing: str) -> str:
-        now, first = self._bound(0), self._bound(-FILL_WINDOW)
+        # Instants are whole microseconds: a window that is open at t ends one before it.
+        now, first = self._bound(-(source.closed == "left")), self._bound(-FILL_WINDOW)
         times = f"{self._time(first, 'q')}, {self._time(now, 'q')}"
         tenant, asset = ("$1", "$2") if self._shape == "one" else ("q.tenant", "q.asset")
-        kind, name = source
-        if kind == "weather":
-            call = f"ai_hub_weather_mean({tenant}, q.source, '{_known(name)}', {times})"
+        if source.kind == "weather":
+            call = f"ai_hub_weather_mean({tenant}, q.source, '{_known(source.name)}', {times})"
         else:
-            call = f"ai_hub_series_mean({tenant}, {asset}, {self._series[name]}, {times})"
+            call = f"ai_hub_series_mean({tenant}, {asset}, {self._series[source.name]}, {times})"
         return f"CASE WHEN {missing} THEN {call} END"
 
     def select(self, reads: Sequence[str], means: Sequence[str]) -> str:

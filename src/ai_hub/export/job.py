@@ -115,8 +115,8 @@ class ExportJob:
     def scan_request(self) -> ScanRequest:
         """The history it needs: windows and fills before the start, targets beyond the end."""
         sources = sources_for(self.plan, self.missing)
-        fills = {name for kind, name in sources if kind == "series"}
-        weather = any(kind == "weather" for kind, _ in sources)
+        fills = any(source.kind == "series" for source in sources)
+        weather = any(source.kind == "weather" for source in sources)
         return ScanRequest(
             self.tenant_id,
             self.asset_ids if self.spine is None else tuple(sorted(self.spine)),

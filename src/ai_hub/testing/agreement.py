@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.kinds import Bucket, Derived, Feature, Missing, Rolling, expression_tree
+from ai_hub.definitions.kinds import (
+    Bucket,
+    Calendar,
+    Derived,
+    Feature,
+    Lag,
+    Latest,
+    Missing,
+    Rolling,
+    expression_tree,
+)
 from ai_hub.engines.reference import (
     History,
     Number,
@@ -12,8 +24,7 @@ from ai_hub.engines.reference import (
     fill_values,
     window_values,
 )
-
-_EXACT_STATS = frozenset({"min", "max", "range", "count"})
+from ai_hub.engines.statistics import STATISTICS
 
 
 def close(a: Number, b: Number, n: int = 1, largest: float = 0.0, *, exact: bool = False) -> bool:
@@ -32,9 +43,13 @@ def close(a: Number, b: Number, n: int = 1, largest: float = 0.0, *, exact: bool
 
 def is_exact(feature: Feature) -> bool:
     """Whether engines agree on a feature to the bit, before filling."""
-    if isinstance(feature, Rolling | Bucket):
-        return feature.stat in _EXACT_STATS
-    return True
+    match feature:
+        case Rolling() | Bucket():
+            return STATISTICS[feature.stat].exact
+        case Calendar() | Lag() | Latest() | Derived():
+            return True
+        case _:
+            assert_never(feature)
 
 
 def differences(

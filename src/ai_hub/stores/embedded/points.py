@@ -103,14 +103,14 @@ class PointReader:
         if plan.weather:
             self._weather_columns.add(_ordered(plan.weather))
         self._weather_columns.update(
-            (name,) for kind, name in sources_for(plan, missing) if kind == "weather"
+            (source.name,) for source in sources_for(plan, missing) if source.kind == "weather"
         )
         window = _Window(self._recent, self._newest, tenant_id, asset_ids, source_ids, at)
 
         def read_on(source: Source, rows: Ints) -> HistoryArrays:
-            kind, name = source
             some = window.of([int(row) for row in rows])
-            if kind == "weather":
+            name = source.name
+            if source.kind == "weather":
                 held = some.weather_in_memory((name,), FILL_WINDOW)
                 return HistoryArrays({}, held or some.weather(cursor, (name,), FILL_WINDOW))
             return HistoryArrays({name: some.series(cursor, name, FILL_WINDOW)})
