@@ -9,7 +9,7 @@ from ai_hub.definitions.kinds import Feature, Lag, Latest
 from ai_hub.definitions.values import DAY, HOUR, Duration, parse_time
 from ai_hub.engines.arrays import HistoryArrays, Points, Series, Weather
 from ai_hub.engines.columnar import compute, means, values_at
-from ai_hub.engines.plan import Plan
+from ai_hub.engines.plan import Plan, Source
 
 T = parse_time("2025-10-09T14:30:00Z")
 DAY_WIDE = Duration.of("24h")
@@ -65,14 +65,14 @@ def test_an_issue_counts_from_when_it_is_known_and_age_from_its_time() -> None:
 def test_a_weather_mean_takes_of_each_time_the_latest_issue_known() -> None:
     rows = ((0, -2, -2, 1.0), (0, -1, -9, 4.0), (0, -1, 5, 10.0), (0, 1, 0, 100.0))
     held = HistoryArrays({}, weather([0], *rows))
-    found = means(("weather", "temperature"), points((0, 0), (0, 5)), held)
+    found = means(Source("weather", "temperature"), points((0, 0), (0, 5)), held)
     np.testing.assert_equal(found.tolist(), [2.5, 37.0])
 
 
 def test_a_mean_is_over_the_closed_week_before() -> None:
     week = 7 * DAY
     held = HistoryArrays({"value": series((0, -week - 1, 99.0), (0, -week, 1.0), (0, 0, 3.0))})
-    found = means(("series", "value"), points((0, 0), (0, week), (0, week + 1)), held)
+    found = means(Source("series", "value"), points((0, 0), (0, week), (0, week + 1)), held)
     np.testing.assert_equal(found.tolist(), [2.0, 3.0, np.nan])
 
 

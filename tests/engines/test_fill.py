@@ -36,7 +36,9 @@ def test_a_mean_replaces_what_is_missing_and_zero_where_there_is_none(feature) -
     assert values.tolist() == [0.0, 5.0, 20.0]
     assert mask is not None
     assert mask.tolist() == [True, False, True]
-    source = ("series", "value", "left") if isinstance(feature, Lag) else ("weather", "humidity", "both")
+    source = (
+        ("series", "value", "left") if isinstance(feature, Lag) else ("weather", "humidity", "both")
+    )
     assert asked == [(source, [0, 2])]
 
 

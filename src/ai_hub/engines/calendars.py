@@ -1,22 +1,23 @@
 """Parts of the local date and time: what can be said of an instant with no data at all.
 
-`_part` is the table of parts: an int64 each, and never missing. A part has no words in SQL here,
-since it is computed here for every store; the views for SQL have their own, in their migration.
+`CALENDAR_PARTS` is the table of parts: an int64 each, and never missing. A part has no words in SQL
+here, since it is computed here for every store; the views for SQL have their own, in their
+migration, which tests hold to the same meaning.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import assert_never
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ai_hub.definitions.kinds import Calendar, Part
-from ai_hub.definitions.values import DAY, HOUR, MINUTE, SECOND, to_datetime
+from ai_hub.definitions.kinds import PARTS, Calendar, Part
+from ai_hub.definitions.values import HOUR
 from ai_hub.engines.arrays import Columns, Ints
+from ai_hub.engines.clocks import utc_offsets
 
 
 def calendars(features: tuple[Calendar, ...], time: Ints) -> Columns:
@@ -28,10 +29,10 @@ def calendars(features: tuple[Calendar, ...], time: Ints) -> Columns:
     hours: dict[str, tuple[Ints | None, Ints]] = {}
     for feature in features:
         if feature.tz not in hours:
-            local = time if feature.tz == "UTC" else time + _utc_offset(feature.tz, time)
+            local = time if feature.tz == "UTC" else time + utc_offsets(feature.tz, time)
             hours[feature.tz] = _hours(local // HOUR)
         row, table = hours[feature.tz]
-        part = _part(feature.part, table)
+        part = CALENDAR_PARTS[feature.part].of(table)
         columns[feature.name] = part if row is None else part[row]
     return columns
 
@@ -46,24 +47,13 @@ def _hours(hour: Ints) -> tuple[Ints | None, Ints]:
     return None, hour
 
 
-def _part(part: Part, hour: Ints) -> Ints:
-    """A part of the date and time, for hours since the epoch in local time."""
-    match part:
-        case "hour_of_day":
-            return hour % 24
-        case "day_of_week":
-            return _weekday(hour)
-        case "day_of_month":
-            return _of_date(hour, _day_of_month)
-        case "month":
-            return _of_date(hour, _month)
-        case "is_weekend":
-            return (_weekday(hour) >= 5).astype(np.int64)
-        case "is_business_hours":
-            into = hour % 24
-            return ((_weekday(hour) < 5) & (into >= 9) & (into < 17)).astype(np.int64)
-        case _:
-            assert_never(part)
+@dataclass(frozen=True, slots=True)
+class CalendarPart:
+    """A part of the local date and time: its range, and its value for hours since the epoch."""
+
+    least: int
+    greatest: int
+    of: Callable[[Ints], Ints]
 
 
 def _weekday(hour: Ints) -> Ints:
@@ -89,28 +79,38 @@ def _day_of_month(dates: _Dates) -> Ints:
     return days + 1
 
 
+def _is_business_hours(hour: Ints) -> Ints:
+    into = hour % 24
+    return ((_weekday(hour) < 5) & (into >= 9) & (into < 17)).astype(np.int64)
+
+
 def _month(dates: _Dates) -> Ints:
     months: Ints = dates.astype("datetime64[M]").astype(np.int64)
     return months % 12 + 1
+
+
+def _part(part: Part) -> CalendarPart:
+    match part:
+        case "hour_of_day":
+            return CalendarPart(0, 23, lambda hour: hour % 24)
+        case "day_of_week":
+            return CalendarPart(0, 6, _weekday)
+        case "day_of_month":
+            return CalendarPart(1, 31, lambda hour: _of_date(hour, _day_of_month))
+        case "month":
+            return CalendarPart(1, 12, lambda hour: _of_date(hour, _month))
+        case "is_weekend":
+            return CalendarPart(0, 1, lambda hour: (_weekday(hour) >= 5).astype(np.int64))
+        case "is_business_hours":
+            return CalendarPart(0, 1, _is_business_hours)
+        case _:
+            assert_never(part)
+
+
+CALENDAR_PARTS: Mapping[Part, CalendarPart] = {part: _part(part) for part in PARTS}
 
 
 def calendar_at(features: Iterable[Calendar], at: int) -> dict[str, int]:
     """Calendar features of one instant: what can be said with no data at all."""
     time = np.array([at], np.int64)
     return {name: int(part[0]) for name, part in calendars(tuple(features), time).items()}
-
-
-# Since 1973 zones change on whole quarters of an hour; before, on any second.
-_QUARTERS_SINCE = 3 * 365 * DAY + DAY
-
-
-def _utc_offset(tz: str, time: Ints) -> Ints:
-    zone = ZoneInfo(tz)
-    quantum = np.where(time >= _QUARTERS_SINCE, time - time % (15 * MINUTE), time - time % SECOND)
-    instants, inverse = np.unique(quantum, return_inverse=True)
-    second = timedelta(microseconds=1)
-    offsets = [
-        (to_datetime(int(i)).astimezone(zone).utcoffset() or timedelta()) // second
-        for i in instants
-    ]
-    return np.array(offsets, np.int64)[inverse]

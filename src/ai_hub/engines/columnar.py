@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ai_hub.definitions.kinds import Lag, Latest
-from ai_hub.definitions.values import BUCKET_ORIGIN
+from ai_hub.definitions.values import BUCKET_ORIGIN, LAST_INSTANT
 from ai_hub.engines.arrays import (
     NO_SERIES,
     Axis,
@@ -15,6 +16,7 @@ from ai_hub.engines.arrays import (
     Floats,
     HistoryArrays,
     Ints,
+    Mask,
     Points,
     Series,
     Weather,
@@ -25,7 +27,7 @@ from ai_hub.engines.as_of import AsOfIndex
 from ai_hub.engines.calendars import calendars
 from ai_hub.engines.expressions import derive
 from ai_hub.engines.plan import FILL_WINDOW, Plan, Source
-from ai_hub.engines.ranges import window_bounds
+from ai_hub.engines.ranges import gathered_rows, slices, window_bounds
 from ai_hub.engines.windows import range_stats, window_stats
 
 
@@ -159,34 +161,65 @@ def _all_latest(
 ) -> Columns:
     if weather is None or not len(weather.code):
         return {feature.name: np.full(len(points), np.nan) for feature in features}
+    found = _newest(features, weather, axis, points, [f.max_age.micros for f in features])
+    preferring = tuple(f for f in features if f.measured_within.micros)
+    measured = weather.issued >= weather.time
+    # Where all rows are measurements, or none is, the newest is what is preferred.
+    if preferring and measured.any() and not measured.all():
+        ages = [min(f.max_age.micros, f.measured_within.micros) for f in preferring]
+        preferred = _newest(preferring, _rows_of(weather, measured), axis, points, ages)
+        for name, values in preferred.items():
+            found[name] = np.where(np.isnan(values), found[name], values)
+    return found
+
+
+def _rows_of(weather: Weather, kept: Mask) -> Weather:
+    columns = {name: values[kept] for name, values in weather.columns.items()}
+    return replace(
+        weather,
+        code=weather.code[kept],
+        time=weather.time[kept],
+        issued=weather.issued[kept],
+        columns=columns,
+    )
+
+
+def _newest(
+    features: tuple[Latest, ...],
+    weather: Weather,
+    axis: Axis,
+    points: Points,
+    ages: Sequence[int],
+) -> Columns:
+    """The newest row known at each point that has the column and is younger than an age."""
     at = _source_axis(weather, axis, points)
     if bool((weather.issued > weather.time).any()):
         last = int(points.time.max())
         return {
-            feature.name: _latest(feature, _known(feature.column, weather, axis, last), at)
-            for feature in features
+            feature.name: _latest(_known(feature.column, weather, axis, last), at, age)
+            for feature, age in zip(features, ages, strict=True)
         }
     # What is known when it happens becomes known in its order: one search serves every column.
     keys = axis.keys(weather.code, weather.time)
     newest = AsOfIndex(keys).last(at)
     found: Columns = {}
-    for feature in features:
+    for feature, age in zip(features, ages, strict=True):
         values = weather.columns[feature.column]
         held = ~np.isnan(values)
         row = newest
         if not held.all():
             row = np.maximum.accumulate(np.where(held, np.arange(len(held)), -1))[newest]
-        fresh = (newest >= 0) & (row >= 0) & (keys[row] > at - feature.max_age.micros)
+        fresh = (newest >= 0) & (row >= 0) & (keys[row] > at - age)
         found[feature.name] = np.where(fresh, values[row], np.nan)
     return found
 
 
-def _latest(feature: Latest, known: _Known, at: Ints) -> Floats:
+def _latest(known: _Known, at: Ints, age: int) -> Floats:
     if not len(known.best):
         return np.full(len(at), np.nan)
     newest = np.searchsorted(known.available, at, "right") - 1
     row = known.best[newest]
-    fresh = (newest >= 0) & (known.keys[row] > at - feature.max_age.micros)
+    fresh = (newest >= 0) & (known.keys[row] > at - age)
     return np.where(fresh, known.values[row], np.nan)
 
 
@@ -200,15 +233,22 @@ def _weather_mean(column: str, weather: Weather | None, axis: Axis, points: Poin
     issued, values = weather.issued[held], values[held]
     at = _source_axis(weather, axis, points)
     low, high = window_bounds(keys, at, FILL_WINDOW, "both")
-    plain = not bool((np.diff(keys) == 0).any()) and bool((issued <= weather.time[held]).all())
-    if plain:
+    if not bool((np.diff(keys) == 0).any()) and bool((issued <= weather.time[held]).all()):
         return np.asarray(range_stats(values, low, high, ("mean",))["mean"], np.float64)
-    result = np.full(len(points), np.nan)
-    for i, (a, b, t) in enumerate(zip(low, high, points.time, strict=True)):
-        rows = np.arange(a, b)[issued[a:b] <= t]
-        if len(rows):
-            latest = rows[np.append(keys[rows[1:]] != keys[rows[:-1]], True)]
-            result[i] = values[latest].mean()
+    # From then on a later issue of the same time is known.
+    replaced = np.full(len(keys), LAST_INSTANT + 1)
+    again = np.flatnonzero(keys[1:] == keys[:-1])
+    replaced[again] = issued[again + 1]
+    result = np.empty(len(points))
+    for part in slices(high - low):
+        size = (high - low)[part]
+        rows, _ = gathered_rows(low[part], size)
+        now = np.repeat(points.time[part], size)
+        known = (issued[rows] <= now) & (now < replaced[rows])
+        window = np.repeat(np.arange(len(size)), size)
+        ends = np.cumsum(np.bincount(window[known], minlength=len(size)))
+        starts = np.concatenate(([0], ends[:-1]))
+        result[part] = range_stats(values[rows[known]], starts, ends, ("mean",))["mean"]
     return result
 
 

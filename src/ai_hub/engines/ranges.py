@@ -13,10 +13,13 @@ from itertools import pairwise
 import numpy as np
 
 from ai_hub.definitions.kinds import Closed
-from ai_hub.engines.arrays import Floats, Ints
+from ai_hub.engines.arrays import Floats, Ints, Mask
 
 # Gathered window values held at once; bounds the memory of the two-pass statistics.
 _GATHER = 1 << 20
+# What values are multiplied by where a sum of them, or of their squares, is no float.
+_SCALE = 2.0**-64
+_SQUARE_SCALE = 2.0**-600
 
 
 def window_bounds(keys: Ints, at: Ints, width: int, closed: Closed) -> tuple[Ints, Ints]:
@@ -36,6 +39,24 @@ def gathered_rows(starts: Ints, sizes: Ints) -> tuple[Ints, Ints]:
     """The rows of all ranges one after the other, and where each range begins among them."""
     offsets = np.cumsum(sizes) - sizes
     return np.arange(int(sizes.sum())) + np.repeat(starts - offsets, sizes), offsets
+
+
+def run_starts(values: Floats) -> Ints:
+    """For each value, where the run of equal values begins that it belongs to."""
+    starts = np.arange(len(values))
+    starts[1:][values[1:] == values[:-1]] = 0
+    begins: Ints = np.maximum.accumulate(starts)
+    return begins
+
+
+def slices(sizes: Ints) -> Iterator[slice]:
+    """Some ranges at a time, as many as hold about _GATHER values together."""
+    ends = np.cumsum(sizes)
+    edges = [0, len(ends)]
+    if len(ends) and ends[-1] > _GATHER:
+        cuts = np.searchsorted(ends, np.arange(_GATHER, ends[-1], _GATHER))
+        edges = np.unique(np.concatenate((edges, cuts))).tolist()
+    return (slice(a, b) for a, b in pairwise(edges))
 
 
 class Ranges:
@@ -65,36 +86,40 @@ class Ranges:
 
     @cached_property
     def sum(self) -> Floats:
-        """The sum of the values."""
-        return self._reduced(np.add)
+        """The sum of the values; infinite where no float holds it."""
+        total = self._added
+        return total if self._huge is None else np.where(self._huge, self._scaled / _SCALE, total)
 
-    @property
+    @cached_property
     def mean(self) -> Floats:
-        """The mean of the values."""
-        return self.sum / self.sizes
+        """The mean of the values; where they are all the same, that value to the bit."""
+        mean = self._added / self.sizes
+        if self._huge is not None:
+            mean = np.where(self._huge, self._scaled / self.sizes / _SCALE, mean)
+        return np.where(self._flat, self._values[self._starts], mean)
 
     @property
     def min(self) -> Floats:
         """The least of the values."""
-        return self._reduced(np.minimum)
+        return self._reduced(np.minimum, self._values)
 
     @property
     def max(self) -> Floats:
         """The greatest of the values."""
-        return self._reduced(np.maximum)
+        return self._reduced(np.maximum, self._values)
 
     @property
     def std(self) -> Floats:
-        """Sample standard deviation by deviations from the mean, corrected for its rounding."""
-        result, mean = np.full(len(self.sizes), np.nan), self.mean
+        """Sample standard deviation, in two passes; of values that are all the same, 0."""
+        result = np.empty(len(self.sizes))
         for part, members, offsets, size in self._gathered():
-            deviation = members - np.repeat(mean[part], size)
-            drift = np.add.reduceat(deviation, offsets)
-            squares = np.add.reduceat(deviation * deviation, offsets) - drift * drift / size
-            many = size > 1
-            result[part] = np.where(
-                many, np.sqrt(np.maximum(squares, 0) / np.where(many, size - 1, 1)), np.nan
-            )
+            centre = np.repeat(self.mean[part], size)
+            spread = _root_of_squares(members - centre, offsets, size)
+            if not np.isfinite(spread).all():
+                small = members * _SQUARE_SCALE - centre * _SQUARE_SCALE
+                scaled = _root_of_squares(small, offsets, size) / _SQUARE_SCALE
+                spread = np.where(np.isfinite(spread), spread, scaled)
+            result[part] = np.where(size > 1, spread, np.nan)
         return result
 
     @property
@@ -104,11 +129,36 @@ class Ranges:
         for part, members, offsets, size in self._gathered():
             ordered = members[np.lexsort((members, np.repeat(np.arange(len(size)), size)))]
             low, high = ordered[offsets + (size - 1) // 2], ordered[offsets + size // 2]
-            result[part] = np.where(size % 2, low, (low + high) / 2)
+            middle = low + high
+            halves = low / 2 + high / 2
+            result[part] = np.where(
+                size % 2, low, np.where(np.isfinite(middle), middle / 2, halves)
+            )
         return result
 
-    def _reduced(self, function: np.ufunc) -> Floats:
-        values, bounds = self._values, np.empty(2 * len(self.sizes), np.int64)
+    @cached_property
+    def _flat(self) -> Mask:
+        """Where all values are the same."""
+        flat: Mask = run_starts(self._values)[self._ends - 1] <= self._starts
+        return flat
+
+    @cached_property
+    def _added(self) -> Floats:
+        return self._reduced(np.add, self._values)
+
+    @cached_property
+    def _huge(self) -> Mask | None:
+        """Where adding the values up left the floats, if anywhere."""
+        huge: Mask = ~np.isfinite(self._added)
+        return huge if huge.any() else None
+
+    @cached_property
+    def _scaled(self) -> Floats:
+        """The sum of the values times `_SCALE`: a power of two, which costs no digit."""
+        return self._reduced(np.add, self._values * _SCALE)
+
+    def _reduced(self, function: np.ufunc, values: Floats) -> Floats:
+        bounds = np.empty(2 * len(self.sizes), np.int64)
         bounds[0::2] = self._starts
         bounds[1::2] = self._ends
         # reduceat wants every bound inside; the last value repeated is part of no wanted range.
@@ -118,14 +168,16 @@ class Ranges:
         return reduced
 
     def _gathered(self) -> Iterator[tuple[slice, Floats, Ints, Ints]]:
-        """Some ranges at a time, as many as hold about _GATHER values: which ones, their values one
-        range after the other, where each range begins among these, and their sizes."""
-        ends = np.cumsum(self.sizes)
-        edges = [0, len(ends)]
-        if ends[-1] > _GATHER:
-            cuts = np.searchsorted(ends, np.arange(_GATHER, ends[-1], _GATHER))
-            edges = np.unique(np.concatenate((edges, cuts))).tolist()
-        for a, b in pairwise(edges):
-            part = slice(a, b)
+        """Some ranges at a time: which ones, their values one range after the other, where each
+        range begins among these, and their sizes."""
+        for part in slices(self.sizes):
             rows, offsets = gathered_rows(self._starts[part], self.sizes[part])
             yield part, self._values[rows], offsets, self.sizes[part]
+
+
+def _root_of_squares(deviation: Floats, offsets: Ints, size: Ints) -> Floats:
+    """sqrt(sum of squares / (n - 1)) of each range, corrected for the rounding of its mean."""
+    drift = np.add.reduceat(deviation, offsets)
+    squares = np.add.reduceat(deviation * deviation, offsets) - drift * drift / size
+    root: Floats = np.sqrt(np.maximum(squares, 0) / np.maximum(size - 1, 1))
+    return root

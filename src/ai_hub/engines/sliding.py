@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ai_hub.definitions.kinds import Closed
 from ai_hub.engines.arrays import Floats, Ints, Mask
-from ai_hub.engines.ranges import Ranges, finite, gathered_rows, window_bounds
+from ai_hub.engines.ranges import Ranges, finite, gathered_rows, run_starts, window_bounds
 
 # A block is this many windows long, anchored on one of its own values.
 _BLOCK_WINDOWS = 8
@@ -135,9 +135,8 @@ class Slide:
         return ~np.isfinite(slid) | self._may_be_off(finite(slid), shared=True)
 
     def doubtful_sums(self, slid: Floats) -> Mask:
-        """Where a sliding sum may be off, or is of nothing: Polars' sum of an empty window is 0."""
-        nothing: Mask = slid == 0
-        return nothing | self._may_be_off(finite(slid), shared=False)
+        """Where a sliding sum may be off."""
+        return self._may_be_off(finite(slid), shared=False)
 
     def doubtful_medians(self, slid: Floats) -> Mask:
         """Where a sliding median is missing.
@@ -169,6 +168,15 @@ class Slide:
         off: Mask = ~(np.repeat(rounding, sizes) / shares <= tolerated)
         return off
 
+    def newest(self) -> Newest:
+        """What the bounds of the windows at the points say of them."""
+        return Newest.of(self)
+
+    def inside(self, keys: Ints, at: Ints) -> Mask:
+        """Whether observations that are early enough for a window are also late enough."""
+        first = at - self.width
+        return keys >= first if self.closed in ("both", "left") else keys > first
+
     @property
     def _window(self) -> Window:
         return {"by": "key", "window_size": f"{self.width}i", "closed": self.closed}
@@ -179,3 +187,35 @@ class Slide:
             pl.col("key").set_sorted()
         )
         return frame.with_columns(pl.col("value").fill_nan(None)) if self.gaps else frame
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """What the bounds of a window say of it, whatever slid: whether it is empty, holds several
+    values, and whether these are all the same as the newest of them.
+
+    The values of a window are the same if the run of equal values that the newest belongs to begins
+    before the window does.
+    """
+
+    value: Floats
+    empty: Mask
+    flat: Mask
+    several: Mask
+
+    @classmethod
+    def of(cls, slide: Slide) -> Newest:
+        """Of the windows at every point of a slide."""
+        keys, at = slide.keys, slide.at_points(slide.axis)
+        row, own = np.arange(len(slide.axis)), np.ones(len(slide.axis), np.int64)
+        if slide.gaps:
+            own = (~np.isnan(slide.axis_values)).astype(np.int64)
+            row = np.cumsum(own) - 1
+        if slide.closed in ("left", "none"):
+            row = row - own
+        row = slide.at_points(row)
+        held = (row >= 0) & slide.inside(keys[row], at)
+        begins = run_starts(slide.values)[row]
+        flat = held & ((begins == 0) | ~slide.inside(keys[begins - 1], at))
+        several = held & (row > 0) & slide.inside(keys[row - 1], at)
+        return cls(slide.values[row], ~held, flat, several)

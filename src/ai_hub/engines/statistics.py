@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any, Literal, assert_never
 
 from ai_hub.definitions.kinds import STATS, Stat
 
@@ -38,16 +38,20 @@ class Aggregate:
 
     - `at_points`: over windows that are read one by one, none of them empty.
     - `sliding`: over the window that ends at each row of a history, and which of them are doubtful.
-      Those are read one by one after all; so must be an empty one that does not come out as NaN.
+      Those are read one by one after all.
     - `sql`: over the column `value`.
     - `gathers`: whether `at_points` copies the values of every window, which takes longer than
       reducing them where they are.
+    - `flat`: what it is over values that are all the same: "value" is theirs, "zero" that they have
+      no spread (of two or more). Sums of equal numbers end in other digits for every engine, so
+      no engine adds them up. None where each way gives it anyway.
     """
 
     at_points: Callable[[Ranges], Floats | Ints]
     sliding: Rolled | Callable[[Slide], tuple[Floats, Mask]]
     sql: str
     gathers: bool = False
+    flat: Literal["value", "zero"] | None = None
 
 
 COUNT = Aggregate(
@@ -70,12 +74,14 @@ MEAN = Aggregate(
         lambda slide, slid: slide.doubtful_means(slid),
     ),
     "avg(value)",
+    flat="value",
 )
 STD = Aggregate(
     lambda ranges: ranges.std,
     lambda slide: slide.std(),
     "stddev_samp(value)",
     gathers=True,
+    flat="zero",
 )
 MIN = Aggregate(
     lambda ranges: ranges.min,
@@ -95,6 +101,7 @@ MEDIAN = Aggregate(
     ),
     "percentile_cont(0.5) WITHIN GROUP (ORDER BY value)",
     gathers=True,
+    flat="value",
 )
 
 

@@ -7,7 +7,7 @@ is cheaper.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from ai_hub.engines.ranges import Ranges, finite, window_bounds
 from ai_hub.engines.statistics import STATISTICS, Aggregate, Rolled, aggregates
 
 if TYPE_CHECKING:
-    from ai_hub.engines.sliding import Slide
+    from ai_hub.engines.sliding import Newest, Slide
 
 # Up to here the bounds of every window are cheaper to have than to estimate.
 _FEW_POINTS = 4096
@@ -75,7 +75,22 @@ def _sliding_stats(slide: Slide, stats: tuple[Stat, ...]) -> Columns:
             found[part] = slide.at_points(slid)
         else:
             found[part] = slide.read_anew(part.at_points, slid, doubtful(slide, slid))
-    return combined(stats, found)
+    newest = slide.newest()
+    return combined(stats, {part: _settled(part, found[part], newest) for part in parts})
+
+
+def _settled(part: Aggregate, slid: Floats | Ints, newest: Newest) -> Floats | Ints:
+    """An aggregate as it slid, but for windows whose bounds say all there is to say."""
+    match part.flat:
+        case "value":
+            slid = np.where(newest.flat, newest.value, slid)
+        case "zero":
+            slid = np.where(newest.flat & newest.several, 0.0, slid)
+        case None:
+            pass
+        case _:
+            assert_never(part.flat)
+    return np.where(newest.empty, np.nan, slid) if newest.empty.any() else slid
 
 
 def combined(stats: tuple[Stat, ...], found: Mapping[Aggregate, Floats | Ints]) -> Columns:
