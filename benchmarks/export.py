@@ -24,6 +24,7 @@ from ai_hub.definitions.values import TimeRange
 from ai_hub.engines.plan import Plan
 from ai_hub.export.job import ExportJob
 from ai_hub.export.parquet import write_export
+from ai_hub.export.rows import Rows
 from ai_hub.stores.chunks import table_chunks
 from benchmarks.data import HOUR, START, TENANT, observations, weather
 from benchmarks.floor import floor_columns, floor_table
@@ -67,8 +68,8 @@ def export_ours(
     missing: Missing | None = None,
 ) -> None:
     span = TimeRange(START, START + 100_000 * HOUR)
-    job = ExportJob(TENANT, Plan.of(feature_set), span, missing=missing)
-    weather_table = known if job.plan.weather else None
+    job = ExportJob(Rows(TENANT, Plan.of(feature_set), missing), span)
+    weather_table = known if job.rows.plan.weather else None
     chunks = table_chunks(table, weather_table, job.scan_request())
     write_export(job, chunks, path, "benchmark")
 

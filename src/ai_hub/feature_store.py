@@ -27,6 +27,8 @@ from ai_hub.serving.spec import Spec, Specs
 from ai_hub.serving.warming import Progress, warm
 
 if TYPE_CHECKING:
+    from ai_hub.definitions.target import Horizon
+    from ai_hub.export.training_set import TrainingSet
     from ai_hub.intake.batch import Batch, BatchKind
     from ai_hub.intake.result import IngestResult
 
@@ -307,7 +309,7 @@ class FeatureStore:
         *,
         missing: Missing | None = None,
         compression: str = "snappy",
-        horizons: Sequence[str] = (),
+        horizons: Sequence[Horizon] = (),
         indicators: bool = False,
         frequency: str | None = None,
         spine: object = None,
@@ -315,16 +317,17 @@ class FeatureStore:
     ) -> dict[str, Any]:
         """Write a feature set over [start_time, end_time] to a Parquet file; the export's record.
 
-        A row for every observation time of the set's series, for every step of `frequency`, or
-        for every row of `spine` (columns asset_id, timestamp; it sets the times by itself).
-        `horizons` add targets, `indicators` say where a feature was missing. Without an
-        `output_path` the file is named after set and export in the export root. Status
-        `no_data` (and no file) if there are no rows. Raises ExportFailed if it cannot be written.
+        A row for every observation time of the set's series, for every step of `frequency` from
+        an asset's first observation on, or for every row of `spine` (see `get_training_set`; it
+        sets times and assets by itself). `horizons` add targets, `indicators` say where a feature
+        was missing. Without an `output_path` the file is named after set and export in the export
+        root. Status `no_data` (and no file) if there are no rows. Raises ExportFailed if it cannot
+        be written.
         """
-        from ai_hub.export.job import ExportJob
+        from ai_hub.export.job import job_of
 
         job = await asyncio.to_thread(
-            ExportJob.of,
+            job_of,
             self.specs.of(feature_set, None, missing),
             tenant_id,
             start_time=start_time,
@@ -338,6 +341,28 @@ class FeatureStore:
         )
         path = None if output_path is None else Path(output_path)
         return record_fields(await self._open.exports.run(job, path, progress))
+
+    async def get_training_set(
+        self,
+        spine: object,
+        feature_set: str,
+        *,
+        tenant_id: str,
+        horizons: Sequence[Horizon] = (),
+        missing: Missing | None = None,
+        indicators: bool = False,
+    ) -> TrainingSet:
+        """The rows of a table of entities and times, each with its features as of its time.
+
+        `spine`: pandas, Polars or Arrow tables, or dict rows, with asset_id, aware timestamp and
+        any labels; a tenant_id column may name that tenant alone. As many rows come back, in their
+        order, labels and times as they came. Raises InvalidInput naming the row or the column.
+        """
+        from ai_hub.export.job import spine_job
+
+        spec = self.specs.of(feature_set, None, missing)
+        job = await asyncio.to_thread(spine_job, spec, tenant_id, spine, horizons, indicators)
+        return await self._open.exports.training_set(job)
 
     async def exports(self, tenant_id: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
         """Recorded exports, the newest first."""

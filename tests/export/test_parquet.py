@@ -73,7 +73,7 @@ async def test_targets_and_indicators_follow_the_features(
     first, last = table.to_pylist()[0], table.to_pylist()[47]
     assert first["lag_1h"] is None
     assert (first["lag_1h__missing"], last["lag_1h__missing"]) == (True, False)
-    assert (first["target_1h"], first["target_90m"], last["target_1h"]) == (1.0, None, None)
+    assert (first["target_1h"], first["target_90m"], last["target_1h"]) == (1.0, 1.0, None)
 
 
 async def test_rows_are_sorted_by_asset_and_time(store: FeatureStore, tmp_path: Path) -> None:
@@ -204,8 +204,8 @@ async def test_a_full_disk_fails_and_leaves_nothing(
     monkeypatch.setattr("ai_hub.stores.chunks.CHUNK_ROWS", 5)
     monkeypatch.setattr(FullDisk, "room", room)
     monkeypatch.setattr(
-        parquet, "_writer",
-        lambda job, schema, path: FullDisk(path, schema, compression="snappy"),
+        parquet, "parquet_writer",
+        lambda path, schema, compression: FullDisk(path, schema, compression=compression),
     )  # fmt: skip
     path = tmp_path / "out" / "f.parquet"
     assert "No space left" in await fails(store, path)
@@ -252,12 +252,18 @@ async def test_any_other_fault_half_way_leaves_nothing_and_a_failed_record(
         ({"asset_ids": []}, "asset_ids"),
         ({"asset_ids": "a"}, "asset_ids"),
         ({"compression": "gzip"}, "compression"),
-        ({"horizons": ["1h", "60m"]}, "horizons"),
+        ({"horizons": ["1h", "1h"]}, "horizons"),
+        ({"horizons": "1h"}, "horizons"),
+        ({"horizons": ["lag_1h=1h"]}, "horizons.*lag_1h"),
+        ({"horizons": ["value=1h"]}, "horizons.*value"),
+        ({"horizons": ["lag_1h__missing=1h"]}, "horizons.*lag_1h__missing"),
+        ({"horizons": ["x=1h,stat=max"]}, "window"),
+        ({"horizons": ["x=1h,size=3"]}, "horizons"),
+        ({"horizons": [{"name": "x"}]}, "horizon"),
         ({"horizons": ["soon"]}, "horizons"),
         ({"frequency": "often"}, "frequency"),
         ({"frequency": "1h", "spine": [{"asset_id": "a", "timestamp": T}]}, "frequency"),
-        ({"spine": []}, "spine"),
-        ({"spine": [{"asset_id": "a"}]}, "spine"),
+        ({"spine": [{"asset_id": "a", "timestamp": T}]}, "start_time"),
         ({"missing": "never"}, "missing"),
         ({"tenant_id": ""}, "tenant_id"),
     ],

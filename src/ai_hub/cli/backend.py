@@ -35,5 +35,10 @@ class Backend(Protocol):
     async def export(self, request: Document, output: Path | None, show: Progress) -> Document:
         """Write a training set; its record, where `storage_path` says where the file is."""
 
+    async def training_set(
+        self, request: Document, spine: Path, output: Path | None, show: Progress
+    ) -> Document:
+        """Write the training set of a spine's file; what its record says, with `storage_path`."""
+
     async def exports(self, tenant_id: str | None, limit: int) -> Document:
         """Recorded exports."""

@@ -21,6 +21,8 @@ from ai_hub.cli.options import (
 from ai_hub.cli.output import Progress, counted, document, progress, say, table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ai_hub.cli.backend import Document
 
 
@@ -30,10 +32,21 @@ def export(
         str, typer.Option("--set", metavar="NAME", help="The feature set; see `ai-hub sets`.")
     ],
     start: Annotated[
-        str,
+        str | None,
         typer.Option("--start", metavar="TIME", help="The first time, with an offset (Z is UTC)."),
-    ],
-    end: Annotated[str, typer.Option("--end", metavar="TIME", help="The last time, included.")],
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--end", metavar="TIME", help="The last time, included.")
+    ] = None,
+    spine: Annotated[
+        Path | None,
+        typer.Option(
+            "--spine",
+            metavar="FILE",
+            help="A row for each of this CSV or Parquet file (asset_id, timestamp, labels), in its "
+            "order, and no range.",
+        ),
+    ] = None,
     asset: SomeAssets = None,
     output: Annotated[
         Path | None,
@@ -54,6 +67,15 @@ def export(
             "--horizon",
             metavar="WIDTH",
             help="Add a target: the series this far ahead, such as 24h; repeatable.",
+        ),
+    ] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--target",
+            metavar="NAME=WIDTH,...",
+            help="Add a target with a name of its own: peak=24h,stat=max,window=6h,min_count=3 or "
+            "next=15m,tolerance=5m; repeatable.",
         ),
     ] = None,
     indicators: Annotated[
@@ -83,38 +105,66 @@ def export(
     given = {
         "tenant_id": tenant,
         "feature_set": feature_set,
-        "start_time": instant(start, "--start", "up"),
-        "end_time": instant(end, "--end"),
+        "start_time": None if start is None else instant(start, "--start", "up"),
+        "end_time": None if end is None else instant(end, "--end"),
         "asset_ids": asset or None,
         "compression": compression,
         "missing": missing_policy(missing),
-        "horizons": horizon or None,
+        "horizons": [*(horizon or ()), *_targets(target or ())] or None,
         "indicators": indicators or None,
         "frequency": frequency,
     }
     request = {key: value for key, value in given.items() if value is not None}
+    _check_rows(request, spine)
     with progress(f"Exporting {feature_set}", quiet=as_json) as show:
-        record = asyncio.run(_export(request, output, url, show))
+        record = asyncio.run(_export(request, spine, output, url, show))
     if as_json:
         document(record)
     else:
         _report(record, url)
 
 
+def _targets(given: Sequence[str]) -> list[str]:
+    from ai_hub.errors import InvalidInput
+
+    for text in given:
+        if "=" not in text:
+            raise InvalidInput("--target", text, "NAME=WIDTH,... such as peak=24h,stat=max")
+    return [*given]
+
+
+def _check_rows(request: Document, spine: Path | None) -> None:
+    """Rows are those of a range or those of a spine."""
+    from ai_hub.errors import InvalidInput
+
+    options = {"start_time": "--start", "end_time": "--end", "asset_ids": "--asset",
+               "frequency": "--frequency"}  # fmt: skip
+    for field, option in options.items():
+        if spine is not None and field in request:
+            raise InvalidInput(option, request[field], "none with --spine, which says each row")
+    for field in ("start_time", "end_time"):
+        if spine is None and field not in request:
+            raise InvalidInput(options[field], None, "a time (or --spine FILE)")
+
+
 async def _export(
-    request: Document, output: Path | None, url: str | None, show: Progress
+    request: Document, spine: Path | None, output: Path | None, url: str | None, show: Progress
 ) -> Document:
     from ai_hub.config import Settings
 
     async with opened(Settings.load(), url) as backend:
-        return await backend.export(request, output, show)
+        if spine is None:
+            return await backend.export(request, output, show)
+        return await backend.training_set(request, spine, output, show)
 
 
 def _report(record: Document, url: str | None) -> None:
     if record["status"] == "no_data":
         say("No rows in that range, so no file was written.", "yellow")
         return
-    where = _near(record["storage_path"]) if url is None else f"{record['storage_path']} on {url}"
+    # A server answers a spine with its rows; the files of other exports are where it is.
+    here = url is None or record.get("export_id") is None
+    where = _near(record["storage_path"]) if here else f"{record['storage_path']} on {url}"
     rows = counted(record["row_count"], "row")
     say(f"{where}: {rows}, {record['file_size_mb']:,.2f} MB", "green")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,17 @@ class LocalBackend:
             **{**request, **times},
             output_path=output,
             progress=lambda rows: show(None, rows),
+        )
+
+    async def training_set(
+        self, request: Document, spine: Path, output: Path | None, show: Progress
+    ) -> Document:
+        """Write the training set of a spine's file; its record."""
+        from ai_hub.intake.files import read_labelled_file
+
+        table = await asyncio.to_thread(read_labelled_file, spine)
+        return await self._store.export_features_to_parquet(
+            **request, spine=table, output_path=output, progress=lambda rows: show(None, rows)
         )
 
     async def exports(self, tenant_id: str | None, limit: int) -> Document:

@@ -52,14 +52,9 @@ Missing_ = Annotated[
 
 def missing_policy(text: str | None) -> Missing | None:
     """The policy that `--missing` says. Raises InvalidInput."""
-    from ai_hub.definitions.kinds import check_missing
+    from ai_hub.definitions.kinds import read_missing
 
-    if text is None:
-        return None
-    try:
-        return check_missing(float(text), "--missing")
-    except ValueError:  # no number, or one that is refused (InvalidInput is a ValueError too)
-        return check_missing(text, "--missing")
+    return None if text is None else read_missing(text, "--missing")
 
 
 def instant(text: str, option: str, rounding: Rounding = "down") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -112,6 +113,40 @@ class RemoteBackend:
         if self._local and output is not None and written is not None:
             record["storage_path"] = _move(Path(written), output)
         return record
+
+    async def training_set(
+        self, request: Document, spine: Path, output: Path | None, show: Progress
+    ) -> Document:
+        """Write the training set of a spine's file on this machine; what its record would say."""
+        from ai_hub.config import Settings
+        from ai_hub.intake.files import read_labelled_file
+        from ai_hub.intake.labels import FORMATS, write_labelled
+
+        name = f"{request['feature_set']}_{uuid.uuid4()}.parquet"
+        path = Settings.load().export_root / name if output is None else output
+        _check_output(path)
+        table = await asyncio.to_thread(read_labelled_file, spine)
+        show(None, 0)
+        response = await self._response(
+            "POST",
+            "/ai/features/training-set",
+            params=request,
+            content=write_labelled(table, FORMATS["parquet"]),
+            headers={"content-type": FORMATS["parquet"]},
+            timeout=_TIMEOUT_OF_WORK,
+        )
+        if response.status_code != httpx.codes.OK:
+            self._document(response)
+        await asyncio.to_thread(_keep, response.content, path)
+        return {
+            "export_id": None,
+            "tenant_id": request["tenant_id"],
+            "feature_set": request["feature_set"],
+            "status": "completed" if len(table) else "no_data",
+            "storage_path": str(path.absolute()),
+            "row_count": len(table),
+            "file_size_mb": len(response.content) / 1_000_000,
+        }
 
     async def exports(self, tenant_id: str | None, limit: int) -> Document:
         """Recorded exports."""
@@ -248,6 +283,18 @@ def _check_output(output: Path) -> None:
     if output.is_dir():
         raise InvalidInput("output_path", str(output), "the path of a file, not of a directory")
     output.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _keep(body: bytes, output: Path) -> None:
+    """Write a file; whoever reads `output` sees the old file or the whole new one."""
+    partial = output.with_name(f".{uuid.uuid4().hex}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(body)
+            os.fsync(file.fileno())
+        partial.replace(output)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _move(source: Path, output: Path) -> str:

@@ -72,6 +72,14 @@ def check_missing(policy: object, field: str = "missing") -> Missing:
     raise InvalidInput(field, policy, '"mean", "zero", "keep" or a finite number')
 
 
+def read_missing(text: str, field: str = "missing") -> Missing:
+    """A missing policy as a text says it: a word, or a number. Raises InvalidInput."""
+    try:
+        return check_missing(float(text), field)
+    except ValueError:  # no number, or one that is refused (InvalidInput is a ValueError too)
+        return check_missing(text, field)
+
+
 def _finite(number: object, text: str) -> None:
     try:
         finite = isinstance(number, int | float) and math.isfinite(float(number))

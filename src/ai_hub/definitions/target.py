@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 from ai_hub.definitions.kinds import STATS, Stat, check_name
 from ai_hub.definitions.values import HOUR, Duration
@@ -40,14 +42,29 @@ class Target:
 
     @classmethod
     def of(cls, given: object) -> Target:
-        """A target as it is, or that of a horizon such as `"24h"`, named `target_24h`.
+        """A target as it is, or as people write it.
 
-        Raises InvalidInput for anything else.
+        `"24h"` is a horizon, named `target_24h`; `"peak=24h,stat=max,window=6h"` has a name and
+        what else there is to say; a mapping has the same as its members. Raises InvalidInput.
         """
         if isinstance(given, Target):
             return given
+        if isinstance(given, Mapping):
+            return cls._of_members(given)
+        if isinstance(given, str) and "=" in given:
+            return cls._of_members(_members(given))
         horizon = Duration.of(given, "horizons")
         return cls(f"target_{given if isinstance(given, str) else horizon}", horizon)
+
+    @classmethod
+    def _of_members(cls, given: Mapping[Any, Any]) -> Target:
+        known = {field.name for field in fields(cls)}
+        for key in given:
+            if key not in known:
+                raise InvalidInput("horizons", key, f"no members but {', '.join(sorted(known))}")
+        horizon = given.get("horizon")
+        members: dict[str, Any] = {"name": f"target_{horizon}", "horizon": horizon, **given}
+        return cls(**members)
 
     def _check_value(self, horizon: Duration) -> None:
         if self.window is not None:
@@ -80,3 +97,16 @@ class Target:
                 f"a width of at most the horizon ({horizon}): a target is later than t",
             )
         object.__setattr__(self, "window", window)
+
+
+def _members(text: str) -> dict[str, str | int]:
+    """`name=horizon,key=value,...` as members."""
+    (name, horizon), *rest = (part.partition("=")[::2] for part in text.split(","))
+    members: dict[str, str | int] = {"name": name.strip(), "horizon": horizon.strip()}
+    for key, value in ((key.strip(), value.strip()) for key, value in rest):
+        members[key] = int(value) if key == "min_count" and value.isdecimal() else value
+    return members
+
+
+Horizon = str | Target | Mapping[str, str | int | None]
+"""A target as callers say it."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -17,14 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ai_hub.definitions.feature_set import definition_of
-from ai_hub.definitions.values import iso
-from ai_hub.engines.arrays import Floats, HistoryArrays, Ints, Points
-from ai_hub.engines.columnar import values_at
-from ai_hub.engines.plan import can_be_missing, is_integer
-from ai_hub.engines.vectors import vectors
+from ai_hub.engines.arrays import Ints, Points
 from ai_hub.errors import ExportFailed
 from ai_hub.export.job import ExportJob
+from ai_hub.export.rows import arrow_column
 from ai_hub.export.sweep import partial_path
 from ai_hub.stores.base import Chunk
 
@@ -46,29 +41,14 @@ class Written:
 
 def schema_of(job: ExportJob) -> pa.Schema:
     """The columns of an export: keys, value, features in the set's order, targets, indicators."""
-    features = job.feature_set.features
-    fields = [
-        pa.field("timestamp", _TIME, nullable=False),
-        pa.field("tenant_id", _ID, nullable=False),
-        pa.field("asset_id", _ID, nullable=False),
-        pa.field(
-            "value", pa.float64(), nullable=job.spine is not None or job.frequency is not None
-        ),
-    ]
-    fields += [
-        pa.field(f.name, pa.int64(), nullable=False)
-        if is_integer(f)
-        else pa.field(
-            f.name, pa.float64(), nullable=job.feature_set.policy_of(f, job.missing) == "keep"
-        )
-        for f in features
-    ]
-    fields += [pa.field(f"target_{horizon}", pa.float64()) for horizon in job.horizons]
-    if job.indicators:
-        fields += [
-            pa.field(f"{f.name}__missing", pa.bool_()) for f in features if can_be_missing(f)
+    return pa.schema(
+        [
+            pa.field("timestamp", _TIME, nullable=False),
+            pa.field("tenant_id", _ID, nullable=False),
+            pa.field("asset_id", _ID, nullable=False),
+            *job.rows.fields(every=job.frequency is None),
         ]
-    return pa.schema(fields)
+    )
 
 
 def write_export(
@@ -83,17 +63,26 @@ def write_export(
     `progress` is told the rows written so far. Without rows there is no file. Raises ExportFailed
     when the file cannot be written.
     """
-    partial = partial_path(path, export_id)
-    try:
+    with whole_file(path, export_id) as partial:
         rows = _write(job, chunks, partial, progress)
         if not rows:
             partial.unlink()
-            return Written(0, 0)
-        _sync(partial)
-        size = partial.stat().st_size
-        partial.replace(path)
-        _sync(path.parent)
-        return Written(rows, size)
+    return Written(rows, path.stat().st_size if rows else 0)
+
+
+@contextmanager
+def whole_file(path: Path, name: str) -> Iterator[Path]:
+    """A file beside `path` to write, which becomes it at the end, unless it is not there then.
+
+    Whatever fails, no half file is left. Raises ExportFailed for what the system refuses.
+    """
+    partial = partial_path(path, name)
+    try:
+        yield partial
+        if partial.exists():
+            _sync(partial)
+            partial.replace(path)
+            _sync(path.parent)
     except OSError as error:
         raise ExportFailed(f"output_path: {path} cannot be written: {error}") from error
     finally:
@@ -122,7 +111,7 @@ def _write(
     writing: deque[Future[None]] = deque()
     with (
         closing(chunks),
-        _writer(job, schema, partial) as writer,
+        parquet_writer(partial, schema, job.compression) as writer,
         ThreadPoolExecutor(1, "ai-hub-export-sync") as sync_pool,
         ThreadPoolExecutor(1, "ai-hub-export-write") as write_pool,
         ThreadPoolExecutor(_WORKERS, "ai-hub-export") as pool,
@@ -145,7 +134,7 @@ def _write(
 
         try:
             work = ((chunk, points) for chunk in chunks for points in job.points(chunk))
-            for chunk, points in _read_ahead(work, read_pool):
+            for chunk, points in read_ahead(work, read_pool):
                 computing.append(pool.submit(feature_batch, job, schema, chunk, points))
                 if len(computing) > _WORKERS:
                     rows += write_next()
@@ -158,11 +147,11 @@ def _write(
         finally:
             for future in (*computing, *writing):
                 future.cancel()
-        writer.add_key_value_metadata(_metadata(job, rows))
+        writer.add_key_value_metadata(job.rows.metadata(job.range, rows))
     return rows
 
 
-def _read_ahead(items: Iterator[_T], pool: ThreadPoolExecutor) -> Iterator[_T]:
+def read_ahead(items: Iterator[_T], pool: ThreadPoolExecutor) -> Iterator[_T]:
     """The same items, the next one being read while one is worked on."""
     reading = pool.submit(next, items, None)
     while (item := reading.result()) is not None:
@@ -170,80 +159,37 @@ def _read_ahead(items: Iterator[_T], pool: ThreadPoolExecutor) -> Iterator[_T]:
         yield item
 
 
-def _writer(job: ExportJob, schema: pa.Schema, partial: Path) -> pq.ParquetWriter:
-    # Measurements repeat too seldom for a dictionary to pay; ids, parts of dates and counts do.
-    # Statistics serve who filters, and that is by id and time.
-    dictionaries = [
-        field.name
-        for field in schema
-        if pa.types.is_dictionary(field.type) or pa.types.is_integer(field.type)
-    ]
+def parquet_writer(partial: Path, schema: pa.Schema, compression: str) -> pq.ParquetWriter:
+    """A writer of a file of such columns."""
+    # Measurements repeat too seldom for a dictionary to pay; ids, labels, parts of dates and counts
+    # do. Statistics serve who filters, and that is by id and time.
+    plain = (pa.types.is_floating, pa.types.is_timestamp, pa.types.is_boolean)
+    dictionaries = [field.name for field in schema if not any(is_(field.type) for is_ in plain)]
     return pq.ParquetWriter(
         partial,
         schema,
-        compression=job.compression,
+        compression=compression,
         use_dictionary=dictionaries,
         write_statistics=["timestamp", "asset_id"],
         store_schema=True,
     )
 
 
-def _metadata(job: ExportJob, rows: int) -> dict[str, str]:
-    chosen = job.feature_set
-    return {
-        "ai_hub.feature_set": chosen.name or "",
-        "ai_hub.version": "" if chosen.version is None else str(chosen.version),
-        "ai_hub.fingerprint": chosen.fingerprint,
-        "ai_hub.definitions": json.dumps([definition_of(f) for f in chosen.features]),
-        "ai_hub.missing": chosen.policy_name(job.missing),
-        "ai_hub.tenant_id": job.tenant_id,
-        "ai_hub.start_time": iso(job.range.start),
-        "ai_hub.end_time": iso(job.range.end),
-        "ai_hub.row_count": str(rows),
-    }
-
-
 def feature_batch(
     job: ExportJob, schema: pa.Schema, chunk: Chunk, points: Points
 ) -> pa.RecordBatch:
     """The rows of an export at some points of a chunk."""
-    history = chunk.history
-    filled, masks = vectors(job.plan, points, history, job.missing)
     arrays: list[pa.Array] = [
         pa.array(points.time).cast(_TIME),
-        _ids(np.zeros(len(points), np.int32), [job.tenant_id]),
+        _ids(np.zeros(len(points), np.int32), [job.rows.tenant_id]),
         _ids(points.code, chunk.asset_ids),
-        pa.array(_own_values(job, points, history), from_pandas=schema.field("value").nullable),
     ]
-    arrays += [
-        _nullable(column) if name in masks and schema.field(name).nullable else pa.array(column)
-        for name, column in filled.items()
-    ]
-    for horizon in job.horizons:
-        ahead = Points(points.code, points.time + horizon.micros)
-        arrays.append(_nullable(values_at(job.feature_set.series, ahead, history)))
-    if job.indicators:
-        nowhere: NDArray[np.bool_] = np.zeros(len(points), bool)
-        arrays += [
-            pa.array(masks.get(f.name, nowhere))
-            for f in job.feature_set.features
-            if can_be_missing(f)
-        ]
+    columns = job.rows.columns(chunk, points)
+    arrays += [arrow_column(schema.field(name), values) for name, values in columns.items()]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def _own_values(job: ExportJob, points: Points, history: HistoryArrays) -> Floats:
-    series = history.series[job.feature_set.series]
-    if points.time is series.time:
-        return series.value
-    return values_at(job.feature_set.series, points, history)
 
 
 def _ids(codes: Ints | NDArray[np.int32], ids: list[str] | tuple[str, ...]) -> pa.Array:
     return pa.DictionaryArray.from_arrays(
         pa.array(codes.astype(np.int32, copy=False)), pa.array(ids, pa.string())
     )
-
-
-def _nullable(column: NDArray[np.float64] | Ints) -> pa.Array:
-    return pa.array(column, from_pandas=True)

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ai_hub.definitions.values import iso
 from ai_hub.errors import ExportFailed, InvalidInput, UnknownExport
@@ -18,13 +18,18 @@ from ai_hub.stores.base import OfflineStore
 from ai_hub.stores.export_log import ExportRecord
 
 if TYPE_CHECKING:
-    from ai_hub.export.job import ExportJob
+    from ai_hub.export.job import ExportJob, SpineJob
     from ai_hub.export.parquet import Written
-    from ai_hub.stores.base import Chunk
+    from ai_hub.export.training_set import TrainingSet
+    from ai_hub.stores.base import Chunk, ScanRequest
+
+    Scan = Callable[[ScanRequest], Generator[Chunk, None, None]]
 
 _log = logging.getLogger(__name__)
 
 _MEGABYTE = 1_000_000
+_T = TypeVar("_T")
+_Told = Callable[[int], None]
 
 
 class Exports:
@@ -44,20 +49,21 @@ class Exports:
 
     async def run(
         self,
-        job: ExportJob,
+        job: ExportJob | SpineJob,
         path: Path | None = None,
-        progress: Callable[[int], None] | None = None,
+        progress: _Told | None = None,
     ) -> ExportRecord:
         """Write the file of a job, with a record before and after. Raises ExportFailed."""
         export_id = str(uuid.uuid4())
-        name = job.feature_set.name or "features"
+        chosen = job.rows.feature_set
+        name = chosen.name or "features"
         # Absolute: who reads the record may stand in another directory.
         path = (self._root / f"{name}_{export_id}.parquet" if path is None else path).absolute()
         record = ExportRecord(
             export_id,
-            job.tenant_id,
+            job.rows.tenant_id,
             name,
-            job.feature_set.version,
+            chosen.version,
             "processing",
             str(path),
             job.range.start,
@@ -76,6 +82,10 @@ class Exports:
         _tell(ended, begin)
         return ended
 
+    async def training_set(self, job: SpineJob) -> TrainingSet:
+        """The rows of a spine in memory. Raises StoreError."""
+        return await _in_thread(lambda told: _training_set(job, self._store.scan, told))
+
     async def record(self, export_id: str) -> ExportRecord:
         """The record of one export. Raises UnknownExport."""
         found = await self._store.export_log.find(export_id=export_id)
@@ -84,26 +94,14 @@ class Exports:
         return found[0]
 
     async def _run(
-        self, job: ExportJob, record: ExportRecord, progress: Callable[[int], None] | None
+        self, job: ExportJob | SpineJob, record: ExportRecord, progress: _Told | None
     ) -> ExportRecord:
         await asyncio.to_thread(_make_folder, Path(record.storage_path))
         await self._store.export_log.record(record)
-        stopped = threading.Event()
-
-        def told(rows: int) -> None:
-            # A thread cannot be cancelled: it asks here whether it may go on.
-            if stopped.is_set():
-                raise ExportFailed("the export was stopped")
-            if progress is not None:
-                progress(rows)
-
-        chunks = self._store.scan(job.scan_request())
-        writing = asyncio.create_task(asyncio.to_thread(_write, job, chunks, record, told))
+        scan = self._store.scan
         try:
-            written = await asyncio.shield(writing)
+            written = await _in_thread(lambda told: _write(job, scan, record, told), progress)
         except BaseException as error:
-            stopped.set()
-            await asyncio.wait([writing])
             await self._store.export_log.record(self._failed(record, error))
             raise
         record = record.ended(
@@ -116,16 +114,47 @@ class Exports:
         return record.ended("failed", self._now(), error=str(error) or type(error).__name__)
 
 
-def _write(
-    job: ExportJob,
-    chunks: Generator[Chunk, None, None],
-    record: ExportRecord,
-    progress: Callable[[int], None],
-) -> Written:
-    # Here, as opening a store should not wait for it.
-    from ai_hub.export.parquet import write_export
+async def _in_thread(work: Callable[[_Told], _T], progress: _Told | None = None) -> _T:
+    """The result of work that tells how far it is; cancelled, it has stopped before this ends."""
+    stopped = threading.Event()
 
-    return write_export(job, chunks, Path(record.storage_path), record.export_id, progress)
+    def told(rows: int) -> None:
+        # A thread cannot be cancelled: it asks here whether it may go on.
+        if stopped.is_set():
+            raise ExportFailed("the export was stopped")
+        if progress is not None:
+            progress(rows)
+
+    working = asyncio.create_task(asyncio.to_thread(work, told))
+    try:
+        return await asyncio.shield(working)
+    except BaseException:
+        stopped.set()
+        await asyncio.wait([working])
+        raise
+
+
+# Imports in here, as opening a store should not wait for them.
+
+
+def _write(job: ExportJob | SpineJob, scan: Scan, record: ExportRecord, told: _Told) -> Written:
+    from ai_hub.export.job import SpineJob
+    from ai_hub.export.parquet import Written, write_export
+    from ai_hub.export.training_set import write_training_set
+
+    path, export_id = Path(record.storage_path), record.export_id
+    if job.range.is_empty:
+        return Written(0, 0)
+    if isinstance(job, SpineJob):
+        found = _training_set(job, scan, told)
+        return write_training_set(found, path, export_id, job.compression)
+    return write_export(job, scan(job.scan_request()), path, export_id, told)
+
+
+def _training_set(job: SpineJob, scan: Scan, told: _Told) -> TrainingSet:
+    from ai_hub.export.training_set import training_set
+
+    return training_set(job, scan, told)
 
 
 def _tell(record: ExportRecord, begin: float) -> None:

@@ -28,7 +28,11 @@ from ai_hub.metrics import Metrics, exposition
 
 _log = logging.getLogger(__name__)
 
-_MANY_FORMATS = ("/ai/features/ingest", "/ai/features/ingest/weather")
+_MANY_FORMATS = (
+    "/ai/features/ingest",
+    "/ai/features/ingest/weather",
+    "/ai/features/training-set",
+)
 _OTHER = "other"
 
 

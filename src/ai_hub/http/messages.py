@@ -53,7 +53,7 @@ class ExportRequest(msgspec.Struct, forbid_unknown_fields=True):
     output_path: str | None = None
     missing: str | int | float | None = None
     compression: str = "snappy"
-    horizons: list[str] = []
+    horizons: list[str | dict[str, str | int | None]] = []
     indicators: bool = False
     frequency: str | None = None
 

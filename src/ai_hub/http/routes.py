@@ -40,6 +40,7 @@ from ai_hub.http.messages import (
     in_words,
 )
 from ai_hub.http.paths import export_path
+from ai_hub.http.training import training_set
 from ai_hub.http.watch import Watch
 
 _log = logging.getLogger(__name__)
@@ -268,6 +269,7 @@ def build(store: FeatureStore, hot: HotRoutes, watch: Watch) -> Litestar:
             export,
             exports,
             export_by_id,
+            training_set,
             assets,
             warm,
             invalidate,

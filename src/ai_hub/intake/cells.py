@@ -75,7 +75,9 @@ def _as_time(value: object) -> str | None:
         return str(value)
     if not isinstance(value, datetime):
         return None
-    return value.isoformat() if value.utcoffset() is None else iso(to_micros(value, rounding="up"))
+    # With every digit: which way finer ones are rounded is for the check to say.
+    as_is = value.utcoffset() is None or getattr(value, "nanosecond", 0) != 0
+    return value.isoformat() if as_is else iso(to_micros(value))
 
 
 def _as_id(value: object) -> str | None:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ai_hub.definitions.values import (
     FIRST_INSTANT,
     LAST_INSTANT,
+    Rounding,
     id_fault,
     parse_time,
     to_micros,
@@ -111,10 +112,15 @@ def bools(values: Any) -> Mask:
 # Times
 
 
-def check_times(field: str, raw: pa.Array, default: Column | None = None) -> Column:
-    """Instants as microseconds since the epoch; with a `default`, null or empty takes its time."""
+def check_times(
+    field: str, raw: pa.Array, default: Column | None = None, rounding: Rounding = "up"
+) -> Column:
+    """Instants as microseconds since the epoch, finer ones rounded as said (data up).
+
+    With a `default`, null or empty takes its time.
+    """
     texts = pa.types.is_string(raw.type)
-    micros, bad = _text_times(raw) if texts else _typed_times(raw)
+    micros, bad = _text_times(raw, rounding) if texts else _typed_times(raw, rounding)
     bad |= (micros < FIRST_INSTANT) | (micros > LAST_INSTANT)
     if default is not None:
         empty = nulls(raw) | bools(pc.equal(raw, "")) if texts else nulls(raw)
@@ -130,7 +136,7 @@ def check_times(field: str, raw: pa.Array, default: Column | None = None) -> Col
         mark = read_mark(value)
         if mark is not None and mark.expected:
             return f"expected {mark.expected}"
-        return _fault(lambda: parse_time(value, field, "up"), value, field)
+        return _fault(lambda: parse_time(value, field, rounding), value, field)
 
     return Column(field, micros, bad, lambda keys: pa.array(keys).cast(TIME), why, raw)
 
@@ -140,25 +146,26 @@ def is_naive(kind: pa.DataType) -> bool:
     return pa.types.is_timestamp(kind) and kind.tz is None
 
 
-def stored_micros(raw: pa.Array) -> tuple[NDArray[np.int64], Mask]:
-    """A timestamp array as microseconds, nanoseconds rounded up, and where that overflows."""
+def stored_micros(raw: pa.Array, rounding: Rounding = "up") -> tuple[NDArray[np.int64], Mask]:
+    """A timestamp array as microseconds, nanoseconds rounded as said, and where that overflows."""
     ticks = np.asarray(pc.fill_null(raw.cast(pa.int64()), 0))
     if raw.type.unit == "ns":
-        return -(-ticks // 1_000), np.zeros(len(ticks), dtype=np.bool_)
+        micros = -(-ticks // 1_000) if rounding == "up" else ticks // 1_000
+        return micros, np.zeros(len(ticks), dtype=np.bool_)
     factor = _UNIT_MICROS[raw.type.unit]
     limit = np.iinfo(np.int64).max // factor
     over = (ticks > limit) | (ticks < -limit)
     return np.where(over, 0, ticks) * factor, over
 
 
-def _typed_times(raw: pa.Array) -> tuple[NDArray[np.int64], Mask]:
+def _typed_times(raw: pa.Array, rounding: Rounding) -> tuple[NDArray[np.int64], Mask]:
     if not pa.types.is_timestamp(raw.type) or is_naive(raw.type):
         return np.zeros(len(raw), dtype=np.int64), np.ones(len(raw), dtype=np.bool_)
-    micros, over = stored_micros(raw)
+    micros, over = stored_micros(raw, rounding)
     return micros, over | nulls(raw)
 
 
-def _text_times(raw: pa.Array) -> tuple[NDArray[np.int64], Mask]:
+def _text_times(raw: pa.Array, rounding: Rounding) -> tuple[NDArray[np.int64], Mask]:
     regular = pc.fill_null(pc.match_substring_regex(raw, _ISO), False)
     try:
         instants = pc.if_else(regular, raw, None).cast(TIME)
@@ -170,7 +177,7 @@ def _text_times(raw: pa.Array) -> tuple[NDArray[np.int64], Mask]:
     rest = np.flatnonzero(~bools(regular) & ~nulls(raw))
     if len(rest):
         encoded = raw.take(pa.array(rest)).dictionary_encode()
-        parsed = [_parsed(text) for text in encoded.dictionary.to_pylist()]
+        parsed = [_parsed(text, rounding) for text in encoded.dictionary.to_pylist()]
         codes = np.asarray(encoded.indices)
         micros = micros.copy()
         micros[rest] = np.array([p or 0 for p in parsed], dtype=np.int64)[codes]
@@ -178,9 +185,9 @@ def _text_times(raw: pa.Array) -> tuple[NDArray[np.int64], Mask]:
     return micros, bad
 
 
-def _parsed(text: str) -> int | None:
+def _parsed(text: str, rounding: Rounding) -> int | None:
     try:
-        return parse_time(text, rounding="up")
+        return parse_time(text, rounding=rounding)
     except InvalidInput:
         return None
 

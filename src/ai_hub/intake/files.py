@@ -15,6 +15,7 @@ from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import BATCH_ROWS, FIELDS, ID_FIELDS, TIME_FIELDS, Part
 from ai_hub.intake.csv_text import read_block, read_blocks, read_header
 from ai_hub.intake.formats import UNREADABLE, csv_places, with_other_columns
+from ai_hub.intake.labels import content_type_of, read_labelled
 from ai_hub.intake.local_time import LocalClock
 
 _CSV = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t"}
@@ -146,3 +147,12 @@ def _in_utc(table: pa.Table, clocks: Mapping[str, LocalClock]) -> pa.Table:
             utc = clock.to_utc(table.column(field), series)
             table = table.set_column(place, field, utc)
     return table
+
+
+def read_labelled_file(path: Path) -> pa.Table:
+    """A spine's file, CSV, Parquet or Arrow, with all its columns. Raises InvalidInput."""
+    content_type = content_type_of(path.name)
+    try:
+        return read_labelled(content_type, path.read_bytes())
+    except OSError as error:
+        raise _no_file(path, error) from None

@@ -33,6 +33,15 @@ def read_frame(data: object, rows: int = BATCH_ROWS) -> Iterator[Part]:
         yield table.slice(first, rows), min(1.0, (first + rows) / size)
 
 
+def read_again(data: object) -> object:
+    """What gives the same rows as often as it is read: an iterator becomes a list or a table."""
+    if isinstance(data, pa.RecordBatchReader):
+        return _from_stream(data)
+    if isinstance(data, Iterator):
+        return list(data)
+    return data
+
+
 def to_table(data: object) -> pa.Table:
     """`data` as an Arrow table, in its order; its cells are not checked yet.
 
@@ -85,16 +94,20 @@ def _from_stream(data: Any) -> pa.Table:
 
 
 def _from_pandas(frame: Any) -> pa.Table:
-    names = {str(name) for name in frame.columns}
-    index = [name for name in frame.index.names if name in FIELDS]
-    if index and not names.intersection(index):
-        frame = frame.reset_index()
+    frame = with_index(frame)
     fields = [str(name) for name in frame.columns]
     columns = [
         _from_series(field, frame.iloc[:, place]) if field in FIELDS else pa.nulls(len(frame))
         for place, field in enumerate(fields)
     ]
     return pa.table(columns, names=fields)
+
+
+def with_index(frame: Any) -> Any:
+    """A pandas frame whose index, where it has our names, is columns."""
+    names = {str(name) for name in frame.columns}
+    index = [name for name in frame.index.names if name in FIELDS]
+    return frame.reset_index() if index and not names.intersection(index) else frame
 
 
 def _from_series(field: str, series: Any) -> pa.Array | pa.ChunkedArray:

@@ -8,7 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ai_hub.definitions.values import FIRST_INSTANT, LAST_INSTANT
 from ai_hub.engines.arrays import Floats, Ints, Series, Weather
+from ai_hub.stores.base import Edges
 
 
 def micros_of(column: pa.ChunkedArray) -> Ints:
@@ -59,13 +61,16 @@ def sorted_series(code: Ints, time: Ints, value: Floats) -> Series:
         code, time, value = code[known], time[known], value[known]
     follows = (time[1:] > time[:-1]) & (code[1:] == code[:-1]) | (code[1:] > code[:-1])
     if not follows.all():
-        order = _order(code, time)
+        order = by_code_and_time(code, time)
         code, time, value = code[order], time[order], value[order]
     return Series(code, time, value)
 
 
-def _order(code: Ints, time: Ints) -> Ints:
-    """The rows by entity and time; they come in runs, which a stable sort takes advantage of."""
+def by_code_and_time(code: Ints, time: Ints) -> Ints:
+    """The order of rows by entity and time: that in which they came where both are the same."""
+    # They mostly come in runs, which a stable sort takes advantage of.
+    if not len(code):
+        return np.empty(0, np.int64)
     first, last = int(time.min()), int(time.max())
     if (int(code.max()) + 1) * (last - first + 1) < 1 << 62:
         return np.argsort(code * (last - first + 1) + (time - first), kind="stable")
@@ -80,10 +85,35 @@ def sorted_weather(
     tied = (later == 0) & (np.diff(issued) >= 0)
     if not bool(((step > 0) | ((step == 0) & ((later > 0) | tied))).all()):
         order = np.argsort(issued, kind="stable")
-        order = order[_order(code[order], time[order])]
+        order = order[by_code_and_time(code[order], time[order])]
         code, time, issued = code[order], time[order], issued[order]
         columns = {name: values[order] for name, values in columns.items()}
     return Weather(code, time, issued, columns, source_of)
+
+
+def edges_of(asset_ids: Sequence[str], found: Mapping[str, tuple[int, int]]) -> Edges:
+    """The edges of some assets, by code, from those found by id."""
+    none = (LAST_INSTANT + 1, FIRST_INSTANT - 1)
+    pairs = np.array([found.get(one, none) for one in asset_ids], np.int64).reshape(-1, 2)
+    return Edges(pairs[:, 0], pairs[:, 1])
+
+
+def spans_of(times: Ints, gap: int, most: int = 8) -> list[tuple[int, int]]:
+    """Closed ranges that hold all of some times, and no stretch longer than `gap` without any.
+
+    At most so many, parted where the stretches are longest: one old row among new ones is then no
+    reason to read what lies between them.
+    """
+    if not len(times):
+        return []
+    ordered = np.unique(times)
+    steps = np.diff(ordered)
+    cuts = np.flatnonzero(steps > gap)
+    if len(cuts) >= most:
+        cuts = np.sort(cuts[np.argsort(steps[cuts], kind="stable")[1 - most :]])
+    firsts = ordered[np.append(0, cuts + 1)]
+    lasts = ordered[np.append(cuts, len(ordered) - 1)]
+    return list(zip(firsts.tolist(), lasts.tolist(), strict=True))
 
 
 def weather_of(table: pa.Table, columns: Sequence[str], source_ids: Sequence[str]) -> Weather:

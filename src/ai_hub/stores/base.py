@@ -18,7 +18,7 @@ from ai_hub.stores.export_log import ExportLog
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ai_hub.engines.arrays import Columns, HistoryArrays
+    from ai_hub.engines.arrays import Columns, HistoryArrays, Ints
     from ai_hub.engines.fill import Masks
 
 Changed = Callable[[list[Entity] | None], Awaitable[object]]
@@ -53,6 +53,8 @@ class ScanRequest:
     """The history an export needs: answers for [start, end] of some assets (None: all).
 
     `lookback` and `weather_lookback` reach before start, `lookahead` (training targets) beyond end.
+    `edges` names a series whose first and last stored observation is wanted too; all assets are
+    then those that have one, in whatever time.
     """
 
     tenant_id: str
@@ -64,17 +66,34 @@ class ScanRequest:
     lookback: int
     weather_lookback: int
     lookahead: int = 0
+    edges: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """When each asset, by code, has its first and its last stored observation of a series.
+
+    Without any, the first is later than every instant and the last earlier.
+    """
+
+    first: Ints
+    last: Ints
+
+    def of(self, which: Ints | slice) -> Edges:
+        """Those of some assets, coded by their position."""
+        return Edges(self.first[which], self.last[which])
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """A part of a scan: some assets (their ids by code, ascending), the times in [start, end] that
-    it answers for, and the whole history that these need."""
+    it answers for, and the whole history that these need; `edges` if they were asked for."""
 
     asset_ids: tuple[str, ...]
     start: int
     end: int
     history: HistoryArrays
+    edges: Edges | None = None
 
 
 class Store(Protocol):

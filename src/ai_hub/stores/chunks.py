@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from ai_hub.engines.arrays import HistoryArrays, Ints, Series, Weather
-from ai_hub.stores.arrays import coded_ids, series_of, weather_of
+from ai_hub.stores.arrays import coded_ids, edges_of, series_of, weather_of
 from ai_hub.stores.base import Chunk, ScanRequest
 
 CHUNK_ROWS = 131_072
@@ -68,7 +68,15 @@ def table_chunks(
     (name,) = request.series
     rows = None if weather is None else weather_of(weather, request.weather, asset_ids)
     history = HistoryArrays({name: series_of(observations, code)}, rows)
-    yield from cut(Chunk(asset_ids, request.start, request.end, history), request)
+    edges = None
+    if request.edges is not None:
+        series = history.series[request.edges]
+        place = np.flatnonzero(np.diff(series.code, prepend=-1))
+        last = np.append(place[1:], len(series.code)) - 1
+        ids = [asset_ids[code] for code in series.code[place]]
+        pairs = zip(series.time[place].tolist(), series.time[last].tolist(), strict=True)
+        edges = edges_of(asset_ids, dict(zip(ids, pairs, strict=True)))
+    yield from cut(Chunk(asset_ids, request.start, request.end, history, edges), request)
 
 
 def _of_assets(chunk: Chunk, first: int, last: int) -> Chunk:
@@ -84,7 +92,10 @@ def _of_assets(chunk: Chunk, first: int, last: int) -> Chunk:
     if weather is not None:
         weather = _of_sources(weather, weather.source_of[first:last])
     return replace(
-        chunk, asset_ids=chunk.asset_ids[first:last], history=HistoryArrays(series, weather)
+        chunk,
+        asset_ids=chunk.asset_ids[first:last],
+        history=HistoryArrays(series, weather),
+        edges=None if chunk.edges is None else chunk.edges.of(slice(first, last)),
     )
 
 
@@ -117,4 +128,5 @@ def _by_time(chunk: Chunk, request: ScanRequest) -> Generator[Chunk, None, None]
             name: _rows(whole, np.searchsorted(whole.time, reach))
             for name, whole in chunk.history.series.items()
         }
-        yield Chunk(chunk.asset_ids, start, end, HistoryArrays(series, chunk.history.weather))
+        history = HistoryArrays(series, chunk.history.weather)
+        yield Chunk(chunk.asset_ids, start, end, history, chunk.edges)

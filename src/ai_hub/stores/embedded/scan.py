@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ai_hub.engines.arrays import HistoryArrays, Ints, Series, Weather
-from ai_hub.stores.arrays import sorted_series, sorted_weather
+from ai_hub.stores.arrays import edges_of, sorted_series, sorted_weather
 from ai_hub.stores.base import Chunk, ScanRequest
 from ai_hub.stores.chunks import cut, groups
 from ai_hub.stores.embedded.session import Cursor, transaction
@@ -105,7 +106,8 @@ def scan_chunks(
 ) -> Generator[Chunk, None, None]:
     """The histories of a scan in chunks of bounded size, assets ascending."""
     with transaction(cursor):
-        counts = _survey(cursor, request)
+        edges = None if request.edges is None else _edges(cursor, request, request.edges)
+        counts = _survey(cursor, request, edges)
         for group in groups(counts, _READ_ROWS):
             if len(group) == 1 and counts[group[0]] > _READ_ROWS:
                 spans = _spans(cursor, request, group[0])
@@ -113,12 +115,37 @@ def scan_chunks(
                 spans = [(request.start, request.end)]
             for start, end in spans:
                 read = _read_group(cursor, request, group, source_of, start, end)
+                if edges is not None:
+                    read = replace(read, edges=edges_of(group, edges))
                 yield from cut(read, request)
 
 
-def _survey(cursor: Cursor, request: ScanRequest) -> dict[str, int]:
+_CHOSEN = "AND asset_id IN (SELECT unnest(?::VARCHAR[]))"
+
+
+def _edges(cursor: Cursor, request: ScanRequest, series: str) -> dict[str, tuple[int, int]]:
+    """The times of the first and the last observation of a series, by asset."""
+    rows = cursor.execute(
+        f"""
+        SELECT asset_id, epoch_us(min(timestamp)), epoch_us(max(timestamp)) FROM ai_features
+        WHERE tenant_id = ? AND feature_type = ?
+          {"" if request.asset_ids is None else _CHOSEN}
+        GROUP BY asset_id
+        """,
+        [
+            request.tenant_id,
+            series,
+            *([] if request.asset_ids is None else [list(request.asset_ids)]),
+        ],
+    ).fetchall()
+    return {asset_id: (first, last) for asset_id, first, last in rows}
+
+
+def _survey(
+    cursor: Cursor, request: ScanRequest, edges: Mapping[str, object] | None
+) -> dict[str, int]:
     """How many observations each asset of the request has, assets in code-point order."""
-    chosen = "" if request.asset_ids is None else "AND list_contains(?::VARCHAR[], asset_id)"
+    chosen = "" if request.asset_ids is None else _CHOSEN
     rows = cursor.execute(
         f"""
         SELECT asset_id, count(*) FROM ai_features
@@ -134,8 +161,11 @@ def _survey(cursor: Cursor, request: ScanRequest) -> dict[str, int]:
             *([] if request.asset_ids is None else [list(request.asset_ids)]),
         ],
     ).fetchall()
-    counts = dict.fromkeys(request.asset_ids or (), 0) | dict(rows)
-    return {asset: counts[asset] for asset in sorted(counts)}
+    counts = dict(rows)
+    assets = request.asset_ids
+    if assets is None:
+        assets = tuple(counts if edges is None else edges)
+    return {asset: counts.get(asset, 0) for asset in sorted(assets)}
 
 
 def _spans(cursor: Cursor, request: ScanRequest, asset_id: str) -> list[tuple[int, int]]:

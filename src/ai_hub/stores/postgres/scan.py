@@ -18,6 +18,7 @@ import pyarrow as pa
 from ai_hub.config import Settings
 from ai_hub.definitions.values import to_micros
 from ai_hub.engines.arrays import Ints
+from ai_hub.stores.arrays import edges_of
 from ai_hub.stores.base import Chunk, ScanRequest
 from ai_hub.stores.postgres import scan_sql as sql
 from ai_hub.stores.postgres.grouped_rows import IdCodes, RowBuffer
@@ -63,6 +64,7 @@ class _Reader:
     def __init__(self, snapshot: Snapshot, request: ScanRequest) -> None:
         self._snapshot = snapshot
         self._request = request
+        self._edges = None if request.edges is None else self._first_and_last(request.edges)
         self._sources = self._mapped() if request.weather else {}
         self._weather_row = _WEATHER_ROW + _WEATHER_VALUE * len(request.weather)
 
@@ -95,7 +97,8 @@ class _Reader:
     ) -> ScanPart:
         """Some assets (None: all there are). Raises _TooMuch if it is more than `most` bytes."""
         request = self._request
-        assets = IdCodes(asset_ids or (), closed=asset_ids is not None)
+        known = self._edges if asset_ids is None else asset_ids
+        assets = IdCodes(known or (), closed=known is not None)
         series = {name: RowBuffer(1, 1) for name in request.series}
         for name, rows in series.items():
             self._fill(rows, assets, self._series(name, asset_ids, start, end), _SERIES_ROW, most)
@@ -114,6 +117,7 @@ class _Reader:
             {name: rows.grouped(len(ids)) for name, rows in series.items()},
             None if weather is None else weather.grouped(len(sources)),
             sources.codes(pa.array(source_ids, pa.string())).astype(np.int64),
+            None if self._edges is None else edges_of(ids, self._edges),
         )
 
     def _fill(self, rows: RowBuffer, ids: IdCodes, query: str, size: int, most: float) -> None:
@@ -142,6 +146,13 @@ class _Reader:
         if self._request.asset_ids is None:
             return sql.between(asset_ids[0], asset_ids[-1])
         return sql.among(asset_ids)
+
+    def _first_and_last(self, series: str) -> dict[str, tuple[int, int]]:
+        query = sql.edges(self._request.tenant_id, series, self._request.asset_ids)
+        return {
+            asset: (to_micros(first), to_micros(last))
+            for asset, first, last in self._snapshot.rows(query)
+        }
 
     def _mapped(self) -> dict[str, str]:
         which = self._which(self._request.asset_ids)
@@ -176,7 +187,9 @@ class _Reader:
         first, last = request.start - request.lookback, request.end + request.lookahead
         which = self._which(request.asset_ids)
         sizes = sql.series_sizes(request.tenant_id, request.series, which, first, last)
-        return dict.fromkeys(request.asset_ids or (), 0) | dict(self._snapshot.rows(sizes))
+        counts = dict(self._snapshot.rows(sizes))
+        assets = self._edges if request.asset_ids is None else request.asset_ids
+        return counts if assets is None else {one: counts.get(one, 0) for one in assets}
 
     def _weather_counts(self) -> dict[str, int]:
         """How many rows of weather each source of the request has."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from ai_hub.engines.arrays import HistoryArrays, Ints, Weather
 from ai_hub.stores.arrays import sorted_series, sorted_weather
-from ai_hub.stores.base import Chunk, ScanRequest
+from ai_hub.stores.base import Chunk, Edges, ScanRequest
 from ai_hub.stores.chunks import cut, groups
 from ai_hub.stores.postgres.grouped_rows import Column, GroupedRows
 
@@ -23,7 +23,8 @@ _SAMPLE = 1024
 class ScanPart:
     """Rows of some assets, for the times in [start, end], as far as these reach.
 
-    By code, `asset_ids` has the id of each asset and `source_of` the source of its weather.
+    By code, `asset_ids` has the id of each asset, `source_of` the source of its weather,
+    and `edges` are of the assets too.
     """
 
     start: int
@@ -32,6 +33,7 @@ class ScanPart:
     series: Mapping[str, GroupedRows]
     weather: GroupedRows | None
     source_of: Ints
+    edges: Edges | None = None
 
 
 def part_chunks(part: ScanPart, request: ScanRequest) -> Iterator[Chunk]:
@@ -47,7 +49,8 @@ def part_chunks(part: ScanPart, request: ScanRequest) -> Iterator[Chunk]:
             blocks = _by_time(part, request, int(codes[0]))
         else:
             history = _history(part, request, codes)
-            blocks = iter([Chunk(tuple(group), part.start, part.end, history)])
+            edges = None if part.edges is None else part.edges.of(codes)
+            blocks = iter([Chunk(tuple(group), part.start, part.end, history, edges)])
         for block in blocks:
             yield from cut(block, request)
 
@@ -74,7 +77,8 @@ def _by_time(part: ScanPart, request: ScanRequest, code: int) -> Iterator[Chunk]
     ends = [*(start - 1 for start in starts[1:]), part.end]
     for start, end in zip(starts, ends, strict=True):
         history = _history_of_one(part, request, code, start, end)
-        yield Chunk((part.asset_ids[code],), start, end, history)
+        edges = None if part.edges is None else part.edges.of(slice(code, code + 1))
+        yield Chunk((part.asset_ids[code],), start, end, history, edges)
 
 
 def _history_of_one(

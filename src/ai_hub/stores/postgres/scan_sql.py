@@ -76,6 +76,31 @@ def sources(tenant_id: str, which: str) -> str:
     )
 
 
+def edges(tenant_id: str, name: str, asset_ids: Sequence[str] | None) -> str:
+    """The times of the first and the last observation of a series, of some assets or all.
+
+    Two steps into the key for each asset; where they are not given, one more to find the next.
+    """
+    mine = f"FROM ai_features f WHERE f.tenant_id = {literal(tenant_id)}"
+    if asset_ids is None:
+        key = "f.asset_id, f.feature_type"
+        assets = (
+            f"RECURSIVE pair AS ((SELECT {key} {mine} ORDER BY {key} LIMIT 1) UNION ALL "
+            f"SELECT following.* FROM pair CROSS JOIN LATERAL (SELECT {key} {mine} "
+            f"AND ({key}) > (pair.asset_id, pair.feature_type) ORDER BY {key} LIMIT 1) following"
+            f"), asset AS (SELECT asset_id FROM pair WHERE feature_type = {literal(name)})"
+        )
+    else:
+        assets = f"asset AS (SELECT unnest({literals(asset_ids)}) AS asset_id)"
+    this = f"f.asset_id = asset.asset_id AND f.feature_type = {literal(name)}"
+    edge = f"(SELECT f.timestamp {mine} AND {this} ORDER BY f.timestamp"
+    return (
+        f"WITH {assets} SELECT asset.asset_id, first.timestamp, last.timestamp "
+        f"FROM asset CROSS JOIN LATERAL {edge} LIMIT 1) first "
+        f"CROSS JOIN LATERAL {edge} DESC LIMIT 1) last"
+    )
+
+
 def series_sizes(tenant_id: str, names: Sequence[str], which: str, first: int, last: int) -> str:
     """How many observations of some series each asset has."""
     rows = _observations(tenant_id, names, which, first, last)

@@ -1,0 +1,177 @@
+"""What a row of a training set has: the series, the features, targets, and where they were missing.
+
+The same for the rows of a range and for those of a spine.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ai_hub.definitions.feature_set import SEMANTICS, FeatureSet, definition_of
+from ai_hub.definitions.kinds import Missing
+from ai_hub.definitions.target import Target
+from ai_hub.definitions.values import Duration, TimeRange, check_id, iso
+from ai_hub.engines.arrays import HistoryArrays, Points
+from ai_hub.engines.columnar import values_at
+from ai_hub.engines.plan import FILL_WINDOW, Plan, can_be_missing, is_integer, sources_for
+from ai_hub.engines.targets import target_values
+from ai_hub.engines.vectors import vectors
+from ai_hub.errors import InvalidInput
+from ai_hub.stores.base import Chunk, ScanRequest
+
+Values = NDArray[np.float64] | NDArray[np.int64] | NDArray[np.bool_]
+KEYS = ("timestamp", "tenant_id", "asset_id")
+VALUE = "value"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The columns of a training set beside its keys.
+
+    `value`, the series at t, features, `targets`, and with `indicators` a column for each feature
+    that says where it was missing. `has_value` is false where the caller has a `value` already.
+    """
+
+    tenant_id: str
+    plan: Plan
+    missing: Missing | None = None
+    targets: tuple[Target, ...] = ()
+    indicators: bool = False
+    has_value: bool = True
+
+    def __post_init__(self) -> None:
+        check_id("tenant_id", self.tenant_id)
+        names = [target.name for target in self.targets]
+        taken = {*KEYS, VALUE, *self.taken(targets=False)}
+        wrong = [name for name in names if name in taken or names.count(name) > 1]
+        if wrong:
+            raise InvalidInput(
+                "horizons",
+                list(dict.fromkeys(wrong)),
+                "names of targets that no feature, no other target and no other column has",
+            )
+
+    def taken(self, targets: bool = True) -> set[str]:
+        """The names of features, of what says that one is missing, and of targets."""
+        features = self.feature_set.feature_names
+        return {
+            *features,
+            *(f"{name}__missing" for name in features),
+            *(target.name for target in self.targets if targets),
+        }
+
+    @property
+    def feature_set(self) -> FeatureSet:
+        """The features of each row."""
+        return self.plan.feature_set
+
+    def fields(self, every: bool) -> list[pa.Field]:
+        """The columns; `every`: each row is an observation, so that none is without a `value`."""
+        found = [pa.field(VALUE, pa.float64(), nullable=not every)] if self.has_value else []
+        for feature in self.feature_set.features:
+            if is_integer(feature):
+                found.append(pa.field(feature.name, pa.int64(), nullable=False))
+            else:
+                kept = self.feature_set.policy_of(feature, self.missing) == "keep"
+                found.append(pa.field(feature.name, pa.float64(), nullable=kept))
+        for target in self.targets:
+            kind = pa.int64() if target.stat == "count" else pa.float64()
+            found.append(pa.field(target.name, kind))
+        return [*found, *(pa.field(name, pa.bool_()) for name in self._indicated)]
+
+    @property
+    def _indicated(self) -> list[str]:
+        features = self.feature_set.features if self.indicators else ()
+        return [f"{f.name}__missing" for f in features if can_be_missing(f)]
+
+    @property
+    def reach(self) -> int:
+        """How far a row reads from its time, back or ahead."""
+        request = self.scan_request(0, 0, None)
+        return max(request.lookback, request.weather_lookback, request.lookahead)
+
+    def scan_request(
+        self, start: int, end: int, asset_ids: tuple[str, ...] | None, edges: bool = False
+    ) -> ScanRequest:
+        """The history that rows in [start, end] need: what windows, fills and targets reach.
+
+        `edges`: the first and the last observation too, which targets need in any case.
+        """
+        own = self.feature_set.series
+        sources = sources_for(self.plan, self.missing)
+        fills = any(source.kind == "series" for source in sources)
+        weather = any(source.kind == "weather" for source in sources)
+        mine = (own,) if self.has_value or self.targets else ()
+        return ScanRequest(
+            self.tenant_id,
+            asset_ids,
+            start,
+            end,
+            tuple(dict.fromkeys((*mine, *self.plan.series))),
+            self.plan.weather,
+            max(self.plan.lookback, FILL_WINDOW if fills else 0),
+            max(self.plan.weather_lookback, FILL_WINDOW if weather else 0),
+            max((target.horizon.micros for target in self.targets), default=0),
+            own if edges or self.targets else None,
+        )
+
+    def columns(self, chunk: Chunk, points: Points) -> dict[str, Values]:
+        """The columns at some points of a chunk, in order; NaN where a value is null."""
+        history, own = chunk.history, self.feature_set.series
+        filled, masks = vectors(self.plan, points, history, self.missing)
+        found: dict[str, Values] = {}
+        if self.has_value:
+            found[VALUE] = _own_values(own, points, history)
+        found |= filled
+        for target in self.targets:
+            assert chunk.edges is not None
+            last = chunk.edges.last
+            found[target.name] = target_values(target, own, points, history, last)
+        nowhere = np.zeros(len(points), bool)
+        for name in self._indicated:
+            found[name] = masks.get(name.removesuffix("__missing"), nowhere)
+        return found
+
+    def metadata(self, times: TimeRange, count: int) -> dict[str, str]:
+        """What a file of such rows says of itself."""
+        chosen = self.feature_set
+        policy = chosen.missing if self.missing is None else self.missing
+        return {
+            "ai_hub.feature_set": chosen.name or "",
+            "ai_hub.version": "" if chosen.version is None else str(chosen.version),
+            "ai_hub.fingerprint": chosen.fingerprint,
+            "ai_hub.semantics": str(SEMANTICS),
+            "ai_hub.definitions": json.dumps([definition_of(f) for f in chosen.features]),
+            "ai_hub.targets": json.dumps([_target(target) for target in self.targets]),
+            "ai_hub.policy": str(policy),
+            "ai_hub.missing": chosen.policy_name(self.missing),
+            "ai_hub.tenant_id": self.tenant_id,
+            "ai_hub.start_time": iso(times.start),
+            "ai_hub.end_time": iso(times.end),
+            "ai_hub.row_count": str(count),
+        }
+
+
+def arrow_column(field: pa.Field, values: Values) -> pa.Array:
+    """One of the columns as Arrow; NaN is null where the field may be."""
+    column = pa.array(values, from_pandas=field.nullable)
+    return column if column.type == field.type else column.cast(field.type)
+
+
+def _own_values(series: str, points: Points, history: HistoryArrays) -> NDArray[np.float64]:
+    held = history.series[series]
+    return held.value if points.time is held.time else values_at(series, points, history)
+
+
+def _target(target: Target) -> dict[str, object]:
+    plain = {field.name: getattr(target, field.name) for field in fields(target)}
+    return {
+        name: str(value) if isinstance(value, Duration) else value
+        for name, value in plain.items()
+        if value is not None
+    }

@@ -1,0 +1,157 @@
+"""A training set in memory: the rows of a spine in their order, and the features of each."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from ai_hub.engines.arrays import Ints, Points
+from ai_hub.errors import ExportFailed
+from ai_hub.export.job import PART_ROWS, Compression, SpineJob, check_compression
+from ai_hub.export.parquet import Written, parquet_writer, read_ahead, whole_file
+from ai_hub.export.rows import Values, arrow_column
+from ai_hub.stores.base import Chunk, ScanRequest
+
+if TYPE_CHECKING:
+    import polars
+
+_ID = pa.dictionary(pa.int32(), pa.string())
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The rows of a spine in their order, each with the features that serving gives at its time.
+
+    Columns: timestamp, tenant_id and asset_id, the series at t (`value`, unless the spine has one),
+    the spine's labels, the features in the set's order, targets, and where features were missing.
+    What came with the spine is as it came; everything else is as in an exported file.
+    """
+
+    _table: pa.Table
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What a file of it says of itself: the set, its version, fingerprint, policy and so on."""
+        found: dict[bytes, bytes] = self._table.schema.metadata or {}
+        ours = {key.decode(): value.decode() for key, value in found.items() if b"ai_hub." in key}
+        return ours
+
+    def to_arrow(self) -> pa.Table:
+        """As an Arrow table, with the metadata in its schema."""
+        return self._table
+
+    def to_pandas(self) -> Any:
+        """As a pandas data frame."""
+        return self._table.to_pandas()
+
+    def to_polars(self) -> polars.DataFrame:
+        """As a Polars data frame."""
+        import polars as pl
+
+        frame = pl.from_arrow(self._table)
+        assert isinstance(frame, pl.DataFrame)
+        return frame
+
+    def to_parquet(self, path: str | Path, *, compression: Compression = "snappy") -> None:
+        """Write it to a Parquet file: `snappy` or `zstd`.
+
+        The file is written beside its place and then moved there. Raises ExportFailed when it
+        cannot be written.
+        """
+        write_training_set(self, Path(path), uuid.uuid4().hex, check_compression(compression))
+
+
+def write_training_set(
+    found: TrainingSet, path: Path, name: str, compression: Compression
+) -> Written:
+    """Write a training set to `path`; `name` tells its unfinished file. Raises ExportFailed."""
+    table = found.to_arrow()
+    try:
+        with (
+            whole_file(path, name) as partial,
+            parquet_writer(partial, table.schema, compression) as writer,
+        ):
+            writer.write_table(table, row_group_size=PART_ROWS)
+    except pa.ArrowNotImplementedError as error:
+        raise ExportFailed(f"spine: Parquet has no form for one of its columns: {error}") from error
+    return Written(len(found), path.stat().st_size)
+
+
+def training_set(
+    job: SpineJob,
+    scan: Callable[[ScanRequest], Generator[Chunk, None, None]],
+    progress: Callable[[int], None] = lambda rows: None,
+) -> TrainingSet:
+    """Compute a spine's rows: one walk over the history, each part scattered to where it belongs.
+
+    `progress` is told the rows computed so far; it may raise to stop.
+    """
+    spine = job.spine
+    fields = job.rows.fields(every=False)
+    columns = {field.name: _empty(field, len(spine)) for field in fields}
+    done = 0
+    with ThreadPoolExecutor(1, "ai-hub-spine-read") as pool:
+        for start, end, asset_ids in spine.parts(job.rows.reach):
+            request = job.rows.scan_request(start, end, asset_ids)
+            with closing(scan(request)) as chunks:
+                for chunk, places, points in read_ahead(_pieces(job, chunks), pool):
+                    rows = spine.rows[places]
+                    for name, values in job.rows.columns(chunk, points).items():
+                        columns[name][rows] = values
+                    done += len(rows)
+                    progress(done)
+    return TrainingSet(_table(job, fields, columns))
+
+
+def _pieces(
+    job: SpineJob, chunks: Generator[Chunk, None, None]
+) -> Iterator[tuple[Chunk, Ints, Points]]:
+    """The places of the spine that each chunk is for, a bounded number of them at a time."""
+    for chunk in chunks:
+        places, points = job.spine.places(chunk)
+        for first in range(0, len(places), PART_ROWS):
+            part = slice(first, first + PART_ROWS)
+            yield chunk, places[part], Points(points.code[part], points.time[part])
+
+
+def _empty(field: pa.Field, size: int) -> Values:
+    if pa.types.is_boolean(field.type):
+        return np.zeros(size, bool)
+    if pa.types.is_integer(field.type) and not field.nullable:
+        return np.zeros(size, np.int64)
+    return np.full(size, np.nan)
+
+
+def _table(job: SpineJob, fields: list[pa.Field], columns: dict[str, Values]) -> pa.Table:
+    """The spine's columns and ours, in the order of an export."""
+    spine = job.spine.table
+    own = {name: (spine.schema.field(name), spine.column(name)) for name in spine.column_names}
+    tenant = pa.DictionaryArray.from_arrays(
+        pa.array(np.zeros(len(job.spine), np.int32)), pa.array([job.rows.tenant_id])
+    )
+    given = {"tenant_id": (pa.field("tenant_id", _ID), tenant), **own}
+    keys = [given.pop(name) for name in ("timestamp", "tenant_id", "asset_id")]
+    made = {}
+    for field in fields:
+        made[field.name] = (field, arrow_column(field, columns.pop(field.name)))
+    value = [(given if "value" in given else made).pop("value")]
+    everything = [*keys, *value, *given.values(), *made.values()]
+    metadata = (spine.schema.metadata or {}) | {
+        key.encode(): text.encode()
+        for key, text in job.rows.metadata(job.range, len(job.spine)).items()
+    }
+    return pa.table(
+        [column for _, column in everything],
+        schema=pa.schema([field for field, _ in everything], metadata),
+    )

@@ -1,0 +1,83 @@
+"""The route of training sets: a spine in, the same rows with their features out."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from litestar import Request, Response, post
+from litestar.datastructures import State
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
+from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
+
+from ai_hub.definitions.kinds import read_missing
+from ai_hub.definitions.values import check_id
+from ai_hub.errors import InvalidInput
+from ai_hub.export.job import check_compression
+from ai_hub.feature_store import FeatureStore
+from ai_hub.intake.labels import FORMATS, format_of, read_labelled, write_labelled
+
+_BINARY = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
+_ROWS = ResponseSpec(
+    bytes,
+    generate_examples=False,
+    description=HTTPStatus.OK.description,
+    media_type=FORMATS["parquet"],
+)
+
+
+@dataclass
+class TrainingSetOperation(Operation):
+    """The route's body, which the framework cannot read off its signature."""
+
+    def __post_init__(self) -> None:
+        self.request_body = RequestBody(
+            required=True,
+            description="A table with asset_id, timestamp and any labels",
+            content={name: OpenAPIMediaType(schema=_BINARY) for name in FORMATS.values()},
+        )
+
+
+@post(
+    "/training-set",
+    status_code=200,
+    operation_class=TrainingSetOperation,
+    responses={200: _ROWS},
+)
+async def training_set(
+    request: Request[Any, Any, Any],
+    state: State,
+    tenant_id: str | None = None,
+    feature_set: str | None = None,
+    horizons: list[str] | None = None,
+    missing: str | None = None,
+    indicators: bool = False,
+    compression: str = "snappy",
+    format: str | None = None,  # the name of the parameter
+) -> Response[bytes]:
+    """The rows of a spine in their order, each with its labels and the features as of its time.
+
+    The answer is in the format of the body, or in `format`: parquet, arrow or csv.
+    """
+    store: FeatureStore = state.store
+    check_id("tenant_id", tenant_id)
+    if feature_set is None:
+        raise InvalidInput("feature_set", None, "a value: the parameter is required")
+    check_compression(compression)
+    body = await request.body()
+    content_type = request.headers.get("content-type")
+    spine = await asyncio.to_thread(read_labelled, content_type, body)
+    answered = format_of(content_type, format)
+    found = await store.get_training_set(
+        spine,
+        feature_set,
+        tenant_id=tenant_id or "",
+        horizons=horizons or (),
+        missing=None if missing is None else read_missing(missing),
+        indicators=indicators,
+    )
+    written = await asyncio.to_thread(write_labelled, found.to_arrow(), answered, compression)
+    return Response(written, media_type=answered)
