@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -36,7 +37,7 @@ def test_options_reach_the_export(run: Run) -> None:
     record = answer(
         run(
             *EXPORT, *RANGE, "--asset", "meter-001", "--horizon", "1h", "--horizon", "24h",
-            "--indicators", "--frequency", "12h", "--compression", "zstd", "--missing", "keep",
+            "--indicators", "--frequency", "6h", "--compression", "zstd", "--missing", "keep",
             "--output", "o.parquet", "--json",
         )
     )  # fmt: skip
@@ -67,9 +68,19 @@ def test_exports_are_listed(run: Run) -> None:
     ("options", "words"),
     [
         (["--start", "2025-01-01", "--end", "2025-01-02T00:00:00Z"], ["--start", "2025-01-01"]),
-        (["--start", RANGE[3], "--end", RANGE[1]], ["start_time", "before"]),
+        (["--start", RANGE[3], "--end", RANGE[1]], ["start_time", "not after end_time"]),
         ([*RANGE, "--compression", "gzip"], ["compression", "'gzip'", "zstd"]),
         ([*RANGE, "--horizon", "soon"], ["horizons", "'soon'"]),
+        ([*RANGE, "--target", "24h"], ["--target", "'24h'"]),
+        ([*RANGE, "--target", "x=24h,most=1"], ["horizons", "'most'"]),
+        ([*RANGE, "--target", "lag_1h=24h"], ["horizons", "lag_1h"]),
+        ([*RANGE[:2]], ["--end", "--spine"]),
+        ([*RANGE[2:]], ["--start", "--spine"]),
+        (["--spine", "load.csv", *RANGE], ["--start", "--spine"]),
+        (["--spine", "load.csv", "--asset", "a"], ["--asset", "--spine"]),
+        (["--spine", "load.csv", "--frequency", "1h"], ["--frequency", "--spine"]),
+        (["--spine", "load.txt"], ["spine", "load.txt", ".parquet"]),
+        (["--spine", "none.csv"], ["file", "none.csv"]),
         ([*RANGE, "--frequency", "0h"], ["frequency", "'0h'"]),
         ([*RANGE, "--output", "."], ["output_path", "directory"]),
         ([*RANGE, "--set", "nope"], ["feature_set", "'nope'"]),
@@ -89,3 +100,51 @@ def test_what_fails_is_said_once(workplace: Path) -> None:
     assert line.startswith("ai-hub: ")
     # A server has a log; a command has none.
     assert "export_features_to_parquet" not in err
+
+
+SPINE = """timestamp,asset_id,kind,price
+2025-10-09T14:00:00Z,meter-001,007,1.5
+2025-10-09T13:30:00Z,meter-002,x,2
+2025-10-09T14:00:00Z,meter-001,007,1.5
+"""
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize("way", ["local", "server"])
+def test_a_spine_has_its_own_rows(
+    run: Run, workplace: Path, suffix: str, way: str, request: pytest.FixtureRequest
+) -> None:
+    spine = workplace / f"spine.{suffix}"
+    (workplace / "spine.csv").write_text(SPINE)
+    if suffix == "parquet":
+        labels = {"kind": ["007", "x", "007"], "price": [1.5, 2.0, 1.5]}
+        times = pa.array(["2025-10-09T14:00:00Z", "2025-10-09T13:30:00Z", "2025-10-09T14:00:00Z"])
+        assets = ["meter-001", "meter-002", "meter-001"]
+        pq.write_table(pa.table({"timestamp": times, "asset_id": assets, **labels}), spine)
+    if way == "server":
+        request.getfixturevalue("server")
+    record = answer(
+        run(
+            *EXPORT, "--spine", spine, "--horizon", "1h", "--target", "peak=2h,stat=max,window=2h",
+            "--missing", "-1", "--indicators", "--compression", "zstd",
+            "--output", "deep/o.parquet", "--json",
+        )
+    )  # fmt: skip
+    assert (record["status"], record["row_count"]) == ("completed", 3)
+    assert record["storage_path"] == str(workplace / "deep" / "o.parquet")
+    file = pq.ParquetFile("deep/o.parquet")
+    assert file.metadata.row_group(0).column(0).compression == "ZSTD"
+    assert file.schema_arrow.metadata[b"ai_hub.policy"] == b"-1.0"
+    table = file.read()
+    assert table["kind"].to_pylist() == ["007", "x", "007"]
+    assert table["price"].to_pylist() == [1.5, 2.0, 1.5]
+    assert table["value"].to_pylist() == [12.5, None, 12.5]
+    assert table["lag_1h"].to_pylist() == [11.5, -1.0, 11.5]
+    assert table["target_1h"].to_pylist() == [None, None, None]
+    assert table["peak"].to_pylist() == [None, None, None]
+    assert table["lag_1h__missing"].to_pylist() == [False, True, False]
+
+
+def test_what_is_wrong_in_a_spine_is_one_sentence(run: Run, workplace: Path) -> None:
+    (workplace / "spine.csv").write_text(SPINE.replace("13:30:00Z", "13:30:00"))
+    refused(run(*EXPORT, "--spine", "spine.csv"), "spine row 1 timestamp", "no offset")

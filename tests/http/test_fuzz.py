@@ -18,6 +18,7 @@ PATHS = {
     "/ingest/weather": "POST",
     "/weather-sources": "PUT",
     "/export": "POST",
+    "/training-set": "POST",
     "/cache/warm": "POST",
     "/cache/invalidate": "POST",
 }

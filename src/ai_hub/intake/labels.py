@@ -22,6 +22,8 @@ _KEYS = ("timestamp", "tenant_id", "asset_id")
 _CSV = "text/csv"
 _PARQUET = "application/vnd.apache.parquet"
 _ARROW = "application/vnd.apache.arrow.stream"
+_WHOLE = r"^(0|-?[1-9]\d*)$"
+_NUMBER = r"^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$"
 
 
 def whole_table(data: object) -> pa.Table:
@@ -73,8 +75,8 @@ def _column(name: str, values: Any) -> pa.Array | pa.ChunkedArray:
 def read_labelled(content_type: str | None, body: bytes) -> pa.Table:
     """The rows of a body or a file in CSV, Parquet or Arrow, with all their columns.
 
-    Columns of a CSV are numbers where every cell is one that reads back as the same text, else
-    texts. Raises InvalidInput for another content type, and for a body that is not of it.
+    Columns of a CSV are numbers where every cell is one, without a leading zero, else texts.
+    Raises InvalidInput for another content type, and for a body that is not of it.
     """
     name = (content_type or "").partition(";")[0].strip().lower()
     if name not in _READERS:
@@ -144,15 +146,19 @@ def _read_csv(body: bytes) -> pa.Table:
 
 
 def _numbers(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Texts as numbers, where nothing of them is lost by that."""
-    for kind in (pa.int64(), pa.float64()):
-        try:
-            numbers = texts.cast(kind)
-        except pa.ArrowInvalid:
-            continue
-        if kind == pa.float64() or pc.all(pc.equal(numbers.cast(pa.string()), texts)).as_py():
-            return numbers if numbers.null_count < len(numbers) else texts
-    return texts
+    """Texts as numbers, where all of them are: `007` is none, it is an id or a code."""
+    if texts.null_count == len(texts):
+        return texts
+    try:
+        if _all_match(texts, _WHOLE):
+            return texts.cast(pa.int64())
+        return texts.cast(pa.float64()) if _all_match(texts, _NUMBER) else texts
+    except pa.ArrowInvalid:  # more digits than an integer has
+        return texts
+
+
+def _all_match(texts: pa.ChunkedArray, pattern: str) -> bool:
+    return bool(pc.all(pc.match_substring_regex(texts, pattern)).as_py())
 
 
 def _read_parquet(body: bytes) -> pa.Table:

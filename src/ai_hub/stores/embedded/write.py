@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ai_hub.definitions.kinds import WEATHER_COLUMNS
-from ai_hub.definitions.values import Entity
+from ai_hub.definitions.values import DAY, Entity
+from ai_hub.stores.arrays import micros_of, spans_of
 from ai_hub.stores.base import Landed
 from ai_hub.stores.embedded.session import Cursor, registered, transaction
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+_FAR_APART = DAY
+"""Rows of a batch this far apart in time are looked up by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,7 @@ def append_rows(cursor: Cursor, into: KeyedTable, batch: pa.Table, sources: Sour
         return Landed(0, 0, frozenset())
     columns = ", ".join((*into.key, *into.values))
     with registered(cursor, incoming=batch), transaction(cursor):
-        changed, unchanged = _stored_already(cursor, into)
+        changed, unchanged = _stored_already(cursor, into, batch)
         fresh = batch
         if len(changed) or len(unchanged):
             stored = np.zeros(batch.num_rows, bool)
@@ -136,23 +141,30 @@ def _match(into: KeyedTable, stored: str, new: str) -> str:
     return " AND ".join(f"{stored}.{column} = {new}.{column}" for column in into.key)
 
 
-def _stored_already(cursor: Cursor, into: KeyedTable) -> tuple[np.ndarray, np.ndarray]:
+def _stored_already(
+    cursor: Cursor, into: KeyedTable, batch: pa.Table
+) -> tuple[np.ndarray, np.ndarray]:
     """The rows of `incoming` that are stored with other values, and with the same ones."""
     differs = " OR ".join(f"s.{c} IS DISTINCT FROM n.{c}" for c in into.values)
-    # The bounds let DuckDB skip blocks that have no rows of these times.
-    found = cursor.execute(
-        f"""
-        SELECT n.row, ({differs}) AS changed
-        FROM {into.name} s
-        JOIN (SELECT *, row_number() OVER () - 1 AS row FROM incoming) n
-          ON {_match(into, "s", "n")}
-        WHERE s.timestamp BETWEEN (SELECT min(timestamp) FROM incoming)
-                              AND (SELECT max(timestamp) FROM incoming)
-        """
-    ).fetchnumpy()
-    changed = np.asarray(found["changed"], bool)
-    rows = np.asarray(found["row"], np.int64)
-    return rows[changed], rows[~changed]
+    within = "timestamp BETWEEN make_timestamptz(?::BIGINT) AND make_timestamptz(?::BIGINT)"
+    rows, changed = [], []
+    # The bounds let DuckDB skip blocks that have no rows of these times, and one old row among new
+    # ones is no reason to read what lies between.
+    for first, last in spans_of(micros_of(batch["timestamp"]), _FAR_APART):
+        found = cursor.execute(
+            f"""
+            SELECT n.row, ({differs}) AS changed
+            FROM {into.name} s
+            JOIN (SELECT *, row_number() OVER () - 1 AS row FROM incoming) n
+              ON {_match(into, "s", "n")}
+            WHERE s.{within} AND n.{within}
+            """,
+            [first, last, first, last],
+        ).fetchnumpy()
+        rows.append(np.asarray(found["row"], np.int64))
+        changed.append(np.asarray(found["changed"], bool))
+    every, differing = np.concatenate(rows), np.concatenate(changed)
+    return every[differing], every[~differing]
 
 
 def _update(cursor: Cursor, into: KeyedTable, rows: pa.Table) -> None:

@@ -1,0 +1,242 @@
+"""Rows of spines and of frequencies, and targets: what the reference says, on every deployment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ai_hub import FeatureStore
+from ai_hub.definitions.feature_set import FeatureSet
+from ai_hub.definitions.kinds import Missing
+from ai_hub.definitions.target import Target
+from ai_hub.definitions.values import DAY, HOUR, MINUTE, to_datetime, to_micros
+from ai_hub.engines.plan import can_be_missing
+from ai_hub.stores import chunks
+from ai_hub.stores.embedded import scan as embedded_scan
+from ai_hub.testing import (
+    Observation,
+    Vector,
+    close,
+    differences,
+    feature_sets,
+    frequency_times,
+    observed_times,
+    policies,
+    target_value,
+    targets,
+)
+from conformance.kit import MEMORY, Deployment, Row, folder, plain, run, wrong
+from conformance.worlds import TENANT, World, worlds, write
+
+Pair = tuple[str, int]
+_EXACT = (None, "min", "max", "range", "count")
+
+
+def chosen_targets() -> st.SearchStrategy[tuple[Target, ...]]:
+    return st.tuples(targets("first_target"), targets("second_target"))
+
+
+def check_targets(
+    wanted: Sequence[Target], t: int, series: Sequence[Observation], row: Row
+) -> None:
+    for target in wanted:
+        expected = target_value(target, t, series)
+        width = target.horizon.micros if target.window is None else target.window.micros
+        end = t + target.horizon.micros
+        values = [o.value for o in series if end - width < o.timestamp <= end]
+        largest = max(map(abs, values), default=0.0)
+        exact = target.stat in _EXACT
+        got = row[target.name]
+        assert close(got, expected, len(values), largest, exact=exact), (target, t, got, expected)
+
+
+def vector_of(feature_set: FeatureSet, row: Row) -> Vector:
+    unsure = [f.name for f in feature_set.features if can_be_missing(f)]
+    return Vector(
+        {name: row[name] for name in feature_set.feature_names},
+        tuple(name for name in unsure if row[f"{name}__missing"]),
+    )
+
+
+def check_row(
+    feature_set: FeatureSet,
+    wanted: Sequence[Target],
+    missing: Missing | None,
+    world: World,
+    pair: Pair,
+    row: Row,
+) -> None:
+    """One row by the reference: the series at its time, the vector, the targets."""
+    asset_id, t = pair
+    history = world.history(asset_id)
+    series = history.series.get(feature_set.series, ())
+    assert row["tenant_id"] == TENANT
+    assert row["value"] == {o.timestamp: o.value for o in series}.get(t)
+    assert not wrong(feature_set, t, history, vector_of(feature_set, row), missing)
+    check_targets(wanted, t, series, row)
+
+
+@st.composite
+def pairs(draw: st.DrawFn, world: World) -> list[Pair]:
+    """Rows of a spine in any order: known and unknown assets, far times, rows that come twice."""
+    every = [(asset, t) for asset, times in world.instants.items() for t in times]
+    every += [(row["asset_id"], to_micros(row["timestamp"])) for row in world.observations]
+    far = [(asset, t - 90 * 365 * DAY) for asset, t in every[:1]]
+    one = st.sampled_from([*every, *far, ("nobody", every[0][1])])
+    return draw(st.lists(one, min_size=1, max_size=12))
+
+
+def spine_rows(rows: Sequence[Pair]) -> list[Row]:
+    return [
+        {"label": i, "asset_id": asset, "timestamp": to_datetime(t), "name": f"row {i}"}
+        for i, (asset, t) in enumerate(rows)
+    ]
+
+
+@settings(max_examples=settings.default.max_examples // 2)
+@given(
+    feature_set=feature_sets(),
+    wanted=chosen_targets(),
+    missing=policies(),
+    world=worlds(),
+    data=st.data(),
+)
+def test_rows_of_a_spine_are_the_references(
+    deployment: Deployment,
+    feature_set: FeatureSet,
+    wanted: tuple[Target, ...],
+    missing: Missing | None,
+    world: World,
+    data: st.DataObject,
+) -> None:
+    rows = data.draw(pairs(world))
+
+    async def example(place: Path) -> None:
+        async with deployment.open(place, feature_set) as store:
+            await write(store, world)
+            found = await store.get_training_set(
+                spine_rows(rows), feature_set.label, tenant_id=TENANT, horizons=wanted,
+                missing=missing, indicators=True,
+            )  # fmt: skip
+            table = found.to_arrow().to_pylist()
+            assert [(row["asset_id"], to_micros(row["timestamp"])) for row in table] == rows
+            assert [(row["label"], row["name"]) for row in table] == [
+                (i, f"row {i}") for i in range(len(rows))
+            ]
+            for pair, row in zip(rows, table, strict=True):
+                check_row(feature_set, wanted, missing, world, pair, row)
+
+    with folder() as place:
+        run(example(Path(place)))
+
+
+@given(feature_set=feature_sets(), missing=policies(), world=worlds(max_size=25), data=st.data())
+def test_a_spine_in_another_order_has_the_same_rows_in_that_order(
+    feature_set: FeatureSet, missing: Missing | None, world: World, data: st.DataObject
+) -> None:
+    rows = data.draw(pairs(world))
+    order = data.draw(st.permutations(range(len(rows))))
+
+    async def example(place: Path) -> None:
+        async with MEMORY.open(place, feature_set) as store:
+            await write(store, world)
+
+            async def found(spine: object) -> pa.Table:
+                how: dict[str, Any] = {"missing": missing, "indicators": True, "horizons": ["1h"]}
+                one = await store.get_training_set(
+                    spine, feature_set.label, tenant_id=TENANT, **how
+                )
+                return one.to_arrow().replace_schema_metadata()
+
+            spine = spine_rows(rows)
+            whole = await found(spine)
+            assert (await found([spine[i] for i in order])).equals(whole.take(order))
+            # In parts it is the same to the bit where no sum is, and by the reference elsewhere.
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(chunks, "CHUNK_ROWS", 2)
+                patch.setattr(embedded_scan, "_READ_ROWS", 5)
+                cut = await found(spine)
+            for (asset, t), a, b in zip(rows, whole.to_pylist(), cut.to_pylist(), strict=True):
+                assert (a["value"], a["target_1h"]) == (b["value"], b["target_1h"])
+                both = vector_of(feature_set, a), vector_of(feature_set, b)
+                assert not differences(feature_set, t, world.history(asset), *both, missing)
+
+    with folder() as place:
+        run(example(Path(place)))
+
+
+async def exported(
+    store: FeatureStore, feature_set: FeatureSet, path: Path, **how: Any
+) -> list[Row]:
+    record = await store.export_features_to_parquet(
+        TENANT, feature_set.label, output_path=path, indicators=True, **how
+    )
+    rows: list[Row] = pq.read_table(path).to_pylist() if record["row_count"] else []
+    assert len(rows) == record["row_count"]
+    return rows
+
+
+@settings(max_examples=settings.default.max_examples // 2)
+@given(
+    feature_set=feature_sets(max_size=4),
+    wanted=chosen_targets(),
+    world=worlds(),
+    data=st.data(),
+)
+def test_rows_of_a_range_are_the_references_whatever_the_policy(
+    deployment: Deployment,
+    feature_set: FeatureSet,
+    wanted: tuple[Target, ...],
+    world: World,
+    data: st.DataObject,
+) -> None:
+    times = [to_micros(row["timestamp"]) for row in world.observations]
+    times += [t for some in world.instants.values() for t in some]
+    start = data.draw(st.sampled_from(times))
+    # Also after all there is, where look-backs of fills alone reach the history.
+    start += data.draw(st.sampled_from((0, 0, 1, -MINUTE, 30 * HOUR, 150 * HOUR, 40 * DAY)))
+    step = data.draw(st.sampled_from((MINUTE, HOUR, 7 * HOUR, DAY + 1, 60 * DAY)))
+    end = start + data.draw(st.sampled_from((0, 1, step - 1, step, 5 * step, 12 * step)))
+
+    async def example(place: Path) -> None:
+        async with deployment.open(place, feature_set) as store:
+            await write(store, world)
+            reach = {"start_time": to_datetime(start), "end_time": to_datetime(end)}
+            ways = [{}, {"frequency": f"{step}us"}]
+            for way in ways:
+                expected = [
+                    (asset, t)
+                    for asset in world.assets
+                    for t in (
+                        frequency_times(feature_set, world.history(asset), start, end, step)
+                        if way
+                        else observed_times(feature_set, world.history(asset), start, end)
+                    )
+                ]
+                for missing in (None, "keep", 3.0):
+                    rows = await exported(
+                        store, feature_set, place / "rows", missing=missing, horizons=wanted,
+                        **reach, **way,
+                    )  # fmt: skip
+                    found = [(row["asset_id"], to_micros(row["timestamp"])) for row in rows]
+                    assert found == expected
+                    for pair, row in zip(expected, rows, strict=True):
+                        check_row(feature_set, wanted, missing, world, pair, row)
+                for (asset, t), row in [*zip(expected, rows, strict=True)][:3]:
+                    online = await store.get(
+                        tenant_id=TENANT, asset_id=asset, feature_set=feature_set.label,
+                        timestamp=to_datetime(t), missing=3.0, exact=True,
+                    )  # fmt: skip
+                    got = vector_of(feature_set, row)
+                    history = world.history(asset)
+                    assert not differences(feature_set, t, history, plain(online), got, 3.0)
+
+    with folder() as place:
+        run(example(Path(place)))
