@@ -16,7 +16,7 @@ from ai_hub import FeatureStore
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.target import Target
-from ai_hub.definitions.values import DAY, HOUR, MINUTE, to_datetime, to_micros
+from ai_hub.definitions.values import DAY, HOUR, MINUTE, Duration, to_datetime, to_micros
 from ai_hub.engines.plan import can_be_missing
 from ai_hub.stores import chunks
 from ai_hub.stores.embedded import scan as embedded_scan
@@ -209,7 +209,7 @@ def test_rows_of_a_range_are_the_references_whatever_the_policy(
         async with deployment.open(place, feature_set) as store:
             await write(store, world)
             reach = {"start_time": to_datetime(start), "end_time": to_datetime(end)}
-            ways = [{}, {"frequency": f"{step}us"}]
+            ways = [{}, {"frequency": str(Duration(step))}]
             for way in ways:
                 expected = [
                     (asset, t)

@@ -41,6 +41,14 @@ Roll = Callable[[pl.Expr, Window], pl.Expr]
 """A column of values to its aggregate over a window that ends at each row."""
 
 
+def _merged(keys: Ints, at: Ints) -> Ints:
+    """Two sorted arrays as one, each value once."""
+    # Two runs, which a stable sort only merges.
+    both = np.sort(np.concatenate((keys, at)), kind="stable")
+    merged: Ints = both[np.append(True, both[1:] != both[:-1])]
+    return merged
+
+
 @dataclass(frozen=True, slots=True)
 class Slide:
     """Observations (`keys`, `values`) and the axis to slide over, which holds every point too.
@@ -71,7 +79,7 @@ class Slide:
         known[known] = keys[rows[known]] == at[known]
         if known.all():
             return cls(keys, values, keys, values, False, rows, span, width, closed)
-        axis = np.union1d(keys, at)
+        axis = _merged(keys, at)
         axis_values = np.full(len(axis), np.nan)
         axis_values[np.searchsorted(axis, keys)] = values
         rows = np.searchsorted(axis, at)

@@ -53,8 +53,8 @@ class Spine:
         What lies between two rows further apart than `reach` need not be read.
         """
         for start, end in spans_of(self.time, reach):
-            inside = (self.time >= start) & (self.time <= end)
-            codes = np.unique(self.code[inside]).tolist()
+            inside = self.code[(self.time >= start) & (self.time <= end)]
+            codes = np.flatnonzero(np.bincount(inside)).tolist()
             yield start, end, tuple(self.asset_ids[code] for code in codes)
 
     def places(self, chunk: Chunk) -> tuple[Ints, Points]:

@@ -106,7 +106,7 @@ def spans_of(times: Ints, gap: int, most: int = 8) -> list[tuple[int, int]]:
     """
     if not len(times):
         return []
-    ordered = np.unique(times)
+    ordered = np.sort(times)
     steps = np.diff(ordered)
     cuts = np.flatnonzero(steps > gap)
     if len(cuts) >= most:
