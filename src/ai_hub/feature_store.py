@@ -122,12 +122,26 @@ class FeatureStore:
         return await self._open.writer.land(batch, target)
 
     async def assign_weather_source(
-        self, *, tenant_id: str, source_id: str, asset_ids: Sequence[str]
+        self,
+        *,
+        tenant_id: str,
+        source_id: str | None,
+        asset_ids: Sequence[str],
+        valid_from: datetime | None = None,
     ) -> int:
-        """Let assets take their weather from a source (a station); how many had another before."""
-        check_id("source_id", source_id)
+        """Let assets take their weather from a source (a station), or (None) from their own rows.
+
+        It holds from `valid_from` on, until the next mapping of the asset; one of the same instant
+        is replaced. By default an asset's first mapping holds always, and a later one from now on.
+        How many assets that was a change for.
+        """
+        if source_id is not None:
+            check_id("source_id", source_id)
         ids = check_assets(tenant_id, asset_ids)
-        return await self._open.writer.assign_weather_source(tenant_id, source_id, ids)
+        since = None if valid_from is None else to_micros(valid_from, "valid_from", "up")
+        return await self._open.writer.assign_weather_source(
+            tenant_id, source_id, ids, since, self.settings.granularity.truncate(self.now())
+        )
 
     # Answers out.
 

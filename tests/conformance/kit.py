@@ -23,10 +23,11 @@ from ai_hub.config import Settings
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import WEATHER_COLUMNS, Missing
 from ai_hub.definitions.registry import Registry
-from ai_hub.definitions.values import to_datetime, to_micros
+from ai_hub.definitions.values import FIRST_INSTANT, to_datetime, to_micros
 from ai_hub.engines import arrays
 from ai_hub.engines.arrays import Columns
 from ai_hub.engines.plan import Plan, can_be_missing
+from ai_hub.engines.reference import Mapped
 from ai_hub.engines.vectors import vectors
 from ai_hub.serving import answer as serving
 from ai_hub.testing import History, Observation, Vector, WeatherRow, differences, vector
@@ -36,6 +37,8 @@ from servers import Kind, server
 T = TypeVar("T")
 Point = tuple[int, int]
 """Which history, and the instant."""
+Change = tuple[int, int, int]
+"""Which history, the instant, and whose weather it has from then on."""
 
 
 @dataclass(frozen=True)
@@ -57,15 +60,18 @@ def kernel_vectors(
     points: Sequence[Point],
     chosen: Sequence[int] | None = None,
     dense: bool | None = None,
+    changes: Sequence[Change] = (),
 ) -> list[Vector]:
-    """The columnar kernel's vectors; `source_of[i]` is whose weather history i has.
+    """The columnar kernel's vectors; `source_of[i]` is whose weather history i has before the first
+    of its changes.
 
     All points are computed at once; `chosen` are those whose vectors are wanted (None: all).
     """
     plan = Plan.of(feature_set)
     names = {name for history in histories for name in history.series} | set(plan.series)
     held = arrays.HistoryArrays(
-        {name: _series(name, histories) for name in names}, _weather(histories, source_of)
+        {name: _series(name, histories) for name in names},
+        _weather(histories, source_of, changes),
     )
     order = sorted(range(len(points)), key=lambda i: points[i])
     code, time = np.array([points[i] for i in order], np.int64).reshape(-1, 2).T
@@ -93,7 +99,9 @@ def _series(name: str, histories: Sequence[History]) -> arrays.Series:
     return arrays.Series(code, time, np.array([row[2] for row in rows], np.float64))
 
 
-def _weather(histories: Sequence[History], source_of: Sequence[int]) -> arrays.Weather:
+def _weather(
+    histories: Sequence[History], source_of: Sequence[int], changes: Sequence[Change]
+) -> arrays.Weather:
     rows = [
         (code, row.timestamp, row.issued_at, row.values)
         for code, history in enumerate(histories)
@@ -104,7 +112,10 @@ def _weather(histories: Sequence[History], source_of: Sequence[int]) -> arrays.W
         for name in WEATHER_COLUMNS
     }
     code, time, issued = np.array([row[:3] for row in rows], np.int64).reshape(-1, 3).T.copy()
-    return arrays.Weather(code, time, issued, columns, np.array(source_of, np.int64))
+    first = [(i, FIRST_INSTANT, source) for i, source in enumerate(source_of)]
+    table = np.array([*first, *changes], np.int64)
+    entity, since, source = table[np.lexsort((table[:, 1], table[:, 0]))].T.copy()
+    return arrays.Weather(code, time, issued, columns, arrays.SourceTable(entity, since, source))
 
 
 def _or_nan(value: float | None) -> float:
@@ -211,9 +222,12 @@ def history_of(
     observations: Sequence[Row],
     weather: Sequence[Row],
     asset_id: str,
-    source_id: str | None = None,
+    mappings: Mapping[int, str | None] | None = None,
 ) -> History:
-    """What some acknowledged rows leave of an asset: the last write of a key, if it is usable."""
+    """What some acknowledged rows leave of an asset: the last write of a key, if it is usable.
+
+    `mappings` say since when it has the weather of which source (None: its own).
+    """
     kept: dict[tuple[str, int], Row] = {}
     for row in observations:
         if row["asset_id"] == asset_id:
@@ -222,14 +236,23 @@ def history_of(
     for (name, at), row in sorted(kept.items()):
         if row.get("quality", 1) >= 1:
             series.setdefault(name, []).append(Observation(at, row["value"]))
+    mapped = tuple(
+        Mapped(since, _weather_of(weather, source_id or asset_id))
+        for since, source_id in (mappings or {}).items()
+    )
+    return History(series, _weather_of(weather, asset_id), mapped)
+
+
+def _weather_of(weather: Sequence[Row], source_id: str) -> tuple[WeatherRow, ...]:
+    """What some acknowledged rows leave of a source: the last write of a time and issue."""
     issues: dict[tuple[int, int], WeatherRow] = {}
     for row in weather:
-        if row["asset_id"] == (source_id or asset_id):
+        if row["asset_id"] == source_id:
             at = to_micros(row["timestamp"])
             issued = to_micros(row.get("issued_at") or row["timestamp"])
             values = {name: row.get(name) for name in WEATHER_COLUMNS}
             issues[at, issued] = WeatherRow(at, issued, values)
-    return History(series, tuple(issues.values()))
+    return tuple(issues.values())
 
 
 def plain(answer: serving.Answer) -> Vector:

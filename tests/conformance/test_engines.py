@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +23,7 @@ from ai_hub.definitions.kinds import (
     Stat,
 )
 from ai_hub.definitions.values import DAY, HOUR, MINUTE, Duration, parse_time
+from ai_hub.engines.reference import Mapped
 from ai_hub.testing import (
     Case,
     History,
@@ -31,19 +34,24 @@ from ai_hub.testing import (
     instants,
     policies,
 )
-from conformance.kit import Engine, Point, wrong
+from conformance.kit import Change, Engine, Point, wrong
 
 ALL = FeatureSet("every_feature", 1, FEATURES)
 T = parse_time("2025-10-09T14:30:00Z")
 
 
 @st.composite
-def neighbours(draw: st.DrawFn) -> tuple[list[Case], list[int]]:
-    """Two to four assets, each with weather of its own or another's."""
+def neighbours(draw: st.DrawFn) -> tuple[list[Case], list[int], list[Change]]:
+    """Two to four assets, each with weather of its own or another's, and changes of that."""
     some = draw(st.lists(cases(max_size=20, max_instants=4), min_size=2, max_size=4))
     sources = [draw(st.sampled_from((i, i, draw(st.integers(0, len(some) - 1)))))
                for i in range(len(some))]  # fmt: skip
-    return some, sources
+    place, moment = st.integers(0, len(some) - 1), st.sampled_from((-1, 0, 1, HOUR, -DAY))
+    instant = st.sampled_from([t for case in some for t in case.instants])
+    since = st.builds(int.__add__, instant, moment)
+    change = st.tuples(place, since, place)
+    changes = draw(st.lists(change, max_size=4, unique_by=lambda change: change[:2]))
+    return some, sources, changes
 
 
 def points_of(some: list[Case]) -> list[Point]:
@@ -60,12 +68,17 @@ def check(
     histories: list[History],
     sources: list[int],
     points: list[Point],
+    changes: Sequence[Change] = (),
 ) -> None:
     seen = [
-        History(history.series, histories[source].weather)
-        for history, source in zip(histories, sources, strict=True)
+        History(
+            history.series,
+            histories[source].weather,
+            tuple(Mapped(at, histories[to].weather) for one, at, to in changes if one == i),
+        )
+        for i, (history, source) in enumerate(zip(histories, sources, strict=True))
     ]
-    vectors = engine.vectors(feature_set, missing, histories, sources, points)
+    vectors = engine.vectors(feature_set, missing, histories, sources, points, changes=changes)
     for (i, t), vector in zip(points, vectors, strict=True):
         assert not wrong(feature_set, t, seen[i], vector, missing)
 
@@ -75,10 +88,11 @@ def test_drawn_sets_over_drawn_histories(
     engine: Engine,
     feature_set: FeatureSet,
     missing: Missing | None,
-    drawn: tuple[list[Case], list[int]],
+    drawn: tuple[list[Case], list[int], list[Change]],
 ) -> None:
-    some, sources = drawn
-    check(engine, feature_set, missing, [c.history for c in some], sources, points_of(some))
+    some, sources, changes = drawn
+    points = points_of(some)
+    check(engine, feature_set, missing, [c.history for c in some], sources, points, changes)
 
 
 @given(feature_set=st.sampled_from((ALL, *FEATURE_SETS)), missing=policies(), drawn=neighbours())
@@ -86,10 +100,11 @@ def test_built_in_sets_over_drawn_histories(
     engine: Engine,
     feature_set: FeatureSet,
     missing: Missing | None,
-    drawn: tuple[list[Case], list[int]],
+    drawn: tuple[list[Case], list[int], list[Change]],
 ) -> None:
-    some, sources = drawn
-    check(engine, feature_set, missing, [c.history for c in some], sources, points_of(some))
+    some, sources, changes = drawn
+    points = points_of(some)
+    check(engine, feature_set, missing, [c.history for c in some], sources, points, changes)
 
 
 @given(st.data(), cases(max_size=30))

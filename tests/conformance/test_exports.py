@@ -38,7 +38,7 @@ from conformance.kit import (
     weather_row,
     wrong,
 )
-from conformance.worlds import TENANT, World, worlds, write
+from conformance.worlds import TENANT, Mapping, World, worlds, write
 
 ALL = FeatureSet("every_feature", 1, FEATURES)
 T = parse_time("2024-02-27T14:30:00Z")
@@ -102,8 +102,10 @@ def two_years_of_an_asset_and_some_of_others() -> World:
         weather_row("station", WeatherRow(T + h * HOUR, T + (h - 6) * HOUR, {"temperature": h}))
         for h in range(0, 900, 5)
     ]
-    sources = {"a": "station", "b-long": "station"}
-    return World(tuple(observations), tuple(weather), sources, {"a": (), "b-long": (), "c": ()})
+    mappings = (Mapping("a", "station"), Mapping("b-long", "station"),
+                Mapping("b-long", None, T + 20 * DAY), Mapping("b-long", "a", T + 40 * DAY),
+                Mapping("b-long", "station", T + 60 * DAY))  # fmt: skip
+    return World(tuple(observations), tuple(weather), mappings, {"a": (), "b-long": (), "c": ()})
 
 
 async def exported(store: FeatureStore, path: Path, **how: Any) -> dict[str, Any]:

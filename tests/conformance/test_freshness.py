@@ -40,7 +40,7 @@ class Acknowledged:
 
     observations: list[Row] = field(default_factory=list)
     weather: list[Row] = field(default_factory=list)
-    sources: dict[str, str] = field(default_factory=dict)
+    mappings: dict[str, dict[int, str | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -123,11 +123,13 @@ async def do(store: FeatureStore, known: Acknowledged, step: Step) -> None:
             await store.ingest_weather([row], "t")
             known.weather.append(row)
         case "assign":
+            source = None if step.value == 5.0 else step.source
             work = store.assign_weather_source(
-                tenant_id="t", source_id=step.source, asset_ids=[step.asset]
-            )
+                tenant_id="t", source_id=source, asset_ids=[step.asset],
+                valid_from=to_datetime(step.at),
+            )  # fmt: skip
             await work
-            known.sources[step.asset] = step.source
+            known.mappings.setdefault(step.asset, {})[step.at] = source
 
 
 async def check(store: FeatureStore, known: Acknowledged) -> None:
@@ -135,6 +137,6 @@ async def check(store: FeatureStore, known: Acknowledged) -> None:
         answer = await store.get(
             tenant_id="t", asset_id=asset, feature_set="every_feature", timestamp=to_datetime(T)
         )
-        source = known.sources.get(asset)
-        history = history_of(known.observations, known.weather, asset, source)
+        mappings = known.mappings.get(asset)
+        history = history_of(known.observations, known.weather, asset, mappings)
         assert not wrong(ALL, T, history, plain(answer))

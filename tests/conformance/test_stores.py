@@ -119,13 +119,13 @@ def test_drawn_worlds_written_in_any_order_and_batching(
     async def example(place: Path) -> None:
         async with deployment.open(place, feature_set) as store:
             if mapped_first:
-                await write(store, World((), (), world.sources, {}))
+                await write(store, world.mapped_alone())
             for batch in weather:
                 await store.ingest_weather(batch, TENANT)
             for batch in observed:
                 await store.ingest(batch, TENANT)
             if not mapped_first:
-                await write(store, World((), (), world.sources, {}))
+                await write(store, world.mapped_alone())
             await check_answers(store, feature_set, world, missing)
             await check_export(store, feature_set, world, missing, place / "rows.parquet")
         if deployment.lasts:
@@ -149,7 +149,7 @@ def test_nothing_after_t_changes_an_answer_at_t(
         for gap in data.draw(st.lists(ahead, min_size=1, max_size=3))
         for series in ("value", "generation")
     ]
-    source = world.sources.get(asset, asset)
+    source = world.source_of(asset, t)
     known_later: list[Row] = []
     for gap in data.draw(st.lists(ahead, min_size=1, max_size=3)):
         late_time, late_issue = data.draw(st.sampled_from(((1, 0), (0, 1), (1, 1), (1, -1))))

@@ -9,6 +9,7 @@ from itertools import pairwise
 from hypothesis import strategies as st
 
 from ai_hub import FeatureStore
+from ai_hub.definitions.values import DAY, FIRST_INSTANT, HOUR, to_datetime
 from ai_hub.testing import Case, History, cases
 from conformance.kit import Row, history_of, observation, weather_row
 
@@ -16,12 +17,21 @@ TENANT = "tenant-1"
 
 
 @dataclass(frozen=True)
+class Mapping:
+    """Whose weather an asset has from an instant on (None: always); no source: its own."""
+
+    asset_id: str
+    source_id: str | None
+    valid_from: int | None = None
+
+
+@dataclass(frozen=True)
 class World:
-    """Rows in their order of writing, and the weather source of each asset that has another's."""
+    """Rows and mappings to weather sources in their order of writing."""
 
     observations: tuple[Row, ...]
     weather: tuple[Row, ...]
-    sources: dict[str, str]
+    mappings: tuple[Mapping, ...]
     instants: dict[str, tuple[int, ...]]
 
     @property
@@ -29,8 +39,24 @@ class World:
         return sorted(self.instants)
 
     def history(self, asset_id: str) -> History:
-        source = self.sources.get(asset_id)
-        return history_of(self.observations, self.weather, asset_id, source)
+        return history_of(self.observations, self.weather, asset_id, self._mappings_of(asset_id))
+
+    def source_of(self, asset_id: str, t: int) -> str:
+        """Whose weather an asset has at an instant."""
+        mine = self._mappings_of(asset_id)
+        holding = max((since for since in mine if since <= t), default=None)
+        return asset_id if holding is None else mine[holding] or asset_id
+
+    def mapped_alone(self) -> World:
+        """The mappings without rows."""
+        return World((), (), self.mappings, {})
+
+    def _mappings_of(self, asset_id: str) -> dict[int, str | None]:
+        return {
+            FIRST_INSTANT if one.valid_from is None else one.valid_from: one.source_id
+            for one in self.mappings
+            if one.asset_id == asset_id
+        }
 
     def with_rows(self, observations: Sequence[Row] = (), weather: Sequence[Row] = ()) -> World:
         return replace(
@@ -48,7 +74,7 @@ def worlds(draw: st.DrawFn, most_assets: int = 3, max_size: int = 15) -> World:
     observations: list[Row] = []
     weather: list[Row] = []
     instants: dict[str, tuple[int, ...]] = {}
-    sources: dict[str, str] = {}
+    mappings: list[Mapping] = []
     names = draw(st.permutations([f"asset-{i}" for i in range(n)]))
     for name, case in zip(names, drawn, strict=True):
         instants[name] = case.instants
@@ -58,12 +84,23 @@ def worlds(draw: st.DrawFn, most_assets: int = 3, max_size: int = 15) -> World:
                 observation(name, o.timestamp, o.value, series, quality=0 if i in bad else 1)
                 for i, o in enumerate(log.writes)
             ]
-        source = draw(st.sampled_from((name, "station", *names)))
-        if source != name:
-            sources[name] = source
+        mappings += draw(_mappings(name, (None, name, "station", *names), case.instants))
         owner = draw(st.sampled_from((name, "station")))
         weather += [weather_row(owner, row) for row in case.history.weather]
-    return World(tuple(observations), tuple(weather), sources, instants)
+    return World(tuple(observations), tuple(weather), tuple(mappings), instants)
+
+
+@st.composite
+def _mappings(
+    draw: st.DrawFn, asset_id: str, sources: Sequence[str | None], instants: Sequence[int]
+) -> list[Mapping]:
+    """None, one that holds always, and some that begin at instants or beside them, in any order."""
+    source = st.sampled_from(tuple(sources))
+    shift = st.sampled_from((0, 1, -1, HOUR, -HOUR, -30 * DAY))
+    since = st.builds(int.__add__, st.sampled_from(tuple(instants)), shift)
+    changes = draw(st.lists(st.builds(Mapping, st.just(asset_id), source, since), max_size=3))
+    always = [Mapping(asset_id, draw(source))] if draw(st.booleans()) else []
+    return always + changes
 
 
 @st.composite
@@ -84,9 +121,12 @@ def batches(draw: st.DrawFn, rows: Sequence[Row]) -> list[list[Row]]:
 
 async def write(store: FeatureStore, world: World, tenant_id: str = TENANT) -> None:
     """All of a world, in two batches."""
-    for asset_id, source in world.sources.items():
+    for one in world.mappings:
         await store.assign_weather_source(
-            tenant_id=tenant_id, source_id=source, asset_ids=[asset_id]
+            tenant_id=tenant_id,
+            source_id=one.source_id,
+            asset_ids=[one.asset_id],
+            valid_from=None if one.valid_from is None else to_datetime(one.valid_from),
         )
     if world.observations:
         await store.ingest(list(world.observations), tenant_id)

@@ -7,7 +7,7 @@ import numpy as np
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import Feature, Lag, Latest
 from ai_hub.definitions.values import DAY, HOUR, Duration, parse_time
-from ai_hub.engines.arrays import HistoryArrays, Points, Series, Weather
+from ai_hub.engines.arrays import HistoryArrays, Points, Series, SourceTable, Weather
 from ai_hub.engines.columnar import compute, means, values_at
 from ai_hub.engines.plan import Plan, Source
 
@@ -44,7 +44,7 @@ def weather(source_of: list[int], *rows: tuple[int, int, int, float]) -> Weather
     code, time, issued, value = zip(*rows, strict=True)
     return Weather(
         np.array(code), T + np.array(time), T + np.array(issued),
-        {"temperature": np.array(value, float)}, np.array(source_of),
+        {"temperature": np.array(value, float)}, SourceTable.always(np.array(source_of)),
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import pytest
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import Feature, Lag, Latest, Missing, Rolling
 from ai_hub.definitions.values import DAY, HOUR, Duration, parse_time
-from ai_hub.engines.arrays import HistoryArrays, Ints, Points, Series, Weather
+from ai_hub.engines.arrays import HistoryArrays, Ints, Points, Series, SourceTable, Weather
 from ai_hub.engines.plan import Plan, Source
 from ai_hub.engines.vectors import vectors
 
@@ -53,7 +53,8 @@ def test_a_mean_beyond_the_history_is_read_on_for_the_rows_that_want_it() -> Non
 
 def test_the_weather_is_read_on_too() -> None:
     latest = Latest("f", "humidity", Duration.of("1h"))
-    none, source_of = np.empty(0, np.int64), np.zeros(3, np.int64)
+    none = np.empty(0, np.int64)
+    source_of = SourceTable.always(np.zeros(3, np.int64))
     near = Weather(none, none, none, {"humidity": np.empty(0)}, source_of)
     known = ROW + T - DAY
     further = HistoryArrays({}, Weather(ROW, known, known, {"humidity": ROW + 60.0}, source_of))

@@ -57,7 +57,12 @@ class HeldStore:
         return await self.append(weather)
 
     async def assign_weather_source(
-        self, tenant_id: str, source_id: str, asset_ids: Sequence[str]
+        self,
+        tenant_id: str,
+        source_id: str | None,
+        asset_ids: Sequence[str],
+        valid_from: int | None,
+        changed_at: int,
     ) -> frozenset[Entity]:
         return frozenset(Entity(tenant_id, asset_id) for asset_id in asset_ids)
 

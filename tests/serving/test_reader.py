@@ -163,7 +163,7 @@ async def test_a_change_of_weather_source_drops_the_cache() -> None:
     service = Service(holding=False)
     await service.lag("a")
     await service.lag("b")
-    assert await service.writer.assign_weather_source(TENANT, "station", ["a"]) == 1
+    assert await service.writer.assign_weather_source(TENANT, "station", ["a"], None, 0) == 1
     assert not await service.cached("a")
     assert await service.cached("b")
 

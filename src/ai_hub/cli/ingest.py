@@ -14,7 +14,7 @@ import typer
 
 from ai_hub.cli.failure import BAD_INPUT
 from ai_hub.cli.finding import opened
-from ai_hub.cli.options import Assets, Json, Tenant, Url
+from ai_hub.cli.options import Assets, Json, Tenant, Url, instant
 from ai_hub.cli.output import counted, document, progress, say, table, tell
 from ai_hub.errors import InvalidInput
 
@@ -152,10 +152,23 @@ def ingest_weather(
 
 def weather_source(
     tenant: Tenant,
-    source: Annotated[
-        str, typer.Option("--source", metavar="STATION", help="The station to take weather from.")
-    ],
     asset: Assets,
+    source: Annotated[
+        str | None,
+        typer.Option("--source", metavar="STATION", help="The station to take weather from."),
+    ] = None,
+    none: Annotated[
+        bool, typer.Option("--none", help="Instead of a station: back to weather of their own.")
+    ] = False,
+    valid_from: Annotated[
+        str | None,
+        typer.Option(
+            "--valid-from",
+            metavar="TIME",
+            help="From when on, such as 2025-10-09T00:00:00Z. By default always for an asset's "
+            "first station, and from now on for a later one.",
+        ),
+    ] = None,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
@@ -165,7 +178,11 @@ def weather_source(
     """
     from ai_hub.config import Settings
 
-    request = {"tenant_id": tenant, "source_id": source, "asset_ids": asset}
+    if (source is None) != none:
+        raise InvalidInput("--source", source, "either --source or --none")
+    request: Document = {"tenant_id": tenant, "source_id": source, "asset_ids": asset}
+    if valid_from is not None:
+        request["valid_from"] = instant(valid_from, "--valid-from", "up")
 
     async def work() -> Document:
         async with opened(Settings.load(), url) as backend:
@@ -175,8 +192,9 @@ def weather_source(
     if as_json:
         document(found)
     else:
+        where = "rows of their own" if source is None else source
         say(
-            f"{counted(found['assets'], 'asset')} of {tenant}: weather from {source} "
+            f"{counted(found['assets'], 'asset')} of {tenant}: weather from {where} "
             f"({found['changed']:,} changed)."
         )
 

@@ -47,7 +47,8 @@ class LocalBackend:
 
     async def assign_weather_source(self, request: Document) -> Document:
         """Let assets take their weather from a station."""
-        changed = await self._store.assign_weather_source(**request)
+        since = _datetime(request.get("valid_from"))
+        changed = await self._store.assign_weather_source(**{**request, "valid_from": since})
         return {
             "tenant_id": request["tenant_id"],
             "source_id": request["source_id"],

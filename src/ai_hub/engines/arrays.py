@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ai_hub.definitions.values import FIRST_INSTANT
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -42,17 +44,58 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceTable:
+    """Whose weather each entity reads, and since when: rows sorted by entity and `since`.
+
+    The first row of an entity holds before its `since` too, and each entity from 0 on has one.
+    """
+
+    entity: Ints
+    since: Ints
+    source: Ints
+
+    @classmethod
+    def always(cls, source: Ints) -> SourceTable:
+        """Entity i reads the weather of `source[i]` at all times."""
+        n = len(source)
+        return cls(np.arange(n), np.full(n, FIRST_INSTANT, np.int64), source)
+
+    def at(self, points: Points, axis: Axis) -> Ints:
+        """The source that each point's entity reads at its time."""
+        if len(self.entity) == self.entity[-1] + 1:
+            return self.source[points.code]
+        since = np.clip(self.since, axis.origin, axis.origin + axis.span - 1)
+        first = np.append(True, self.entity[1:] != self.entity[:-1])
+        since[first] = axis.origin
+        keys = axis.keys(self.entity, since)
+        at = axis.keys(points.code, points.time)
+        return self.source[np.searchsorted(keys, at, "right") - 1]
+
+    def of(self, entities: Ints) -> tuple[Ints, SourceTable]:
+        """The rows of some entities, and of the sources that they read; both coded from 0 again.
+
+        First comes the code that each of these sources had.
+        """
+        low = np.searchsorted(self.entity, entities, "left")
+        counts = np.searchsorted(self.entity, entities, "right") - low
+        entity = np.repeat(np.arange(len(entities)), counts)
+        rows = np.arange(len(entity)) + np.repeat(low - np.cumsum(counts) + counts, counts)
+        sources, source = np.unique(self.source[rows], return_inverse=True)
+        return sources, SourceTable(entity, self.since[rows], source)
+
+
+@dataclass(frozen=True, slots=True)
 class Weather:
     """Weather rows sorted by source, time and issue time; NaN where a column is null.
 
-    `source_of` maps an entity's code to its source's code.
+    `source_of` says which source's rows an entity reads when.
     """
 
     code: Ints
     time: Ints
     issued: Ints
     columns: Mapping[str, Floats]
-    source_of: Ints
+    source_of: SourceTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +132,22 @@ def axis_of(points: Points, history: HistoryArrays, longest: int) -> Axis | None
     weather = history.weather
     if weather is not None and len(weather.time):
         times.append(weather.time)
-        codes = max(codes, int(weather.code.max()) + 1)
+        codes = max(codes, int(weather.code.max()) + 1, int(weather.source_of.entity[-1]) + 1)
     first = min(int(time.min()) for time in times)
     last = max(int(time.max()) for time in times)
     span = last - first + longest + 2
     return Axis(first, span) if codes * span < _LONGEST else None
+
+
+def weather_of(weather: Weather, entities: Ints) -> Weather:
+    """The rows that some entities read, entities and sources coded from 0 again."""
+    sources, source_of = weather.source_of.of(entities)
+    low = np.searchsorted(weather.code, sources, "left")
+    high = np.searchsorted(weather.code, sources, "right")
+    rows = np.concatenate([np.arange(a, b) for a, b in zip(low, high, strict=True)])
+    code = np.repeat(np.arange(len(sources)), high - low)
+    columns = {name: values[rows] for name, values in weather.columns.items()}
+    return Weather(code, weather.time[rows], weather.issued[rows], columns, source_of)
 
 
 def by_entity(points: Points, history: HistoryArrays) -> list[tuple[Points, HistoryArrays]]:
@@ -104,12 +158,7 @@ def by_entity(points: Points, history: HistoryArrays) -> list[tuple[Points, Hist
         series = {name: _of_code(whole, int(code)) for name, whole in history.series.items()}
         weather = history.weather
         if weather is not None:
-            rows = weather.code == weather.source_of[code]
-            zeros = np.zeros(int(rows.sum()), np.int64)
-            columns = {name: values[rows] for name, values in weather.columns.items()}
-            weather = Weather(
-                zeros, weather.time[rows], weather.issued[rows], columns, np.zeros(1, np.int64)
-            )
+            weather = weather_of(weather, np.array([code]))
         parts.append((Points(np.zeros(len(mine), np.int64), mine), HistoryArrays(series, weather)))
     return parts
 

@@ -153,7 +153,7 @@ def _known(column: str, weather: Weather, axis: Axis, last: int) -> _Known:
 
 
 def _source_axis(weather: Weather, axis: Axis, points: Points) -> Ints:
-    return axis.keys(weather.source_of[points.code], points.time)
+    return axis.keys(weather.source_of.at(points, axis), points.time)
 
 
 def _all_latest(

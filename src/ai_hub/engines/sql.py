@@ -266,8 +266,9 @@ class _Words:
         if self._plan.weather:
             parts.append(
                 "LATERAL (SELECT coalesce((SELECT source_id FROM asset_weather_source "
-                f"WHERE tenant_id = {self._tenant} AND asset_id = {self._asset}), {self._asset}) "
-                "AS source OFFSET 0) s"
+                f"WHERE tenant_id = {self._tenant} AND asset_id = {self._asset} "
+                f"AND valid_from <= {self._time(self._bound(0))} ORDER BY valid_from DESC LIMIT 1),"
+                f" {self._asset}) AS source OFFSET 0) s"
             )
         return f" FROM {', '.join(parts)}" if parts else ""
 

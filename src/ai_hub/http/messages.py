@@ -35,11 +35,15 @@ class BatchRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class WeatherSourceRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """Assets that take their weather from a source."""
+    """Assets that take their weather from a source (null: from their own rows) from a time on.
+
+    Without `valid_from` an asset's first mapping holds always, and a later one from now on.
+    """
 
     tenant_id: str
-    source_id: str
+    source_id: str | None
     asset_ids: list[str]
+    valid_from: str | None = None
 
 
 class ExportRequest(msgspec.Struct, forbid_unknown_fields=True):

@@ -90,10 +90,14 @@ async def feature_set(name: str, state: State) -> dict[str, Any]:
 
 @put("/weather-sources")
 async def weather_sources(data: WeatherSourceRequest, state: State) -> dict[str, Any]:
-    """Let assets take their weather from a source that they share, such as a station."""
+    """Let assets take their weather from a station that they share, from a time on."""
     store: FeatureStore = state.store
+    since = data.valid_from
     changed = await store.assign_weather_source(
-        tenant_id=data.tenant_id, source_id=data.source_id, asset_ids=data.asset_ids
+        tenant_id=data.tenant_id,
+        source_id=data.source_id,
+        asset_ids=data.asset_ids,
+        valid_from=None if since is None else to_datetime(parse_time(since, "valid_from", "up")),
     )
     return {
         "tenant_id": data.tenant_id,

@@ -42,10 +42,17 @@ class Writer:
         return await self._to_the_end(self._land(batch, kind))
 
     async def assign_weather_source(
-        self, tenant_id: str, source_id: str, asset_ids: Sequence[str]
+        self,
+        tenant_id: str,
+        source_id: str | None,
+        asset_ids: Sequence[str],
+        valid_from: int | None,
+        changed_at: int,
     ) -> int:
-        """Map assets to a weather source; how many had another one before."""
-        return await self._to_the_end(self._assign(tenant_id, source_id, asset_ids))
+        """Map assets to a weather source, as the store does; for how many that was a change."""
+        return await self._to_the_end(
+            self._assign(tenant_id, source_id, asset_ids, valid_from, changed_at)
+        )
 
     async def close(self) -> None:
         """Wait for the writes under way."""
@@ -95,7 +102,16 @@ class Writer:
         _log.error("ingest failed", extra=told)
         self._untold, self._silent_until = 0, now + _SILENT_SECONDS
 
-    async def _assign(self, tenant_id: str, source_id: str, asset_ids: Sequence[str]) -> int:
-        touched = await self._store.assign_weather_source(tenant_id, source_id, asset_ids)
+    async def _assign(
+        self,
+        tenant_id: str,
+        source_id: str | None,
+        asset_ids: Sequence[str],
+        valid_from: int | None,
+        changed_at: int,
+    ) -> int:
+        touched = await self._store.assign_weather_source(
+            tenant_id, source_id, asset_ids, valid_from, changed_at
+        )
         await self._cache.drop(touched)
         return len(touched)

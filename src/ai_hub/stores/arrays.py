@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ai_hub.definitions.values import FIRST_INSTANT, LAST_INSTANT
-from ai_hub.engines.arrays import Floats, Ints, Series, Weather
+from ai_hub.engines.arrays import Floats, Ints, Series, SourceTable, Weather
 from ai_hub.stores.base import Edges
 
 
@@ -78,7 +78,7 @@ def by_code_and_time(code: Ints, time: Ints) -> Ints:
 
 
 def sorted_weather(
-    code: Ints, time: Ints, issued: Ints, columns: Mapping[str, Floats], source_of: Ints
+    code: Ints, time: Ints, issued: Ints, columns: Mapping[str, Floats], source_of: SourceTable
 ) -> Weather:
     """Weather arrays in order of source, time and issue."""
     step, later = np.diff(code), np.diff(time)
@@ -116,7 +116,7 @@ def spans_of(times: Ints, gap: int, most: int = 8) -> list[tuple[int, int]]:
     return list(zip(firsts.tolist(), lasts.tolist(), strict=True))
 
 
-def weather_of(table: pa.Table, columns: Sequence[str], source_ids: Sequence[str]) -> Weather:
+def own_weather(table: pa.Table, columns: Sequence[str], source_ids: Sequence[str]) -> Weather:
     """Weather rows as arrays, each source being the entity of the same code."""
     values = {
         name: np.asarray(pc.fill_null(table[name].cast(pa.float64()), float("nan")), np.float64)
@@ -127,5 +127,5 @@ def weather_of(table: pa.Table, columns: Sequence[str], source_ids: Sequence[str
         micros_of(table["timestamp"]),
         micros_of(table["issued_at"]),
         values,
-        np.arange(len(source_ids), dtype=np.int64),
+        SourceTable.always(np.arange(len(source_ids))),
     )

@@ -29,9 +29,9 @@ Changed = Callable[[list[Entity] | None], Awaitable[object]]
 class Landed:
     """What an append did: rows whose stored value changed, rows that were there already.
 
-    `touched` are the entities whose features may have changed; for a weather station those are the
-    assets mapped to it. `aged` rows are older than the store keeps such rows: they are stored, and
-    maintenance will delete them some time after this notice.
+    `touched` are the entities whose features may have changed; for a weather station those are all
+    assets that have a mapping to it. `aged` rows are older than the store keeps such rows: they are
+    stored, and maintenance will delete them some time after this notice.
     """
 
     replaced: int
@@ -106,9 +106,20 @@ class Store(Protocol):
         """Land one checked batch of weather (schema WEATHER), whole or not at all."""
 
     async def assign_weather_source(
-        self, tenant_id: str, source_id: str, asset_ids: Sequence[str]
+        self,
+        tenant_id: str,
+        source_id: str | None,
+        asset_ids: Sequence[str],
+        valid_from: int | None,
+        changed_at: int,
     ) -> frozenset[Entity]:
-        """Map assets to a weather source; the entities whose source changed."""
+        """Map assets to a weather source (None: their own rows) from an instant on, until their
+        next mapping; the entities that it changed anything for.
+
+        A mapping of the same instant is replaced. Without `valid_from` it is the source from now
+        on: an asset's first mapping holds always, a later one from `changed_at`, and where that
+        source holds then already, nothing changes.
+        """
 
     async def compute(
         self, plan: Plan, missing: Missing | None, tenant_id: str, asset_ids: Sequence[str], at: int

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from ai_hub.engines.arrays import HistoryArrays, Ints, Series, Weather
-from ai_hub.stores.arrays import coded_ids, edges_of, series_of, weather_of
+from ai_hub.engines.arrays import HistoryArrays, Ints, Series, weather_of
+from ai_hub.stores.arrays import coded_ids, edges_of, own_weather, series_of
 from ai_hub.stores.base import Chunk, ScanRequest
 
 CHUNK_ROWS = 131_072
@@ -66,7 +66,7 @@ def table_chunks(
     """A scan over Arrow tables in memory, of one series; every asset has its own weather."""
     asset_ids, code = coded_ids(observations["asset_id"])
     (name,) = request.series
-    rows = None if weather is None else weather_of(weather, request.weather, asset_ids)
+    rows = None if weather is None else own_weather(weather, request.weather, asset_ids)
     history = HistoryArrays({name: series_of(observations, code)}, rows)
     edges = None
     if request.edges is not None:
@@ -90,7 +90,7 @@ def _of_assets(chunk: Chunk, first: int, last: int) -> Chunk:
     }
     weather = history.weather
     if weather is not None:
-        weather = _of_sources(weather, weather.source_of[first:last])
+        weather = weather_of(weather, np.arange(first, last))
     return replace(
         chunk,
         asset_ids=chunk.asset_ids[first:last],
@@ -103,17 +103,6 @@ def _rows(series: Series, bounds: Ints, shift: int = 0) -> Series:
     low, high = bounds
     code = series.code[low:high]
     return Series(code - shift if shift else code, series.time[low:high], series.value[low:high])
-
-
-def _of_sources(weather: Weather, source_of: Ints) -> Weather:
-    """The rows of some sources only, coded from 0 again."""
-    sources, places = np.unique(source_of, return_inverse=True)
-    low = np.searchsorted(weather.code, sources, "left")
-    high = np.searchsorted(weather.code, sources, "right")
-    rows = np.concatenate([np.arange(a, b) for a, b in zip(low, high, strict=True)])
-    code = np.repeat(np.arange(len(sources)), high - low)
-    columns = {name: values[rows] for name, values in weather.columns.items()}
-    return Weather(code, weather.time[rows], weather.issued[rows], columns, places)
 
 
 def _by_time(chunk: Chunk, request: ScanRequest) -> Generator[Chunk, None, None]:

@@ -101,7 +101,7 @@ def merged_rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 def test_remembered_rows_answer_as_the_database_does(script: list[tuple[str, object]]) -> None:
     async def run() -> None:
         store = EmbeddedStore()
-        await store.assign_weather_source("tenant", "station", ["b"])
+        await store.assign_weather_source("tenant", "station", ["b"], None, 0)
         for what, given_ in [*script, ("ask", 14 * 24)]:
             if what == "observations":
                 await store.append(observed(given_))

@@ -265,7 +265,7 @@ def check(chunk: Chunk, stored: Stored, request: ScanRequest) -> None:
     assert keys == sorted(keys)
     places = [COLUMNS.index(name) for name in request.weather]
     for code, asset in enumerate(chunk.asset_ids):
-        own = np.flatnonzero(weather.code == weather.source_of[code])
+        own = np.flatnonzero(weather.code == weather.source_of.source[code])
         columns = [np.where(np.isnan(c), None, c)[own] for c in weather.columns.values()]
         rows = set(zip(weather.time[own].tolist(), weather.issued[own].tolist(), *columns,
                        strict=True))  # fmt: skip

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 import servers
 from ai_hub.definitions.builtin import ANOMALY_DETECTION, FORECAST_ADVANCED, FORECAST_BASIC
 from ai_hub.definitions.kinds import WEATHER_COLUMNS, Bucket, Lag, Latest
-from ai_hub.definitions.values import HOUR, Duration, parse_time, to_datetime
+from ai_hub.definitions.values import FIRST_INSTANT, HOUR, Duration, parse_time, to_datetime
+from ai_hub.engines.reference import Mapped
 from ai_hub.testing import (
     Case,
     History,
@@ -133,20 +134,33 @@ def is_mean(got: float | None, values: list[float]) -> bool:
     return close(got, expected, len(values), max(map(abs, values), default=0.0))
 
 
-@given(case=cases(max_size=15), asset=assets, session=sessions, mapped=st.booleans())
+@given(
+    case=cases(max_size=15),
+    asset=assets,
+    session=sessions,
+    data=st.data(),
+)
 def test_views(
-    database: Database, case: Case, asset: str, session: Mapping[str, str], mapped: bool
+    database: Database, case: Case, asset: str, session: Mapping[str, str], data: st.DataObject
 ) -> None:
+    rows = case.history.weather
+    since = st.one_of(st.just(FIRST_INSTANT), st.sampled_from(case.instants))
+    sources = data.draw(st.dictionaries(since, st.sampled_from((None, "x", "y")), max_size=3))
+    weather = {None: rows, "x": rows[1:], "y": rows[:1]}
+    mapped = tuple(Mapped(at, weather[source]) for at, source in sources.items())
     with database.rolled_back(session):
         database.write(TENANT, asset, case.history)
         # Rows of others beside them change nothing.
         database.write("other", asset, case.history)
-        if mapped:
-            database.rows("INSERT INTO asset_weather_source VALUES ($1, $2, 'x')", TENANT, asset)
-            database.know(TENANT, "x", case.history.weather[1:])
-        weather = case.history.weather[1:] if mapped else case.history.weather
+        for at, source in sources.items():
+            database.rows(
+                "INSERT INTO asset_weather_source (tenant_id, asset_id, valid_from, source_id) "
+                "VALUES ($1, $2, $3, $4)", TENANT, asset, to_datetime(at), source,
+            )  # fmt: skip
+        for source in ("x", "y"):
+            database.know(TENANT, source, weather[source])
         for series, log in case.logs.items():
-            history = History({"value": log.state}, weather)
+            history = History({"value": log.state}, rows, mapped)
             check_views(database, asset, series, history)
 
 

@@ -13,13 +13,13 @@ import pyarrow as pa
 
 from ai_hub.definitions.kinds import WEATHER_COLUMNS, Missing
 from ai_hub.definitions.values import DAY, FIRST_INSTANT, LAST_INSTANT
-from ai_hub.engines.arrays import Floats, HistoryArrays, Ints, Points, Series, Weather
+from ai_hub.engines.arrays import Floats, HistoryArrays, Ints, Points, Series, SourceTable, Weather
 from ai_hub.engines.plan import FILL_WINDOW, Plan, Source, sources_for
 from ai_hub.engines.vectors import vectors
 from ai_hub.stores.arrays import micros_of
 from ai_hub.stores.base import Vectors
 from ai_hub.stores.embedded.recent import Change, Key, Recent, Rows
-from ai_hub.stores.embedded.scan import coded, read_series, read_weather
+from ai_hub.stores.embedded.scan import read_series, read_weather
 from ai_hub.stores.embedded.session import Cursor
 
 _LIVE = 7 * DAY
@@ -178,7 +178,7 @@ class _Window:
 
     def weather_in_memory(self, columns: Sequence[str], lookback: int) -> Weather | None:
         """The weather in [at - lookback, at] if all of it is in memory."""
-        sources, source_of = coded(self.source_ids)
+        sources, source_of = _coded(self.source_ids)
         first = self.at - lookback
         columns = _ordered(columns)
         keys = self._weather_keys(sources, columns)
@@ -192,7 +192,7 @@ class _Window:
 
     def weather(self, cursor: Cursor, columns: Sequence[str], lookback: int) -> Weather:
         """The weather in [at - lookback, at] from the database."""
-        sources, source_of = coded(self.source_ids)
+        sources, source_of = _coded(self.source_ids)
         first = self.at - lookback
         columns = _ordered(columns)
         if not self._live("weather"):
@@ -222,6 +222,13 @@ def _ordered(columns: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in WEATHER_COLUMNS if name in columns)
 
 
+def _coded(source_ids: Sequence[str]) -> tuple[list[str], SourceTable]:
+    """The distinct sources in order of first use, and the table of whose weather each asset has."""
+    code_of: dict[str, int] = {}
+    codes = [code_of.setdefault(one, len(code_of)) for one in source_ids]
+    return list(code_of), SourceTable.always(np.array(codes, np.int64))
+
+
 def _runs(batch: pa.Table, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], slice]]:
     """The runs of rows of a sorted batch that share some ids."""
     columns = [batch[name].combine_chunks().dictionary_encode() for name in names]
@@ -243,7 +250,7 @@ def _change(
 
 
 def _joined(
-    found: Sequence[Rows], columns: Sequence[str], source_of: Ints, first: int, last: int
+    found: Sequence[Rows], columns: Sequence[str], source_of: SourceTable, first: int, last: int
 ) -> Weather:
     """The rows of some sources as the kernel's arrays."""
     parts = [(rows, rows.between(first, last)) for rows in found]

@@ -8,21 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from ai_hub.engines.arrays import HistoryArrays, Ints, Series, Weather
+from ai_hub.engines.arrays import HistoryArrays, Series, SourceTable, Weather
 from ai_hub.stores.arrays import edges_of, sorted_series, sorted_weather
 from ai_hub.stores.base import Chunk, ScanRequest
 from ai_hub.stores.chunks import cut, groups
 from ai_hub.stores.embedded.session import Cursor, transaction
+from ai_hub.stores.weather_sources import Mappings, coded_sources, sources_of
 
 _READ_ROWS = 1_000_000
 """Observations fetched by one query of a scan."""
-
-
-def coded(ids: Sequence[str]) -> tuple[list[str], Ints]:
-    """The distinct ids in order of first use, and the position of each id among them."""
-    code_of: dict[str, int] = {}
-    codes = [code_of.setdefault(one, len(code_of)) for one in ids]
-    return list(code_of), np.array(codes, np.int64)
 
 
 def _of_ids(ids: Sequence[str]) -> tuple[str, str, list[object]]:
@@ -67,7 +61,7 @@ def read_weather(
     tenant_id: str,
     columns: Sequence[str],
     source_ids: Sequence[str],
-    source_of: Ints,
+    source_of: SourceTable,
     first: int,
     last: int,
 ) -> Weather:
@@ -102,7 +96,7 @@ def _unmasked(column: Any) -> Any:
 
 
 def scan_chunks(
-    cursor: Cursor, request: ScanRequest, source_of: Callable[[str], str]
+    cursor: Cursor, request: ScanRequest, mappings_of: Callable[[str], Mappings]
 ) -> Generator[Chunk, None, None]:
     """The histories of a scan in chunks of bounded size, assets ascending."""
     with transaction(cursor):
@@ -114,7 +108,7 @@ def scan_chunks(
             else:
                 spans = [(request.start, request.end)]
             for start, end in spans:
-                read = _read_group(cursor, request, group, source_of, start, end)
+                read = _read_group(cursor, request, group, mappings_of, start, end)
                 if edges is not None:
                     read = replace(read, edges=edges_of(group, edges))
                 yield from cut(read, request)
@@ -197,7 +191,7 @@ def _read_group(
     cursor: Cursor,
     request: ScanRequest,
     group: list[str],
-    source_of: Callable[[str], str],
+    mappings_of: Callable[[str], Mappings],
     start: int,
     end: int,
 ) -> Chunk:
@@ -208,9 +202,11 @@ def _read_group(
     }
     weather = None
     if request.weather:
-        sources, places = coded([source_of(asset) for asset in group])
+        sources, source_of = coded_sources(
+            [sources_of(asset, mappings_of(asset), start, end) for asset in group]
+        )
         weather = read_weather(
-            cursor, tenant_id, request.weather, sources, places,
+            cursor, tenant_id, request.weather, sources, source_of,
             start - request.weather_lookback, end,
         )  # fmt: skip
     return Chunk(tuple(group), start, end, HistoryArrays(series, weather))

@@ -21,16 +21,15 @@ from ai_hub.stores.embedded.points import PointReader, newest_times
 from ai_hub.stores.embedded.scan import scan_chunks
 from ai_hub.stores.embedded.seen import assets_seen
 from ai_hub.stores.embedded.session import MEMORY, Cursor, Sessions, translated
+from ai_hub.stores.embedded.sources import SourceMap, assign_sources, load_sources
 from ai_hub.stores.embedded.write import (
     OBSERVATION_TABLE,
     WEATHER_TABLE,
     KeyedTable,
-    SourceMap,
     append_rows,
-    assign_sources,
-    load_sources,
     rehearse_write,
 )
+from ai_hub.stores.weather_sources import source_at
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,18 +61,25 @@ class EmbeddedStore:
         )
 
     async def assign_weather_source(
-        self, tenant_id: str, source_id: str, asset_ids: Sequence[str]
+        self,
+        tenant_id: str,
+        source_id: str | None,
+        asset_ids: Sequence[str],
+        valid_from: int | None,
+        changed_at: int,
     ) -> frozenset[Entity]:
-        """Map assets to a weather source; the entities whose source changed."""
+        """Map assets to a weather source (None: their own rows); the entities it changed."""
         return await self._sessions.write(
-            lambda cursor: assign_sources(cursor, self._sources, tenant_id, source_id, asset_ids)
+            lambda cursor: assign_sources(
+                cursor, self._sources, tenant_id, source_id, asset_ids, valid_from, changed_at
+            )
         )
 
     async def compute(
         self, plan: Plan, missing: Missing | None, tenant_id: str, asset_ids: Sequence[str], at: int
     ) -> Vectors:
         """The features of some assets as of one time, filled."""
-        sources = [self._sources.of(tenant_id, asset_id) for asset_id in asset_ids]
+        sources = [source_at(one, self._sources.of(tenant_id, one), at) for one in asset_ids]
         return await self._sessions.read(
             lambda cursor: self._points.compute(
                 cursor, self._sessions.beside, plan, missing, tenant_id, asset_ids, sources, at

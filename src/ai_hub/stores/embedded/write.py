@@ -1,9 +1,8 @@
-"""The embedded store's writes, in DuckDB's words: idempotent appends and weather sources."""
+"""The embedded store's writes, in DuckDB's words: idempotent appends."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +12,7 @@ from ai_hub.definitions.values import DAY, Entity
 from ai_hub.stores.arrays import micros_of, spans_of
 from ai_hub.stores.base import Landed
 from ai_hub.stores.embedded.session import Cursor, registered, transaction
+from ai_hub.stores.embedded.sources import SourceMap
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,68 +41,6 @@ WEATHER_TABLE = KeyedTable(
     ("tenant_id", "asset_id", "timestamp", "issued_at"),
     WEATHER_COLUMNS,
 )
-
-
-@dataclass(slots=True)
-class SourceMap:
-    """Which weather source an asset has; without a mapping it is its own."""
-
-    _source: dict[tuple[str, str], str] = field(default_factory=dict)
-    _assets: dict[tuple[str, str], set[str]] = field(default_factory=dict)
-
-    def of(self, tenant_id: str, asset_id: str) -> str:
-        """The source that an asset's weather comes from."""
-        return self._source.get((tenant_id, asset_id), asset_id)
-
-    def assets_of(self, tenant_id: str, source_id: str) -> frozenset[str]:
-        """The assets mapped to a source, and the asset of that name itself."""
-        return frozenset(self._assets.get((tenant_id, source_id), ())) | {source_id}
-
-    def assign(self, tenant_id: str, asset_id: str, source_id: str) -> bool:
-        """Map an asset; whether that changed anything."""
-        before = self._source.get((tenant_id, asset_id))
-        if before == source_id:
-            return False
-        if before is not None:
-            self._assets[tenant_id, before].discard(asset_id)
-        self._source[tenant_id, asset_id] = source_id
-        self._assets.setdefault((tenant_id, source_id), set()).add(asset_id)
-        return True
-
-
-def load_sources(cursor: Cursor) -> SourceMap:
-    """The stored map of weather sources."""
-    sources = SourceMap()
-    rows = cursor.execute("SELECT tenant_id, asset_id, source_id FROM asset_weather_source")
-    for tenant_id, asset_id, source_id in rows.fetchall():
-        sources.assign(tenant_id, asset_id, source_id)
-    return sources
-
-
-def assign_sources(
-    cursor: Cursor,
-    sources: SourceMap,
-    tenant_id: str,
-    source_id: str,
-    asset_ids: Sequence[str],
-) -> frozenset[Entity]:
-    """Store the mapping of some assets; the entities whose source changed."""
-    wanted = [a for a in dict.fromkeys(asset_ids) if sources.of(tenant_id, a) != source_id]
-    # An asset mapped to itself by name reads the same rows as one without a mapping.
-    if not wanted:
-        return frozenset()
-    with transaction(cursor):
-        cursor.execute(
-            "DELETE FROM asset_weather_source WHERE tenant_id = ? AND list_contains(?, asset_id)",
-            [tenant_id, wanted],
-        )
-        cursor.execute(
-            "INSERT INTO asset_weather_source SELECT ?, unnest(?::VARCHAR[]), ?",
-            [tenant_id, wanted, source_id],
-        )
-    for asset_id in wanted:
-        sources.assign(tenant_id, asset_id, source_id)
-    return frozenset(Entity(tenant_id, asset_id) for asset_id in wanted)
 
 
 def rehearse_write(cursor: Cursor) -> None:

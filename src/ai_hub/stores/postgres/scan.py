@@ -13,7 +13,6 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, suppress
 
 import numpy as np
-import pyarrow as pa
 
 from ai_hub.config import Settings
 from ai_hub.definitions.values import to_micros
@@ -24,6 +23,7 @@ from ai_hub.stores.postgres import scan_sql as sql
 from ai_hub.stores.postgres.grouped_rows import IdCodes, RowBuffer
 from ai_hub.stores.postgres.scan_part import ScanPart, part_chunks
 from ai_hub.stores.postgres.snapshot import Snapshot
+from ai_hub.stores.weather_sources import Reads, coded_sources, sources_of
 
 _PART_BYTES = 320_000_000
 """Rows in memory at once. Some more are in order already, or on their way into the file."""
@@ -65,7 +65,7 @@ class _Reader:
         self._snapshot = snapshot
         self._request = request
         self._edges = None if request.edges is None else self._first_and_last(request.edges)
-        self._sources = self._mapped() if request.weather else {}
+        self._mappings = self._mapped() if request.weather else {}
         self._weather_row = _WEATHER_ROW + _WEATHER_VALUE * len(request.weather)
 
     def whole(self) -> ScanPart:
@@ -88,7 +88,7 @@ class _Reader:
         """Assets and times, each part fitting in memory, that together are all of it."""
         start, end = self._request.start, self._request.end
         for group in self._groups():
-            spans = self._spans(group[0], start, end) if len(group) == 1 else [(start, end)]
+            spans = self._times(group[0], start, end) if len(group) == 1 else [(start, end)]
             for first, last in spans:
                 yield group, first, last
 
@@ -104,11 +104,11 @@ class _Reader:
             self._fill(rows, assets, self._series(name, asset_ids, start, end), _SERIES_ROW, most)
             most -= _SERIES_ROW * len(rows)
         ids = assets.ids()
-        source_ids = [self._sources.get(asset, asset) for asset in ids]
+        source_ids, source_of = coded_sources([self._reads(one, start, end) for one in ids])
         sources = IdCodes(source_ids, closed=True)
         weather = RowBuffer(2, len(request.weather)) if request.weather else None
         if weather is not None:
-            query = self._weather(sources.ids(), start, end)
+            query = self._weather(source_ids, start, end)
             self._fill(weather, sources, query, self._weather_row, most)
         return ScanPart(
             start,
@@ -116,7 +116,7 @@ class _Reader:
             ids,
             {name: rows.grouped(len(ids)) for name, rows in series.items()},
             None if weather is None else weather.grouped(len(sources)),
-            sources.codes(pa.array(source_ids, pa.string())).astype(np.int64),
+            source_of,
             None if self._edges is None else edges_of(ids, self._edges),
         )
 
@@ -154,12 +154,23 @@ class _Reader:
             for asset, first, last in self._snapshot.rows(query)
         }
 
-    def _mapped(self) -> dict[str, str]:
+    def _mapped(self) -> dict[str, list[tuple[int, str | None]]]:
         which = self._which(self._request.asset_ids)
-        return dict(self._snapshot.rows(sql.sources(self._request.tenant_id, which)))
+        mappings: dict[str, list[tuple[int, str | None]]] = {}
+        for asset_id, since, source_id in self._snapshot.rows(
+            sql.sources(self._request.tenant_id, which)
+        ):
+            mappings.setdefault(asset_id, []).append((to_micros(since), source_id))
+        return mappings
+
+    def _reads(self, asset_id: str, start: int, end: int) -> Reads:
+        return sources_of(asset_id, self._mappings.get(asset_id, ()), start, end)
 
     def _sources_of(self, asset_ids: Sequence[str]) -> list[str]:
-        return list(dict.fromkeys(self._sources.get(asset, asset) for asset in asset_ids))
+        """The sources that some assets read in the range."""
+        start, end = self._request.start, self._request.end
+        spans = (self._reads(asset, start, end) for asset in asset_ids)
+        return list(dict.fromkeys(source for mine in spans for _, source in mine))
 
     def _groups(self) -> Iterator[list[str]]:
         """Assets in their order, in groups that fit, or one asset."""
@@ -168,15 +179,17 @@ class _Reader:
         inside: set[str] = set()
         size = 0
         for asset in sorted(observations):
-            source = self._sources.get(asset, asset)
             own = _ID + _SERIES_ROW * observations[asset]
-            shared = self._weather_row * weather.get(source, 0)
-            more = own + (0 if source in inside else shared)
+            shared = {one: weather.get(one, 0) for one in self._sources_of([asset])}
+            more = own + self._weather_row * sum(
+                rows for source, rows in shared.items() if source not in inside
+            )
             if group and size + more > _PART_BYTES:
                 yield group
-                group, inside, size, more = [], set(), 0, own + shared
+                group, inside, size = [], set(), 0
+                more = own + self._weather_row * sum(shared.values())
             group.append(asset)
-            inside.add(source)
+            inside.update(shared)
             size += more
         if group:
             yield group
@@ -202,7 +215,7 @@ class _Reader:
         sizes = sql.weather_sizes(request.tenant_id, which, first, request.end)
         return dict(self._snapshot.rows(sizes))
 
-    def _spans(self, asset_id: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    def _times(self, asset_id: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         """One asset's times in parts that fit; where rows are dense, they are counted finer.
 
         A part is half of what fits, since it also has the rows before it.
@@ -213,24 +226,25 @@ class _Reader:
         for step, more in enumerate(sizes.tolist()):
             begin = start + step * width
             if begin > first and size + more > _PART_BYTES // 2:
-                yield from self._span(asset_id, first, begin - 1, size)
+                yield from self._time(asset_id, first, begin - 1, size)
                 first, size = begin, 0
             size += more
-        yield from self._span(asset_id, first, end, size)
+        yield from self._time(asset_id, first, end, size)
 
-    def _span(self, asset_id: str, start: int, end: int, size: int) -> Iterator[tuple[int, int]]:
+    def _time(self, asset_id: str, start: int, end: int, size: int) -> Iterator[tuple[int, int]]:
         if size > _PART_BYTES // 2 and end > start:
-            yield from self._spans(asset_id, start, end)
+            yield from self._times(asset_id, start, end)
         else:
             yield start, end
 
     def _sizes_by_time(self, asset_id: str, start: int, end: int, width: int) -> Ints:
         """The bytes of one asset in each step of time."""
-        request, source = self._request, self._sources.get(asset_id, asset_id)
+        request = self._request
         where = (request.tenant_id, sql.among([asset_id]), start, end, width)
         counted = [(sql.series_by_time(request.series, *where), _SERIES_ROW)]
         if request.weather:
-            where = (request.tenant_id, sql.among([source]), start, end, width)
+            which = sql.among(self._sources_of([asset_id]))
+            where = (request.tenant_id, which, start, end, width)
             counted.append((sql.weather_by_time(*where), self._weather_row))
         sizes = np.zeros((end - start) // width + 1, np.int64)
         for query, size in counted:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ai_hub.engines.arrays import HistoryArrays, Ints, Weather
+from ai_hub.engines.arrays import HistoryArrays, Ints, SourceTable, Weather
 from ai_hub.stores.arrays import sorted_series, sorted_weather
 from ai_hub.stores.base import Chunk, Edges, ScanRequest
 from ai_hub.stores.chunks import cut, groups
@@ -23,8 +23,8 @@ _SAMPLE = 1024
 class ScanPart:
     """Rows of some assets, for the times in [start, end], as far as these reach.
 
-    By code, `asset_ids` has the id of each asset, `source_of` the source of its weather,
-    and `edges` are of the assets too.
+    By code, `asset_ids` has the id of each asset, `source_of` says whose weather it reads when, and
+    `edges` are of the assets too.
     """
 
     start: int
@@ -32,7 +32,7 @@ class ScanPart:
     asset_ids: list[str]
     series: Mapping[str, GroupedRows]
     weather: GroupedRows | None
-    source_of: Ints
+    source_of: SourceTable
     edges: Edges | None = None
 
 
@@ -63,7 +63,7 @@ def _history(part: ScanPart, request: ScanRequest, codes: Ints) -> HistoryArrays
         series[name] = sorted_series(places, time, value)
     if part.weather is None:
         return HistoryArrays(series)
-    sources, source_of = np.unique(part.source_of[codes], return_inverse=True)
+    sources, source_of = part.source_of.of(codes)
     places, columns = part.weather.of(sources)
     return HistoryArrays(series, _weather(request, places, columns, source_of))
 
@@ -91,13 +91,17 @@ def _history_of_one(
         series[name] = sorted_series(np.zeros(len(time), np.int64), time, value)
     if part.weather is None:
         return HistoryArrays(series)
-    source = int(part.source_of[code])
-    columns = part.weather.within(source, start - request.weather_lookback, end)
-    places = np.zeros(len(columns[0]), np.int64)
-    return HistoryArrays(series, _weather(request, places, columns, np.zeros(1, np.int64)))
+    sources, source_of = part.source_of.of(np.array([code]))
+    since = start - request.weather_lookback
+    parts = [part.weather.within(source, since, end) for source in sources.tolist()]
+    places = np.repeat(np.arange(len(parts)), [len(own[0]) for own in parts])
+    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    return HistoryArrays(series, _weather(request, places, columns, source_of))
 
 
-def _weather(request: ScanRequest, places: Ints, columns: list[Column], source_of: Ints) -> Weather:
+def _weather(
+    request: ScanRequest, places: Ints, columns: list[Column], source_of: SourceTable
+) -> Weather:
     time, issued, *values = columns
     named = dict(zip(request.weather, values, strict=True))
     return sorted_weather(places, time, issued, named, source_of)

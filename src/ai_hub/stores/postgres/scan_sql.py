@@ -69,10 +69,10 @@ def weather(tenant_id: str, columns: Sequence[str], which: str, first: int, last
 
 
 def sources(tenant_id: str, which: str) -> str:
-    """The weather source of each asset that has one."""
+    """The mappings of assets to weather sources, those of an asset by time."""
     return (
-        "SELECT asset_id, source_id FROM asset_weather_source "
-        f"WHERE tenant_id = {literal(tenant_id)}{which}"
+        "SELECT asset_id, valid_from, source_id FROM asset_weather_source "
+        f"WHERE tenant_id = {literal(tenant_id)}{which} ORDER BY asset_id, valid_from"
     )
 
 

@@ -65,12 +65,19 @@ class PostgresStore:
         return await self._land(lambda on: append_weather(on, weather, self._weather_periods))
 
     async def assign_weather_source(
-        self, tenant_id: str, source_id: str, asset_ids: Sequence[str]
+        self,
+        tenant_id: str,
+        source_id: str | None,
+        asset_ids: Sequence[str],
+        valid_from: int | None,
+        changed_at: int,
     ) -> frozenset[Entity]:
-        """Map assets to a weather source; the entities whose source changed."""
+        """Map assets to a weather source (None: their own rows); the entities it changed."""
 
         async def assign(on: Connection) -> frozenset[Entity]:
-            touched = await assign_sources(on, tenant_id, source_id, asset_ids)
+            touched = await assign_sources(
+                on, tenant_id, source_id, asset_ids, valid_from, changed_at
+            )
             await self._changes.tell(on, touched)
             return touched
 

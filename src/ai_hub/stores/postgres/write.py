@@ -113,13 +113,23 @@ SELECT m.tenant_id, m.asset_id FROM asset_weather_source m
 JOIN unnest($1::text[], $2::text[]) AS s(tenant_id, source_id)
   ON m.tenant_id = s.tenant_id AND m.source_id = s.source_id
 """
+# What an asset's first mapping is depends on those before it: one change at a time.
+_ALONE = "LOCK TABLE asset_weather_source IN SHARE ROW EXCLUSIVE MODE"
 _ASSIGN = """
-INSERT INTO asset_weather_source AS m (tenant_id, asset_id, source_id)
-SELECT $1, a.id, $2 FROM unnest($3::text[]) AS a(id)
-WHERE a.id <> $2 OR EXISTS (
-    SELECT FROM asset_weather_source o WHERE o.tenant_id = $1 AND o.asset_id = a.id)
-ON CONFLICT (tenant_id, asset_id) DO UPDATE SET source_id = excluded.source_id
-WHERE m.source_id <> excluded.source_id
+INSERT INTO asset_weather_source AS m (tenant_id, asset_id, valid_from, source_id)
+SELECT $1, a.id, a.since, $2
+FROM (
+    SELECT id, coalesce($4::timestamptz, CASE WHEN EXISTS (
+        SELECT FROM asset_weather_source o WHERE o.tenant_id = $1 AND o.asset_id = id
+    ) THEN $5::timestamptz ELSE $6::timestamptz END) AS since
+    FROM unnest($3::text[]) AS given(id)
+) AS a
+WHERE $4 IS NOT NULL OR coalesce($2, a.id) <> coalesce((
+    SELECT o.source_id FROM asset_weather_source o
+    WHERE o.tenant_id = $1 AND o.asset_id = a.id AND o.valid_from <= a.since
+    ORDER BY o.valid_from DESC LIMIT 1), a.id)
+ON CONFLICT (tenant_id, asset_id, valid_from) DO UPDATE SET source_id = excluded.source_id
+WHERE m.source_id IS DISTINCT FROM excluded.source_id
 RETURNING m.asset_id
 """
 
@@ -198,11 +208,20 @@ async def append_weather(
 
 
 async def assign_sources(
-    connection: Connection, tenant_id: str, source_id: str, asset_ids: Sequence[str]
+    connection: Connection,
+    tenant_id: str,
+    source_id: str | None,
+    asset_ids: Sequence[str],
+    valid_from: int | None,
+    changed_at: int,
 ) -> frozenset[Entity]:
-    """Map assets to a weather source; the entities whose source changed."""
-    # Sorted, so that two calls about the same assets lock them in one order.
-    rows = await connection.fetch(_ASSIGN, tenant_id, source_id, sorted(set(asset_ids)))
+    """Store a mapping of some assets; the entities with a mapping that was not there before."""
+    ids = sorted(set(asset_ids))
+    async with connection.transaction():
+        await connection.execute(_ALONE)
+        rows = await connection.fetch(
+            _ASSIGN, tenant_id, source_id, ids, valid_from, changed_at, FIRST_INSTANT
+        )
     return frozenset(Entity(tenant_id, asset_id) for (asset_id,) in rows)
 
 

@@ -1,0 +1,97 @@
+"""The weather sources of the embedded store: a table, and all of it in memory beside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ai_hub.definitions.values import FIRST_INSTANT, Entity
+from ai_hub.stores.embedded.session import Cursor, transaction
+from ai_hub.stores.weather_sources import Mappings, source_at
+
+
+class SourceMap:
+    """Which weather source an asset reads when; without a mapping it reads its own rows.
+
+    Readers in other threads see the mappings of an asset as they were before a change, or after it.
+    """
+
+    def __init__(self) -> None:
+        self._mappings: dict[Entity, Mappings] = {}
+        self._assets: dict[tuple[str, str], set[str]] = {}
+
+    def of(self, tenant_id: str, asset_id: str) -> Mappings:
+        """The mappings of an asset, by time."""
+        return self._mappings.get(Entity(tenant_id, asset_id), ())
+
+    def assets_of(self, tenant_id: str, source_id: str) -> frozenset[str]:
+        """The assets that read a source at any time, and the asset of that name itself."""
+        return frozenset(self._assets.get((tenant_id, source_id), ())) | {source_id}
+
+    def put(self, entity: Entity, since: int, source_id: str | None) -> None:
+        """Let an asset read a source from an instant on, until its next mapping."""
+        mine = dict(self._mappings.get(entity, ()))
+        mine[since] = source_id
+        self._mappings[entity] = tuple(sorted(mine.items()))
+        if source_id is not None:
+            # Of a source that was replaced too: a drop too many costs no more than a computation.
+            self._assets.setdefault((entity.tenant_id, source_id), set()).add(entity.asset_id)
+
+
+def load_sources(cursor: Cursor) -> SourceMap:
+    """The stored map of weather sources."""
+    sources = SourceMap()
+    rows = cursor.execute(
+        "SELECT tenant_id, asset_id, epoch_us(valid_from), source_id FROM asset_weather_source"
+    )
+    for tenant_id, asset_id, since, source_id in rows.fetchall():
+        sources.put(Entity(tenant_id, asset_id), since, source_id)
+    return sources
+
+
+def assign_sources(
+    cursor: Cursor,
+    sources: SourceMap,
+    tenant_id: str,
+    source_id: str | None,
+    asset_ids: Sequence[str],
+    valid_from: int | None,
+    changed_at: int,
+) -> frozenset[Entity]:
+    """Store a mapping of some assets; the entities with a mapping that was not there before."""
+    changed: dict[Entity, int] = {}
+    for asset_id in dict.fromkeys(asset_ids):
+        mappings = sources.of(tenant_id, asset_id)
+        if valid_from is None:
+            since = changed_at if mappings else FIRST_INSTANT
+            holds = source_at(asset_id, mappings, since) == (source_id or asset_id)
+        else:
+            since = valid_from
+            holds = (since, source_id) in mappings
+        if not holds:
+            changed[Entity(tenant_id, asset_id)] = since
+    if changed:
+        _store(cursor, changed.items(), source_id)
+        for entity, since in changed.items():
+            sources.put(entity, since, source_id)
+    return frozenset(changed)
+
+
+def _store(cursor: Cursor, changed: Iterable[tuple[Entity, int]], source_id: str | None) -> None:
+    rows = [(entity.tenant_id, entity.asset_id, since) for entity, since in changed]
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    new = "unnest(?::VARCHAR[]) AS tenant_id, unnest(?::VARCHAR[]) AS asset_id, " \
+          "make_timestamptz(unnest(?::BIGINT[])) AS valid_from"  # fmt: skip
+    with transaction(cursor):
+        cursor.execute(
+            f"""
+            DELETE FROM asset_weather_source m USING (SELECT {new}) n
+            WHERE m.tenant_id = n.tenant_id AND m.asset_id = n.asset_id
+              AND m.valid_from = n.valid_from
+            """,
+            columns,
+        )
+        cursor.execute(
+            "INSERT INTO asset_weather_source (tenant_id, asset_id, valid_from, source_id) "
+            f"SELECT n.*, ? FROM (SELECT {new}) n",
+            [source_id, *columns],
+        )
