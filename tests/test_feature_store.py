@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,17 @@ async def test_what_is_not_open_says_how_to_open_it(name: str, tmp_path: Path) -
     await store.close()
 
 
+@pytest.mark.parametrize("name", USES)
+async def test_what_is_closed_says_so(name: str, tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    async with store:
+        await store.get(tenant_id="t", asset_id="a")
+    with pytest.raises(StoreUnavailable, match="the feature store is closed"):
+        await USES[name](store)
+    with pytest.raises(StoreUnavailable, match="closed"):
+        store.measured()
+
+
 @pytest.mark.parametrize("name", [name for name in USES if name != "export_record"])
 async def test_everything_is_done_while_it_is_open(name: str, store: FeatureStore) -> None:
     await USES[name](store)
@@ -121,10 +134,56 @@ async def test_lists_of_assets_are_checked_wherever_they_are_given(
         await call(store, "t", ["b", "a\n"])
 
 
-@pytest.mark.parametrize("name", ["batch", "assign", "export"])
-async def test_one_id_is_no_list_of_ids(name: str, store: FeatureStore) -> None:
-    with pytest.raises(InvalidInput, match=r"^asset_ids: got 'abc'"):
-        await LISTS[name](store, "t", "abc")
+TEXTS: dict[str, Callable[[FeatureStore, Any], Awaitable[object]]] = {
+    **{f"{name} asset_ids": partial(lambda call, s, ids: call(s, "t", ids), call)
+       for name, call in LISTS.items() if name != "batch"},
+    "get_batch asset_ids": lambda s, ids: s.get_batch(tenant_id="t", asset_ids=ids),
+    "get_batch_features asset_ids": lambda s, ids: s.get_batch_features("t", ids),
+    "get feature_names": lambda s, names: s.get(
+        tenant_id="t", asset_id="a", feature_names=names
+    ),
+    "get_batch feature_names": lambda s, names: s.get_batch(
+        tenant_id="t", asset_ids=["a"], feature_names=names
+    ),
+    "get_features feature_names": lambda s, names: s.get_features("t", "a", T, names),
+    "export horizons": lambda s, widths: s.export_features_to_parquet(
+        "t", SET, BEFORE, T, horizons=widths
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("one", ["abc", "1h", b"abc", 7, None])
+async def test_one_text_is_no_list_of_texts(name: str, one: object, store: FeatureStore) -> None:
+    optional = ("warm", "export asset_ids", "feature_names")
+    if one is None and any(part in name for part in optional):
+        return
+    with pytest.raises(InvalidInput, match=rf"^{name.split()[1]}: got "):
+        await TEXTS[name](store, one)
+
+
+COUNTS: dict[str, Callable[[FeatureStore, Any], Awaitable[object]]] = {
+    "limit": lambda s, limit: s.exports(limit=limit),
+    "abreast": lambda s, abreast: s.warm_feature_cache("t", ["a"], SET, abreast=abreast),
+}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+@pytest.mark.parametrize("count", [0, -1, 10**30, 1.0, "1", None, True])
+async def test_a_count_is_a_whole_number_from_one(
+    name: str, count: object, store: FeatureStore
+) -> None:
+    async with asyncio.timeout(10):
+        with pytest.raises(
+            InvalidInput, match=rf"^{name}: got .*expected a whole number from 1 to"
+        ):
+            await COUNTS[name](store, count)
+        await COUNTS[name](store, 1)
+
+
+async def test_the_tenant_of_exports_is_checked(store: FeatureStore) -> None:
+    with pytest.raises(InvalidInput, match=r"^tenant_id: got ''"):
+        await store.exports("")
 
 
 async def test_a_batch_has_a_thousand_assets_at_most(store: FeatureStore) -> None:
@@ -198,9 +257,11 @@ async def test_a_set_that_is_registered_is_answered_for_from_then_on(store: Feat
     store.register(own)
     names = (await store.get_features("t", "a", T, feature_set="own")).keys()
     assert [*names] == ["yesterday"]
+    # A name alone stays the first version that was registered.
     store.register(FeatureSet("own", 2, (Lag("last_week", "7d"),)))
-    names = (await store.get_features("t", "a", T, feature_set="own")).keys()
-    assert [*names] == ["last_week"]
+    for name, features in (("own", ["yesterday"]), ("own@2", ["last_week"])):
+        names = (await store.get_features("t", "a", T, feature_set=name)).keys()
+        assert [*names] == features
 
 
 async def test_exports_are_found_again_and_counted(store: FeatureStore, tmp_path: Path) -> None:

@@ -44,13 +44,14 @@ async def test_a_part_that_fails_to_close_keeps_no_other_from_it(
 
     store = opened(tmp_path)
     await store.__aenter__()
+    parts = store._open
     await store.get(tenant_id="t", asset_id="a")
     with monkeypatch.context() as patch:
         patch.setattr(part, "close", failing)
         with pytest.raises(OSError, match="it fails"):
             await store.close()
     assert len(closed) == 1
-    assert (await store.cache_stats()).entries == 0
+    assert (await parts.cache.stats()).entries == 0
     assert await can_be_opened(tmp_path)
 
 
@@ -68,6 +69,7 @@ async def test_who_is_cancelled_waits_for_no_part_that_is_left(
 
     store = opened(tmp_path)
     await store.__aenter__()
+    parts = store._open
     with monkeypatch.context() as patch:
         for part in (Writer, Reader, EmbeddedStore):
             patch.setattr(part, "close", endless)
@@ -76,7 +78,7 @@ async def test_who_is_cancelled_waits_for_no_part_that_is_left(
             async with asyncio.timeout(0.1):
                 await store.close()
         assert time.monotonic() - begin < 10
-    await store._open.store.close()
+    await parts.store.close()
 
 
 async def test_a_cache_of_one_process_hears_of_others_and_a_shared_one_need_not(

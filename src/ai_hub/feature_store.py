@@ -13,7 +13,7 @@ from ai_hub.config import Settings
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.registry import Registry
-from ai_hub.definitions.values import DAY, Entity, check_id, to_micros
+from ai_hub.definitions.values import DAY, Entity, check_count, check_id, check_list, to_micros
 from ai_hub.errors import StoreUnavailable
 from ai_hub.export.record import record_fields
 from ai_hub.metrics import Metrics
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from ai_hub.export.training_set import TrainingSet
     from ai_hub.intake.batch import Batch, BatchKind
     from ai_hub.intake.result import IngestResult
+
+
+_MOST_EXPORTS = 10_000
 
 
 def _now() -> int:
@@ -54,6 +57,7 @@ class FeatureStore:
         self.specs = Specs(self.registry)
         self.metrics = Metrics()
         self._parts: Open | None = None
+        self._closed = False
 
     @classmethod
     def open(
@@ -72,6 +76,7 @@ class FeatureStore:
     async def __aenter__(self) -> FeatureStore:
         spec = self.specs.of(self.registry.sets()[0].label)
         self._parts = await open_parts(self.settings, spec, self.now, self.metrics)
+        self._closed = False
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -79,6 +84,7 @@ class FeatureStore:
 
     async def close(self) -> None:
         """Finish what is under way, then let go of store and cache."""
+        self._closed = True
         if self._parts is not None:
             await self._parts.close()
 
@@ -180,7 +186,7 @@ class FeatureStore:
         """The answers for up to 1,000 assets by id: one read and one computation for all."""
         spec = self.specs.of(feature_set, feature_names, missing)
         at = self._at(timestamp)
-        ids = list(dict.fromkeys(asset_ids))
+        ids = check_assets(tenant_id, asset_ids)
         found = await self.found(spec, tenant_id, ids, at, exact=exact)
         answers = answers_of(spec, tenant_id, ids, self._effective(at, exact), found)
         return dict(zip(ids, answers, strict=True))
@@ -271,7 +277,7 @@ class FeatureStore:
         if asset_ids is None:
             ids: Sequence[str] = await self.seen_assets(tenant_id)
         else:
-            ids = check_assets(tenant_id, list(dict.fromkeys(asset_ids)))
+            ids = check_assets(tenant_id, asset_ids)
         at = self._at(timestamp)
         return await warm(
             lambda spec, some: self.found(spec, tenant_id, some, at), specs, ids, abreast, progress
@@ -291,7 +297,9 @@ class FeatureStore:
         feature_set: str | None = None,
     ) -> dict[str, int]:
         """Forget the cached vectors of some assets, of one set or all; counts what was dropped."""
-        wanted = list(dict.fromkeys([*([] if asset_id is None else [asset_id]), *asset_ids]))
+        wanted = check_list("asset_ids", asset_ids, "asset ids")
+        if asset_id is not None:
+            wanted.append(asset_id)
         entities = [Entity(tenant_id, one) for one in check_assets(tenant_id, wanted)]
         dropped = await self._open.cache.drop(entities, self.specs.prefix(feature_set))
         return {"assets": len(entities), "invalidated": dropped}
@@ -379,7 +387,10 @@ class FeatureStore:
         return await self._open.exports.training_set(job)
 
     async def exports(self, tenant_id: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
-        """Recorded exports, the newest first."""
+        """Recorded exports, the newest first, up to 10,000 of them."""
+        if tenant_id is not None:
+            check_id("tenant_id", tenant_id)
+        check_count("limit", limit, _MOST_EXPORTS)
         found = await self._open.store.export_log.find(tenant_id, limit=limit)
         return [record_fields(record) for record in found]
 
@@ -398,6 +409,8 @@ class FeatureStore:
     def _open(self) -> Open:
         if self._parts is None:
             raise StoreUnavailable("the feature store is not open: use `async with`")
+        if self._closed:
+            raise StoreUnavailable("the feature store is closed")
         return self._parts
 
     def _at(self, timestamp: datetime | None) -> int:

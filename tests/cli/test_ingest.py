@@ -151,6 +151,37 @@ def test_weather_of_a_station_reaches_its_meters(run: Run, workplace: Path) -> N
     assert found == {"temperature": 12.5, "humidity": 81.0}
 
 
+def test_a_station_may_be_that_of_a_while(run: Run, workplace: Path) -> None:
+    (workplace / "jfk.csv").write_text("timestamp,temperature\n2025-10-09T14:00:00Z,12.5\n")
+    run("ingest-weather", "jfk.csv", "--tenant", "acme", "--asset-id", "JFK")
+    source = ("weather-source", "--tenant", "acme", "--asset", "m")
+    begin, end = "2025-10-09T14:15:00.0000001Z", "2025-10-09T16:30:00+02:00"
+    mapped = answer(run(*source, "--source", "JFK", "--valid-from", begin, "--json"))
+    assert mapped["changed"] == 1
+    result = run(*source, "--none", "--valid-from", end)
+    assert "weather from rows of their own (1 changed)" in " ".join(result.stdout.split())
+
+    def temperature(at: str) -> object:
+        asked = ("get", "--tenant", "acme", "--asset", "m", "--feature", "temperature")
+        found = run(*asked, "--at", at, "--missing", "keep", "--json")
+        return answer(found)["features"]["temperature"]
+
+    times = ("2025-10-09T14:15:00Z", "2025-10-09T14:16:00Z", "2025-10-09T14:29:59Z",
+             "2025-10-09T14:30:00Z")  # fmt: skip
+    assert [temperature(at) for at in times] == [None, 12.5, 12.5, None]
+
+
+@pytest.mark.parametrize("words", [(), ("--source", "JFK", "--none")])
+def test_a_station_or_none(words: tuple[str, ...], run: Run) -> None:
+    result = run("weather-source", "--tenant", "acme", "--asset", "m", *words)
+    refused(result, "--source", "--none")
+
+
+def test_when_a_station_begins_is_a_time(run: Run) -> None:
+    source = ("weather-source", "--tenant", "acme", "--asset", "m", "--source", "JFK")
+    refused(run(*source, "--valid-from", "yesterday"), "--valid-from", "'yesterday'", "offset")
+
+
 @pytest.mark.parametrize("text", ["temp", "heat=temp", "temperature=", "="])
 def test_a_weather_column_is_one_of_ours(text: str, run: Run) -> None:
     result = run("ingest-weather", "load.csv", "--tenant", "acme", "--column", text)

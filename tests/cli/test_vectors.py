@@ -21,8 +21,8 @@ def test_a_vector_has_the_members_of_the_http_answer(run: Run) -> None:
     found = answer(run(*ONE, "--set", "forecast_basic", *AT, "--json"))
     assert found["features"]["lag_1h"] == 11.5
     assert set(found) == {
-        "tenant_id", "asset_id", "timestamp", "feature_set", "version", "fingerprint", "features",
-        "feature_count", "missing", "degraded", "cache_hit", "computed_at",
+        "tenant_id", "asset_id", "timestamp", "feature_set", "version", "fingerprint", "policy",
+        "features", "feature_count", "missing", "degraded", "cache_hit", "computed_at",
     }  # fmt: skip
     assert (found["feature_set"], found["version"], found["feature_count"]) == (
         "forecast_basic",
@@ -30,6 +30,14 @@ def test_a_vector_has_the_members_of_the_http_answer(run: Run) -> None:
         6,
     )
     assert found["missing"] == ["lag_24h"]
+
+
+def test_the_policy_that_applied_is_named(run: Run) -> None:
+    for words, policy in (((), "mean"), (("--missing", "keep"), "keep"), (("--missing", "7"), 7.0)):
+        asked = (*ONE, "--set", "forecast_basic", *AT, *words)
+        assert answer(run(*asked, "--json"))["policy"] == policy
+        assert answer(run(*asked, "--asset", "b", "--json"))["policy"] == policy
+        assert f"missing values: {policy}" in run(*asked).stdout
 
 
 def test_a_vector_is_a_table_for_people(run: Run) -> None:

@@ -13,8 +13,8 @@ from acceptance.serving import Server
 AT = "2025-10-09T14:30:59.9Z"
 BASIC = ["hour_of_day", "day_of_week", "is_weekend", "lag_1h", "lag_24h", "rolling_avg_24h"]
 VECTOR = {
-    "tenant_id", "asset_id", "timestamp", "feature_set", "version", "fingerprint", "features",
-    "feature_count", "missing", "degraded", "cache_hit", "computed_at",
+    "tenant_id", "asset_id", "timestamp", "feature_set", "version", "fingerprint", "policy",
+    "features", "feature_count", "missing", "degraded", "cache_hit", "computed_at",
 }  # fmt: skip
 
 
@@ -23,6 +23,25 @@ def ask(server: Server, tenant: str, asset: str = "a", **more: Any) -> Any:
     if "feature_names" not in more:
         body = {"feature_set": "forecast_basic"} | body
     return server.call("POST", "/get", body)
+
+
+POLICIES = [
+    (None, "mean"), ("mean", "mean"), ("zero", "zero"), ("keep", "keep"), (-2.5, -2.5), (0, 0.0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("asked", "applied"), POLICIES)
+def test_an_answer_names_the_policy_that_applied(
+    server: Server, tenant: str, asked: object, applied: object
+) -> None:
+    policy = {} if asked is None else {"missing": asked}
+    for hit in (False, True):
+        single = ask(server, tenant, **policy)
+        assert (single["policy"], single["cache_hit"]) == (applied, hit)
+    body = {"tenant_id": tenant, "asset_ids": ["a"], "timestamp": AT, **policy}
+    for names in ({"feature_set": "forecast_basic"}, {"feature_names": ["lag_1h"]}):
+        batch = server.call("POST", "/batch", {**body, **names})
+        assert batch["policy"] == applied
 
 
 def observe(server: Server, tenant: str, time: str, value: float, asset: str = "a") -> Any:
@@ -165,6 +184,23 @@ def test_weather_and_a_change_of_its_source_refresh_answers(server: Server, tena
     assert follow("station")["changed"] == 0
 
 
+def test_a_source_may_be_that_of_a_while(server: Server, tenant: str) -> None:
+    def follow(source: str | None, since: str) -> Any:
+        body = {"tenant_id": tenant, "source_id": source, "asset_ids": ["a"], "valid_from": since}
+        return server.call("PUT", "/weather-sources", body)["changed"]
+
+    row = {"timestamp": "2025-10-09T14:00:00Z", "asset_id": "station", "temperature": 5.0}
+    server.call("POST", "/ingest/weather", {"tenant_id": tenant, "rows": [row]})
+    assert follow("station", "2025-10-09T14:10:00Z") == 1
+    assert follow(None, "2025-10-09T16:20:00+02:00") == 1
+    for minute, expected in ((9, None), (10, 5.0), (19, 5.0), (20, None)):
+        found = ask(
+            server, tenant, feature_names=["temperature"], missing="keep",
+            timestamp=f"2025-10-09T14:{minute:02}:00Z",
+        )  # fmt: skip
+        assert found["features"]["temperature"] == expected
+
+
 def test_a_batch_answers_each_asset_once(server: Server, tenant: str) -> None:
     observe(server, tenant, "2025-10-09T13:30:00Z", 1.5, "b")
     single = ask(server, tenant, "b")
@@ -174,7 +210,7 @@ def test_a_batch_answers_each_asset_once(server: Server, tenant: str) -> None:
     }  # fmt: skip
     answer = server.call("POST", "/batch", body)
     assert answer.keys() == {
-        "tenant_id", "timestamp", "feature_set", "version", "fingerprint", "results",
+        "tenant_id", "timestamp", "feature_set", "version", "fingerprint", "policy", "results",
     }  # fmt: skip
     assert {k: single[k] for k in answer.keys() - {"results"}} == {
         k: v for k, v in answer.items() if k != "results"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from ai_hub import FeatureStore
@@ -79,6 +82,76 @@ async def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Pa
             await enter(opened(path))
         assert str(path) in str(caught.value)
     assert path.read_bytes() == b"timestamp,value\n" * 1_000
+
+
+def _of_another_schema(path: Path) -> None:
+    with duckdb.connect(str(path)) as other:
+        other.execute("CREATE TABLE timeseries_data (x INTEGER)")
+
+
+def _without_a_column(path: Path) -> None:
+    with duckdb.connect(str(path)) as other:
+        other.execute("CREATE TABLE asset_weather_source (source_id VARCHAR)")
+
+
+def _damaged(path: Path) -> None:
+    with duckdb.connect(str(path)) as other:
+        other.execute("CREATE TABLE t AS SELECT range AS x FROM range(100000)")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:20] + bytes(len(whole) - 20))
+
+
+@pytest.mark.parametrize("spoil", [_of_another_schema, _without_a_column, _damaged])
+async def test_what_could_not_be_opened_is_not_held(
+    spoil: Callable[[Path], None], tmp_path: Path
+) -> None:
+    path = tmp_path / "f.duckdb"
+    spoil(path)
+    for _ in range(2):
+        with pytest.raises(StoreError) as caught:
+            await enter(opened(path))
+        assert not isinstance(caught.value, StoreLocked)
+    path.unlink()
+    async with opened(path) as store:
+        assert (await store.ingest([ROW], "t")).accepted == 1
+
+
+async def test_one_of_two_that_open_a_file_at_once_gets_it(tmp_path: Path) -> None:
+    path = tmp_path / "f.duckdb"
+    stores = [opened(path) for _ in range(8)]
+    found = await asyncio.gather(*(s.__aenter__() for s in stores), return_exceptions=True)
+    refused = [one for one in found if isinstance(one, StoreLocked)]
+    assert len(refused) == 7
+    for store in stores:
+        await store.close()
+    await enter(opened(path))
+
+
+async def test_a_file_of_an_earlier_release_has_mappings_that_hold_always(tmp_path: Path) -> None:
+    path = tmp_path / "f.duckdb"
+    with duckdb.connect(str(path)) as earlier:
+        columns = (
+            "tenant_id VARCHAR NOT NULL, asset_id VARCHAR NOT NULL, source_id VARCHAR NOT NULL"
+        )
+        earlier.execute(f"CREATE TABLE asset_weather_source ({columns})")
+        earlier.execute("INSERT INTO asset_weather_source VALUES ('t', 'a', 's')")
+    # Killed before it could write the file anew: what DuckDB then does again must be possible.
+    with Process(HOLD, path) as holder:
+        assert holder.line() == "ready"
+        holder.kill()
+    long_ago = datetime(1, 1, 2, tzinfo=UTC)
+    rows = [{"timestamp": at, "asset_id": "s", "temperature": 7.0} for at in (long_ago, T)]
+    for replaced in (False, True):
+        async with opened(path) as store:
+            await store.ingest_weather(rows, "t")
+            for at in (long_ago, T):
+                found = await store.get_features("t", "a", at, ["temperature"], missing="keep")
+                assert found["temperature"] == (None if replaced else 7.0)
+            # In place of the one that held always.
+            first = datetime(1, 1, 1, tzinfo=UTC)
+            await store.assign_weather_source(
+                tenant_id="t", source_id=None, asset_ids=["a"], valid_from=first
+            )
 
 
 async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

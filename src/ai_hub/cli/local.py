@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ai_hub.intake.result import IngestResult
     from ai_hub.serving.answer import Answer
 
-_SHARED = ("tenant_id", "timestamp", "feature_set", "version", "fingerprint")
+_SHARED = ("tenant_id", "timestamp", "feature_set", "version", "fingerprint", "policy")
 
 
 class LocalBackend:

@@ -117,7 +117,7 @@ def _show_batch(found: Document) -> None:
 def _title(found: Document) -> str:
     name = found["feature_set"]
     what = "features" if name is None else f"{name}@{found['version']}"
-    return f"{what} as of {found['timestamp']}"
+    return f"{what} as of {found['timestamp']}, missing values: {found['policy']}"
 
 
 def sets(

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 from ai_hub.errors import InvalidInput
 
@@ -74,6 +75,20 @@ def check_id(field: str, value: object, limit: int = MAX_ID_LENGTH) -> str:
         raise InvalidInput(field, value, fault)
     assert isinstance(value, str)
     return value
+
+
+def check_count(field: str, value: object, most: int) -> int:
+    """`value` if it is a whole number from 1 to `most`; otherwise InvalidInput naming `field`."""
+    if type(value) is not int or not 1 <= value <= most:
+        raise InvalidInput(field, value, f"a whole number from 1 to {most:,}")
+    return value
+
+
+def check_list(field: str, values: object, of_what: str) -> list[Any]:
+    """`values` as a list. Raises InvalidInput naming `field` for one text, and what is no list."""
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise InvalidInput(field, values, f"a list of {of_what}")
+    return list(values)
 
 
 @lru_cache(maxsize=65_536)

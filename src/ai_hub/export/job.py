@@ -10,7 +10,7 @@ from typing import Literal, cast, get_args
 import numpy as np
 
 from ai_hub.definitions.target import Horizon, Target
-from ai_hub.definitions.values import Duration, TimeRange, check_id, to_micros
+from ai_hub.definitions.values import Duration, TimeRange, check_id, check_list, to_micros
 from ai_hub.engines.arrays import Ints, Points
 from ai_hub.errors import InvalidInput
 from ai_hub.export.rows import Rows
@@ -146,9 +146,10 @@ def job_of(
         raise InvalidInput(field, None, "a time (or a spine, which sets the times)")
     rows = Rows(tenant_id, spec.plan, spec.missing, targets_of(horizons), indicators)
     if asset_ids is not None:
-        if isinstance(asset_ids, str) or not asset_ids:
-            raise InvalidInput("asset_ids", asset_ids, "at least one asset id, or none for all")
-        asset_ids = tuple(dict.fromkeys(check_id("asset_ids", one) for one in asset_ids))
+        ids = check_list("asset_ids", asset_ids, "asset ids")
+        if not ids:
+            raise InvalidInput("asset_ids", ids, "at least one asset id, or none for all")
+        asset_ids = tuple(dict.fromkeys(check_id("asset_ids", one) for one in ids))
     return ExportJob(
         rows,
         TimeRange(start, end),
@@ -182,6 +183,5 @@ def spine_job(
 
 def targets_of(horizons: Sequence[Horizon]) -> tuple[Target, ...]:
     """Targets as they are, and those of horizons such as "24h". Raises InvalidInput."""
-    if isinstance(horizons, str):
-        raise InvalidInput("horizons", horizons, 'a list of horizons such as ["24h"]')
-    return tuple(Target.of(horizon) for horizon in horizons)
+    wanted = check_list("horizons", horizons, 'horizons such as "24h"')
+    return tuple(Target.of(horizon) for horizon in wanted)

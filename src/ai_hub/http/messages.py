@@ -88,6 +88,7 @@ class FeatureVector(msgspec.Struct):
     feature_set: str | None
     version: int | None
     fingerprint: str
+    policy: str | float
     features: dict[str, int | float | None]
     feature_count: int
     missing: list[str]
@@ -113,6 +114,7 @@ class BatchVectors(msgspec.Struct):
     feature_set: str | None
     version: int | None
     fingerprint: str
+    policy: str | float
     results: dict[str, BatchEntry]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.values import to_datetime
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ class Answer:
     """The features of an entity as of `timestamp`, the effective (truncated) time.
 
     `missing` names the features that were filled, left null or, in a `degraded` answer, absent.
+    `policy` is the missing policy of the request, else that of the set; features with one of their
+    own say so in their definition.
     `feature_set` and `version` are None where features were asked for by name.
     """
 
@@ -30,6 +33,7 @@ class Answer:
     feature_set: str | None
     version: int | None
     fingerprint: str
+    policy: Missing
     features: dict[str, Any]
     missing: tuple[str, ...]
     degraded: bool
@@ -69,6 +73,7 @@ def answers_of(
                 chosen.name,
                 chosen.version,
                 chosen.fingerprint,
+                spec.policy,
                 vector.features,
                 vector.missing,
                 vector.degraded,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from ai_hub.definitions.values import check_id
+from ai_hub.definitions.values import check_id, check_list
 from ai_hub.errors import InvalidInput
 
 MAX_BATCH = 1_000
@@ -22,13 +22,17 @@ def check_batch(tenant_id: str, asset_ids: Sequence[str]) -> None:
     _check_some(asset_ids)
 
 
-def check_assets(tenant_id: str, asset_ids: Sequence[str]) -> Sequence[str]:
-    """The assets, any number of them. Raises InvalidInput for a wrong id, and for none."""
+def check_assets(tenant_id: str, asset_ids: Iterable[str]) -> list[str]:
+    """The assets, any number of them, each once.
+
+    Raises InvalidInput for what is no list, for a wrong id, and for none.
+    """
     check_id("tenant_id", tenant_id)
-    _check_some(asset_ids)
-    for asset_id in asset_ids:
+    ids = check_list("asset_ids", asset_ids, "asset ids")
+    _check_some(ids)
+    for asset_id in ids:
         check_id("asset_id", asset_id)
-    return asset_ids
+    return list(dict.fromkeys(ids))
 
 
 def _check_some(asset_ids: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ import msgspec
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import Missing, check_missing
 from ai_hub.definitions.registry import Registry
+from ai_hub.definitions.values import check_list
 from ai_hub.engines.plan import Plan
 from ai_hub.errors import InvalidInput
 
@@ -30,6 +31,14 @@ class Spec:
         """The features asked for."""
         return self.plan.feature_set
 
+    @property
+    def policy(self) -> Missing:
+        """The missing policy that applies: the request's, else the set's.
+
+        Without one of the request, features with a policy of their own follow that.
+        """
+        return self.feature_set.missing if self.missing is None else self.missing
+
 
 def spec_of(feature_set: FeatureSet, missing: Missing | None) -> Spec:
     """The spec of a feature set under a request's policy (None: the default one)."""
@@ -40,6 +49,7 @@ def spec_of(feature_set: FeatureSet, missing: Missing | None) -> Spec:
             "feature_set": feature_set.name,
             "version": feature_set.version,
             "fingerprint": feature_set.fingerprint,
+            "policy": feature_set.missing if missing is None else missing,
         }
     )
     return Spec(Plan.of(feature_set), missing, field, members[1:-1])
@@ -66,7 +76,9 @@ class Specs:
 
         Raises InvalidInput (both given, a wrong policy), UnknownFeatureSet or UnknownFeature.
         """
-        names = None if feature_names is None else tuple(feature_names)
+        names = None
+        if feature_names is not None:
+            names = tuple(check_list("feature_names", feature_names, "feature names"))
         # True and 1.0 are one key in Python; the type tells a wrong policy from a right one.
         asked = (feature_set, names, missing, type(missing))
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+from ai_hub.definitions.values import check_count
 from ai_hub.serving.reader import Found
 from ai_hub.serving.spec import Spec
 
@@ -12,6 +13,7 @@ _PART = 200
 """Assets that are computed together: so many that a part costs little, so few that others are not
 kept waiting."""
 
+_MOST_ABREAST = 1_000
 _DEGRADED = b'"degraded":true'
 
 Warming = Callable[[Spec, Sequence[str]], Awaitable[list[Found]]]
@@ -30,7 +32,7 @@ async def warm(
 
     Counts: `assets`, `warmed` vectors, and of these `computed` now.
     """
-    room = asyncio.Semaphore(abreast)
+    room = asyncio.Semaphore(check_count("abreast", abreast, _MOST_ABREAST))
     total = len(specs) * len(asset_ids)
     counts = {"assets": len(asset_ids), "warmed": 0, "computed": 0}
 

@@ -25,16 +25,18 @@ CREATE TABLE IF NOT EXISTS weather_features (
     precipitation    DOUBLE
 );
 
--- From `valid_from` on, until its next mapping, an asset reads the weather of a source; of null, its
--- own. Files of earlier releases have one mapping an asset, which holds always.
+-- From `valid_from` (null: always) on, until its next mapping, an asset reads the weather of a
+-- source (null: its own).
 CREATE TABLE IF NOT EXISTS asset_weather_source (
-    tenant_id VARCHAR NOT NULL,
-    asset_id  VARCHAR NOT NULL,
-    source_id VARCHAR
+    tenant_id  VARCHAR NOT NULL,
+    asset_id   VARCHAR NOT NULL,
+    source_id  VARCHAR,
+    valid_from TIMESTAMPTZ
 );
+-- For files of earlier releases. Without a default: where DuckDB starts after a crash, it does not
+-- have the functions yet that would make one.
 ALTER TABLE asset_weather_source ALTER COLUMN source_id DROP NOT NULL;
-ALTER TABLE asset_weather_source
-    ADD COLUMN IF NOT EXISTS valid_from TIMESTAMPTZ DEFAULT make_timestamptz(-62135596800000000);
+ALTER TABLE asset_weather_source ADD COLUMN IF NOT EXISTS valid_from TIMESTAMPTZ;
 
 CREATE TABLE IF NOT EXISTS feature_exports (
     export_id           VARCHAR     NOT NULL,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import resources
 from typing import TYPE_CHECKING, TypeVar
 
@@ -29,6 +30,7 @@ _SETTINGS = (
 
 _T = TypeVar("_T")
 _open_files: set[str] = set()
+_opening = threading.Lock()
 
 
 class Sessions:
@@ -40,14 +42,16 @@ class Sessions:
     def __init__(self, path: str = MEMORY) -> None:
         self._path = path
         self._file = None if path == MEMORY else os.path.realpath(path)
-        if self._file in _open_files:
-            raise StoreLocked(path)
-        self._root = connect(path)
-        if self._file is not None:
-            _open_files.add(self._file)
         schema = resources.files("ai_hub.stores.embedded").joinpath("schema.sql").read_text("utf-8")
-        with translated():
-            self._root.execute(schema)
+        with ExitStack() as failing:
+            if self._file is not None:
+                _claim(self._file, path)
+                failing.callback(_open_files.discard, self._file)
+            self._root = connect(path)
+            failing.callback(self._root.close)
+            with translated():
+                self._root.execute(schema)
+            failing.pop_all()
         self._local = threading.local()
         self._cursors: list[Cursor] = []
         self._readers = ThreadPoolExecutor(_READERS, "ai-hub-read")
@@ -75,16 +79,27 @@ class Sessions:
 
     async def close(self) -> None:
         """Finish what is being written, close the file and give it up."""
-        if self._closed:
-            return
+        if not self._closed:
+            self._closed = True
+            await asyncio.to_thread(self._close)
+
+    def abandon(self) -> None:
+        """Give the file up at once, nothing having been asked of it yet."""
         self._closed = True
-        await asyncio.to_thread(self._writer.shutdown)
-        await asyncio.to_thread(self._readers.shutdown)
-        await asyncio.to_thread(self._helpers.shutdown)
+        self._close()
+
+    def _close(self) -> None:
+        # In this order from the last: a part that fails to close keeps no other from it.
+        with ExitStack() as closing:
+            closing.callback(_open_files.discard, self._file or "")
+            closing.callback(self._root.close)
+            closing.callback(self._close_cursors)
+            for pool in (self._helpers, self._readers, self._writer):
+                closing.callback(pool.shutdown)
+
+    def _close_cursors(self) -> None:
         for cursor in self._cursors:
             cursor.close()
-        await asyncio.to_thread(self._root.close)
-        _open_files.discard(self._file or "")
 
     def _thread_cursor(self) -> Cursor:
         """This thread's own connection to the one database."""
@@ -104,13 +119,22 @@ class Sessions:
         return await asyncio.get_running_loop().run_in_executor(pool, run)
 
 
+def _claim(file: str, path: str) -> None:
+    """Note a file as open. Raises StoreLocked if another store of this process has it."""
+    with _opening:
+        if file in _open_files:
+            raise StoreLocked(path)
+        _open_files.add(file)
+
+
 def connect(path: str) -> Cursor:
     """Open a database file (or `:memory:`). Raises StoreLocked or StoreError."""
     _refuse_other_files(path)
     try:
         root = duckdb.connect(path)
     except duckdb.Error as error:
-        if "lock" in str(error).lower():
+        # The word alone: what is damaged is often said to be a block.
+        if re.search(r"\block\b", str(error)):
             raise StoreLocked(path) from error
         raise StoreError(
             f"{path} cannot be opened as an embedded database: {_first_line(error)}"

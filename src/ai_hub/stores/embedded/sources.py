@@ -44,7 +44,8 @@ def load_sources(cursor: Cursor) -> SourceMap:
         "SELECT tenant_id, asset_id, epoch_us(valid_from), source_id FROM asset_weather_source"
     )
     for tenant_id, asset_id, since, source_id in rows.fetchall():
-        sources.put(Entity(tenant_id, asset_id), since, source_id)
+        always = since is None
+        sources.put(Entity(tenant_id, asset_id), FIRST_INSTANT if always else since, source_id)
     return sources
 
 
@@ -86,9 +87,9 @@ def _store(cursor: Cursor, changed: Iterable[tuple[Entity, int]], source_id: str
             f"""
             DELETE FROM asset_weather_source m USING (SELECT {new}) n
             WHERE m.tenant_id = n.tenant_id AND m.asset_id = n.asset_id
-              AND m.valid_from = n.valid_from
+              AND coalesce(m.valid_from, make_timestamptz(?::BIGINT)) = n.valid_from
             """,
-            columns,
+            [*columns, FIRST_INSTANT],
         )
         cursor.execute(
             "INSERT INTO asset_weather_source (tenant_id, asset_id, valid_from, source_id) "

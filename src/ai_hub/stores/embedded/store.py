@@ -44,9 +44,13 @@ class EmbeddedStore:
     def __init__(self, path: str | Path = MEMORY) -> None:
         self._sessions = Sessions(str(path))
         self.export_log = EmbeddedExportLog(self._sessions)
-        with closing(self._sessions.cursor()) as cursor, translated():
-            self._sources: SourceMap = load_sources(cursor)
-            self._points = PointReader(*newest_times(cursor))
+        try:
+            with closing(self._sessions.cursor()) as cursor, translated():
+                self._sources: SourceMap = load_sources(cursor)
+                self._points = PointReader(*newest_times(cursor))
+        except BaseException:
+            self._sessions.abandon()
+            raise
 
     async def append(self, observations: pa.Table) -> Landed:
         """Land one checked batch of observations, whole or not at all."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, TypeVar
 
 from ai_hub.config import Settings
@@ -108,10 +109,14 @@ class PostgresStore:
         await self._sessions.grow()
 
     async def close(self) -> None:
-        """Close everything; nothing may be asked afterwards."""
-        await self.export_log.close()
-        await self._changes.close()
-        await self._sessions.close()
+        """Close everything; nothing may be asked afterwards.
+
+        A part that fails to close keeps no other from it; its error is raised at the end.
+        """
+        async with AsyncExitStack() as closing:
+            closing.push_async_callback(self._sessions.close)
+            closing.push_async_callback(self._changes.close)
+            closing.push_async_callback(self.export_log.close)
 
     async def _land(self, work: Callable[[Connection], Awaitable[Landed]]) -> Landed:
         async def land(on: Connection) -> Landed:
