@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import Bucket, Lag, Latest, Missing, Rolling
 from ai_hub.definitions.values import DAY, HOUR, MINUTE, parse_time, to_datetime
 from ai_hub.engines.plan import Plan
-from ai_hub.engines.sql import Point, Shape
+from ai_hub.engines.sql import Depth, Point, Shape
 from ai_hub.stores.postgres import points as postgres_points
 from ai_hub.stores.postgres.points import PointReader
 from ai_hub.stores.postgres.store import PostgresStore
@@ -88,13 +88,13 @@ def test_callers_at_once_share_statements_and_each_gets_its_own(
         async with on_server.open(place, ALL) as store:
             await write(store, world)
             lane = points_of(store).lane(Plan.of(ALL), None)
-            read, sizes = lane.read, []
+            look, sizes = lane._look, []
 
             async def noted(points: Sequence[Point]) -> Any:
                 sizes.append(len(points))
-                return await read(points)
+                return await look(points)
 
-            lane.read = noted  # type: ignore[method-assign]
+            lane._look = noted  # type: ignore[method-assign]
             found = await asyncio.gather(*(lane.ask((TENANT, asset, t)) for asset, t in pairs))
             for vectors, (asset, t) in zip(found, pairs, strict=True):
                 vector = vector_at(vectors.columns, vectors.masks, 0)
@@ -205,7 +205,7 @@ async def test_long_windows_are_exact_with_late_and_rewritten_rows(tmp_path: Pat
                 history = history_of(rows, [], asset)
                 assert not wrong(WINDOWS, t, history, plain(answer)), (t, asset)
         lane = points_of(store).lane(Plan.of(WINDOWS), None)
-        return sum(bool(merged) for _, merged in lane._statements)
+        return sum(bool(merged) for _, merged, _ in lane._statements)
 
     async with TIMESCALEDB.open(tmp_path, WINDOWS) as store:
         await store.ingest(rows, "t")
@@ -264,7 +264,7 @@ async def test_the_statement_reads_by_index(
     async with filled(on_server, tmp_path) as store:
         for feature_set in (*FEATURE_SETS, ALL):
             lane = store._points.lane(Plan.of(feature_set), None)
-            chosen = lane._statement(shape, frozenset())
+            chosen = lane._statement(shape, frozenset(), "filled")
             step = HOUR if shape == "apart" else 0
             some = range(1 if shape == "one" else 20)
             points = [("t", f"m-{i:02d}", now - i * step) for i in some]
@@ -291,4 +291,5 @@ async def test_a_new_connection_knows_the_statements_before_its_first_user(
             }  # fmt: skip
         for feature_set in FEATURE_SETS:
             lane = inner._points.lane(Plan.of(feature_set), None)
-            assert lane._statement("one", frozenset()).text in known
+            for depth in get_args(Depth)[:2]:
+                assert lane._statement("one", frozenset(), depth).text in known

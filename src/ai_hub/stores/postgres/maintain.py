@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 
 from ai_hub.config import Settings
-from ai_hub.definitions.values import DAY, HOUR, Duration, iso
+from ai_hub.definitions.values import DAY, FIRST_INSTANT, HOUR, Duration, iso
 from ai_hub.errors import StoreRefused
 from ai_hub.stores.postgres.migrate import check
 from ai_hub.stores.postgres.migrations import Mode
@@ -137,6 +137,8 @@ async def _refresh(on: Connection, now: int) -> AsyncIterator[Step]:
     late = await on.fetch(_LATE)
     oldest = await on.fetchval(_OLDEST_CHUNK)
     if oldest is not None:
+        # The chunk of the first instant begins before it, at a time that has no text.
+        oldest = max(oldest, FIRST_INSTANT)
         await on.execute(_DROPPED, oldest)
         deleted = await on.fetchrow(_DELETED)
         since = _latest(oldest, deleted["rows"], deleted["hours"])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
-import asyncpg
 import numpy as np
 
 from ai_hub.definitions.kinds import Missing
@@ -14,11 +14,10 @@ from ai_hub.definitions.values import FIRST_INSTANT, HOUR
 from ai_hub.engines.arrays import Columns, Floats, Ints
 from ai_hub.engines.fill import fill
 from ai_hub.engines.plan import Plan, RangePass, Source, WindowPass
-from ai_hub.engines.sql import Point, Shape, Statement, mergeable, statement
+from ai_hub.engines.sql import Depth, Point, Shape, Statement, mergeable, statement
 from ai_hub.errors import StoreError
 from ai_hub.stores.base import Vectors
-from ai_hub.stores.postgres.fallback import vectors_from_rows
-from ai_hub.stores.postgres.session import Sessions
+from ai_hub.stores.postgres.session import Row, Sessions
 
 MERGED_ROWS = 5_000
 """Windows of more rows are read from hourly partials."""
@@ -27,7 +26,7 @@ _MOST_CALLERS = 100
 _MOST_STATEMENTS = 2
 """Statements of one plan under way at once; later callers wait, and share the next one."""
 _MOST_LANES = 1_024
-_MOST_DENSITIES = 200_000
+_MOST_SEEN = 200_000
 
 
 class PointReader:
@@ -36,6 +35,8 @@ class PointReader:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
         self._densities = _Densities()
+        # Reads of all values take long: they leave most of the pool to everybody else.
+        self._few = asyncio.Semaphore(max(1, sessions.settings.pool_size // 4))
         self._lanes: dict[tuple[int, object], _Lane] = {}
 
     async def compute(
@@ -55,7 +56,8 @@ class PointReader:
         if lane is None:
             if len(self._lanes) >= _MOST_LANES:
                 self._lanes = {k: one for k, one in self._lanes.items() if one.busy}
-            lane = self._lanes[key] = _Lane(plan, missing, self._sessions, self._densities)
+            lane = _Lane(plan, missing, self._sessions, self._densities, self._few)
+            self._lanes[key] = lane
         return lane
 
 
@@ -68,12 +70,15 @@ class _Lane:
         missing: Missing | None,
         sessions: Sessions,
         densities: _Densities,
+        few: asyncio.Semaphore,
     ) -> None:
         self._plan = plan
         self._missing = missing
         self._sessions = sessions
         self._densities = densities
-        self._statements: dict[tuple[Shape, frozenset[RangePass]], Statement] = {}
+        self._few = few
+        self._statements: dict[tuple[Shape, frozenset[RangePass], Depth], Statement] = {}
+        self._gaps = _Gaps()
         self._waiting: list[tuple[Point, asyncio.Future[Vectors]]] = []
         self._under_way = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -92,16 +97,18 @@ class _Lane:
     def learn(self) -> None:
         """Have the statement prepared on every connection opened from now on."""
         if self._plan.series or self._plan.weather:
-            self._statement("one", frozenset())
+            self._statement("one", frozenset(), "features")
+            self._statement("one", frozenset(), "filled")
 
     async def ask(self, point: Point) -> Vectors:
         """One entity's features: at once if few are under way, else with other callers."""
         if self._under_way < _MOST_STATEMENTS:
             self._under_way += 1
             try:
-                return await self.read([point])
+                found, beyond = await self._look([point])
             finally:
                 self._finished()
+            return await self._exactly([point]) if beyond else found
         future: asyncio.Future[Vectors] = asyncio.get_running_loop().create_future()
         self._waiting.append((point, future))
         return await future
@@ -112,51 +119,102 @@ class _Lane:
         del self._waiting[:_MOST_CALLERS]
         if callers:
             self._under_way += 1
-            task = asyncio.create_task(self._answer(callers))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._go_on(self._answer(callers))
 
     async def _answer(self, callers: list[tuple[Point, asyncio.Future[Vectors]]]) -> None:
         try:
-            found = await self.read([point for point, _ in callers])
+            found, beyond = await self._look([point for point, _ in callers])
         except BaseException as error:
-            for _, future in callers:
-                if not future.done():
-                    future.set_exception(error)
+            self._fail(callers, error)
+            if not isinstance(error, StoreError):
+                raise
+        else:
+            for row, (_, future) in enumerate(callers):
+                if row not in beyond and not future.done():
+                    future.set_result(_one_of(found, row))
+            if beyond:
+                # Nobody else waits for those.
+                self._go_on(self._answer_exactly([callers[row] for row in beyond]))
+        finally:
+            self._finished()
+
+    async def _answer_exactly(self, callers: list[tuple[Point, asyncio.Future[Vectors]]]) -> None:
+        try:
+            found = await self._exactly([point for point, _ in callers])
+        except BaseException as error:
+            self._fail(callers, error)
             if not isinstance(error, StoreError):
                 raise
         else:
             for row, (_, future) in enumerate(callers):
                 if not future.done():
                     future.set_result(_one_of(found, row))
-        finally:
-            self._finished()
+
+    def _fail(
+        self, callers: list[tuple[Point, asyncio.Future[Vectors]]], error: BaseException
+    ) -> None:
+        for _, future in callers:
+            if not future.done():
+                future.set_exception(error)
+
+    def _go_on(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def read(self, points: Sequence[Point]) -> Vectors:
-        """The features at some points, in their order, by one statement."""
+        """The features at some points, in their order; each point's are of one moment."""
+        found, beyond = await self._look(points)
+        if not beyond:
+            return found
+        exact = await self._exactly([points[row] for row in beyond])
+        return _with_rows(found, beyond, exact, len(points))
+
+    async def _look(self, points: Sequence[Point]) -> tuple[Vectors, list[int]]:
+        """The features at some points, and at which of them they have to be read otherwise."""
         plan = self._plan
         times = np.array([t for _, _, t in points], np.int64)
         if not (plan.series or plan.weather):
-            return self._vectors(statement(plan, self._missing, "one"), [()] * len(points), times)
+            chosen = statement(plan, self._missing, "one")
+            return self._vectors(chosen, [()] * len(points), times), []
+        merged = self._merged(points)
+        # Means are read with the rest, or not at all: a vector is of one moment.
+        depth: Depth = "filled" if self._gaps.likely(points) else "features"
+        chosen, rows = await self._fetch(points, merged, depth)
+        lacking = chosen.lacking(rows)
+        self._gaps.note(points, lacking)
+        if depth == "features" and lacking:
+            some = [points[row] for row in lacking]
+            chosen, again = await self._fetch(some, merged, "filled")
+            for row, whole in zip(lacking, again, strict=True):
+                rows[row] = whole
+        return self._vectors(chosen, rows, times, points), chosen.beyond(rows)
+
+    async def _exactly(self, points: Sequence[Point]) -> Vectors:
+        """The features at some points, computed here from all values that their windows hold."""
+        async with self._few:
+            chosen, rows = await self._fetch(points, frozenset(), "values")
+        times = np.array([t for _, _, t in points], np.int64)
+        return self._vectors(chosen, rows, times)
+
+    async def _fetch(
+        self, points: Sequence[Point], merged: frozenset[RangePass], depth: Depth
+    ) -> tuple[Statement, list[Row]]:
         shape: Shape = "one"
         if len(points) > 1:
             shape = "together" if len({t for _, _, t in points}) == 1 else "apart"
-        chosen = self._statement(shape, self._merged(points))
-        try:
-            rows = await self._sessions.fetch(chosen.text, chosen.arguments(points))
-        except StoreError as error:
-            if not isinstance(error.__cause__, asyncpg.NumericValueOutOfRangeError):
-                raise
-            settings = self._sessions.settings
-            return await asyncio.to_thread(vectors_from_rows, settings, plan, self._missing, points)
-        return self._vectors(chosen, rows, times, points)
+        chosen = self._statement(shape, merged, depth)
+        # Partials are read by a function, and so by several queries.
+        fetch = self._sessions.fetch_in_snapshot if merged else self._sessions.fetch
+        return chosen, await fetch(chosen.text, chosen.arguments(points))
 
-    def _statement(self, shape: Shape, merged: frozenset[RangePass]) -> Statement:
-        chosen = self._statements.get((shape, merged))
+    def _statement(self, shape: Shape, merged: frozenset[RangePass], depth: Depth) -> Statement:
+        chosen = self._statements.get((shape, merged, depth))
         if chosen is None:
-            chosen = statement(self._plan, self._missing, shape, merged)
-            self._statements[shape, merged] = chosen
-            self._sessions.remember(chosen.text, chosen.arguments([("", "", 0)]))
+            chosen = statement(self._plan, self._missing, shape, merged, depth)
+            self._statements[shape, merged, depth] = chosen
+            if depth != "values":
+                self._sessions.remember(chosen.text, chosen.arguments([("", "", 0)]))
         return chosen
 
     def _merged(self, points: Sequence[Point]) -> frozenset[RangePass]:
@@ -181,7 +239,7 @@ class _Lane:
     ) -> Vectors:
         columns: Columns = chosen.columns(rows, times)
         # Densities matter only where some window could be read from partials.
-        for one, count in chosen.counts(rows) if self._long else ():
+        for one, count in chosen.counts(rows) if self._long and points else ():
             self._densities.note(one.series, points, count / _width(one))
 
         def mean_of(source: Source, some: Ints) -> Floats:
@@ -200,7 +258,7 @@ class _Densities:
         self._seen: dict[tuple[str, str | None, str], float] = {}
 
     def note(self, series: str, points: Sequence[Point], densities: Floats) -> None:
-        if len(self._seen) > _MOST_DENSITIES:
+        if len(self._seen) > _MOST_SEEN:
             self._seen.clear()
         for (tenant, asset, _), density in zip(points, densities.tolist(), strict=True):
             self._seen[tenant, asset, series] = self._seen[tenant, None, series] = density
@@ -209,6 +267,30 @@ class _Densities:
         seen = self._seen
         return max(
             seen.get((tenant, asset, series)) or seen.get((tenant, None, series), 0.0)
+            for tenant, asset, _ in points
+        )
+
+
+class _Gaps:
+    """Whether something was missing when it was last seen: of an asset, else of its tenant.
+
+    A wrong guess costs time and nothing else.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, str | None], bool] = {}
+
+    def note(self, points: Sequence[Point], lacking: Sequence[int]) -> None:
+        if len(self._seen) > _MOST_SEEN:
+            self._seen.clear()
+        some = set(lacking)
+        for row, (tenant, asset, _) in enumerate(points):
+            self._seen[tenant, asset] = self._seen[tenant, None] = row in some
+
+    def likely(self, points: Sequence[Point]) -> bool:
+        seen = self._seen
+        return any(
+            seen.get((tenant, asset), seen.get((tenant, None), False))
             for tenant, asset, _ in points
         )
 
@@ -224,3 +306,18 @@ def _one_of(vectors: Vectors, row: int) -> Vectors:
         {name: column[here] for name, column in vectors.columns.items()},
         {name: mask[here] for name, mask in vectors.masks.items() if mask[row]},
     )
+
+
+def _with_rows(vectors: Vectors, rows: Sequence[int], others: Vectors, count: int) -> Vectors:
+    """Several entities' vectors with some of their rows replaced."""
+    columns = {}
+    for name, column in vectors.columns.items():
+        columns[name] = column.copy()
+        columns[name][rows] = others.columns[name]
+    masks = {}
+    for name in columns:
+        mask = vectors.masks.get(name, np.zeros(count, bool)).copy()
+        mask[rows] = others.masks.get(name, False)
+        if mask.any():
+            masks[name] = mask
+    return Vectors(columns, masks)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from ai_hub.config import KEYS, Settings, variable
-from ai_hub.definitions.values import LAST_INSTANT, SECOND, Duration, iso
+from ai_hub.definitions.values import FIRST_INSTANT, LAST_INSTANT, SECOND, Duration, iso
 from ai_hub.stores.postgres.migrations import RETENTION_SETTINGS, Mode, declaration, retention_of
 from ai_hub.stores.postgres.session import Connection
 
@@ -200,10 +200,12 @@ class Retention:
 
     def _notify(self, kept: _Kept, first: int, due: int) -> Step:
         at = iso(due - due % SECOND)
+        # The chunk of the first instant begins before it, at a time that has no text.
+        since = iso(max(first, FIRST_INSTANT))
         return Step(
             "notice",
             kept.relation,
-            f"rows since {iso(first)} are older than {self._text(kept)}: they will be deleted from "
+            f"rows since {since} are older than {self._text(kept)}: they will be deleted from "
             f"{at} on (at once with --now). To keep them longer, set "
             f"{variable(RETENTION_SETTINGS[kept.relation])}, for example to none",
         )
