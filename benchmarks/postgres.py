@@ -27,7 +27,7 @@ from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import Rolling
 from ai_hub.definitions.values import DAY, HOUR, MINUTE, iso
 from ai_hub.engines.plan import Plan
-from ai_hub.engines.sql import Point
+from ai_hub.engines.sql_rows import Point
 from ai_hub.intake.checks import check_observations
 from ai_hub.stores.postgres.store import PostgresStore
 from ai_hub.stores.postgres.write import copy_observations

@@ -22,7 +22,7 @@ from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import Bucket, Lag, Latest, Missing, Rolling
 from ai_hub.definitions.values import DAY, HOUR, MINUTE, parse_time, to_datetime
 from ai_hub.engines.plan import Plan
-from ai_hub.engines.sql import Depth, Point, Shape
+from ai_hub.engines.sql_rows import Depth, Point, Shape
 from ai_hub.stores.postgres import points as postgres_points
 from ai_hub.stores.postgres.points import PointReader
 from ai_hub.stores.postgres.store import PostgresStore

@@ -16,7 +16,7 @@ from ai_hub.definitions.kinds import Derived, Feature, Lag, Latest, Rolling
 from ai_hub.definitions.values import DAY, FIRST_INSTANT, HOUR, LAST_INSTANT, MINUTE, parse_time
 from ai_hub.definitions.values import to_datetime as at
 from ai_hub.engines.plan import Plan
-from ai_hub.engines.sql import Point
+from ai_hub.engines.sql_rows import Point
 from ai_hub.stores.base import Vectors
 from ai_hub.stores.postgres import points as postgres_points
 from ai_hub.stores.postgres.store import PostgresStore

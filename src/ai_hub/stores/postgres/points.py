@@ -14,7 +14,8 @@ from ai_hub.definitions.values import FIRST_INSTANT, HOUR
 from ai_hub.engines.arrays import Columns, Floats, Ints
 from ai_hub.engines.fill import fill
 from ai_hub.engines.plan import Plan, RangePass, Source, WindowPass
-from ai_hub.engines.sql import Depth, Point, Shape, Statement, mergeable, statement
+from ai_hub.engines.sql import mergeable, statement
+from ai_hub.engines.sql_rows import Depth, Point, Shape, Statement
 from ai_hub.errors import StoreError
 from ai_hub.stores.base import Vectors
 from ai_hub.stores.postgres.session import Row, Sessions
