@@ -100,7 +100,7 @@ async def check_export(
             )
         )  # fmt: skip
         history = world.history(row.asset_id)
-        assert not differences(feature_set, row.timestamp, history, row.vector, online)
+        assert not differences(feature_set, row.timestamp, history, row.vector, online, missing)
 
 
 @settings(max_examples=settings.default.max_examples // 2)
