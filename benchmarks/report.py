@@ -18,6 +18,7 @@ _PACKAGES = (
 )  # fmt: skip
 _TITLES = {
     "export": "Exports",
+    "spine": "Spines",
     "memory": "Memory of exports",
     "online": "Answers online",
     "redis_online": "Answers online with Redis",

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -23,6 +24,8 @@ T = datetime(2025, 10, 9, tzinfo=UTC)
 END = T + timedelta(hours=47)
 INTEGERS = {"hour_of_day", "day_of_week", "is_weekend", "day_of_month", "month"}
 INTEGERS |= {"is_business_hours"}
+OLD = Path(__file__).parent / "files" / "semantics_1.parquet"
+"""Written by the release before semantics 2."""
 
 
 @pytest.fixture
@@ -94,10 +97,11 @@ async def test_the_file_says_what_is_in_it(store: FeatureStore, tmp_path: Path) 
     assert [d["name"] for d in definitions] == list(FORECAST_ADVANCED.feature_names)
     assert {key: found[f"ai_hub.{key}"] for key in
             ("feature_set", "version", "fingerprint", "start_time", "end_time", "row_count",
-             "tenant_id", "missing")} == {
+             "tenant_id", "missing", "policy", "semantics", "targets")} == {
         "feature_set": "forecast_advanced", "version": "1",
         "fingerprint": FORECAST_ADVANCED.fingerprint, "start_time": "2025-10-09T00:00:00Z",
         "end_time": "2025-10-10T23:00:00Z", "row_count": "96", "tenant_id": "t", "missing": "-1.0",
+        "policy": "-1.0", "semantics": "2", "targets": "[]",
     }  # fmt: skip
 
 
@@ -275,3 +279,40 @@ async def test_wrong_arguments_are_named_and_nothing_is_written(
         await export(store, tmp_path / "out" / "f", **how)
     assert not (tmp_path / "out").exists()
     assert await store.exports() == []
+
+
+async def test_a_file_of_semantics_1_reads_like_one_of_today(
+    store: FeatureStore, tmp_path: Path
+) -> None:
+    old = pq.read_table(OLD)
+    await export(
+        store, tmp_path / "f", asset_ids=["a", "b"], horizons=["1h"], indicators=True,
+        start_time=T + timedelta(hours=25), end_time=T + timedelta(hours=28),
+    )  # fmt: skip
+    new = pq.read_table(tmp_path / "f")
+    assert old.schema.equals(new.schema)
+    assert old.equals(new)
+    before = pq.read_metadata(OLD).metadata
+    now = pq.read_metadata(tmp_path / "f").metadata
+    assert b"ai_hub.semantics" not in before
+    ours = {key for key in before if key.startswith(b"ai_hub.")}
+    changed = {b"ai_hub.fingerprint"}
+    assert {key: before[key] for key in ours - changed} == {key: now[key] for key in ours - changed}
+
+
+async def test_a_range_of_one_instant_and_one_that_rounding_empties(
+    store: FeatureStore, tmp_path: Path
+) -> None:
+    at = pd.Timestamp(T)
+    record = await export(store, tmp_path / "f", start_time=at, end_time=at)
+    assert record["row_count"] == 2
+    late = at + pd.Timedelta(1, "ns")
+    for frequency in (None, "1h"):
+        record = await export(
+            store, tmp_path / "g", start_time=late, end_time=late, frequency=frequency
+        )
+        assert (record["status"], record["storage_path"]) == ("no_data", None)
+    record = await export(
+        store, tmp_path / "h", start_time=late, end_time=at + pd.Timedelta(3_600_000_000_999, "ns")
+    )
+    assert pq.read_table(tmp_path / "h")["value"].to_pylist() == [1.0, 1.0]
