@@ -54,6 +54,9 @@ USES: dict[str, Use] = {
     "cache_stats": lambda s: s.cache_stats(),
     "ready": lambda s: s.ready(),
     "export_features_to_parquet": lambda s: s.export_features_to_parquet("t", SET, BEFORE, T),
+    "get_training_set": lambda s: s.get_training_set(
+        [{"asset_id": "a", "timestamp": T}], SET, tenant_id="t"
+    ),
     "exports": lambda s: s.exports(),
     "export_record": lambda s: s.export_record("none"),
 }
@@ -179,6 +182,32 @@ async def test_a_count_is_a_whole_number_from_one(
         ):
             await COUNTS[name](store, count)
         await COUNTS[name](store, 1)
+
+
+async def test_one_version_is_forgotten_and_not_the_one_whose_number_begins_like_it(
+    store: FeatureStore,
+) -> None:
+    for version in (1, 10):
+        store.register(FeatureSet("own", version, (Lag("yesterday", f"{version}h"),)))
+
+    async def hits() -> list[bool]:
+        asked = {"tenant_id": "t", "asset_id": "a", "timestamp": T}
+        names = ("own@1", "own@10")
+        return [(await store.get(feature_set=name, **asked)).cache_hit for name in names]
+
+    await hits()
+    assert await hits() == [True, True]
+    done = await store.invalidate_feature_cache("t", "a", feature_set="own@1")
+    assert done == {"assets": 1, "invalidated": 1}
+    assert await hits() == [False, True]
+
+
+@pytest.mark.parametrize("known", [1.0, 1, 0.0])
+async def test_true_is_no_policy_even_after_one(known: float, store: FeatureStore) -> None:
+    asked = {"tenant_id": "t", "asset_id": "a", "timestamp": T}
+    assert (await store.get(missing=known, **asked)).policy == float(known)
+    with pytest.raises(InvalidInput, match=r"^missing: got (True|False)"):
+        await store.get(missing=bool(known), **asked)
 
 
 async def test_the_tenant_of_exports_is_checked(store: FeatureStore) -> None:

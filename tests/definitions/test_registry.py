@@ -45,6 +45,15 @@ def test_a_version_never_changes_its_definition() -> None:
     assert registry.get("own").features == (ONE,)
 
 
+def test_a_version_never_changes_a_width_under_the_same_name() -> None:
+    registry = Registry([own(1, ONE)])
+    with pytest.raises(InvalidInput, match=r"^version: got 'own@1'"):
+        registry.register(own(1, Lag("lag_1h", Duration.of("2h"))))
+    with pytest.raises(InvalidInput, match=r"^version: got 'own@1'"):
+        registry.register(own(1, Lag("lag_1h", Duration.of("1h"), Duration.of("30m"))))
+    assert registry.get("own").features == (ONE,)
+
+
 def test_a_set_without_a_name_cannot_be_registered() -> None:
     with pytest.raises(InvalidInput, match="a named feature set"):
         Registry().register(FeatureSet.unnamed((ONE,)))

@@ -201,6 +201,17 @@ def test_a_source_may_be_that_of_a_while(server: Server, tenant: str) -> None:
         assert found["features"]["temperature"] == expected
 
 
+@pytest.mark.parametrize("path", ["/batch", "/batch/"])
+def test_an_asset_that_is_named_twice_is_there_once(server: Server, tenant: str, path: str) -> None:
+    body = {"tenant_id": tenant, "asset_ids": ["b", "a", "b", "b", "a"], "timestamp": AT,
+            "feature_names": ["hour_of_day"]}  # fmt: skip
+    for _ in range(2):
+        answer = server.client.post(f"/ai/features{path}", json=body).content
+        # A reader of JSON would hide a member that is there twice.
+        assert [answer.count(b'"%b":{"features"' % name) for name in (b"a", b"b")] == [1, 1]
+        assert answer.index(b'"b":{') < answer.index(b'"a":{')
+
+
 def test_a_batch_answers_each_asset_once(server: Server, tenant: str) -> None:
     observe(server, tenant, "2025-10-09T13:30:00Z", 1.5, "b")
     single = ask(server, tenant, "b")

@@ -8,12 +8,17 @@ from types import TracebackType
 
 
 class Proxy:
-    """`answer` is what comes back for whatever is sent; None passes it on to the server."""
+    """`answer` is what comes back for whatever is sent; None passes it on to the server.
+
+    Who sends `cut`, if there is one, is cut off before the server has it; `was_cut` is set then.
+    """
 
     def __init__(self, port: int) -> None:
         self._behind = port
         self._tasks: set[asyncio.Task[None]] = set()
         self.answer: bytes | None = None
+        self.cut: bytes | None = None
+        self.was_cut = asyncio.Event()
 
     async def __aenter__(self) -> Proxy:
         self._server = await asyncio.start_server(self._meet, "127.0.0.1", 0)
@@ -60,6 +65,9 @@ class Proxy:
         task = asyncio.create_task(back())
         try:
             while data := await reader.read(65536):
+                if self.cut is not None and self.cut in data:
+                    self.was_cut.set()
+                    break
                 if self.answer is None:
                     requests.write(data)
                 else:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_hub.definitions.values import Entity
+from ai_hub.serving.cache import Token
 from ai_hub.serving.memory import MemoryCache
 from serving.test_cache import AT, FIELD, OTHER, look, put
 
@@ -59,6 +60,38 @@ async def test_with_few_tokens_a_stale_value_is_still_never_kept(
             if asset in stale:
                 assert kept == 0
                 assert await look(cache, asset) is None
+
+
+async def still_kept(cache: MemoryCache, token: Token) -> bool:
+    return await cache.keep("t", AT, FIELD, [("z", token, b"{}")]) == 1
+
+
+async def test_so_many_entities_have_a_token_of_their_own_and_then_all_change() -> None:
+    cache = MemoryCache(max_tokens=3)
+    ((_, token),) = await cache.read("t", ["z"], AT, FIELD)
+    # The same ones again and again are no more of them.
+    for asset in "abcabcabcabc":
+        await cache.drop([Entity("t", asset)])
+        assert await still_kept(cache, token)
+    await cache.drop([Entity("t", "d")])
+    assert not await still_kept(cache, token)
+    ((_, token),) = await cache.read("t", ["z"], AT, FIELD)
+    for asset in "ef":
+        await cache.drop([Entity("t", asset)])
+        assert await still_kept(cache, token)
+    await cache.drop([Entity("t", "g")])
+    assert not await still_kept(cache, token)
+
+
+async def test_a_missed_notice_is_one_for_the_vectors_in_flight_too() -> None:
+    cache = MemoryCache()
+    await cache.drop([Entity("t", "dropped")])
+    assets = ["dropped", "fresh"]
+    found = await cache.read("t", assets, AT, FIELD)
+    await cache.changed(None)
+    values = [(a, token, b"{}") for a, (_, token) in zip(assets, found, strict=True)]
+    assert await cache.keep("t", AT, FIELD, values) == 0
+    assert [value for value, _ in await cache.read("t", assets, AT, FIELD)] == [None, None]
 
 
 async def test_bytes_come_back_to_nothing() -> None:

@@ -207,6 +207,65 @@ async def test_a_slow_store_is_answered_for_within_the_patience() -> None:
     assert await service.cached("a")
 
 
+@pytest.mark.parametrize(
+    ("assets", "patiences"), [(1, 1), (2, 1), (99, 1), (100, 2), (199, 2), (200, 3)]
+)
+async def test_each_hundred_assets_wait_for_the_patience_once_more(
+    assets: int, patiences: int
+) -> None:
+    service = Service(patience=0.2)
+    asked = begin(service.get(*(f"a{i}" for i in range(assets))))
+    # Timers of one loop end in their order, however busy the machine is.
+    await asyncio.sleep(0.2 * patiences - 0.1)
+    assert not asked.done()
+    await asyncio.sleep(0.15)
+    assert asked.done()
+    check_degraded((await asked)[0][0])
+    for computation in service.store.computations:
+        computation.go.set()
+    await service.reader.close()
+
+
+async def test_nobody_waits_for_longer_than_a_moment_while_the_store_is_away() -> None:
+    service = Service(patience=3.0)
+    service.store.error = StoreUnavailable("away")
+    service.store.holding = False
+    await service.get("a")
+    service.store.holding, service.store.error = True, None
+    for ask in (
+        service.get("b"),
+        service.get(*(f"c{i}" for i in range(250))),
+        service.reader.exact(SPEC, TENANT, ["d"], AT),
+    ):
+        asked = begin(ask)
+        await asyncio.sleep(0.03)
+        assert not asked.done()
+        await asyncio.sleep(0.4)
+        assert asked.done()
+    # A few go on trying, so that the first answer within a moment is no degraded one.
+    found = begin(service.get("e"))
+    computation = await service.store.begun(5)
+    computation.go.set()
+    assert (await found)[0][0]["degraded"] is False
+    for computation in service.store.computations:
+        computation.go.set()
+    await service.reader.close()
+
+
+async def test_a_few_computations_at_a_time_go_on_trying_while_the_store_is_away() -> None:
+    service = Service(patience=3.0)
+    service.store.error = StoreUnavailable("away")
+    service.store.holding = False
+    await service.get("a")
+    service.store.holding = True
+    asked = [begin(service.get(f"b{i}")) for i in range(9)]
+    await asyncio.gather(*asked)
+    assert len(service.store.computations) == 1 + 4
+    for computation in service.store.computations:
+        computation.go.set()
+    await service.reader.close()
+
+
 async def test_a_fault_in_the_code_is_no_degraded_answer() -> None:
     service = Service(holding=False)
     service.store.error = ZeroDivisionError("a fault")

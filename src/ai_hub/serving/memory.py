@@ -134,13 +134,13 @@ class MemoryCache:
             self._forget(next(iter(self._entries)))
 
     def _renumber(self, entity: Entity) -> None:
-        if self._numbered >= self._max_tokens:
+        new = entity.asset_id not in self._tokens.get(entity.tenant_id, {})
+        if new and self._numbered >= self._max_tokens:
             # The worst that comes of it is a vector not kept.
             self._raise_floor()
-        mine = self._tokens.setdefault(entity.tenant_id, {})
-        self._numbered += entity.asset_id not in mine
+        self._numbered += new
         self._last_token += 1
-        mine[entity.asset_id] = self._last_token
+        self._tokens.setdefault(entity.tenant_id, {})[entity.asset_id] = self._last_token
 
     def _raise_floor(self) -> None:
         """Change the token of every entity."""

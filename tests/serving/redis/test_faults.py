@@ -12,6 +12,7 @@ import pytest
 
 from ai_hub.definitions.values import Entity, iso
 from ai_hub.serving.redis import cache as redis_cache
+from ai_hub.serving.redis import words
 from ai_hub.serving.redis.cache import RedisCache
 from redis_server import RedisServer
 from serving.doubles import AT, SPEC, TENANT, HeldStore, batch
@@ -207,6 +208,30 @@ async def test_who_owes_too_much_to_remember_owes_everything(
             assert [value for value, _ in found] == [None] * 4
         assert await put(one.cache, "a") == 1
         assert (await other.cache.read("t", ["a"], TIME, FIELD))[0][0] == VALUE
+
+
+@pytest.mark.parametrize("most", [0, 10], ids=["everything", "some"])
+async def test_a_debt_that_is_cut_off_while_it_is_paid_stays_owed(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(redis_cache, "_MOST_OWED", most)
+    async with (
+        Proxy(server.port) as proxy,
+        processes(HeldStore(), [proxy.url, server.url()]) as (cut_off, other),
+    ):
+        await put(other.cache, "a")
+        proxy.answer = b"-LOADING Redis is loading the dataset in memory\r\n"
+        await until("open", cut_off.cache)
+        await cut_off.cache.drop([A])
+        proxy.cut = words.DROP.sha.encode() if most else words.END_EPOCH
+        proxy.answer = None
+        async with asyncio.timeout(20):
+            await proxy.was_cut.wait()
+        assert (await other.cache.read("t", ["a"], TIME, FIELD))[0][0] == VALUE
+        proxy.cut = None
+        await until("closed", cut_off.cache)
+        await until("closed", other.cache)
+        assert (await other.cache.read("t", ["a"], TIME, FIELD))[0][0] is None
 
 
 async def test_a_process_that_noticed_nothing_hears_that_nothing_counts(
