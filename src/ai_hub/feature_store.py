@@ -13,7 +13,7 @@ from ai_hub.config import Settings
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.registry import Registry
-from ai_hub.definitions.values import DAY, Entity, check_count, check_id, check_list, to_micros
+from ai_hub.definitions.values import DAY, Entity, check_id, check_list, to_micros
 from ai_hub.errors import StoreUnavailable
 from ai_hub.export.record import record_fields
 from ai_hub.metrics import Metrics
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ai_hub.intake.result import IngestResult
 
 
-_MOST_EXPORTS = 10_000
+_Progress = Callable[[int], None] | None
 
 
 def _now() -> int:
@@ -99,14 +99,14 @@ class FeatureStore:
         data: object,
         tenant_id: str | None = None,
         *,
-        progress: Callable[[int], None] | None = None,
+        progress: _Progress = None,
     ) -> IngestResult:
         """Land observations: pandas, Polars or Arrow tables, or dict rows.
 
-        Columns timestamp, asset_id, value, and optionally feature_type, quality and tenant_id
-        (needed where `tenant_id` is not given). 100,000 rows land at a time, each batch whole or
-        not at all; `progress` is told the rows dealt with. Raises InvalidInput for a missing
-        column or naive timestamps; a faulty row is rejected, counted and named in the result.
+        Columns timestamp, asset_id, value, and optionally feature_type, quality and tenant_id.
+        100,000 rows land at a time, each batch whole or not at all; `progress` is told the rows
+        dealt with. Raises InvalidInput for a missing column or naive timestamps; a faulty row is
+        rejected, counted and named in the result.
         """
         return await self._ingest(data, tenant_id, "observations", progress)
 
@@ -115,7 +115,7 @@ class FeatureStore:
         data: object,
         tenant_id: str | None = None,
         *,
-        progress: Callable[[int], None] | None = None,
+        progress: _Progress = None,
     ) -> IngestResult:
         """Land weather rows of assets or stations, as `ingest` does observations.
 
@@ -137,17 +137,17 @@ class FeatureStore:
     ) -> int:
         """Let assets take their weather from a source (a station), or (None) from their own rows.
 
-        It holds from `valid_from` on, until the next mapping of the asset; one of the same instant
-        is replaced. By default an asset's first mapping holds always, and a later one from now on.
-        How many assets that was a change for.
+        It holds from `valid_from` on, until the asset's next one; one of the same instant is
+        replaced. By default an asset's first holds always, a later one from now on. How many
+        assets that was a change for.
         """
         if source_id is not None:
             check_id("source_id", source_id)
         ids = check_assets(tenant_id, asset_ids)
         since = None if valid_from is None else to_micros(valid_from, "valid_from", "up")
-        return await self._open.writer.assign_weather_source(
-            tenant_id, source_id, ids, since, self.settings.granularity.truncate(self.now())
-        )
+        now = self.settings.granularity.truncate(self.now())
+        assign = self._open.writer.assign_weather_source
+        return await assign(tenant_id, source_id, ids, since, now)
 
     # Answers out.
 
@@ -167,9 +167,8 @@ class FeatureStore:
         The time is truncated to the store's granularity; `exact` skips that and the cache.
         Without a set or names: every built-in feature.
         """
-        spec = self.specs.of(feature_set, feature_names, missing)
-        at = self._at(timestamp)
-        found = await self.found(spec, tenant_id, [asset_id], at, exact=exact)
+        spec, at = self.specs.of(feature_set, feature_names, missing), self._at(timestamp)
+        found = await self.found(spec, tenant_id, [asset_id], at, exact)
         return answers_of(spec, tenant_id, [asset_id], self._effective(at, exact), found)[0]
 
     async def get_batch(
@@ -184,8 +183,7 @@ class FeatureStore:
         exact: bool = False,
     ) -> dict[str, Answer]:
         """The answers for up to 1,000 assets by id: one read and one computation for all."""
-        spec = self.specs.of(feature_set, feature_names, missing)
-        at = self._at(timestamp)
+        spec, at = self.specs.of(feature_set, feature_names, missing), self._at(timestamp)
         ids = check_assets(tenant_id, asset_ids)
         found = await self.found(spec, tenant_id, ids, at, exact=exact)
         answers = answers_of(spec, tenant_id, ids, self._effective(at, exact), found)
@@ -202,13 +200,9 @@ class FeatureStore:
     ) -> dict[str, Any]:
         """Feature name to value: every built-in feature, or those named."""
         answer = await self.get(
-            tenant_id=tenant_id,
-            asset_id=asset_id,
-            feature_set=feature_set,
-            feature_names=feature_names,
-            timestamp=timestamp,
-            missing=missing,
-        )
+            tenant_id=tenant_id, asset_id=asset_id, feature_set=feature_set,
+            feature_names=feature_names, timestamp=timestamp, missing=missing,
+        )  # fmt: skip
         return answer.features
 
     async def compute_feature_set(
@@ -221,7 +215,7 @@ class FeatureStore:
     ) -> dict[str, Any]:
         """Feature name to value, for a feature set."""
         return await self.get_features(
-            tenant_id, asset_id, timestamp, feature_set=feature_set_name, missing=missing
+            tenant_id, asset_id, timestamp, None, feature_set_name, missing
         )
 
     async def get_batch_features(
@@ -235,13 +229,9 @@ class FeatureStore:
     ) -> dict[str, dict[str, Any]]:
         """Asset to (feature name to value), for up to 1,000 assets in one read."""
         answers = await self.get_batch(
-            tenant_id=tenant_id,
-            asset_ids=asset_ids,
-            feature_set=feature_set_name,
-            feature_names=feature_names,
-            timestamp=timestamp,
-            missing=missing,
-        )
+            tenant_id=tenant_id, asset_ids=asset_ids, feature_set=feature_set_name,
+            feature_names=feature_names, timestamp=timestamp, missing=missing,
+        )  # fmt: skip
         return {asset_id: answer.features for asset_id, answer in answers.items()}
 
     async def found(
@@ -251,9 +241,8 @@ class FeatureStore:
         check_batch(tenant_id, asset_ids)
         if exact:
             return await self._open.reader.exact(spec, tenant_id, asset_ids, at)
-        return await self._open.reader.vectors(
-            spec, tenant_id, asset_ids, self._effective(at, exact)
-        )
+        at = self._effective(at, exact)
+        return await self._open.reader.vectors(spec, tenant_id, asset_ids, at)
 
     # The cache.
 
@@ -269,16 +258,13 @@ class FeatureStore:
     ) -> dict[str, int]:
         """Have the vectors of some assets ready: of a set, or of every registered one.
 
-        Without `asset_ids`: of every asset seen in the last day. `abreast` parts of 200 assets are
-        computed at a time; `progress` is told how many vectors are ready, and of how many. Counts:
-        `assets`, `warmed` vectors, and of these `computed` now.
+        By default of every asset seen in the last day. `abreast` parts of 200 assets are computed
+        at a time; `progress` is told how many vectors are ready, and of how many. Counts `assets`,
+        `warmed` vectors, and of these `computed` now.
         """
-        specs = self.specs.of_sets(feature_set)
-        if asset_ids is None:
-            ids: Sequence[str] = await self.seen_assets(tenant_id)
-        else:
-            ids = check_assets(tenant_id, asset_ids)
-        at = self._at(timestamp)
+        specs, at = self.specs.of_sets(feature_set), self._at(timestamp)
+        named = None if asset_ids is None else check_assets(tenant_id, asset_ids)
+        ids = await self.seen_assets(tenant_id) if named is None else named
         return await warm(
             lambda spec, some: self.found(spec, tenant_id, some, at), specs, ids, abreast, progress
         )
@@ -297,9 +283,8 @@ class FeatureStore:
         feature_set: str | None = None,
     ) -> dict[str, int]:
         """Forget the cached vectors of some assets, of one set or all; counts what was dropped."""
-        wanted = check_list("asset_ids", asset_ids, "asset ids")
-        if asset_id is not None:
-            wanted.append(asset_id)
+        one = [] if asset_id is None else [asset_id]
+        wanted = [*check_list("asset_ids", asset_ids, "asset ids"), *one]
         entities = [Entity(tenant_id, one) for one in check_assets(tenant_id, wanted)]
         dropped = await self._open.cache.drop(entities, self.specs.prefix(feature_set))
         return {"assets": len(entities), "invalidated": dropped}
@@ -314,8 +299,7 @@ class FeatureStore:
 
     def measured(self) -> Metrics:
         """What this process counted until now (what the doors show)."""
-        cache = self._open.cache
-        self.metrics.of_cache(cache.state, cache.errors)
+        self.metrics.of_cache(self._open.cache.state, self._open.cache.errors)
         return self.metrics
 
     # Training sets out.
@@ -335,32 +319,24 @@ class FeatureStore:
         indicators: bool = False,
         frequency: str | None = None,
         spine: object = None,
-        progress: Callable[[int], None] | None = None,
+        progress: _Progress = None,
     ) -> dict[str, Any]:
         """Write a feature set over [start_time, end_time] to a Parquet file; the export's record.
 
         A row for every observation time of the set's series, for every step of `frequency` from
-        an asset's first observation on, or for every row of `spine` (see `get_training_set`; it
-        sets times and assets by itself). `horizons` add targets, `indicators` say where a feature
-        was missing. Without an `output_path` the file is named after set and export in the export
-        root. Status `no_data` (and no file) if there are no rows. Raises ExportFailed if it cannot
-        be written.
+        an asset's first observation on, or for every row of `spine` (see `get_training_set`).
+        `horizons` add targets, `indicators` say where a feature was missing. By default the file
+        is named after set and export in the export root. Status `no_data` (and no file) if there
+        are no rows. Raises ExportFailed if it cannot be written.
         """
         from ai_hub.export.job import job_of
 
+        spec = self.specs.of(feature_set, None, missing)
         job = await asyncio.to_thread(
-            job_of,
-            self.specs.of(feature_set, None, missing),
-            tenant_id,
-            start_time=start_time,
-            end_time=end_time,
-            asset_ids=asset_ids,
-            compression=compression,
-            horizons=horizons,
-            indicators=indicators,
-            frequency=frequency,
-            spine=spine,
-        )
+            job_of, spec, tenant_id, start_time=start_time, end_time=end_time,
+            asset_ids=asset_ids, compression=compression, horizons=horizons,
+            indicators=indicators, frequency=frequency, spine=spine,
+        )  # fmt: skip
         path = None if output_path is None else Path(output_path)
         return record_fields(await self._open.exports.run(job, path, progress))
 
@@ -388,11 +364,7 @@ class FeatureStore:
 
     async def exports(self, tenant_id: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
         """Recorded exports, the newest first, up to 10,000 of them."""
-        if tenant_id is not None:
-            check_id("tenant_id", tenant_id)
-        check_count("limit", limit, _MOST_EXPORTS)
-        found = await self._open.store.export_log.find(tenant_id, limit=limit)
-        return [record_fields(record) for record in found]
+        return [record_fields(record) for record in await self._open.exports.find(tenant_id, limit)]
 
     async def export_record(self, export_id: str) -> dict[str, Any]:
         """One recorded export. Raises UnknownExport."""
@@ -407,10 +379,9 @@ class FeatureStore:
 
     @property
     def _open(self) -> Open:
-        if self._parts is None:
-            raise StoreUnavailable("the feature store is not open: use `async with`")
-        if self._closed:
-            raise StoreUnavailable("the feature store is closed")
+        if self._parts is None or self._closed:
+            why = "closed" if self._closed else "not open: use `async with`"
+            raise StoreUnavailable(f"the feature store is {why}")
         return self._parts
 
     def _at(self, timestamp: datetime | None) -> int:
@@ -420,14 +391,9 @@ class FeatureStore:
         return at if exact else self.settings.granularity.truncate(at)
 
     async def _ingest(
-        self,
-        data: object,
-        tenant_id: str | None,
-        kind: BatchKind,
-        progress: Callable[[int], None] | None,
+        self, data: object, tenant_id: str | None, kind: BatchKind, progress: _Progress
     ) -> IngestResult:
         from ai_hub.intake.pipeline import ingest_frame
 
-        return await ingest_frame(
-            data, tenant_id, kind, lambda batch: self._open.writer.land(batch, kind), progress
-        )
+        land = self._open.writer.land
+        return await ingest_frame(data, tenant_id, kind, lambda one: land(one, kind), progress)

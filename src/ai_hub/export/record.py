@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ai_hub.definitions.values import iso
+from ai_hub.definitions.values import check_count, check_id, iso
 from ai_hub.errors import ExportFailed, InvalidInput, UnknownExport
 from ai_hub.metrics import Metrics
 from ai_hub.stores.base import OfflineStore
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _MEGABYTE = 1_000_000
+_MOST_RECORDS = 10_000
 _T = TypeVar("_T")
 _Told = Callable[[int], None]
 
@@ -85,6 +86,16 @@ class Exports:
     async def training_set(self, job: SpineJob) -> TrainingSet:
         """The rows of a spine in memory. Raises StoreError."""
         return await _in_thread(lambda told: _training_set(job, self._store.scan, told))
+
+    async def find(self, tenant_id: str | None, limit: int) -> list[ExportRecord]:
+        """The records of a tenant's exports (None: of all), the newest first.
+
+        Raises InvalidInput for a limit that is not from 1 to 10,000.
+        """
+        if tenant_id is not None:
+            check_id("tenant_id", tenant_id)
+        check_count("limit", limit, _MOST_RECORDS)
+        return await self._store.export_log.find(tenant_id, limit=limit)
 
     async def record(self, export_id: str) -> ExportRecord:
         """The record of one export. Raises UnknownExport."""
