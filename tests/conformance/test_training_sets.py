@@ -14,15 +14,25 @@ from hypothesis import strategies as st
 
 from ai_hub import FeatureStore
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.kinds import Missing
+from ai_hub.definitions.kinds import Lag, Latest, Missing
 from ai_hub.definitions.target import Target
-from ai_hub.definitions.values import DAY, HOUR, MINUTE, Duration, to_datetime, to_micros
+from ai_hub.definitions.values import (
+    DAY,
+    HOUR,
+    MINUTE,
+    Duration,
+    parse_time,
+    to_datetime,
+    to_micros,
+)
 from ai_hub.engines.plan import can_be_missing
+from ai_hub.export.job import spine_job
 from ai_hub.stores import chunks
 from ai_hub.stores.embedded import scan as embedded_scan
 from ai_hub.testing import (
     Observation,
     Vector,
+    WeatherRow,
     close,
     differences,
     feature_sets,
@@ -32,10 +42,21 @@ from ai_hub.testing import (
     target_value,
     targets,
 )
-from conformance.kit import MEMORY, Deployment, Row, folder, plain, run, wrong
+from conformance.kit import (
+    MEMORY,
+    Deployment,
+    Row,
+    folder,
+    observation,
+    plain,
+    run,
+    weather_row,
+    wrong,
+)
 from conformance.worlds import TENANT, World, worlds, write
 
 Pair = tuple[str, int]
+T = parse_time("2025-10-09T14:30:00Z")
 _EXACT = (None, "min", "max", "range", "count")
 
 
@@ -240,3 +261,47 @@ def test_rows_of_a_range_are_the_references_whatever_the_policy(
 
     with folder() as place:
         run(example(Path(place)))
+
+
+async def test_what_a_fill_reads_lies_before_the_range(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    """A range and a spine that begin long after the last reading, at every edge of the fill."""
+    lag = FeatureSet("one_lag", 1, (Lag("lag_1h", "1h"), Latest("t", "temperature")))
+    rows = [observation("a", T, 5.0), observation("b", T, 7.0)]
+    weather = [weather_row("a", WeatherRow(T, T, {"temperature": 3.0}))]
+    week = 168 * HOUR
+    async with deployment.open(tmp_path, lag) as store:
+        await store.ingest(rows, TENANT)
+        await store.ingest_weather(weather, TENANT)
+        for start, held in ((30 * HOUR, True), (week, True), (week + 1, False)):
+            reach = {"start_time": to_datetime(T + start), "end_time": to_datetime(T + start)}
+            ranged = await exported(
+                store, lag, tmp_path / "rows", frequency="1h", missing="mean", **reach
+            )
+            spine = [{"asset_id": one, "timestamp": to_datetime(T + start)} for one in "ab"]
+            found = await store.get_training_set(spine, lag.label, tenant_id=TENANT)
+            for made in (ranged, found.to_arrow().to_pylist()):
+                assert [(row["asset_id"], row["lag_1h"], row["t"]) for row in made] == [
+                    ("a", 5.0 * held, 3.0 * held), ("b", 7.0 * held, 0.0),
+                ]  # fmt: skip
+
+
+async def test_a_far_row_does_not_widen_what_is_read(tmp_path: Path) -> None:
+    """Of a spine with one old row, and of a batch with one."""
+    sets = FeatureSet("one_lag", 1, (Lag("lag_1h", "1h"),), missing="keep")
+    async with MEMORY.open(tmp_path, sets) as store:
+        await store.ingest([observation("a", T + i * HOUR, float(i)) for i in range(48)], TENANT)
+        spine = [
+            {"asset_id": "a", "timestamp": to_datetime(t)} for t in (T + HOUR, T - 9_999 * DAY)
+        ]
+        job = spine_job(store.specs.of(sets.label), TENANT, spine)
+        parts = [*job.spine.parts(job.rows.reach)]
+        assert parts == [(t, t, ("a",)) for t in (T - 9_999 * DAY, T + HOUR)]
+        found = await store.get_training_set(spine, sets.label, tenant_id=TENANT)
+        assert found.to_arrow()["lag_1h"].to_pylist() == [0.0, None]
+        again = [observation("a", t, -1.0) for t in (T + HOUR, T - 9_999 * DAY)]
+        result = await store.ingest(again, TENANT)
+        assert (result.accepted, result.replaced) == (2, 1)
+        found = await store.get_training_set(spine, sets.label, tenant_id=TENANT)
+        assert found.to_arrow()["value"].to_pylist() == [-1.0, -1.0]

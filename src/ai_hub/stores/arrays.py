@@ -110,7 +110,8 @@ def spans_of(times: Ints, gap: int, most: int = 8) -> list[tuple[int, int]]:
     steps = np.diff(ordered)
     cuts = np.flatnonzero(steps > gap)
     if len(cuts) >= most:
-        cuts = np.sort(cuts[np.argsort(steps[cuts], kind="stable")[1 - most :]])
+        widest = np.argsort(steps[cuts], kind="stable")[len(cuts) + 1 - most :]
+        cuts = np.sort(cuts[widest])
     firsts = ordered[np.append(0, cuts + 1)]
     lasts = ordered[np.append(cuts, len(ordered) - 1)]
     return list(zip(firsts.tolist(), lasts.tolist(), strict=True))
