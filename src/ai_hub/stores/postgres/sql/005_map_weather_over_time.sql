@@ -35,11 +35,15 @@ FROM (
     last_value(value) OVER at_1h AS lag_1h,
     last_value(value) OVER at_24h AS lag_24h,
     last_value(value) OVER at_168h AS lag_168h,
-    CASE WHEN count(*) FILTER (WHERE abs(value) > 1e145) OVER in_24h = 0
+    CASE WHEN min(value) OVER in_24h = max(value) OVER in_24h
+      THEN min(value) OVER in_24h
+      WHEN count(*) FILTER (WHERE abs(value) > 1e145) OVER in_24h = 0
       THEN avg(value) FILTER (WHERE abs(value) <= 1e145) OVER in_24h
       ELSE (ai_hub_raw_window(tenant_id, asset_id, feature_type,
         timestamp - INTERVAL '24 hours', timestamp))[2] END AS rolling_avg_24h,
-    CASE WHEN count(*) FILTER (WHERE abs(value) > 1e145) OVER in_24h = 0
+    CASE WHEN min(value) OVER in_24h = max(value) OVER in_24h
+      THEN CASE WHEN count(*) OVER in_24h > 1 THEN 0 END
+      WHEN count(*) FILTER (WHERE abs(value) > 1e145) OVER in_24h = 0
       THEN stddev_samp(value) FILTER (WHERE abs(value) <= 1e145) OVER in_24h
       ELSE (ai_hub_raw_window(tenant_id, asset_id, feature_type,
         timestamp - INTERVAL '24 hours', timestamp))[3] END AS rolling_std_24h
@@ -66,7 +70,8 @@ LEFT JOIN LATERAL (
   WHERE w.tenant_id = f.tenant_id AND w.asset_id = coalesce(m.source_id, f.asset_id)
     AND w.timestamp <= f.timestamp AND w.timestamp > f.timestamp - INTERVAL '24 hours'
     AND w.issued_at <= f.timestamp AND w.temperature IS NOT NULL
-  ORDER BY w.timestamp DESC, w.issued_at DESC
+  ORDER BY (w.issued_at >= w.timestamp AND w.timestamp > f.timestamp - INTERVAL '1 hour') DESC,
+    w.timestamp DESC, w.issued_at DESC
   LIMIT 1
 ) AS t ON true
 LEFT JOIN LATERAL (
@@ -75,6 +80,7 @@ LEFT JOIN LATERAL (
   WHERE w.tenant_id = f.tenant_id AND w.asset_id = coalesce(m.source_id, f.asset_id)
     AND w.timestamp <= f.timestamp AND w.timestamp > f.timestamp - INTERVAL '24 hours'
     AND w.issued_at <= f.timestamp AND w.humidity IS NOT NULL
-  ORDER BY w.timestamp DESC, w.issued_at DESC
+  ORDER BY (w.issued_at >= w.timestamp AND w.timestamp > f.timestamp - INTERVAL '1 hour') DESC,
+    w.timestamp DESC, w.issued_at DESC
   LIMIT 1
 ) AS h ON true;
