@@ -28,7 +28,12 @@ from ai_hub.errors import InvalidInput
 Stat = Literal["mean", "std", "min", "max", "range", "sum", "count", "median"]
 Closed = Literal["both", "right", "left", "none"]
 Part = Literal[
-    "hour_of_day", "day_of_week", "day_of_month", "month", "is_weekend", "is_business_hours"
+    "hour_of_day",
+    "day_of_week",
+    "day_of_month",
+    "month",
+    "is_weekend",
+    "is_business_hours",
 ]
 WeatherColumn = Literal[
     "temperature", "humidity", "solar_irradiance", "wind_speed", "cloud_cover", "precipitation"

@@ -10,8 +10,10 @@ from typing import Any
 from ai_hub import FeatureStore
 from ai_hub.config import Settings
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.kinds import STATS, Bucket, Rolling
-from ai_hub.definitions.values import HOUR, MINUTE, to_datetime
+from ai_hub.definitions.kinds import STATS, Bucket, Rolling, Stat
+from ai_hub.definitions.values import DAY, HOUR, MINUTE, to_datetime
+from ai_hub.engines.plan import WindowPass
+from ai_hub.engines.sql import mergeable
 from ai_hub.stores.postgres.maintain import maintain
 from ai_hub.stores.postgres.retention import Step
 from ai_hub.stores.postgres.session import Connection, session
@@ -19,12 +21,19 @@ from conformance.kit import Row, history_of, observation, plain, wrong
 from servers import Kind, server
 
 TENANT = "t"
+
+
+def merges(stat: Stat) -> bool:
+    """Whether a statistic of a window follows from those of its hours."""
+    return mergeable(WindowPass("value", DAY, "both", (("f", stat),)))
+
+
 LONG = FeatureSet(
     "long",
     1,
     (
-        # A median cannot be merged, nor can what is computed with it.
-        *(Rolling(f"week_{stat}", stat, "168h") for stat in STATS if stat != "median"),
+        # One that does not merge would keep its window from being read from partials.
+        *(Rolling(f"week_{stat}", stat, "168h") for stat in STATS if merges(stat)),
         Rolling("median", "median", "168h", "left"),
         Rolling("left", "mean", "30h", "left"),
         Rolling("right", "std", "30h", "right"),
