@@ -146,10 +146,10 @@ class Slide:
         """Where a sliding sum may be off."""
         return self._may_be_off(finite(slid), shared=False)
 
-    def doubtful_medians(self, slid: Floats) -> Mask:
-        """Where a sliding median is missing.
+    def missing(self, slid: Floats) -> Mask:
+        """Where nothing came of it: the window may be empty, or a step overflowed on the way.
 
-        Polars goes from one middle value to the other by their difference, which may overflow.
+        Polars goes from one middle value to the other by their difference.
         """
         missing: Mask = ~np.isfinite(slid)
         return missing

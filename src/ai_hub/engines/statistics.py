@@ -97,7 +97,7 @@ MEDIAN = Aggregate(
     lambda ranges: ranges.median,
     Rolled(
         lambda value, window: value.rolling_median_by(**window),
-        lambda slide, slid: slide.doubtful_medians(slid),
+        lambda slide, slid: slide.missing(slid),
     ),
     "percentile_cont(0.5) WITHIN GROUP (ORDER BY value)",
     gathers=True,
