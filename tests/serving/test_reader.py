@@ -266,6 +266,26 @@ async def test_a_few_computations_at_a_time_go_on_trying_while_the_store_is_away
     await service.reader.close()
 
 
+async def test_one_slow_asset_does_not_make_the_store_away_for_others() -> None:
+    service = Service(patience=0.5)
+    slow = begin(service.get("slow"))
+    await service.store.begun(1)
+    quick = begin(service.lag("quick"))
+    (await service.store.begun(2)).go.set()
+    assert await quick == 0.0
+    ((vector, _),) = await slow
+    check_degraded(vector)
+    # While it is away, no more than four would be let through, and none waited for this long.
+    others = [begin(service.get(f"other-{n}")) for n in range(9)]
+    await service.store.begun(11)
+    await asyncio.sleep(0.1)
+    for one in service.store.computations:
+        one.go.set()
+    for ((vector, _),) in await asyncio.gather(*others):
+        assert not vector["degraded"]
+    await service.reader.close()
+
+
 async def test_a_fault_in_the_code_is_no_degraded_answer() -> None:
     service = Service(holding=False)
     service.store.error = ZeroDivisionError("a fault")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
@@ -65,6 +66,7 @@ class Reader:
         self._patience = patience
         self._metrics = metrics or Metrics()
         self._away_since: float | None = None
+        self._answered = -math.inf
         self._flights: dict[tuple[str, str, str, str, Token], asyncio.Future[bytes | None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -106,13 +108,14 @@ class Reader:
             # It goes on when nobody waits any more: it is how a store that is back is noticed.
             task = self._begun(self._from_store(spec, tenant_id, asset_ids, at))
             task.add_done_callback(_seen)
+            begin = time.monotonic()
             await asyncio.wait([task], timeout=self._wait(len(asset_ids)))
             try:
                 values = task.result() if task.done() else None
             except StoreError as error:
                 self._is_away(error)
             if not task.done():
-                self._is_away(TimeoutError())
+                self._is_late(begin)
         if values is None:
             values = [self._degraded(spec, at) for _ in asset_ids]
         return [(value, False) for value in values]
@@ -150,9 +153,10 @@ class Reader:
             # A task of its own: a caller that gives up takes nobody else's answer away.
             self._begun(self._fly(spec, tenant_id, begun, at, timestamp))
         if waiting:
+            begin = time.monotonic()
             _, late = await asyncio.wait(waiting.values(), timeout=self._wait(len(waiting)))
             if late:
-                self._is_away(TimeoutError())
+                self._is_late(begin)
         answers = {}
         for asset_id, _ in misses:
             future = waiting.get(asset_id)
@@ -213,13 +217,20 @@ class Reader:
     ) -> list[bytes]:
         begin = time.monotonic()
         vectors = await self._store.compute(spec.plan, spec.missing, tenant_id, asset_ids, at)
-        # An answer that came too late is no sign of recovery.
-        if self._away_since is not None and time.monotonic() - begin < self._patience:
+        now = time.monotonic()
+        # An answer that came too late is no sign of recovery, nor that the store is there.
+        if now - begin < self._patience:
+            self._answered = now
             self._is_back()
         self._metrics.computed += len(asset_ids)
         for name, mask in vectors.masks.items():
             self._metrics.filled(name, int(mask.sum()))
         return encoded(spec, vectors, len(asset_ids), iso(self._now()))
+
+    def _is_late(self, begin: float) -> None:
+        """Some answer did not come. If another one came since `begin`, that asset alone is slow."""
+        if self._answered < begin:
+            self._is_away(TimeoutError())
 
     def _is_away(self, error: Exception) -> None:
         """Log the first of the failures in a row."""

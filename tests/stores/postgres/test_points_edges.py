@@ -22,6 +22,7 @@ from ai_hub.stores.postgres import points as postgres_points
 from ai_hub.stores.postgres.store import PostgresStore
 from conformance.conftest import on_server as on_server
 from conformance.kit import TIMESCALEDB, Deployment, observation
+from stores.postgres import absurd_tenant
 
 T = parse_time("2025-10-09T14:30:00Z")
 WEEK = 168 * HOUR
@@ -182,6 +183,16 @@ async def test_who_holds_absurd_values_keeps_nobody_waiting(
         for found in await asyncio.gather(*waiting):
             assert not found.masks.keys() & {"mean", "median", "std"}
             assert "range" in found.masks
+
+
+async def test_a_tenant_of_absurd_values_beside_a_hundred_others(
+    on_server: Deployment, tmp_path: Path
+) -> None:
+    url = on_server.url(tmp_path)
+    await absurd_tenant.fill(url)
+    seen = await absurd_tenant.load(url, beside=True, rounds=2, patience="30s")
+    assert len(seen.times) == 200
+    assert (seen.degraded, seen.wrong, seen.absurd_degraded) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("merged", [False, True])
