@@ -29,9 +29,9 @@ class AsOfIndex:
         self._step = int(np.diff(keys).min())
         if self._step and (int(keys[-1]) - self._first) // self._step < _SPARSE * len(keys):
             slots = (keys - self._first) // self._step
-            held = np.zeros(int(slots[-1]) + 2, np.int64)
-            held[slots + 1] = 1
-            self._before = np.cumsum(held)
+            taken = np.zeros(int(slots[-1]) + 2, np.int64)
+            taken[slots + 1] = 1
+            self._before = np.cumsum(taken)
 
     def last(self, at: Ints) -> Ints:
         """The row of the last key <= each of `at`; -1 where all are later."""

@@ -23,7 +23,8 @@ from ai_hub.engines.clocks import utc_offsets
 def calendars(features: tuple[Calendar, ...], time: Ints) -> Columns:
     """Parts of the local date and time of each instant, as int64.
 
-    Every part is the same for a whole hour of local time: a table of hours answers for many rows.
+    No part changes within an hour of local time: it is computed for the hours, which are few, and
+    looked up for the instants, which may be many.
     """
     columns: Columns = {}
     hours: dict[str, tuple[Ints | None, Ints]] = {}
@@ -38,7 +39,7 @@ def calendars(features: tuple[Calendar, ...], time: Ints) -> Columns:
 
 
 def _hours(hour: Ints) -> tuple[Ints | None, Ints]:
-    """The hours that there are, and for each row which one (None: one after the other)."""
+    """Each hour as a row of a table of hours, and the table; (None, hours) if it saves nothing."""
     if len(hour):
         first, last = int(hour.min()), int(hour.max())
         if last - first < len(hour) // 4:

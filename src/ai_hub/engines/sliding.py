@@ -169,10 +169,10 @@ class Slide:
         firsts = np.flatnonzero(np.diff(owner, prepend=owner[0] - 1))
         sizes = np.diff(firsts, append=len(axis))
         low, high = window_bounds(keys, axis, width, "both")
-        held = high - low
+        counts = high - low
         rounding = _SUM_ROUNDING * np.fmax.reduceat(np.abs(self.axis_values), firsts)
-        rounding *= np.maximum.reduceat(held, firsts)
-        shares = np.maximum(held, 1) if shared else 1
+        rounding *= np.maximum.reduceat(counts, firsts)
+        shares = np.maximum(counts, 1) if shared else 1
         off: Mask = ~(np.repeat(rounding, sizes) / shares <= tolerated)
         return off
 

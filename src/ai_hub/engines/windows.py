@@ -111,8 +111,8 @@ def _is_dense(keys: Ints, at: Ints, width: int, closed: Closed, stats: tuple[Sta
         return False
     sample = at[:: len(at) // 1024]
     low, high = window_bounds(keys, sample, width, closed)
-    held = float((high - low).mean())
+    size = float((high - low).mean())
     gathered = any(part.gathers for part in aggregates(stats))
-    return len(at) * (_PER_POINT + held / (_DENSE if gathered else _DENSE_REDUCED)) > (
+    return len(at) * (_PER_POINT + size / (_DENSE if gathered else _DENSE_REDUCED)) > (
         len(keys) + len(at)
     )
