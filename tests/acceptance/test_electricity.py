@@ -64,7 +64,10 @@ def expected(demand: pd.DataFrame, at: pd.Timestamp) -> dict[str, float]:
 
     def lag(by: pd.Timedelta) -> float:
         near = load[(load.index > at - by - HOUR) & (load.index <= at - by)]
-        return near.iloc[-1] if len(near) else load[at - WEEK : at].mean()
+        # A lag does not see the reading at its time, and neither does what fills it.
+        before = load[(load.index >= at - WEEK) & (load.index < at)]
+        filled = before.mean() if len(before) else 0.0
+        return near.iloc[-1] if len(near) else filled
 
     day = load[at - DAY : at]
     return {
