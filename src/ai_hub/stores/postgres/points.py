@@ -205,9 +205,14 @@ class _Lane:
         if len(points) > 1:
             shape = "together" if len({t for _, _, t in points}) == 1 else "apart"
         chosen = self._statement(shape, merged, depth)
+        arguments = chosen.arguments(points)
+        if not merged:
+            return chosen, await self._sessions.fetch(chosen.text, arguments)
         # Partials are read by a function, and so by several queries.
-        fetch = self._sessions.fetch_in_snapshot if merged else self._sessions.fetch
-        return chosen, await fetch(chosen.text, chosen.arguments(points))
+        tables = ["ai_features", "hourly_features"]
+        if self._plan.weather:
+            tables.append("weather_features")
+        return chosen, await self._sessions.fetch_in_snapshot(chosen.text, arguments, tables)
 
     def _statement(self, shape: Shape, merged: frozenset[RangePass], depth: Depth) -> Statement:
         chosen = self._statements.get((shape, merged, depth))

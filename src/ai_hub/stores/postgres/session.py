@@ -122,10 +122,6 @@ class Sessions:
         self._known: dict[str, list[object]] = {}
         self._writers = asyncio.Semaphore(max(1, settings.pool_size // 2))
         self._closed = False
-        tables = ["ai_features", "weather_features"]
-        if facts.mode == "timescaledb":
-            tables.append("hourly_features")
-        self._lock = f"LOCK TABLE {', '.join(tables)} IN ACCESS SHARE MODE"
 
     @classmethod
     async def open(cls, settings: Settings) -> Sessions:
@@ -225,8 +221,12 @@ class Sessions:
 
         return await self.again(read)
 
-    async def fetch_in_snapshot(self, text: str, arguments: Sequence[object] = ()) -> list[Row]:
-        """The rows of a read whose functions all see one snapshot. Raises StoreError.
+    async def fetch_in_snapshot(
+        self, text: str, arguments: Sequence[object], tables: Sequence[str]
+    ) -> list[Row]:
+        """The rows of a read of some tables whose functions all see one snapshot.
+
+        Raises StoreError.
 
         The tables are locked before the snapshot is taken: rows that went into the columnstore, or
         were put in order there, between it and the lock would be in neither place for it.
@@ -234,7 +234,7 @@ class Sessions:
 
         async def read(connection: Connection) -> list[Row]:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
-                await connection.execute(self._lock)
+                await connection.execute(f"LOCK TABLE {', '.join(tables)} IN ACCESS SHARE MODE")
                 rows: list[Row] = await connection.fetch(text, *arguments)
                 return rows
 
