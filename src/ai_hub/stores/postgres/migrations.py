@@ -107,13 +107,15 @@ FROM (
         SELECT FROM pg_attribute a
         WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.atttypid = 'numeric'::regtype
       ) THEN 'with columns of type numeric'
-      WHEN ours.key <> coalesce((
+      -- The key of weather sources is longer since migration 005.
+      WHEN coalesce((
         SELECT string_agg(a.attname, ', ' ORDER BY k.place)
         FROM pg_index i
         CROSS JOIN unnest(i.indkey::int[]) WITH ORDINALITY AS k(attnum, place)
         JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-        WHERE i.indrelid = c.oid AND i.indisprimary
-      ), '') THEN 'whose primary key is not ' || ours.key
+        WHERE i.indrelid = c.oid AND i.indisprimary AND k.place <= i.indnkeyatts
+      ), '') NOT IN (ours.key, ours.key || ', valid_from')
+        THEN 'whose primary key is not ' || ours.key
     END AS fault
   FROM (VALUES
     ('timeseries_data', 'tenant_id, asset_id, feature_type, timestamp'),

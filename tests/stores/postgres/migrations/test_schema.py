@@ -43,6 +43,17 @@ def test_an_upgraded_schema_is_a_fresh_one(server: Server, empty: Empty, upto: i
     assert server.sql("SELECT count(*) FROM ai_features", database) == [(31,)]
 
 
+def test_a_weather_source_of_an_earlier_release_is_one_of_always(
+    server: Server, empty: Empty
+) -> None:
+    database = empty()
+    run(server, database, migrations()[:4])
+    server.sql("INSERT INTO asset_weather_source VALUES ('t', 'a', 's')", database)
+    migrate(server.url(database))
+    kept = "SELECT asset_id, source_id, valid_from = '0001-01-01Z' FROM asset_weather_source"
+    assert server.sql(kept, database) == [("a", "s", True)]
+
+
 def run(server: Server, database: str, some: tuple[ours.Migration, ...]) -> None:
     """Some migrations as an earlier release, which had no others, applied them."""
     mode = ours.ServerFacts("", 14, *probe(server, database)).mode
