@@ -50,14 +50,16 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded_scan, "_READ_ROWS", 7)
 
 
-def same(feature_set: FeatureSet, world: World, whole: Path, cut: Path) -> None:
+def same(
+    feature_set: FeatureSet, world: World, whole: Path, cut: Path, missing: Missing | None
+) -> None:
     one, other = read_export(whole, feature_set), read_export(cut, feature_set)
     assert [(r.asset_id, r.timestamp, r.value, r.rest) for r in one] == [
         (r.asset_id, r.timestamp, r.value, r.rest) for r in other
     ]
     for a, b in zip(one, other, strict=True):
         history = world.history(a.asset_id)
-        assert not differences(feature_set, a.timestamp, history, a.vector, b.vector)
+        assert not differences(feature_set, a.timestamp, history, a.vector, b.vector, missing)
 
 
 @settings(max_examples=settings.default.max_examples // 2)
@@ -85,7 +87,7 @@ def test_a_history_in_small_parts_exports_the_same(
                 cut = await export("cut")
             assert whole["row_count"] == cut["row_count"]
             if whole["row_count"]:
-                same(feature_set, world, place / "whole", place / "cut")
+                same(feature_set, world, place / "whole", place / "cut", missing)
 
     with folder() as place:
         run(example(Path(place)))
