@@ -46,6 +46,37 @@ def test_an_empty_window_has_a_count_of_zero_and_nothing_else(dense: bool, close
 
 
 @pytest.mark.parametrize("dense", [True, False])
+@pytest.mark.parametrize("closed", CLOSED)
+def test_a_point_before_the_only_observation(dense: bool, closed: Closed) -> None:
+    found = stats([10], [5.0], [9, 10, 11], 10, closed, dense)
+    own = closed in ("both", "right")
+    assert found["count"].tolist() == [0, int(own), 1]
+
+
+@pytest.mark.parametrize("dense", [True, False])
+@pytest.mark.parametrize("closed", CLOSED)
+def test_a_sum_that_has_left_leaves_no_rounding_in_an_empty_window(
+    dense: bool, closed: Closed
+) -> None:
+    found = stats([0, 1, 2], [0.1, 0.2, 0.3], list(range(60)), 10, closed, dense)
+    empty = found["count"] == 0
+    assert empty.sum() > 40
+    assert np.isnan(found["sum"][empty]).all()
+
+
+@pytest.mark.parametrize("dense", [True, False])
+@pytest.mark.parametrize("closed", CLOSED)
+@pytest.mark.parametrize("flat", [0.1, 1.1, 2.3, 1234.56, 1.7e308])
+def test_a_flat_window_is_flat_to_the_bit(dense: bool, closed: Closed, flat: float) -> None:
+    values = [7.7, *[flat] * 40, 9.9]
+    keys = list(range(len(values)))
+    found = stats(keys, values, keys, 10, closed, dense)
+    inside = slice(12, 41)
+    assert set(found["mean"][inside]) == set(found["median"][inside]) == {flat}
+    assert set(found["std"][inside]) == {0.0}
+
+
+@pytest.mark.parametrize("dense", [True, False])
 def test_no_window_reaches_into_the_entity_before(dense: bool) -> None:
     keys, values = [990, 999, SPAN + 100, SPAN + 101], [1e15, 1e15, 1.0, 3.0]
     found = stats(keys, values, keys, 50, "both", dense)

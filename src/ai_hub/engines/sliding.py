@@ -225,5 +225,5 @@ class Newest:
         held = (row >= 0) & slide.inside(keys[row], at)
         begins = run_starts(slide.values)[row]
         flat = held & ((begins == 0) | ~slide.inside(keys[begins - 1], at))
-        several = held & (row > 0) & slide.inside(keys[row - 1], at)
+        several = held & (row > 0) & slide.inside(keys[np.maximum(row - 1, 0)], at)
         return cls(slide.values[row], ~held, flat, several)
