@@ -26,6 +26,7 @@ ROUTES = {
     "/ai/features/exports": "get",
     "/ai/features/exports/{export_id}": "get",
     "/ai/features/assets": "get",
+    "/ai/features/training-set": "post",
     "/ai/features/cache/warm": "post",
     "/ai/features/cache/invalidate": "post",
     "/ai/features/cache/stats": "get",
@@ -158,6 +159,9 @@ def test_the_description_has_every_route_and_its_body(server: Server) -> None:
     schemas = described["components"]["schemas"]
     for path in TAKING:
         body = described["paths"][path][ROUTES[path]]["requestBody"]
+        if path == "/ai/features/training-set":
+            assert "text/csv" in body["content"]
+            continue
         schema = body["content"]["application/json"]["schema"]
         schema = schemas[schema["$ref"].rsplit("/")[-1]] if "$ref" in schema else schema
         assert "tenant_id" in schema["properties"]

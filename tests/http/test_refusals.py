@@ -141,12 +141,12 @@ def test_features_by_name(server: Server) -> None:
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
-        ({"end_time": "2025-01-01T00:00:00Z"}, "start_time: got '2025-01-01T00:00:00Z'"),
-        ({"end_time": "2024-01-01T00:00:00Z"}, "a time before end_time (2024-01-01T00:00:00Z)"),
+        ({"end_time": "2024-12-31T23:59:59Z"}, "start_time: got '2025-01-01T00:00:00Z'"),
+        ({"end_time": "2024-01-01T00:00:00Z"}, "a time not after end_time (2024-01-01T00:00:00Z)"),
         ({"compression": "lzo"}, "one of snappy, zstd"),
         ({"compression": 1}, "a string"),
         ({"horizons": ["1h", "soon"]}, 'a width such as "24h"'),
-        ({"horizons": ["60m", "1h"]}, "each horizon once"),
+        ({"horizons": ["1h", "1h"]}, "target_1h"),
         ({"horizons": "1h"}, "a list"),
         ({"frequency": "0h"}, 'a width such as "24h"'),
         ({"frequency": "-1h"}, 'a width such as "24h"'),
