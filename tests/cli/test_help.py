@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from ai_hub.definitions.kinds import WEATHER_COLUMNS
 from cli.conftest import Run
 
 COMMANDS = (
@@ -53,6 +54,11 @@ def test_help_lists_every_command(run: Run) -> None:
         *COMMANDS,
         "Start",
     ]
+
+
+def test_help_names_every_measurement_of_weather(run: Run) -> None:
+    told = run("ingest-weather", "--help").stdout
+    assert [name for name in WEATHER_COLUMNS if name not in told] == []
 
 
 def test_every_summary_fits_its_line(run: Run) -> None:
