@@ -13,7 +13,7 @@ AiHubError
 └── StoreError             the offline store did not do what was asked
     ├── StoreUnavailable   it cannot be reached, or did not answer in time
     ├── StoreLocked        another process holds the embedded file
-    ├── StoreRefused       the database lets this user not do what was asked
+    ├── StoreRefused       the database does not let this user do what was asked
     └── NotMigrated        the database lacks the tables of this release, or has newer ones
 """
 
