@@ -5,6 +5,8 @@ PYTHON ?= $(shell for python in python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \
 	echo $$python && break; done)
 WORKERS ?= 2
+# How long `make mutants` may take.
+MUTANTS_FOR ?= 30m
 
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -21,7 +23,7 @@ APT = $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::T
 # Two pips at once would work in one environment.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test test-all check bench constraints servers clean
+.PHONY: help venv demo test test-all check bench mutants constraints servers clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -47,6 +49,12 @@ check: .venv/check .venv/test  ## style, types and who imports whom
 bench: .venv/bench  ## the benchmarks
 	$(BIN)/python -m benchmarks
 
+# What was found is kept in mutants/: where the time was too short, another call goes on from there.
+mutants: .venv/mutants .venv/test  ## deliberate faults in what decides, and those no test noticed
+	HYPOTHESIS_PROFILE=mutants timeout $(MUTANTS_FOR) \
+		$(BIN)/mutmut run --max-children $(WORKERS) || test $$? -eq 124
+	$(BIN)/mutmut results
+
 # One stamp for the environment and one for each extra in it, so that the demo installs no test
 # library and the tests start from the environment that the demo left.
 .venv/base: pyproject.toml constraints.txt
@@ -56,7 +64,7 @@ bench: .venv/bench  ## the benchmarks
 	$(INSTALL) -e .
 	@touch $@
 
-.venv/test .venv/check .venv/bench: .venv/base
+.venv/test .venv/check .venv/bench .venv/mutants: .venv/base
 	$(INSTALL) -e '.[$(@F)]'
 	@touch $@
 
@@ -64,7 +72,7 @@ bench: .venv/bench  ## the benchmarks
 constraints:  ## pin the newest release of every dependency in constraints.txt
 	$(PYTHON) -m venv --clear build/pins
 	build/pins/bin/python -m pip install --quiet --disable-pip-version-check \
-		-e '.[test,check,bench]'
+		-e '.[test,check,bench,mutants]'
 	build/pins/bin/python -m pip freeze --quiet --exclude-editable > build/pins/freeze
 	! grep -nE '@|://' build/pins/freeze
 	{ echo '# Every dependency of every extra; written by `make constraints`.'; \
@@ -78,5 +86,5 @@ servers:  ## install the servers that the tests start, where that may be
 		echo "The tests need servers. On Debian or Ubuntu: apt-get install $$packages"
 
 clean:  ## remove the environment and everything that was generated
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build dist mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find src tests -name __pycache__ -type d -exec rm -rf {} +

@@ -195,12 +195,8 @@ async def test_a_tenant_of_absurd_values_beside_a_hundred_others(
     assert (seen.degraded, seen.wrong, seen.absurd_degraded) == (0, 0, 0)
 
 
-@pytest.mark.parametrize("merged", [False, True])
-async def test_a_vector_is_of_one_moment(
-    on_server: Deployment, tmp_path: Path, merged: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_vector_is_of_one_moment(on_server: Deployment, tmp_path: Path) -> None:
     """All values are rewritten at once, again and again: no vector holds two of them."""
-    monkeypatch.setattr(postgres_points, "MERGED_ROWS", 0 if merged else 1 << 60)
     chosen = named(
         Rolling("mean", "mean", "30h"),
         Rolling("left", "mean", "30h", "left"),
@@ -211,8 +207,6 @@ async def test_a_vector_is_of_one_moment(
     rows = [observation("a", T - i * HOUR - 1, 0.0) for i in range(30)]
     async with on_server.open(tmp_path, chosen) as store, asyncio.TaskGroup() as group:
         await store.ingest(rows, "t")
-        if merged:
-            await maintain(store.settings)
         done = asyncio.Event()
 
         async def write() -> None:

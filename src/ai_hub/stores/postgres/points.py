@@ -164,7 +164,10 @@ class _Lane:
         task.add_done_callback(self._tasks.discard)
 
     async def read(self, points: Sequence[Point]) -> Vectors:
-        """The features at some points, in their order; each point's are of one moment."""
+        """The features at some points, in their order; each point's are of one moment.
+
+        Only a window that is read from partials may be of a later one than the rest.
+        """
         found, beyond = await self._look(points)
         if not beyond:
             return found
@@ -205,14 +208,9 @@ class _Lane:
         if len(points) > 1:
             shape = "together" if len({t for _, _, t in points}) == 1 else "apart"
         chosen = self._statement(shape, merged, depth)
-        arguments = chosen.arguments(points)
-        if not merged:
-            return chosen, await self._sessions.fetch(chosen.text, arguments)
-        # Partials are read by a function, and so by several queries.
-        tables = ["ai_features", "hourly_features"]
-        if self._plan.weather:
-            tables.append("weather_features")
-        return chosen, await self._sessions.fetch_in_snapshot(chosen.text, arguments, tables)
+        # Partials are read by a function whose queries each see what is committed by then: in one
+        # snapshot, rows that maintenance puts in order meanwhile would be in neither place for it.
+        return chosen, await self._sessions.fetch(chosen.text, chosen.arguments(points))
 
     def _statement(self, shape: Shape, merged: frozenset[RangePass], depth: Depth) -> Statement:
         chosen = self._statements.get((shape, merged, depth))

@@ -221,25 +221,6 @@ class Sessions:
 
         return await self.again(read)
 
-    async def fetch_in_snapshot(
-        self, text: str, arguments: Sequence[object], tables: Sequence[str]
-    ) -> list[Row]:
-        """The rows of a read of some tables whose functions all see one snapshot.
-
-        Raises StoreError.
-
-        The tables are locked before the snapshot is taken: rows that went into the columnstore, or
-        were put in order there, between it and the lock would be in neither place for it.
-        """
-
-        async def read(connection: Connection) -> list[Row]:
-            async with connection.transaction(isolation="repeatable_read", readonly=True):
-                await connection.execute(f"LOCK TABLE {', '.join(tables)} IN ACCESS SHARE MODE")
-                rows: list[Row] = await connection.fetch(text, *arguments)
-                return rows
-
-        return await self.again(read)
-
     async def again(self, work: Callable[[Connection], Awaitable[_T]]) -> _T:
         """Do something that is safe to repeat: once more if its connection was lost."""
         try:

@@ -19,8 +19,6 @@ $$;
 --
 -- Volatile, as is all that reads tables in plpgsql here: a stable function sees what its caller
 -- saw, and rows of a chunk that is put into the columnstore in between are in neither place then.
--- Who wants one moment for several calls reads in a transaction that is REPEATABLE READ, and locks
--- the tables (ACCESS SHARE) before its first query.
 CREATE OR REPLACE FUNCTION ai_hub_raw_window(
   p_tenant text, p_asset text, p_series text, p_first timestamptz, p_last timestamptz
 ) RETURNS float8[] LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
