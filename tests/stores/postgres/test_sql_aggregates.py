@@ -34,6 +34,8 @@ from ai_hub.testing import (
 )
 from stores.postgres.sql_kit import Database, micros, wrong_window
 
+# Beyond it a bucket of the aggregates may have no average and no deviation: docs/timescaledb.md.
+MOST = 1e145
 ASSET = ("tenant-1", "meter-001", "value")
 STATS: dict[str, Stat] = {"avg": "mean", "stddev": "std", "min": "min", "max": "max",
                           "count": "count"}  # fmt: skip
@@ -90,10 +92,13 @@ def wrong_buckets(database: Database, history: History) -> list[str]:
         for start, row in zip(starts, rows, strict=True):
             t = start + every - 1
             values = window_values(Bucket("b", "mean", Duration(every)), t, history)
+            largest = max(map(abs, values))
             for column, stat in STATS.items():
                 got = row[f"{name}_{column}"]
                 expected = value(Bucket("b", stat, Duration(every)), t, history)
-                if not close(got, expected, len(values), max(map(abs, values)),
+                if got is None and column in ("avg", "stddev") and largest > MOST:
+                    continue
+                if not close(got, expected, len(values), largest,
                              exact=column in ("min", "max", "count")):  # fmt: skip
                     wrong.append(f"{name}_{column} of {start}: {got!r}, expected {expected!r}")
     return wrong
