@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -40,13 +41,11 @@ def one(**cells: object) -> Batch:
     [
         ROWS,
         tuple(ROWS),
-        iter(ROWS),
         COLUMNS,
         {**COLUMNS, "value": np.array([1.0, 2.0]), "asset_id": pd.Series(["a", "b"])},
         {**COLUMNS, "value": pl.Series([1.0, 2.0]), "asset_id": pa.array(["a", "b"])},
         ARROW,
         ARROW.to_batches()[0],
-        ARROW.to_reader(),
         pd.DataFrame(COLUMNS),
         pd.DataFrame(COLUMNS).astype({"asset_id": "category"}),
         pd.DataFrame(COLUMNS).astype(object),
@@ -62,6 +61,11 @@ def test_every_kind_of_data_is_read_the_same(data: object) -> None:
     batch = checked(data)
     assert batch.reasons == ()
     assert batch.table.equals(check_observations(ARROW, "t").table)
+
+
+@pytest.mark.parametrize("begin", [lambda: iter(ROWS), ARROW.to_reader], ids=["rows", "batches"])
+def test_what_can_be_read_once_is_read_the_same(begin: Callable[[], object]) -> None:
+    assert checked(begin()).table.equals(check_observations(ARROW, "t").table)
 
 
 @pytest.mark.parametrize("data", [1, None, "timestamp", b"x", object()])
