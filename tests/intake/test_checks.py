@@ -17,6 +17,7 @@ from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import OBSERVATIONS, WEATHER
 from ai_hub.intake.checks import check_observations, check_weather
 from ai_hub.intake.result import MAX_REASONS
+from ai_hub.intake.row_options import RowOptions
 
 T = "2025-01-01T00:00:00Z"
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -108,7 +109,7 @@ def test_naive_timestamps_refuse_every_row() -> None:
     batch = check_observations(table(timestamp=pa.array([0, 1], pa.timestamp("us"))), "t")
     assert batch.naive
     assert (batch.sent, batch.rejected, batch.table.num_rows) == (2, 2, 0)
-    assert "aware datetime" in batch.reasons[0].why
+    assert "name the zone of such times (--timezone, timezone=)" in batch.reasons[0].why
     assert batch.reasons[0].value == "1970-01-01 00:00:00.000000"
 
 
@@ -176,7 +177,8 @@ def test_what_is_no_id_is_refused(column: list[object]) -> None:
 
 def test_a_tenant_of_another_type_is_not_taken_for_the_batch_s() -> None:
     (reason,) = refused(tenant_id=[1.5])
-    assert reason == (0, "tenant_id", 1.5, "expected a string")
+    assert reason[:3] == (0, "tenant_id", 1.5)
+    assert "these ids are floats" in reason[3]
 
 
 def test_feature_type_has_a_default_and_a_length() -> None:
@@ -323,12 +325,24 @@ def test_a_weather_value_may_be_null(column: list[object]) -> None:
     assert batch.table.column("temperature").to_pylist() == [None]
 
 
-@pytest.mark.parametrize("column", [[math.inf], ["x"], [True], ["-inf"]])
-def test_a_weather_value_that_is_no_number_is_refused(column: list[object]) -> None:
-    batch = check_weather(weather(temperature=column), "t")
-    assert [(r.field, r.why) for r in batch.reasons] == [
-        ("temperature", "expected a finite number or null")
-    ]
+@pytest.mark.parametrize("column", [[math.inf], ["x"], [True], ["-inf"], [999.9], ["-999"]])
+def test_a_weather_value_that_cannot_be_costs_the_cell_and_not_the_row(
+    column: list[object],
+) -> None:
+    batch = check_weather(weather(temperature=column, humidity=[50]), "t")
+    assert (batch.accepted, batch.reasons) == (1, ())
+    assert batch.table.column("temperature").to_pylist() == [None]
+    assert batch.table.column("humidity").to_pylist() == [50.0]
+    assert {**batch.unreadable, **batch.outside} == {"temperature": 1}
+    assert [(r.about, r.field) for r in batch.remarks] in (
+        [("unreadable", "temperature")],
+        [("outside", "temperature")],
+    )
+
+
+def test_an_issue_time_that_stands_for_null_is_the_time_itself() -> None:
+    batch = check_weather(weather(issued_at=["NA"], temperature=[1]), "t")
+    assert batch.table.column("issued_at").to_pylist() == [START]
 
 
 def test_a_naive_issue_time_is_refused_and_named() -> None:
@@ -336,6 +350,46 @@ def test_a_naive_issue_time_is_refused_and_named() -> None:
     batch = check_weather(weather(issued_at=issued, temperature=[1]), "t")
     assert [r.field for r in batch.reasons] == ["issued_at"]
     assert not batch.naive
+
+
+# What the caller says
+
+
+def test_a_valid_range_is_of_the_call_or_of_the_series() -> None:
+    rows = table(value=[5.0, 50.0, 500.0], feature_type=["load", None, "load"])
+    for options, refused_rows in (
+        (RowOptions(), []),
+        (RowOptions.of(valid_range="10:"), [0]),
+        (RowOptions.of(valid_ranges={"load": "0:100"}), [2]),
+        (RowOptions.of(valid_ranges={"value": "0:10", "other": "0:0"}), [1]),
+        (RowOptions.of(valid_range="10:", valid_ranges={"load": "0:100"}), [0]),
+    ):
+        batch = check_observations(rows, "t", 0, options)
+        assert [reason.row for reason in batch.reasons] == refused_rows
+        assert all("expected a reading in the valid range" in r.why for r in batch.reasons)
+
+
+def test_a_quality_may_be_left_out() -> None:
+    rows = table(quality=["0"])
+    assert check_observations(rows, "t").table.column("quality").to_pylist() == [0]
+    options = RowOptions.of(quality=False)
+    assert check_observations(rows, "t", 0, options).table.column("quality").to_pylist() == [1]
+
+
+def test_what_stands_for_null_may_be_said() -> None:
+    options = RowOptions.of(nulls=["none yet", "-1"])
+    rows = table(
+        value=["-1.0", "2", "none yet"], quality=["-1", "None Yet", "0"], asset_id=["a", "b", "c"]
+    )
+    batch = check_observations(rows, "t", 0, options)
+    assert [reason.row for reason in batch.reasons] == [0, 2]
+    assert batch.table.column("quality").to_pylist() == [1]
+
+
+def test_the_tenant_of_the_call_and_of_a_row_are_one_without_their_blanks() -> None:
+    batch = check_observations(table(tenant_id=[" t"]), "t ")
+    assert (batch.accepted, batch.tenant_id) == (1, "t")
+    assert batch.table.column("tenant_id").to_pylist() == ["t"]
 
 
 odd_columns = [

@@ -1,10 +1,12 @@
-"""Files and their local times."""
+"""Local times of a source, as UTC, and starts moved to ends; files with them."""
 
 from __future__ import annotations
 
 import gzip
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -16,18 +18,37 @@ from hypothesis import strategies as st
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import Batch
 from ai_hub.intake.checks import check_observations, check_weather
+from ai_hub.intake.columns import plain
 from ai_hub.intake.files import count_hint, read_file
-from ai_hub.intake.local_time import LocalClock
+from ai_hub.intake.local_time import LocalClock, in_utc
+from ai_hub.intake.marks import remarks_of
+from ai_hub.intake.row_options import RowOptions
+from ai_hub.intake.times import check_times
 
 BERLIN = ZoneInfo("Europe/Berlin")
 HEADER = "timestamp,asset_id,value\n"
 
 
-def utc(times: list[str], *series: list[str], zone: str = "Europe/Berlin") -> list[object]:
-    clock = LocalClock(zone)
-    column = clock.to_utc(pa.array(times), [pa.array(names) for names in series])
-    assert column.type == pa.timestamp("us", "UTC")
-    return [f"{time:%d %H:%M}" for time in column.to_pylist()]
+def utc(times: Any, zone: str | None = "Europe/Berlin", **columns: Any) -> list[str]:
+    """The times of a table in UTC, or why not."""
+    options = {name: columns.pop(name) for name in (*OPTIONS,) if name in columns}
+    table = pa.table({"timestamp": times, **columns})
+    found = in_utc(table, RowOptions.of(timezone=zone, **options))
+    checked = check_times("timestamp", plain(found.column("timestamp")))
+    times = checked.build(checked.keys).to_pylist()
+    return [
+        checked.why(row) if faulty else f"{time:%m-%d %H:%M}"
+        for row, (time, faulty) in enumerate(zip(times, checked.faulty, strict=True))
+    ]
+
+
+OPTIONS = ("ambiguous", "interval_start", "interval_end")
+
+
+def with_defaults(table: pa.Table) -> pa.Table:
+    if "asset_id" not in table.column_names:
+        table = table.append_column("asset_id", [[str(row) for row in range(len(table))]])
+    return table.append_column("value", [[1.0] * len(table)])
 
 
 def batches(path: Path, **options: object) -> list[Batch]:
@@ -39,31 +60,89 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def test_the_hour_that_comes_twice_is_taken_by_file_order() -> None:
-    times = [f"2025-10-26T{t}" for t in ("01:30", "02:00", "02:30", "02:00", "02:30", "03:00")]
-    assert utc(times, ["a"] * 6) == [
-        "25 23:30", "26 00:00", "26 00:30", "26 01:00", "26 01:30", "26 02:00",
-    ]  # fmt: skip
+AUTUMN = ["2025-10-26T01:30", "2025-10-26T02:30", "2025-10-26T02:30", "2025-10-26T03:30"]
 
 
-def test_every_series_has_a_file_order_of_its_own() -> None:
-    times = ["2025-10-26T02:00"] * 4
-    assert utc(times, ["a", "b", "a", "b"]) == ["26 00:00"] * 2 + ["26 01:00"] * 2
-    assert utc(times, ["a"] * 4, ["x", "y", "x", "y"]) == ["26 00:00"] * 2 + ["26 01:00"] * 2
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_hour_that_comes_twice_is_told_by_the_order_of_the_rows(order: int) -> None:
+    expected = ["10-25 23:30", "10-26 00:30", "10-26 01:30", "10-26 02:30"]
+    assert utc(AUTUMN[::order], asset_id=["a"] * 4) == expected[::order]
 
 
-def test_the_file_order_goes_on_in_the_next_batch() -> None:
-    clock = LocalClock("Europe/Berlin")
-    ids = [pa.array(["a"])]
-    found = [clock.to_utc(pa.array(["2025-10-26T02:00"]), ids)[0].as_py() for _ in range(2)]
-    assert [time.hour for time in found] == [0, 1]
+def test_every_series_is_told_alone() -> None:
+    times = [time for time in AUTUMN for _ in range(2)]
+    expected = [time for time in utc(AUTUMN, asset_id=["a"] * 4) for _ in range(2)]
+    for name in ("asset_id", "feature_type", "tenant_id"):
+        assert utc(times, **{name: ["a", "b"] * 4}) == expected
+    # Blanks around an id make no other series.
+    assert utc(AUTUMN, asset_id=["a", " a", "a ", "a"]) == utc(AUTUMN, asset_id=["a"] * 4)
 
 
-def test_an_issue_time_that_repeats_is_one_time() -> None:
-    clock = LocalClock("Europe/Berlin", repeats=True)
-    times = [f"2025-10-26T02:{m}" for m in ("00", "00", "30", "00", "00")]
-    found = clock.to_utc(pa.array(times), [pa.array(["a"] * 5)]).to_pylist()
-    assert [time.hour for time in found] == [0, 0, 0, 1, 1]
+def test_forecasts_are_told_issue_by_issue() -> None:
+    times = [time for time in AUTUMN for _ in range(2)]
+    issues = ["2025-10-25T18:00Z", "2025-10-25T20:00Z"] * 4
+    expected = [time for time in utc(AUTUMN, asset_id=["a"] * 4) for _ in range(2)]
+    assert utc(times, asset_id=["a"] * 8, issued_at=issues) == expected
+    # Measurements whose issue is a time of each: a series like others.
+    late = [f"{time}:59" for time in AUTUMN]
+    found = in_utc(
+        pa.table({"timestamp": AUTUMN, "issued_at": late, "asset_id": ["a"] * 4}),
+        RowOptions(timezone="Europe/Berlin"),
+    )
+    issued, times = (found.column(name).to_pylist() for name in ("issued_at", "timestamp"))
+    gaps = [known - time for known, time in zip(issued, times, strict=True)]
+    assert gaps == [timedelta(seconds=59)] * 4
+
+
+def test_local_issue_times_are_told_by_their_step() -> None:
+    """Every six hours; the times that each is about are the same for all, at noon."""
+    issued = [datetime(2025, 10, 24, tzinfo=UTC) + timedelta(hours=6 * step) for step in range(17)]
+    local = [time.astimezone(BERLIN).replace(tzinfo=None).isoformat() for time in issued]
+    table = pa.table(
+        {
+            "timestamp": ["2025-10-28T12:00Z", "2025-10-28T13:00Z"] * 17,
+            "issued_at": [time for time in local for _ in range(2)],
+            "asset_id": ["a"] * 34,
+        }
+    )
+    found = in_utc(table, RowOptions(timezone="Europe/Berlin")).column("issued_at").to_pylist()
+    assert found == [time for time in issued for _ in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("ambiguous", "expected"),
+    [("reject", "showed it twice"), ("earlier", "10-26 00:30"), ("later", "10-26 01:30")],
+)
+def test_what_the_rows_do_not_show_is_as_the_caller_says(ambiguous: str, expected: str) -> None:
+    (found,) = utc(["2025-10-26T02:30"], ambiguous=ambiguous)
+    assert expected in found
+    assert utc(["2025-10-26T03:00"], ambiguous=ambiguous) == ["10-26 02:00"]
+
+
+def test_the_whole_source_is_asked_for_once_and_only_where_it_matters() -> None:
+    asked: list[int] = []
+    table = pa.table({"timestamp": AUTUMN, "asset_id": ["a"] * 4})
+
+    def whole() -> Iterator[pa.Table]:
+        asked.append(1)
+        yield from (table.slice(row, 1) for row in range(4))
+
+    clock = LocalClock(RowOptions(timezone="Europe/Berlin"), whole)
+    parts = [clock.to_utc(table.slice(row, 1)) for row in range(4)]
+    found = [time for part in parts for time in part.column("timestamp").to_pylist()]
+    assert [time.hour for time in found] == [23, 0, 1, 2]
+    assert asked == [1]
+    clock = LocalClock(RowOptions(timezone="Europe/Berlin"), whole)
+    summer = pa.table({"timestamp": ["2025-07-01T02:30", "2025-10-25T02:30"]})
+    clock.to_utc(summer)
+    assert asked == [1]
+
+
+def test_rows_beyond_those_of_the_whole_are_not_guessed() -> None:
+    clock = LocalClock(RowOptions(timezone="Europe/Berlin"), lambda: [])
+    part = clock.to_utc(pa.table({"timestamp": AUTUMN, "asset_id": ["a"] * 4}))
+    batch = check_observations(with_defaults(part), "t")
+    assert [reason.row for reason in batch.reasons] == [1, 2]
 
 
 def test_a_time_that_the_clock_skipped_is_refused_and_says_so(tmp_path: Path) -> None:
@@ -76,16 +155,16 @@ def test_a_time_that_the_clock_skipped_is_refused_and_says_so(tmp_path: Path) ->
     assert [t.hour for t in batch.table.column("timestamp").to_pylist()] == [0, 1]
 
 
+def test_the_end_of_an_interval_may_be_one_that_the_clock_skipped() -> None:
+    times = ["2025-03-30T01:45", "2025-03-30T02:00", "2025-03-30T03:15"]
+    found = utc(times, interval_end="15m")
+    assert found == ["03-30 00:45", "03-30 01:00", "03-30 01:15"]
+    assert "skipped" in utc(["2025-03-30T02:30"], interval_end="15m")[0]
+
+
 def test_times_with_an_offset_and_nonsense_are_kept_as_they_are() -> None:
-    clock = LocalClock("Europe/Berlin")
-    column = pa.array(["2025-01-01T00:00Z", "2025-01-01", "2025-01-01 01:00", "x", None])
-    table = pa.table(
-        {
-            "timestamp": clock.to_utc(column, [pa.array(["a"] * 5)]),
-            "asset_id": ["a", "b", "c", "d", "e"],
-            "value": [1] * 5,
-        }
-    )
+    times = ["2025-01-01T00:00Z", "2025-01-01", "2025-01-01 01:00", "x", None]
+    table = with_defaults(in_utc(pa.table({"timestamp": times}), RowOptions(timezone="+01:00")))
     batch = check_observations(table, "t")
     assert [(r.row, r.value) for r in batch.reasons] == [(3, "x"), (4, None)]
     assert [t.isoformat() for t in batch.table.column("timestamp").to_pylist()] == [
@@ -112,7 +191,8 @@ def test_unambiguous_readings_are_what_zoneinfo_says(zone: str, times: list[date
         pa.array(clear, pa.timestamp("us")),
         pa.array([time.isoformat() for time in clear], pa.string()),
     ):
-        assert LocalClock(zone).to_utc(column, []).to_pylist() == expected
+        found = in_utc(pa.table({"timestamp": column}), RowOptions(timezone=zone))
+        assert found.column("timestamp").to_pylist() == expected
 
 
 @pytest.mark.parametrize("zone", zones)
@@ -133,10 +213,105 @@ def test_a_year_of_readings_in_order_is_the_year(zone: str, typed: bool, tmp_pat
     assert [t for b in parts for t in b.table.column("timestamp").to_pylist()] == instants
 
 
+# Dates
+
+
+DAYS = [date(2025, 4, 24), date(2025, 4, 25), date(2025, 4, 26)]  # Cairo's 25th begins at 01:00
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        [day.isoformat() for day in DAYS],
+        pa.array(DAYS, pa.date32()),
+        pa.array(DAYS, pa.date64()),
+        pa.array(DAYS, pa.date32()).dictionary_encode(),
+    ],
+)
+def test_a_date_is_the_first_instant_of_its_day_in_every_form(column: Any) -> None:
+    assert utc(column, "Africa/Cairo") == ["04-23 22:00", "04-24 22:00", "04-25 21:00"]
+
+
+def test_a_date_alone_is_taken_with_a_word_about_the_leak() -> None:
+    table = pa.table({"timestamp": ["2025-01-01", "2025-01-02"]})
+    for options in ({}, {"interval_start": "P1D"}, {"interval_end": "P1D"}):
+        found = in_utc(table, RowOptions.of(timezone="Europe/Berlin", **options))
+        remarks = remarks_of(found)
+        assert [remark.about for remark in remarks] == ([] if options else ["dates"])
+        batch = check_observations(with_defaults(found), "t")
+        assert batch.remarks == remarks
+    (remark,) = remarks_of(in_utc(table, RowOptions(timezone="Europe/Berlin")))
+    assert "interval_start=P1D" in remark.text
+    times = pa.table({"timestamp": ["2025-01-01 00:00"]})
+    assert remarks_of(in_utc(times, RowOptions(timezone="Europe/Berlin"))) == ()
+
+
+def test_a_day_that_the_clock_left_out_is_refused() -> None:
+    first, second, third = utc(["2011-12-29", "2011-12-30", "2011-12-31"], "Pacific/Apia")
+    assert (first, third) == ("12-29 10:00", "12-30 10:00")
+    assert "skipped" in second
+
+
+# Starts and ends
+
+
+def test_a_start_is_moved_to_its_end_by_the_time_that_passes() -> None:
+    times = ["2025-10-26T01:30", "2025-07-01T00:00:00Z", "2025-07-01T02:00+02:00"]
+    assert utc(times, interval_start="1h") == ["10-26 00:30", "07-01 01:00", "07-01 01:00"]
+    aware = pa.array([datetime(2025, 7, 1, tzinfo=UTC)], pa.timestamp("ns", "UTC"))
+    assert utc(aware, None, interval_start=timedelta(minutes=15)) == ["07-01 00:15"]
+
+
+@pytest.mark.parametrize("day", ["2025-03-30", "2025-10-26", "2025-07-01"])
+def test_a_date_is_moved_to_the_end_of_its_day_however_long_it_is(day: str) -> None:
+    (end,) = utc([day], interval_start="P1D")
+    following = (date.fromisoformat(day) + timedelta(days=1)).isoformat()
+    assert [end] == utc([following])
+
+
+def test_periods_step_on_the_wall_clock() -> None:
+    times = ["2025-10-25T12:00", "2025-10-25T10:00Z", "2025-01-31T00:00"]
+    assert utc(times, interval_start="P1D")[:2] == ["10-26 11:00"] * 2
+    assert utc(times, interval_start="P1M")[2] == "02-27 23:00"
+    # An end that the clock skipped is the length of the gap later; one that it repeats the first.
+    assert utc(["2025-03-29T02:30"], interval_start="P1D") == ["03-30 01:30"]
+    assert utc(["2025-10-25T02:30"], interval_start="P1D") == ["10-26 00:30"]
+
+
+def test_a_stated_issue_time_is_not_moved_and_a_default_one_is_the_moved_time() -> None:
+    table = pa.table(
+        {
+            "timestamp": ["2025-07-01T00:00", "2025-07-01T00:00"],
+            "issued_at": ["2025-06-30T12:00", None],
+            "asset_id": ["a", "b"],
+            "temperature": [1.0, 1.0],
+        }
+    )
+    found = in_utc(table, RowOptions.of(timezone="Europe/Berlin", interval_start="1h"))
+    batch = check_weather(found, "t")
+    assert (
+        batch.table.column("timestamp").to_pylist() == [datetime(2025, 6, 30, 23, tzinfo=UTC)] * 2
+    )
+    assert batch.table.column("issued_at").to_pylist() == [
+        datetime(2025, 6, 30, 10, tzinfo=UTC),
+        datetime(2025, 6, 30, 23, tzinfo=UTC),
+    ]
+
+
+def test_with_nothing_to_do_a_table_is_as_it_came() -> None:
+    table = pa.table({"timestamp": ["2025-01-01", "x"]})
+    assert in_utc(table, RowOptions()) is table
+    assert in_utc(table, RowOptions.of(interval_end="1h")) is table
+
+
+def test_a_time_moved_beyond_what_there_is_is_refused() -> None:
+    (why,) = utc(["9999-12-31T23:00Z"], interval_start="2h")
+    assert "between the years 1 and 9999" in why
+
+
 def test_an_unknown_zone_is_an_error() -> None:
-    for zone in ("Mars/Olympus", "", "../etc"):
-        with pytest.raises(InvalidInput, match="timezone"):
-            LocalClock(zone)
+    with pytest.raises(InvalidInput, match="timezone"):
+        next(read_file(Path("x.csv"), timezone="Mars/Olympus"))
 
 
 # Files

@@ -12,9 +12,11 @@ import pyarrow as pa
 from ai_hub.definitions.values import MAX_ID_LENGTH
 from ai_hub.engines.arrays import Ints, Points
 from ai_hub.errors import InvalidInput
-from ai_hub.intake.columns import Column, check_ids, check_times, column
+from ai_hub.intake.columns import Column, column
 from ai_hub.intake.frames import read_again, to_table
+from ai_hub.intake.ids import check_ids
 from ai_hub.intake.labels import whole_table
+from ai_hub.intake.times import check_times
 from ai_hub.stores.arrays import by_code_and_time, spans_of
 from ai_hub.stores.base import Chunk
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import pyarrow as pa
@@ -49,12 +50,28 @@ Part = tuple[pa.Table, float]
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """What a caller should know of rows that were taken.
+
+    `about` names the case and `field` the column, so that of several batches one remark can stand
+    for all: duplicates, unreadable, outside, ids, "null ids", quality, dates.
+    """
+
+    about: str
+    field: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """The unit of ingest: the checked rows of one body, or of one part of a file.
 
     `table` has the schema OBSERVATIONS or WEATHER, one row per key (the last one sent), sorted by
     entity, series and time. `sent` and `rejected` count rows; `reasons` are the first MAX_REASONS
     rejections by row. `naive`: the timestamp column was naive datetimes, so no row was taken.
+    `duplicates` are rows taken that a later one of the batch replaced. `unreadable` and `outside`
+    count by column the optional cells that are null now: they held no number, or one that cannot
+    be. `remarks` say so in words, and what else the caller should know.
     """
 
     table: pa.Table
@@ -63,6 +80,10 @@ class Batch:
     rejected: int
     reasons: tuple[Rejection, ...]
     naive: bool
+    duplicates: int = 0
+    unreadable: Mapping[str, int] = field(default_factory=dict)
+    outside: Mapping[str, int] = field(default_factory=dict)
+    remarks: tuple[Remark, ...] = ()
 
     @property
     def accepted(self) -> int:

@@ -7,11 +7,13 @@ the text that the check reads back to the same value, and a cell that no text ca
 from __future__ import annotations
 
 import math
+import re
 import reprlib
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from types import NoneType
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,8 +23,23 @@ from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import ID_FIELDS, TIME, TIME_FIELDS
 from ai_hub.intake.marks import mark_cell
 
+# Longer whole numbers are no numbers to every reader of JSON.
+_LONG = 2**53
+
 # Scalars that are a Python value in other clothes; a datetime64 is not (it has no zone).
 _NUMPY = (np.integer, np.floating, np.bool_, np.str_)
+
+
+class _Short(reprlib.Repr):
+    """A short repr of anything, without where it is in memory."""
+
+    def repr_instance(self, x: Any, level: int) -> str:
+        return _ADDRESS.sub("", super().repr_instance(x, level))
+
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+_SHORT = _Short()
+_SHORT.maxother = 200
 
 
 def to_column(field: str, values: Sequence[object]) -> pa.Array:
@@ -49,6 +66,8 @@ def _typed(field: str, values: Sequence[object], kinds: set[type]) -> pa.Array |
         return pa.array(values)
     if kinds == {int, float} and field not in ID_FIELDS:
         return pa.array(values, pa.float64())
+    if kinds == {date}:
+        return pa.array(values, pa.date32())
     if kinds == {datetime}:
         naive = {value.utcoffset() is None for value in values if isinstance(value, datetime)}
         if len(naive) == 1:
@@ -60,6 +79,8 @@ def _text(value: object, text: Callable[[object], str | None]) -> str | None:
     # pandas' NA, NaT and a float NaN are three spellings of nothing.
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return None
+    if isinstance(value, np.datetime64) and np.isnat(value):
+        return None
     try:
         found = text(value)
         if found is not None:
@@ -67,14 +88,20 @@ def _text(value: object, text: Callable[[object], str | None]) -> str | None:
             return found
     except (ValueError, OverflowError, InvalidInput):
         pass  # too large an integer to print, half a surrogate pair, a time before the year 1
-    return mark_cell(ascii(value)[1:-1] if isinstance(value, str) else reprlib.repr(value))
+    if isinstance(value, str):
+        return mark_cell(ascii(value)[1:-1])
+    if isinstance(value, float) and math.isfinite(value):
+        return mark_cell(value)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LONG:
+        return mark_cell(value)
+    return mark_cell(_SHORT.repr(value))
 
 
 def _as_time(value: object) -> str | None:
     if isinstance(value, str | np.datetime64):
         return str(value)
     if not isinstance(value, datetime):
-        return None
+        return value.isoformat() if isinstance(value, date) else None
     # With every digit: which way finer ones are rounded is for the check to say.
     as_is = value.utcoffset() is None or getattr(value, "nanosecond", 0) != 0
     return value.isoformat() if as_is else iso(to_micros(value))

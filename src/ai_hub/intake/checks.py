@@ -3,78 +3,112 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, assert_never
+from typing import assert_never
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from ai_hub.definitions.kinds import WEATHER_COLUMNS
-from ai_hub.definitions.values import DEFAULT_SERIES, MAX_ID_LENGTH, MAX_SERIES_LENGTH, check_id
+from ai_hub.definitions.values import (
+    DEFAULT_SERIES,
+    MAX_ID_LENGTH,
+    MAX_SERIES_LENGTH,
+    check_id,
+)
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import OBSERVATIONS, WEATHER, Batch, BatchKind
-from ai_hub.intake.columns import (
-    Column,
-    Mask,
-    check_ids,
-    check_numbers,
-    check_quality,
-    check_times,
-    column,
-    is_naive,
-)
-from ai_hub.intake.marks import read_mark
+from ai_hub.intake.columns import Column, Mask, column
+from ai_hub.intake.duplicates import contradictions, last_of_each
+from ai_hub.intake.ids import check_ids
+from ai_hub.intake.marks import read_mark, remarks_of
+from ai_hub.intake.nulls import Nulls
+from ai_hub.intake.readings import check_measurements, check_quality, check_readings
 from ai_hub.intake.result import MAX_REASONS, Rejection
+from ai_hub.intake.row_options import RowOptions
+from ai_hub.intake.times import check_times, is_naive
+from ai_hub.intake.valid_range import WEATHER_LIMITS, ValidRange
 
 _OBSERVATION_KEY = ("tenant_id", "asset_id", "feature_type", "timestamp")
 _WEATHER_KEY = ("tenant_id", "asset_id", "timestamp", "issued_at")
+_NO_OPTIONS = RowOptions()
+_NO_OFFSET = (
+    ". It has no offset: write one (Z is UTC), or name the zone of such times "
+    "(--timezone, timezone=)"
+)
 
 
 def check_rows(
-    kind: BatchKind, table: pa.Table, tenant_id: str | None, first_row: int = 0
+    kind: BatchKind,
+    table: pa.Table,
+    tenant_id: str | None,
+    first_row: int = 0,
+    options: RowOptions = _NO_OPTIONS,
 ) -> Batch:
     """The rows in `table` as a checked Batch of a kind; see `check_observations`."""
     match kind:
         case "observations":
-            return check_observations(table, tenant_id, first_row)
+            return check_observations(table, tenant_id, first_row, options)
         case "weather":
-            return check_weather(table, tenant_id, first_row)
+            return check_weather(table, tenant_id, first_row, options)
         case _:
             assert_never(kind)
 
 
-def check_observations(table: pa.Table, tenant_id: str | None, first_row: int = 0) -> Batch:
+def check_observations(
+    table: pa.Table,
+    tenant_id: str | None,
+    first_row: int = 0,
+    options: RowOptions = _NO_OPTIONS,
+) -> Batch:
     """The observations in `table`, columns of whatever types, as a checked Batch.
 
     `tenant_id` is the tenant of every row; with None the table must have a column of it.
     `first_row` is the place of the table's first row in what was sent. Raises InvalidInput if a
     required column is absent; a row at fault is a rejection, never an error.
     """
+    tenant_id = _without_blanks(tenant_id)
     if _empty(table):
         return _nothing(OBSERVATIONS, tenant_id)
     size = table.num_rows
-    entity = _entity_columns(table, tenant_id)
+    known = Nulls(options.nulls)
+    entity = _entity_columns(table, tenant_id, known)
     value = _required(table, "value")
+    quality = column(table, "quality") if options.quality else None
+    series = check_ids(
+        "feature_type",
+        column(table, "feature_type"),
+        size,
+        MAX_SERIES_LENGTH,
+        default=DEFAULT_SERIES,
+        known=known,
+    )
+    low, high = _limits(series, options)
     columns = [
         *entity,
-        check_ids(
-            "feature_type", column(table, "feature_type"), size, MAX_SERIES_LENGTH, DEFAULT_SERIES
-        ),
-        check_numbers("value", value, size, required=True),
-        check_quality("quality", column(table, "quality"), size),
+        series,
+        check_readings("value", value, size, low, high, known),
+        check_quality("quality", quality, size, known),
     ]
-    return _batch(columns, OBSERVATIONS, _OBSERVATION_KEY, tenant_id, first_row)
+    return _batch(columns, table, OBSERVATIONS, _OBSERVATION_KEY, tenant_id, first_row)
 
 
-def check_weather(table: pa.Table, tenant_id: str | None, first_row: int = 0) -> Batch:
+def check_weather(
+    table: pa.Table,
+    tenant_id: str | None,
+    first_row: int = 0,
+    options: RowOptions = _NO_OPTIONS,
+) -> Batch:
     """The weather rows in `table` as a checked Batch; see `check_observations`.
 
     At least one of the six weather columns must be there; `issued_at` is by default `timestamp`.
     """
+    tenant_id = _without_blanks(tenant_id)
     if _empty(table):
         return _nothing(WEATHER, tenant_id)
     size = table.num_rows
-    timestamp, *entity = _entity_columns(table, tenant_id)
+    known = Nulls(options.nulls)
+    timestamp, *entity = _entity_columns(table, tenant_id, known)
     if not any(name in table.column_names for name in WEATHER_COLUMNS):
         expected = f"at least one column of {', '.join(WEATHER_COLUMNS)}"
         raise InvalidInput("weather", table.column_names, expected)
@@ -84,10 +118,31 @@ def check_weather(table: pa.Table, tenant_id: str | None, first_row: int = 0) ->
     columns = [
         timestamp,
         *entity,
-        check_times("issued_at", issued, default=timestamp),
-        *(check_numbers(n, column(table, n), size, required=False) for n in WEATHER_COLUMNS),
+        check_times("issued_at", issued, timestamp, known, _NO_OFFSET),
+        *(
+            check_measurements(name, column(table, name), size, WEATHER_LIMITS[name], known)
+            for name in WEATHER_COLUMNS
+        ),
     ]
-    return _batch(columns, WEATHER, _WEATHER_KEY, tenant_id, first_row)
+    return _batch(columns, table, WEATHER, _WEATHER_KEY, tenant_id, first_row)
+
+
+def _limits(
+    series: Column, options: RowOptions
+) -> tuple[float | NDArray[np.float64], float | NDArray[np.float64]]:
+    """The least and the greatest reading that can be, of every row or of each."""
+    if options.valid_range is not None or not options.valid_ranges:
+        every = options.valid_range or ValidRange()
+        return every.low, every.high
+    names = series.build(np.arange(int(series.keys.max(initial=0)) + 1)).to_pylist()
+    ranges = [options.valid_ranges.get(name, ValidRange()) for name in names]
+    low = np.array([limits.low for limits in ranges])
+    high = np.array([limits.high for limits in ranges])
+    return low[series.keys], high[series.keys]
+
+
+def _without_blanks(tenant_id: str | None) -> str | None:
+    return tenant_id.strip() if isinstance(tenant_id, str) else tenant_id
 
 
 def _empty(table: pa.Table) -> bool:
@@ -106,10 +161,12 @@ def _required(table: pa.Table, field: str) -> pa.Array:
     return found
 
 
-def _entity_columns(table: pa.Table, tenant_id: str | None) -> list[Column]:
+def _entity_columns(table: pa.Table, tenant_id: str | None, known: Nulls) -> list[Column]:
     """Timestamp, tenant and asset, in the order in which faults are named."""
     size = table.num_rows
-    timestamp = check_times("timestamp", _required(table, "timestamp"))
+    timestamp = check_times(
+        "timestamp", _required(table, "timestamp"), known=known, no_offset=_NO_OFFSET
+    )
     if tenant_id is None:
         tenants = _required(table, "tenant_id")
     else:
@@ -117,13 +174,14 @@ def _entity_columns(table: pa.Table, tenant_id: str | None) -> list[Column]:
         tenants = column(table, "tenant_id")
     return [
         timestamp,
-        check_ids("tenant_id", tenants, size, MAX_ID_LENGTH, default=tenant_id, only=tenant_id),
-        check_ids("asset_id", _required(table, "asset_id"), size, MAX_ID_LENGTH),
+        check_ids("tenant_id", tenants, size, MAX_ID_LENGTH, tenant_id, tenant_id, known),
+        check_ids("asset_id", _required(table, "asset_id"), size, MAX_ID_LENGTH, known=known),
     ]
 
 
 def _batch(
     columns: Sequence[Column],
+    table: pa.Table,
     schema: pa.Schema,
     key: Sequence[str],
     tenant_id: str | None,
@@ -132,9 +190,13 @@ def _batch(
     faulty: Mask = np.logical_or.reduce([checked.faulty for checked in columns])
     named = {checked.field: checked for checked in columns}
     taken = np.flatnonzero(~faulty)
-    rows = taken[_last_of_each([named[field].keys[taken] for field in key])]
+    last, replaced = last_of_each([named[field].keys[taken] for field in key])
+    rows = taken[last]
     refused = np.flatnonzero(faulty)
     timestamp = named["timestamp"].raw
+    remarks = [remark for checked in columns for remark in checked.remarks]
+    if len(replaced):
+        remarks += contradictions(columns, key, taken[replaced])
     return Batch(
         table=pa.table(
             [named[name].build(named[name].keys[rows]) for name in schema.names], schema=schema
@@ -144,6 +206,10 @@ def _batch(
         rejected=len(refused),
         reasons=tuple(_rejection(columns, int(row), first_row) for row in refused[:MAX_REASONS]),
         naive=len(faulty) > 0 and timestamp is not None and is_naive(timestamp.type),
+        duplicates=len(replaced),
+        unreadable={one.field: one.unreadable for one in columns if one.unreadable},
+        outside={one.field: one.outside for one in columns if one.outside},
+        remarks=(*remarks_of(table), *remarks),
     )
 
 
@@ -154,26 +220,3 @@ def _rejection(columns: Sequence[Column], row: int, first_row: int) -> Rejection
         mark = read_mark(first.raw[row].as_py())
     field = None if mark is not None and mark.whole_row else first.field
     return Rejection(first_row + row, field, first.shown(row), first.why(row))
-
-
-def _last_of_each(keys: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
-    """The places of the last row of every distinct key, in the order of the keys."""
-    size = len(keys[0])
-    after = np.zeros(max(size - 1, 0), dtype=np.bool_)
-    equal = ~after
-    for values in keys:
-        after |= equal & (values[1:] > values[:-1])
-        equal &= values[1:] == values[:-1]
-    if after.all():  # as files mostly are: sorted already, no key twice
-        return np.arange(size)
-    varying = [values for values in keys if (values != values[0]).any()]
-    if not varying:
-        return np.array([size - 1])
-    order = np.lexsort(varying[::-1])
-    same = np.ones(size - 1, dtype=np.bool_)
-    for values in varying:
-        ordered = values[order]
-        same &= ordered[1:] == ordered[:-1]
-    # lexsort is stable, so the last of equal keys is the last that was sent.
-    last: NDArray[np.int64] = order[np.append(~same, True)]
-    return last

@@ -6,17 +6,18 @@ import gzip
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ai_hub.errors import InvalidInput
-from ai_hub.intake.batch import BATCH_ROWS, FIELDS, ID_FIELDS, TIME_FIELDS, Part
+from ai_hub.intake.batch import BATCH_ROWS, FIELDS, Part
 from ai_hub.intake.csv_text import read_block, read_blocks, read_header
 from ai_hub.intake.formats import UNREADABLE, csv_places, with_other_columns
 from ai_hub.intake.labels import content_type_of, read_labelled
 from ai_hub.intake.local_time import LocalClock
+from ai_hub.intake.row_options import RowOptions
 
 _CSV = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t"}
 _PARQUET = (".parquet", ".pq")
@@ -49,18 +50,21 @@ def read_file(
             raise InvalidInput("columns", field, f"one of {', '.join(sorted(FIELDS))}")
     if rows < 1:
         raise InvalidInput("rows", rows, "at least 1")
-    clocks = _clocks(timezone)
+    options = RowOptions(timezone=timezone)
     size = count_hint(path)
     name = path.name.lower()
     suffix = next((suffix for suffix in (*_CSV, *_PARQUET) if name.endswith(suffix)), None)
     if suffix is None:
         raise InvalidInput("file", str(path), f"a file named {', '.join((*_CSV, *_PARQUET))}")
-    if suffix in _PARQUET:
-        parts = _parquet_parts(path, mapping, rows)
-    else:
-        parts = _csv_parts(path, mapping, _CSV[suffix], name.endswith(".gz"), size)
-    for table, fraction in _of_rows(parts, rows):
-        yield _in_utc(table, clocks), fraction
+
+    def parts() -> Iterator[Part]:
+        if suffix in _PARQUET:
+            return _parquet_parts(path, mapping, rows)
+        return _csv_parts(path, mapping, _CSV[suffix], name.endswith(".gz"), size)
+
+    clock = LocalClock(options, lambda: (table for table, _ in parts()))
+    for table, fraction in _of_rows(parts(), rows):
+        yield clock.to_utc(table), fraction
 
 
 def _no_file(path: Path, error: OSError) -> InvalidInput:
@@ -131,22 +135,6 @@ def _of_rows(parts: Iterator[Part], rows: int) -> Iterator[Part]:
             waiting = waiting.slice(rows)
     if len(waiting) or not yielded:
         yield waiting, 1.0
-
-
-def _clocks(timezone: str | None) -> dict[str, LocalClock]:
-    if timezone is None:
-        return {}
-    return {field: LocalClock(timezone, field == "issued_at") for field in sorted(TIME_FIELDS)}
-
-
-def _in_utc(table: pa.Table, clocks: Mapping[str, LocalClock]) -> pa.Table:
-    series: list[Any] = [table.column(n) for n in sorted(ID_FIELDS) if n in table.column_names]
-    for field, clock in clocks.items():
-        if field in table.column_names:
-            place = table.column_names.index(field)
-            utc = clock.to_utc(table.column(field), series)
-            table = table.set_column(place, field, utc)
-    return table
 
 
 def read_labelled_file(path: Path) -> pa.Table:

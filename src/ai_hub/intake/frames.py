@@ -5,12 +5,13 @@ Frames are recognised by what they can do, so neither pandas nor Polars has to b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import chain
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import BATCH_ROWS, FIELDS, Part
@@ -20,6 +21,11 @@ _EXPECTED = (
     "a pandas or Polars frame, an Arrow table or reader, a list of dicts, or a dict of columns"
 )
 _MAX_OTHER_COLUMNS = 20
+_NO_COLUMNS = (str, bytes, Mapping, Set)
+
+# Units of datetime64 that Arrow does not know: those up to a day are dates.
+_COARSER = dict.fromkeys(("Y", "M", "W", "D"), "M8[D]") | dict.fromkeys(("h", "m"), "M8[s]")
+_FINER = {"ps": 10**6, "fs": 10**9, "as": 10**12}
 
 
 def read_frame(data: object, rows: int = BATCH_ROWS) -> Iterator[Part]:
@@ -56,10 +62,10 @@ def to_table(data: object) -> pa.Table:
     frame: Any = data
     if hasattr(data, "iloc") and hasattr(data, "columns"):
         return _from_pandas(frame)
+    if hasattr(data, "lazy"):  # Polars
+        return _from_polars(frame.collect() if hasattr(data, "collect") else frame)
     if hasattr(data, "__arrow_c_stream__") or isinstance(data, pa.RecordBatchReader):
         return _from_stream(frame)
-    if hasattr(data, "collect") and hasattr(data, "lazy"):  # a Polars LazyFrame
-        return _from_stream(frame.collect())
     if isinstance(data, Iterable) and not isinstance(data, str | bytes | bytearray):
         return rows_to_table(list(data))
     raise InvalidInput("rows", data, _EXPECTED)
@@ -88,9 +94,27 @@ def _from_stream(data: Any) -> pa.Table:
     try:
         reader = pa.RecordBatchReader.from_stream(data)
         table: pa.Table = reader.read_all()
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        raise InvalidInput("rows", data, _EXPECTED, str(error)) from None
+    except (pa.ArrowException, TypeError, ValueError):
+        raise InvalidInput("rows", type(data).__name__, _EXPECTED) from None
     return table
+
+
+def _from_polars(frame: Any) -> pa.Table:
+    columns = [
+        _from_polars_series(series) if series.name in FIELDS else pa.nulls(len(frame))
+        for series in frame.get_columns()
+    ]
+    return pa.table(columns, names=frame.columns)
+
+
+def _from_polars_series(series: Any) -> pa.Array | pa.ChunkedArray:
+    # Objects go to Arrow as the bytes of where they are in memory.
+    if str(series.dtype) != "Object":
+        try:
+            return pa.chunked_array(series)
+        except (pa.ArrowException, TypeError, ValueError):
+            pass  # a type that Arrow does not know: cell by cell
+    return to_column(series.name, series.to_list())
 
 
 def _from_pandas(frame: Any) -> pa.Table:
@@ -113,9 +137,12 @@ def with_index(frame: Any) -> Any:
 def _from_series(field: str, series: Any) -> pa.Array | pa.ChunkedArray:
     if series.dtype != object:
         try:
-            return pa.array(series, from_pandas=True)
+            column = pa.array(series, from_pandas=True)
         except (pa.ArrowException, TypeError, ValueError):
-            pass  # a type that Arrow does not know: cell by cell
+            column = None
+        if column is not None and not isinstance(column.type, pa.BaseExtensionType):
+            return column
+    # Of a type that Arrow does not know, or not as what it is: cell by cell.
     return to_column(field, series.tolist())
 
 
@@ -133,9 +160,38 @@ def _from_values(field: str, values: Any) -> pa.Array | pa.ChunkedArray:
     if hasattr(values, "iloc"):
         return _from_series(field, values)
     if hasattr(values, "__arrow_c_stream__"):
-        return pa.chunked_array(values)
+        return (
+            _from_polars_series(values) if hasattr(values, "to_list") else pa.chunked_array(values)
+        )
     if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "biufM":
-        return pa.array(values)
-    if isinstance(values, Iterable) and not isinstance(values, str | bytes | Mapping):
+        return _from_numpy(field, values)
+    ordered = isinstance(values, Iterable) and not isinstance(values, _NO_COLUMNS)
+    if ordered and getattr(values, "ndim", 1) > 0:
         return to_column(field, list(values))
     raise InvalidInput(field, values, "a column: a list, an array or a series of values")
+
+
+def _from_numpy(field: str, values: NDArray[Any]) -> pa.Array:
+    native = values.astype(values.dtype.newbyteorder("="), copy=False)
+    try:
+        if native.dtype.kind == "M":
+            return _from_datetimes(native)
+        return pa.array(native.astype(np.float64) if native.dtype.itemsize > 8 else native)
+    except (pa.ArrowException, OverflowError):
+        return to_column(field, list(values))
+
+
+def _from_datetimes(values: NDArray[Any]) -> pa.Array:
+    """datetime64 of any unit as dates or timestamps; OverflowError where they cannot hold it."""
+    unit, _ = np.datetime_data(values.dtype)
+    if unit in _FINER:
+        up = _FINER[unit]
+        ticks = -(-values.astype(np.int64) // up)
+        return pa.array(ticks, mask=np.isnat(values)).cast(pa.timestamp("us"))
+    target = _COARSER.get(unit)
+    if target is None:
+        return pa.array(values)
+    found = values.astype(target)
+    if not np.array_equal(found.astype(values.dtype), values, equal_nan=True):
+        raise OverflowError
+    return pa.array(found)

@@ -1,211 +1,225 @@
-"""Files with local times: wall-clock readings of one zone, as UTC.
+"""Local times of a file, a body or a frame, as UTC; and stamps of a start, moved to the end.
 
-A reading that the clock skipped is refused. One that it repeats is taken by file order: the first
-pass is before the clock went back; once that would not be after the row before it of the same
-series, it is the second pass.
+Readers call it so:
+
+    clock = LocalClock(options, whole)     # options: a RowOptions; whole: see below
+    for part in parts:                     # pa.Table, in file order, our column names
+        part = clock.to_utc(part)          # a table of the same rows and columns
+
+`to_utc` converts `timestamp` and `issued_at`: ISO texts, naive or aware timestamps, dates. A reader
+turns other spellings into one of these first. It looks at tenant_id, asset_id and feature_type,
+where they are there, to tell series apart. What is no time stays as it is, for the check to refuse.
+With no zone and no step to add, the table comes back as it came.
+
+`whole` is called at most once, at the first part with a reading that the clock showed twice: it
+gives the tables of the whole source again, from its first row, the same rows in the same order
+(their TIME_FIELDS and ID_FIELDS suffice). A source that cannot be read twice is to be kept
+somewhere first. None: the one part is all there is (a body, a frame); `in_utc` is that in one call.
+Kept meanwhile are the rows within two days of such readings: 32 bytes each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from datetime import datetime, timedelta
-from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ai_hub.definitions.values import DAY, FIRST_INSTANT, HOUR, LAST_INSTANT, parse_time
-from ai_hub.errors import InvalidInput
-from ai_hub.intake.batch import TIME
-from ai_hub.intake.columns import Mask, bools, id_texts, is_naive, nulls, plain, stored_micros
-from ai_hub.intake.marks import mark_cell
+from ai_hub.definitions.values import FIRST_INSTANT, LAST_INSTANT
+from ai_hub.intake.around_changes import AroundChanges
+from ai_hub.intake.batch import TIME, Remark
+from ai_hub.intake.columns import Mask, nulls, plain
+from ai_hub.intake.marks import mark_cell, with_remarks
+from ai_hub.intake.passes import UNTOLD
+from ai_hub.intake.row_options import RowOptions
+from ai_hub.intake.times import YEARS
+from ai_hub.intake.wall_times import WallTimes
+from ai_hub.intake.zone import Zone
 
-# A reading is microseconds since this, as if its zone were UTC: so it has the bounds of instants.
-_LOCAL_EPOCH = datetime(1970, 1, 1)
-_MICROSECOND = timedelta(microseconds=1)
-_LOCAL_ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?$"
+Ints = NDArray[np.int64]
 
-_Folds = tuple[int, int]
-_Micros = NDArray[np.int64]
+Whole = Callable[[], Iterable[pa.Table]]
+
+# In the order in which they are decided.
+_FIELDS = ("issued_at", "timestamp")
+
+
+def in_utc(table: pa.Table, options: RowOptions) -> pa.Table:
+    """All the rows of a body or a frame, with their times in UTC."""
+    return LocalClock(options).to_utc(table)
 
 
 class LocalClock:
-    """Turns the wall-clock times of one IANA zone into UTC, batch after batch of a file.
+    """Turns the times of a source into UTC, part after part, as RowOptions say."""
 
-    `repeats`: equal times follow each other in a series (as issue times do), so that an equal
-    reading is the same instant and not the second pass. Raises InvalidInput for an unknown zone.
-    """
+    def __init__(self, options: RowOptions, whole: Whole | None = None) -> None:
+        self._options = options
+        self._whole = whole
+        self._zone = None if options.timezone is None else Zone(options.timezone)
+        self._around: dict[str, AroundChanges] | None = None
+        self._rows = 0
 
-    def __init__(self, timezone: str, repeats: bool = False) -> None:
-        try:
-            self._zone = ZoneInfo(timezone)
-        except (ZoneInfoNotFoundError, ValueError, OSError, TypeError):
-            expected = "an IANA time zone such as Europe/Berlin"
-            raise InvalidInput("timezone", timezone, expected) from None
-        self._name = timezone
-        self._repeats = repeats
-        self._last: dict[Hashable, int] = {}
-        self._blocks: dict[tuple[int, int], _Folds | None] = {}
+    def to_utc(self, part: pa.Table) -> pa.Table:
+        """The next part, its times in UTC; a time at fault becomes a text that says so."""
+        if self._zone is None and self._options.interval_start is None:
+            return part
+        columns = {name: plain(part.column(name)) for name in _FIELDS if name in part.column_names}
+        times = {name: WallTimes.of(raw) for name, raw in columns.items()}
+        if self._zone is not None and self._around is None:
+            asked = [self._concerns(self._zone, name, found) for name, found in times.items()]
+            if any(asked):
+                self._around = self._look_around(self._zone, part)
+        for name, raw in columns.items():
+            utc = self._column(name, raw, times[name])
+            part = part.set_column(part.column_names.index(name), name, utc)
+        if "timestamp" in times and times["timestamp"].dates.any():
+            part = self._with_remark(part)
+        self._rows += len(part)
+        return part
 
-    def to_utc(self, times: Any, series: Sequence[Any]) -> pa.Array:
-        """`times` (texts or naive timestamps) as UTC; `series`: the columns that name a series.
+    def _step(self, name: str) -> int:
+        """The width of the intervals that stamps name the end of, in microseconds."""
+        step = self._options.interval_end
+        return step.micros if step is not None and name == "timestamp" else 0
 
-        Times with an offset, and what is no time at all, are kept as they are. Skipped readings
-        become texts that the check refuses with the reason.
-        """
-        raw = plain(times)
-        if pa.types.is_string(raw.type):
-            micros, naive, known = _text_times(raw)
-        elif is_naive(raw.type):
-            micros, over = stored_micros(raw)
-            known = ~nulls(raw) & ~over & (micros >= FIRST_INSTANT) & (micros <= LAST_INSTANT)
-            naive = known
+    def _concerns(self, zone: Zone, name: str, times: WallTimes) -> bool:
+        local = times.micros[times.local & ~times.dates]
+        reach = self._step(name)
+        return any(
+            ((local >= change.start) & (local <= change.end + reach)).any()
+            for change in zone.changes(local, 1)
+            if change.repeats
+        )
+
+    def _look_around(self, zone: Zone, part: pa.Table) -> dict[str, AroundChanges]:
+        around = {name: AroundChanges(zone, self._step(name)) for name in _FIELDS}
+        row = 0
+        for table in [part] if self._whole is None else self._whole():
+            for name in _FIELDS:
+                if name in table.column_names:
+                    other = _FIELDS[1 - _FIELDS.index(name)]
+                    around[name].look(table, name, other, row)
+            row += len(table)
+        for one in around.values():
+            one.decide()
+        return around
+
+    def _column(self, name: str, raw: pa.Array, times: WallTimes) -> pa.Array:
+        utc = times.micros.copy()
+        known = times.known.copy()
+        faults: dict[int, str] = {}
+        if self._zone is None:
+            known &= ~times.local
         else:
-            return raw
-        rows = np.flatnonzero(naive)
-        before, after = self._folds(micros[rows], (DAY, HOUR, 1))
-        utc = micros.copy()
-        utc[rows] -= before
-        skipped = rows[before < after]
-        known[skipped] = False
-        repeated = before > after
-        self._resolve(
-            utc, known, [id_texts(plain(s)) for s in series], rows[repeated], before, after, rows
-        )
-        return self._column(raw, utc, known, skipped)
+            self._clear(self._zone, name, times, utc, known, faults)
+        if name == "timestamp":
+            self._move(times, utc, known)
+        beyond = known & ((utc < FIRST_INSTANT) | (utc > LAST_INSTANT))
+        faults |= dict.fromkeys(np.flatnonzero(beyond).tolist(), f"{YEARS}")
+        return _built(raw, utc, known & ~beyond, faults)
 
-    def _folds(self, local: _Micros, spans: Sequence[int]) -> tuple[_Micros, _Micros]:
-        """The offset of every reading in µs, for the first pass and the second.
-
-        Looks at whole days first and only where the offset changes at hours, then at readings.
-        """
-        span, *finer = spans
-        starts, block = np.unique(local // span, return_inverse=True)
-        found = [self._block(int(start) * span, span) for start in starts]
-        folds = np.array([f or (0, 0) for f in found], dtype=np.int64).reshape(-1, 2)[block]
-        before, after = folds[:, 0].copy(), folds[:, 1].copy()
-        unsure = np.flatnonzero(np.array([f is None for f in found], dtype=np.bool_)[block])
-        if len(unsure):
-            before[unsure], after[unsure] = self._folds(local[unsure], finer)
-        return before, after
-
-    def _block(self, start: int, span: int) -> _Folds | None:
-        if (start, span) not in self._blocks:
-            ends = [self._offsets(max(start, FIRST_INSTANT)), self._offsets(start + span - 1)]
-            plain_block = len({offset for end in ends for offset in end}) == 1 or span == 1
-            self._blocks[start, span] = ends[0] if plain_block else None
-        return self._blocks[start, span]
-
-    def _offsets(self, local: int) -> _Folds:
-        reading = (_LOCAL_EPOCH + local * _MICROSECOND).replace(tzinfo=self._zone)
-        first, second = (reading.replace(fold=fold).utcoffset() for fold in (0, 1))
-        assert first is not None
-        assert second is not None
-        return first // _MICROSECOND, second // _MICROSECOND
-
-    def _resolve(
+    def _clear(
         self,
-        utc: _Micros,
+        zone: Zone,
+        name: str,
+        times: WallTimes,
+        utc: Ints,
         known: Mask,
-        series: Sequence[pa.Array],
-        repeated: _Micros,
-        before: _Micros,
-        after: _Micros,
-        rows: _Micros,
+        faults: dict[int, str],
     ) -> None:
-        """Chooses the pass of every repeated reading, in `utc`, and remembers where series end."""
-        valid = np.flatnonzero(known)
-        if not len(valid):
+        """Sets the instants of local times; those that cannot be told are not known, and why."""
+        days = np.flatnonzero(times.dates)
+        utc[days], exist = zone.day_starts(times.micros[days])
+        rows = np.flatnonzero(times.local & ~times.dates)
+        local = times.micros[rows]
+        first, second = zone.offsets(local)
+        utc[rows] = local - first
+        skipped = first < second
+        step = self._step(name)
+        if step and skipped.any():
+            # The end of an interval, as its start on the clock plus the step.
+            starts = local[skipped] - step
+            before, after = zone.offsets(starts)
+            utc[rows[skipped]] = starts - before + step
+            skipped[skipped] = before != after
+        lost = np.append(rows[skipped], days[~exist])
+        expected = f"a local time that exists: the clock of {zone.name} skipped this one"
+        faults |= dict.fromkeys(lost.tolist(), expected)
+        known[lost] = False
+        told = self._told(name, len(known))
+        decided, instants = (told[0], told[1]) if told else (rows[:0], rows[:0])
+        settled = np.zeros(len(known), dtype=np.bool_)
+        settled[decided[instants != UNTOLD]] = True
+        utc[decided[instants != UNTOLD]] = instants[instants != UNTOLD]
+        # A row beyond those that were looked at cannot be told either.
+        vague = np.zeros(len(known), dtype=np.bool_)
+        vague[rows[first > second]] = True
+        vague[decided] = True
+        vague &= ~settled
+        if self._options.ambiguous == "reject":
+            expected = (
+                f"a local time that comes once, or rows about it that show which one it is: the "
+                f"clock of {zone.name} showed it twice. Write its offset, or say which one to take "
+                "(--ambiguous, ambiguous=)"
+            )
+            faults |= dict.fromkeys(np.flatnonzero(vague).tolist(), expected)
+            known[vague] = False
+        elif self._options.ambiguous == "later":
+            late = vague[rows]
+            utc[rows[late]] = local[late] - second[late]
+
+    def _told(self, name: str, size: int) -> tuple[Ints, Ints] | None:
+        """The rows of this part (from 0) whose pass was looked for, and their instants."""
+        if self._around is None:
+            return None
+        return self._around[name].between(self._rows, self._rows + size)
+
+    def _move(self, times: WallTimes, utc: Ints, known: Mask) -> None:
+        """Moves the instants of starts to the ends of their intervals."""
+        step = self._options.interval_start
+        if step is None:
             return
-        groups = _groups(series, valid)
-        order = np.argsort(groups, kind="stable")
-        ordered = groups[order]
-        starts = np.append(True, ordered[1:] != ordered[:-1])
-        names = {
-            int(ordered[place]): tuple(s[int(valid[order[place]])].as_py() for s in series)
-            for place in np.flatnonzero(starts)
-        }
-        if len(repeated):
-            previous = np.full(len(utc), -1)
-            previous[valid[order[1:]]] = np.where(starts[1:], -1, valid[order[:-1]])
-            group_of = dict(zip(valid.tolist(), groups.tolist(), strict=True))
-            later = dict(zip(rows.tolist(), (before - after).tolist(), strict=True))
-            for row in repeated.tolist():
-                prior = int(previous[row])
-                name = names[group_of[row]]
-                last = int(utc[prior]) if prior >= 0 else self._last.get(name, FIRST_INSTANT - DAY)
-                if utc[row] < last or (utc[row] == last and not self._repeats):
-                    utc[row] += later[row]
-        ends = order[np.append(starts[1:], True)]
-        for place in ends:
-            self._last[names[int(groups[place])]] = int(utc[valid[place]])
+        if not step.is_period:
+            utc[known] += step.micros
+            return
+        assert self._zone is not None
+        rows = np.flatnonzero(known & ~times.dates)
+        started = utc[rows]
+        offset = self._zone.offsets_at(started)
+        later = step.on_the_wall(started + offset)
+        first, second = self._zone.offsets(later)
+        # In a repeated hour the end is in the half that the start is in, else the first time.
+        now_first, now_second = self._zone.offsets(started + offset)
+        in_second = (now_first > now_second) & (offset == now_second)
+        utc[rows] = later - np.where(in_second, second, first)
+        days = np.flatnonzero(known & times.dates)
+        utc[days], _ = self._zone.day_starts(step.on_the_wall(times.micros[days]))
 
-    def _column(self, raw: pa.Array, utc: _Micros, known: Mask, skipped: _Micros) -> pa.Array:
-        instants = pa.array(utc, mask=~known)
-        if not (~known & ~nulls(raw)).any():
-            return instants.cast(TIME)
-        texts = raw.cast(pa.string())
-        if len(skipped):
-            expected = f"a local time that exists: the clock of {self._name} skipped this one"
-            marks = [mark_cell(texts[int(row)].as_py(), expected) for row in skipped]
-            mask = np.zeros(len(raw), dtype=np.bool_)
-            mask[skipped] = True
-            texts = pc.replace_with_mask(texts, pa.array(mask), pa.array(marks, pa.string()))
-        iso = pc.binary_join_element_wise(
-            instants.cast(pa.timestamp("us")).cast(pa.string()), "Z", ""
+    def _with_remark(self, part: pa.Table) -> pa.Table:
+        options = self._options
+        if self._zone is None or options.interval_start or options.interval_end:
+            return part
+        said = (
+            f"timestamp: dates are taken as the first instant of their day in {self._zone.name}. "
+            "A value about the day as a whole is known only at its end, so features would see it a "
+            "day early: if it is one, say interval_start=P1D (or interval_end=P1D if the dates "
+            "name the ends)."
         )
-        return pc.if_else(pa.array(known), iso, texts)
+        return with_remarks(part, Remark("dates", "timestamp", said))
 
 
-def _groups(series: Sequence[pa.Array], rows: _Micros) -> _Micros:
-    """A number per row, equal where the series is."""
-    groups = np.zeros(len(rows), dtype=np.int64)
-    for names in series:
-        encoded = names.take(pa.array(rows)).dictionary_encode()
-        codes = np.asarray(pc.fill_null(encoded.indices, len(encoded.dictionary)))
-        groups = groups * (len(encoded.dictionary) + 1) + codes
-        # Dense again, so that the product of many names cannot overflow.
-        groups = np.unique(groups, return_inverse=True)[1]
-    return groups
-
-
-def _text_times(raw: pa.Array) -> tuple[_Micros, Mask, Mask]:
-    """Texts as microseconds, which of them are local (the rest has an offset), which are times."""
-    regular = pc.fill_null(pc.match_substring_regex(raw, _LOCAL_ISO), False)
-    try:
-        instants = pc.if_else(regular, raw, None).cast(pa.timestamp("us"))
-    except pa.ArrowInvalid:
-        regular = pa.array(np.zeros(len(raw), dtype=np.bool_))
-        instants = pa.nulls(len(raw), pa.timestamp("us"))
-    micros, _ = stored_micros(instants)
-    micros = micros.copy()
-    known = ~nulls(instants) & (micros >= FIRST_INSTANT)
-    naive = known.copy()
-    rest = np.flatnonzero(~bools(regular) & ~nulls(raw))
-    if len(rest):
-        encoded = raw.take(pa.array(rest)).dictionary_encode()
-        codes = np.asarray(encoded.indices)
-        parsed = [_parsed(text) for text in encoded.dictionary.to_pylist()]
-        micros[rest] = np.array([p[0] if p else 0 for p in parsed], dtype=np.int64)[codes]
-        naive[rest] = np.array([p is not None and p[1] for p in parsed], dtype=np.bool_)[codes]
-        known[rest] = np.array([p is not None for p in parsed], dtype=np.bool_)[codes]
-    return micros, naive, known
-
-
-def _parsed(text: str) -> tuple[int, bool] | None:
-    """A text as (microseconds, whether it is local), or None if it is no time."""
-    try:
-        local = datetime.fromisoformat(text.strip()).tzinfo is None
-    except ValueError:
-        return None
-    stamped = text.strip()
-    if local:
-        # Read as if it were UTC: the one reader of times then also rounds nanoseconds.
-        stamped += "Z" if len(stamped) > 10 else "T00:00Z"
-    try:
-        return parse_time(stamped, rounding="up"), local
-    except InvalidInput:
-        return None
+def _built(raw: pa.Array, utc: Ints, known: Mask, faults: dict[int, str]) -> pa.Array:
+    """Instants as timestamps; as texts where a row has none but something was sent."""
+    instants = pa.array(utc, mask=~known)
+    if not (~known & ~nulls(raw)).any():
+        return instants.cast(TIME)
+    texts = raw.cast(pa.string())
+    if faults:
+        mask = np.zeros(len(raw), dtype=np.bool_)
+        mask[list(faults)] = True
+        marks = [mark_cell(str(texts[row].as_py()), faults[row]) for row in sorted(faults)]
+        texts = pc.replace_with_mask(texts, pa.array(mask), pa.array(marks, pa.string()))
+    iso = pc.binary_join_element_wise(instants.cast(pa.timestamp("us")).cast(pa.string()), "Z", "")
+    return pc.if_else(pa.array(known), iso, texts)

@@ -1,0 +1,69 @@
+"""Readings that can be, and the physical limits of weather."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from ai_hub.definitions.kinds import WeatherColumn
+from ai_hub.errors import InvalidInput
+
+_RANGE = "MIN:MAX, such as 0:500 (either may be left out)"
+
+
+@dataclass(frozen=True, slots=True)
+class ValidRange:
+    """The readings that can be, from `low` to `high`, both included."""
+
+    low: float = -math.inf
+    high: float = math.inf
+
+    def __post_init__(self) -> None:
+        if not (self.low <= self.high) or math.inf in (self.low, -self.high):
+            raise InvalidInput("valid_range", f"{self.low}:{self.high}", _RANGE)
+
+    @classmethod
+    def of(cls, value: object, name: str = "valid_range") -> ValidRange:
+        """A range from `MIN:MAX`, a pair of numbers (None: no limit), or a ValidRange."""
+        if isinstance(value, ValidRange):
+            return value
+        ends: Sequence[object] = ()
+        if isinstance(value, str):
+            ends = [end.strip() or None for end in value.split(":")]
+        elif isinstance(value, list | tuple):
+            ends = value
+        try:
+            low, high = (None if end is None else _number(end) for end in ends)
+            if low is None and high is None:
+                raise ValueError
+            return cls(-math.inf if low is None else low, math.inf if high is None else high)
+        except (ValueError, InvalidInput):
+            raise InvalidInput(name, value, _RANGE) from None
+
+    def __str__(self) -> str:
+        low, high = (f"{end:g}" if math.isfinite(end) else "" for end in (self.low, self.high))
+        return f"{low}:{high}"
+
+
+def _number(end: object) -> float:
+    if isinstance(end, bool) or not isinstance(end, str | int | float):
+        raise ValueError
+    number = float(end)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+WEATHER_LIMITS: Mapping[WeatherColumn, ValidRange] = MappingProxyType(
+    {
+        "temperature": ValidRange(-90, 60),
+        "humidity": ValidRange(0, 100),
+        "solar_irradiance": ValidRange(-20, 1_600),
+        "wind_speed": ValidRange(0, 120),
+        "cloud_cover": ValidRange(0, 100),
+        "precipitation": ValidRange(0, 500),
+    }
+)
+"""In the units of the columns: °C, %, W/m², m/s, %, mm."""
