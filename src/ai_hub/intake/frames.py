@@ -100,11 +100,7 @@ def _from_stream(data: Any) -> pa.Table:
 
 
 def _from_polars(frame: Any) -> pa.Table:
-    columns = [
-        _from_polars_series(series) if series.name in FIELDS else pa.nulls(len(frame))
-        for series in frame.get_columns()
-    ]
-    return pa.table(columns, names=frame.columns)
+    return pa.table([_from_polars_series(s) for s in frame.get_columns()], names=frame.columns)
 
 
 def _from_polars_series(series: Any) -> pa.Array | pa.ChunkedArray:
@@ -113,7 +109,7 @@ def _from_polars_series(series: Any) -> pa.Array | pa.ChunkedArray:
         try:
             return pa.chunked_array(series)
         except (pa.ArrowException, TypeError, ValueError):
-            pass  # a type that Arrow does not know: cell by cell
+            pass  # a type that Arrow does not know
     return to_column(series.name, series.to_list())
 
 

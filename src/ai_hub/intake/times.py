@@ -17,6 +17,7 @@ from ai_hub.intake.marks import read_mark
 from ai_hub.intake.nulls import NO_MORE, Nulls
 
 YEARS = "a time between the years 1 and 9999"
+_NO_OFFSET = ". It has no offset: add Z for UTC, or +02:00 and the like."
 _WITH_OFFSET = "a time with an offset, such as 2025-10-09T14:30:00Z"
 
 _UNIT_MICROS = {"s": 1_000_000, "ms": 1_000, "us": 1}
@@ -30,7 +31,7 @@ def check_times(
     raw: pa.Array,
     default: Column | None = None,
     known: Nulls = NO_MORE,
-    no_offset: str = "",
+    no_offset: str = _NO_OFFSET,
     rounding: Rounding = "up",
 ) -> Column:
     """Instants as microseconds since the epoch, finer ones rounded as said (data up).
