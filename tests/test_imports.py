@@ -34,7 +34,11 @@ BESIDE = {"testing": {"errors", "definitions", "engines"}}
 # And these only inside a function, where they cost nothing until they are used.
 LAZILY = {"cli": {"http", "demo"}, "demo": {"http"}}
 # In a folder everything may import everything, but in these it is again only what is above.
-WITHIN = {"definitions": ("values", "kinds", "target", "feature_set", "builtin", "registry")}
+WITHIN = {
+    "definitions": (
+        *("values", "kinds", "valid_range", "target", "feature_set", "builtin", "registry"),
+    )
+}
 # `import ai_hub` must stay light: names of the package are imported from where they are defined.
 OF_THE_PACKAGE = {"__version__"}
 AT_THE_TOP = {"__future__", "importlib", "typing"}
@@ -56,6 +60,7 @@ LIBRARIES = {
     "rich": ("cli*.py", "demo*.py"),
     "polars": ("engines/*.py", "export/training_set.py", "demo*.py"),
     "pandas": (),
+    "python_calamine": ("intake/readers/spreadsheet.py",),
     "pyarrow": (*ARRAYS, "testing*.py"),
     "numpy": (*ARRAYS, "testing*.py"),
 }
@@ -86,7 +91,15 @@ KINDS = {
     "http/paths.py": "decides",
     "http/*.py": "talks",
     "intake/files.py": "talks",
+    "intake/formats.py": "talks",
+    "intake/packed.py": "talks",
     "intake/pipeline.py": "talks",
+    "intake/rejects.py": "talks",
+    "intake/readers/__init__.py": "decides",
+    "intake/readers/base.py": "decides",
+    "intake/readers/table.py": "decides",
+    "intake/readers/*.py": "talks",
+    "intake/source.py": "talks",
     "logs.py": "talks",
     "opening.py": "talks",
     "serving/answer.py": "decides",

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from ai_hub import config_values as parse
 from ai_hub.config_values import masked as masked
+from ai_hub.definitions.valid_range import ValidRange
 from ai_hub.definitions.values import DAY, MINUTE, SECOND, Duration, Granularity
 from ai_hub.errors import ConfigError, shown
 
@@ -154,6 +155,15 @@ class Settings:
     max_body: int = field(
         default=64 * 1024**2,
         metadata=_key(parse.size, "largest body of a request", parse.size_text),
+    )
+    valid_ranges: Mapping[str, ValidRange] = field(
+        default_factory=dict,
+        hash=False,
+        metadata=_key(
+            parse.valid_ranges,
+            "readings that can be, by series, such as load=0:500, solar=0:; others are rejected",
+            parse.valid_ranges_text,
+        ),
     )
     host: str = field(
         default="127.0.0.1",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from ai_hub.definitions.values import DAY, Duration, Granularity
+from ai_hub.definitions.valid_range import ValidRange
+from ai_hub.definitions.values import DAY, MAX_SERIES_LENGTH, Duration, Granularity, check_id
 from ai_hub.errors import InvalidInput
 
 MEMORY = ":memory:"
@@ -113,6 +114,30 @@ def path(value: object) -> Path:
     if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
         raise ValueError("the path of a directory")
     return Path(value)
+
+
+def valid_ranges(value: object) -> Mapping[str, ValidRange]:
+    """Ranges by series: a text `load=0:500, solar=0:`, or a mapping of them."""
+    expected = 'series and what their readings can be, such as "load=0:500, solar=0:"'
+    if isinstance(value, str):
+        parts = [part.partition("=") for part in value.split(",") if part.strip()]
+        if not all(equals for _, equals, _ in parts):
+            raise ValueError(expected)
+        value = {series.strip(): limits.strip() for series, _, limits in parts}
+    if not isinstance(value, Mapping):
+        raise ValueError(expected)
+    try:
+        return {
+            check_id("series", series, MAX_SERIES_LENGTH): ValidRange.of(limits)
+            for series, limits in value.items()
+        }
+    except InvalidInput:
+        raise ValueError(expected) from None
+
+
+def valid_ranges_text(ranges: Mapping[str, ValidRange]) -> str:
+    """Ranges as they can be given."""
+    return ", ".join(f"{series}={limits}" for series, limits in ranges.items())
 
 
 def host(value: object) -> str:

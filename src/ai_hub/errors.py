@@ -51,6 +51,7 @@ class InvalidInput(AiHubError, ValueError):
         self.field = field
         self.value = value
         self.expected = expected
+        self.hint = hint
         message = f"{field}: got {shown(value)}, expected {expected}"
         super().__init__(f"{message}. {hint}" if hint else message)
 

@@ -6,8 +6,9 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from ai_hub.config import Settings
 from ai_hub.definitions.feature_set import FeatureSet
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ai_hub.definitions.target import Horizon
     from ai_hub.export.training_set import TrainingSet
     from ai_hub.intake.batch import Batch, BatchKind
+    from ai_hub.intake.read_options import ObservationKeywords, WeatherKeywords
     from ai_hub.intake.result import IngestResult
 
 
@@ -95,33 +97,26 @@ class FeatureStore:
     # Observations in.
 
     async def ingest(
-        self,
-        data: object,
-        tenant_id: str | None = None,
-        *,
-        progress: _Progress = None,
+        self, data: object, tenant_id: str | None = None, **options: Unpack[ObservationKeywords]
     ) -> IngestResult:
-        """Land observations: pandas, Polars or Arrow tables, or dict rows.
+        """Land observations: pandas, Polars or Arrow tables, dict rows, or the path of a file.
 
-        Columns timestamp, asset_id, value, and optionally feature_type, quality and tenant_id.
-        100,000 rows land at a time, each batch whole or not at all; `progress` is told the rows
-        dealt with. Raises InvalidInput for a missing column or naive timestamps; a faulty row is
-        rejected, counted and named in the result.
+        Columns timestamp, asset_id, value, and optionally feature_type, quality and tenant_id;
+        `options` say how they are named, written and meant. 100,000 rows land at a time, each
+        batch whole or not at all; `progress` is told the rows dealt with, a `dry_run` previews.
+        Raises InvalidInput for a missing column or naive timestamps; a faulty row is rejected,
+        counted and named in the result.
         """
-        return await self._ingest(data, tenant_id, "observations", progress)
+        return await self._ingest("observations", data, tenant_id, **options)
 
     async def ingest_weather(
-        self,
-        data: object,
-        tenant_id: str | None = None,
-        *,
-        progress: _Progress = None,
+        self, data: object, tenant_id: str | None = None, **options: Unpack[WeatherKeywords]
     ) -> IngestResult:
         """Land weather rows of assets or stations, as `ingest` does observations.
 
         Columns timestamp, asset_id, any of the six measurements, and optionally issued_at.
         """
-        return await self._ingest(data, tenant_id, "weather", progress)
+        return await self._ingest("weather", data, tenant_id, **options)
 
     async def land(self, batch: Batch, target: BatchKind) -> IngestResult:
         """Land one checked batch whole (what the doors do with a body or a part of a file)."""
@@ -146,8 +141,7 @@ class FeatureStore:
         ids = check_assets(tenant_id, asset_ids)
         since = None if valid_from is None else to_micros(valid_from, "valid_from", "up")
         now = self.settings.granularity.truncate(self.now())
-        assign = self._open.writer.assign_weather_source
-        return await assign(tenant_id, source_id, ids, since, now)
+        return await self._open.writer.assign_weather_source(tenant_id, source_id, ids, since, now)
 
     # Answers out.
 
@@ -214,9 +208,8 @@ class FeatureStore:
         missing: Missing | None = None,
     ) -> dict[str, Any]:
         """Feature name to value, for a feature set."""
-        return await self.get_features(
-            tenant_id, asset_id, timestamp, None, feature_set_name, missing
-        )
+        get = self.get_features
+        return await get(tenant_id, asset_id, timestamp, None, feature_set_name, missing)
 
     async def get_batch_features(
         self,
@@ -283,8 +276,8 @@ class FeatureStore:
         feature_set: str | None = None,
     ) -> dict[str, int]:
         """Forget the cached vectors of some assets, of one set or all; counts what was dropped."""
-        one = [] if asset_id is None else [asset_id]
-        wanted = [*check_list("asset_ids", asset_ids, "asset ids"), *one]
+        wanted = [*check_list("asset_ids", asset_ids, "asset ids")]
+        wanted += [] if asset_id is None else [asset_id]
         entities = [Entity(tenant_id, one) for one in check_assets(tenant_id, wanted)]
         dropped = await self._open.cache.drop(entities, self.specs.prefix(feature_set))
         return {"assets": len(entities), "invalidated": dropped}
@@ -391,9 +384,17 @@ class FeatureStore:
         return at if exact else self.settings.granularity.truncate(at)
 
     async def _ingest(
-        self, data: object, tenant_id: str | None, kind: BatchKind, progress: _Progress
+        self,
+        kind: BatchKind,
+        data: object,
+        tenant_id: str | None,
+        dry_run: bool = False,
+        progress: _Progress = None,
+        **given: object,
     ) -> IngestResult:
-        from ai_hub.intake.pipeline import ingest_frame
+        from ai_hub.intake.pipeline import ingest_rows
+        from ai_hub.intake.read_options import ReadOptions
 
-        land = self._open.writer.land
-        return await ingest_frame(data, tenant_id, kind, lambda one: land(one, kind), progress)
+        options = ReadOptions.of(kind, given, self.settings.valid_ranges)
+        land = None if dry_run else partial(self._open.writer.land, kind=kind)
+        return await ingest_rows(data, tenant_id, options, land, progress)

@@ -22,8 +22,8 @@ def test_commands_go_through_the_server_that_holds_the_file(
     server: str, run: Run, workplace: Path
 ) -> None:
     counts = answer(run("ingest", "load.csv", "--tenant", "acme", "--json"))
-    assert (counts.pop("accepted"), counts.pop("reasons")) == (4, [])
-    assert counts == dict.fromkeys(("replaced", "unchanged", "rejected", "aged"), 0)
+    assert counts.pop("accepted") == 4
+    assert not any(counts.values())
     get = ("get", "--tenant", "acme", "--asset", "meter-001", "--set", "forecast_basic", *AT)
     first, second = (answer(run(*get, "--json")) for _ in range(2))
     assert first["features"]["lag_1h"] == 11.5

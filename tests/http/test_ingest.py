@@ -19,7 +19,10 @@ ROWS = [
     for day in (1, 2)
     for hour in range(24)
 ]
-NOTHING = {"accepted": 0, "replaced": 0, "unchanged": 0, "rejected": 0, "aged": 0, "reasons": []}
+NOTHING = {
+    **dict.fromkeys(("accepted", "replaced", "unchanged", "duplicates", "rejected", "aged"), 0),
+    **{"unreadable": {}, "outside": {}, "reasons": [], "warnings": []},
+}
 LANDED = NOTHING | {"accepted": len(ROWS)}
 VECTOR = {"feature_set": "forecast_basic", "timestamp": "2025-01-02T20:00:00Z"}
 

@@ -377,7 +377,7 @@ def test_a_quality_may_be_left_out() -> None:
 
 
 def test_what_stands_for_null_may_be_said() -> None:
-    options = RowOptions.of(nulls=["none yet", "-1"])
+    options = RowOptions.of(null=["none yet", "-1"])
     rows = table(
         value=["-1.0", "2", "none yet"], quality=["-1", "None Yet", "0"], asset_id=["a", "b", "c"]
     )

@@ -18,8 +18,9 @@ from ai_hub.errors import InvalidInput
 from ai_hub.intake import formats
 from ai_hub.intake.batch import Batch
 from ai_hub.intake.checks import check_observations
-from ai_hub.intake.csv_text import read_block, read_blocks
-from ai_hub.intake.formats import decode_json_rows, read_body
+from ai_hub.intake.csv_text import Lines, Shape, count_lines, read_tables
+from ai_hub.intake.formats import decode_json_rows
+from intake.reading import body_table
 
 TYPES = (
     "application/json",
@@ -77,7 +78,7 @@ BODIES = {
 
 
 def checked(content_type: str, body: bytes) -> Batch:
-    return check_observations(read_body(content_type, body), "t")
+    return check_observations(body_table(content_type, body), "t")
 
 
 @pytest.mark.parametrize("content_type", TYPES)
@@ -94,7 +95,7 @@ def test_x_arrow_is_a_stream_or_a_file() -> None:
 @pytest.mark.parametrize("content_type", [None, "", "text/html"])
 def test_an_unknown_type_is_an_error_that_lists_the_known(content_type: str | None) -> None:
     with pytest.raises(InvalidInput, match=r"content-type.*application/json"):
-        read_body(content_type, b"")
+        body_table(content_type, b"")
 
 
 @given(st.sampled_from(TYPES), st.binary(max_size=200))
@@ -137,7 +138,7 @@ def test_not_a_number_in_json_refuses_its_row_only() -> None:
 def test_a_json_body_is_an_array_of_objects() -> None:
     for body in (b"{}", b"1", b"[1]", b'{"rows": []}', b""):
         with pytest.raises(InvalidInput):
-            read_body("application/json", body)
+            body_table("application/json", body)
     assert checked("application/json", b"[]").sent == 0
 
 
@@ -154,7 +155,7 @@ def test_a_line_that_is_no_object_is_refused_as_a_row() -> None:
 
 def test_lines_none_of_which_is_an_object_are_malformed() -> None:
     with pytest.raises(InvalidInput, match=r"body.*NDJSON"):
-        read_body("application/x-ndjson", b"a\nb\n")
+        body_table("application/x-ndjson", b"a\nb\n")
 
 
 # {tenant_id, rows}
@@ -238,35 +239,34 @@ def test_csv_with_a_header_alone_has_no_rows() -> None:
 cell = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=4)
 
 
+def rows_of(data: bytes, size: int = 1000) -> list[list[str | None]]:
+    lines = Lines()
+    shape = Shape(3, (0, 1, 2))
+    tables = list(read_tables(io.BytesIO(data), shape, lines, "body", size))
+    lines.check("body")
+    assert lines.total == count_lines(data)
+    return [list(row.values()) for table in tables for row in table.to_pylist()]
+
+
 @given(
     st.lists(st.tuples(cell, cell, cell.filter(bool)).map(list), max_size=10), st.integers(1, 40)
 )
 def test_csv_is_read_as_it_was_written_in_blocks_of_any_size(
     rows: list[list[str]], size: int
 ) -> None:
-    header = ["timestamp", "asset_id", "value"]
-    places = {name: place for place, name in enumerate(header)}
-    data = csv_text(rows)
-    blocks = list(read_blocks(io.BytesIO(data), "body", size))
-    assert b"".join(blocks) == data
-    found = [row for block in blocks for row in read_block(block, header, places).to_pylist()]
-    assert [list(row.values()) for row in found] == [[c or None for c in row] for row in rows]
+    assert rows_of(csv_text(rows), size) == [[c or None for c in row] for row in rows]
 
 
 @given(st.lists(st.tuples(cell, cell, cell.filter(bool)).map(list), min_size=1, max_size=10))
 def test_arrow_and_python_read_the_same_csv(rows: list[list[str]]) -> None:
-    header = ["timestamp", "asset_id", "value"]
-    places = {name: place for place, name in enumerate(header)}
-    by_arrow = read_block(csv_text(rows), header, places).to_pylist()
-    by_line = read_block(csv_text(rows) + b"bad line\n", header, places).to_pylist()
-    assert by_line[:-1] == by_arrow
+    assert rows_of(csv_text(rows) + b"bad line\n")[:-1] == rows_of(csv_text(rows))
 
 
 def test_a_body_of_more_rows_than_allowed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formats, "MAX_BODY_ROWS", 3)
     for content_type in ("application/parquet", "application/vnd.apache.arrow.stream"):
         with pytest.raises(InvalidInput, match="at most 3 rows"):
-            read_body(content_type, BODIES[content_type])
+            body_table(content_type, BODIES[content_type])
 
 
 def test_times_in_parquet_keep_their_instant() -> None:
@@ -282,4 +282,4 @@ def test_times_in_parquet_keep_their_instant() -> None:
 def test_arrow_column_names_that_are_no_utf_8_are_an_error(kind: str) -> None:
     body = ipc(kind).replace(b"asset_id", b"asset\xff\xff\xff")
     with pytest.raises(InvalidInput, match="body"):
-        read_body("application/x-arrow", body)
+        body_table("application/x-arrow", body)

@@ -19,11 +19,12 @@ from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import Batch
 from ai_hub.intake.checks import check_observations, check_weather
 from ai_hub.intake.columns import plain
-from ai_hub.intake.files import count_hint, read_file
+from ai_hub.intake.files import count_hint
 from ai_hub.intake.local_time import LocalClock, in_utc
 from ai_hub.intake.marks import remarks_of
 from ai_hub.intake.row_options import RowOptions
 from ai_hub.intake.times import check_times
+from intake.reading import read_file
 
 BERLIN = ZoneInfo("Europe/Berlin")
 HEADER = "timestamp,asset_id,value\n"
@@ -343,7 +344,7 @@ def test_a_mapped_column_that_the_file_lacks_is_an_error_that_lists_what_it_has(
     path = write(tmp_path / "x.csv", HEADER)
     with pytest.raises(InvalidInput, match=r"value: got .*asset_id.* a column named \"kwh\""):
         next(read_file(path, {"value": "kwh"}))
-    with pytest.raises(InvalidInput, match="columns"):
+    with pytest.raises(InvalidInput, match="options: got 'valeu_column'"):
         next(read_file(path, {"valeu": "value"}))
 
 

@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from ai_hub.errors import InvalidInput, StoreUnavailable
 from ai_hub.intake.batch import Batch, Part
 from ai_hub.intake.checks import check_rows
-from ai_hub.intake.frames import read_frame, rows_to_table
-from ai_hub.intake.pipeline import ingest_frame, ingest_parts
+from ai_hub.intake.files import DataFile
+from ai_hub.intake.frames import rows_to_table
+from ai_hub.intake.pipeline import ingest_parts, ingest_rows
+from ai_hub.intake.read_options import ReadOptions
 from ai_hub.intake.result import MAX_REASONS, IngestResult
 
 TENANT = "t"
@@ -35,6 +37,14 @@ def table(values: list[float | None]) -> pa.Table:
 
 def check(rows: pa.Table, first: int) -> Batch:
     return check_rows("observations", rows, TENANT, first)
+
+
+OPTIONS = ReadOptions.of("observations")
+
+
+def in_parts(rows: pa.Table, size: int) -> Iterator[Part]:
+    """The parts of a table, as those of a frame."""
+    return DataFile(rows, OPTIONS).parts(size)
 
 
 class Shop:
@@ -67,7 +77,7 @@ values = st.lists(st.sampled_from([1.0, 2.0, None]), max_size=60)
 def test_the_parts_make_no_difference(sent: list[float | None], size: int) -> None:
     shop = Shop()
     rows = table(sent)
-    result = asyncio.run(ingest_parts(read_frame(rows, size), check, shop.land, shop.tell))
+    result = asyncio.run(ingest_parts(in_parts(rows, size), check, shop.land, shop.tell))
     whole = check(rows, 0)
     parts = max(1, -(-len(sent) // size))
     assert result == IngestResult(
@@ -100,7 +110,7 @@ def test_what_cannot_be_read_comes_after_what_landed(good: int) -> None:
 @given(st.integers(0, 4))
 def test_nothing_lands_after_a_batch_that_did_not(landed: int) -> None:
     shop = Shop(fails_at=landed)
-    parts = read_frame(table([1.0] * 50), 10)
+    parts = in_parts(table([1.0] * 50), 10)
     with pytest.raises(StoreUnavailable):
         asyncio.run(ingest_parts(parts, check, shop.land, shop.tell))
     assert len(shop.batches) == len(shop.told) == landed
@@ -110,7 +120,7 @@ async def test_naive_datetimes_are_an_error_before_anything_lands() -> None:
     shop = Shop()
     rows = [{"timestamp": datetime(2025, 10, 9), "asset_id": "a", "value": 1.0}]
     with pytest.raises(InvalidInput, match=r"timestamp: got .*, expected aware datetimes"):
-        await ingest_frame(rows, TENANT, "observations", shop.land)
+        await ingest_rows(rows, TENANT, OPTIONS, shop.land)
     assert shop.batches == []
 
 
@@ -118,12 +128,12 @@ async def test_naive_datetimes_are_an_error_before_anything_lands() -> None:
 async def test_no_rows_are_no_fault(rows: object) -> None:
     shop = Shop()
     told: list[int] = []
-    result = await ingest_frame(rows, TENANT, "weather" if rows == [] else "observations",
-                                shop.land, told.append)  # fmt: skip
+    options = ReadOptions.of("weather" if rows == [] else "observations")
+    result = await ingest_rows(rows, TENANT, options, shop.land, told.append)
     assert result.rows == 0
     assert told == [0]
     with pytest.raises(InvalidInput, match="tenant_id"):
-        await ingest_frame(rows, "", "observations", shop.land)
+        await ingest_rows(rows, "", OPTIONS, shop.land)
 
 
 def test_a_result_is_a_document_of_plain_values() -> None:
@@ -133,7 +143,8 @@ def test_a_result_is_a_document_of_plain_values() -> None:
         {"row": 100, "field": "value", "value": None, "why": "expected a finite number"}
     ]
     assert document == {
-        "accepted": 0, "replaced": 0, "unchanged": 0, "rejected": MAX_REASONS + 1, "aged": 0
+        "accepted": 0, "replaced": 0, "unchanged": 0, "duplicates": 0,
+        "rejected": MAX_REASONS + 1, "aged": 0, "unreadable": {}, "outside": {}, "warnings": [],
     }  # fmt: skip
 
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ai_hub.definitions.valid_range import ValidRange
 from ai_hub.intake.columns import Column
 from ai_hub.intake.nulls import TOKENS, Nulls
 from ai_hub.intake.readings import check_measurements, check_quality, check_readings
-from ai_hub.intake.valid_range import ValidRange
 
 ANY = ValidRange()
 

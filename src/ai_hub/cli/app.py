@@ -2,25 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+import typer.main
 from typer.core import TyperGroup
 
 from ai_hub import __version__
 from ai_hub.cli import database, exports, ingest, server, upkeep, vectors, warming
 from ai_hub.cli.failure import Stop, ending
 from ai_hub.cli.output import tell
+from ai_hub.cli.reading import Command, with_options, without_options
 from ai_hub.errors import AiHubError
+
+if TYPE_CHECKING:
+    from ai_hub.intake.batch import BatchKind
+
+
+_READERS: Mapping[str, tuple[Command, BatchKind]] = {
+    "ingest": (ingest.ingest, "observations"),
+    "ingest-weather": (ingest.ingest_weather, "weather"),
+}
+_PLAIN: Mapping[str, Any] = {
+    # Plain help: drawing it with Rich would double the time of `--help`.
+    "rich_markup_mode": None,
+    "add_completion": False,
+    "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"], "max_content_width": 100},
+}
 
 
 class Commands(TyperGroup):
     """The commands in the order of a first visit; what they raise is told in a sentence."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._complete: dict[str, Any] = {}
+
     def list_commands(self, ctx: Any) -> list[str]:
         """The names as they were registered."""
         return list(self.commands)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A command; those that read files get their options when they are asked for."""
+        reader = _READERS.get(cmd_name)
+        if reader is None:
+            return super().get_command(ctx, cmd_name)
+        if cmd_name not in self._complete:
+            single = typer.Typer(**_PLAIN)
+            single.command(cmd_name)(with_options(*reader))
+            self._complete[cmd_name] = typer.main.get_command(single)
+        return self._complete[cmd_name]
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command; an error of ours becomes one sentence and an exit code."""
@@ -37,13 +70,9 @@ class Commands(TyperGroup):
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    # Plain help: drawing it with Rich would double the time of `--help`.
-    rich_markup_mode=None,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     help="Readings in, the same feature vectors out for serving and for training.",
     epilog="Start with: ai-hub demo",
+    **_PLAIN,
 )
 
 
@@ -69,8 +98,8 @@ _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("migrate", database.migrate),
     ("maintain", upkeep.maintain),
     ("status", upkeep.status),
-    ("ingest", ingest.ingest),
-    ("ingest-weather", ingest.ingest_weather),
+    ("ingest", without_options(ingest.ingest)),
+    ("ingest-weather", without_options(ingest.ingest_weather)),
     ("weather-source", ingest.weather_source),
     ("get", vectors.get),
     ("export", exports.export),

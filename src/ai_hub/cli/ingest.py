@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,138 +16,91 @@ from ai_hub.cli.failure import BAD_INPUT
 from ai_hub.cli.finding import opened
 from ai_hub.cli.options import Assets, Json, Tenant, Url, instant
 from ai_hub.cli.output import counted, document, progress, say, table, tell
+from ai_hub.cli.reading import with_flags
 from ai_hub.errors import InvalidInput
 
 if TYPE_CHECKING:
     from ai_hub.cli.backend import Document
+    from ai_hub.config import Settings
     from ai_hub.intake.batch import Batch, BatchKind
-    from ai_hub.intake.pipeline import Told
-    from ai_hub.intake.result import IngestResult
-
-_OPTIONS = {
-    "timestamp": "--timestamp-column",
-    "asset_id": "--asset-column or --asset-id",
-    "tenant_id": "--tenant-column or --tenant",
-    "value": "--value-column",
-    "weather": "--column",
-}
-"""The options that help where a column is missing."""
+    from ai_hub.intake.files import DataFile
+    from ai_hub.intake.pipeline import Land, Told
+    from ai_hub.intake.result import IngestResult, Preview
 
 File = Annotated[
     Path,
-    typer.Argument(help="A .csv, .tsv (both also .gz), .parquet or .pq file.", metavar="FILE"),
+    typer.Argument(
+        help="Text (CSV or the like), Parquet or a spreadsheet, also packed; - is standard input.",
+        metavar="FILE",
+    ),
 ]
 FileTenant = Annotated[
     str | None,
     typer.Option("--tenant", metavar="ID", help="The tenant; needed unless a column names it."),
 ]
-Timezone = Annotated[
-    str | None,
+DryRun = Annotated[
+    bool,
     typer.Option(
-        "--timezone",
-        metavar="ZONE",
-        help="The zone of times that have no offset, such as Europe/Berlin.",
+        "--dry-run",
+        help="Land nothing: show the first rows as they would land, what was found out about the "
+        "file, and the command line that says it.",
     ),
 ]
-AssetId = Annotated[
-    str | None,
-    typer.Option("--asset-id", metavar="ID", help="The asset of every row, if no column names it."),
+Rejects = Annotated[
+    Path | None,
+    typer.Option(
+        "--rejects", metavar="PATH", help="Write every rejected row with its reason, as CSV."
+    ),
 ]
-
-
-def _column_option(option: str, what: str) -> Any:
-    return typer.Option(option, metavar="NAME", help=f"The file's column with {what}.")
-
-
-TimestampColumn = Annotated[str | None, _column_option("--timestamp-column", "the times")]
-AssetColumn = Annotated[str | None, _column_option("--asset-column", "the asset ids")]
-TenantColumn = Annotated[str | None, _column_option("--tenant-column", "the tenants")]
+AllowRejects = Annotated[
+    bool,
+    typer.Option(
+        "--allow-rejects", help="Exit with 0 even where more than half of the rows are rejected."
+    ),
+]
 
 
 def ingest(
     file: File,
     tenant: FileTenant = None,
-    timestamp_column: TimestampColumn = None,
-    asset_column: AssetColumn = None,
-    value_column: Annotated[str | None, _column_option("--value-column", "the readings")] = None,
-    feature_type_column: Annotated[
-        str | None, _column_option("--feature-type-column", "the names of the series")
-    ] = None,
-    quality_column: Annotated[
-        str | None, _column_option("--quality-column", "the quality (below 1: not to be used)")
-    ] = None,
-    tenant_column: TenantColumn = None,
-    asset_id: AssetId = None,
-    feature_type: Annotated[
-        str | None,
-        typer.Option(
-            "--feature-type", metavar="NAME", help="The series of every row, if no column names it."
-        ),
-    ] = None,
-    timezone: Timezone = None,
+    dry_run: DryRun = False,
+    rejects: Rejects = None,
+    allow_rejects: AllowRejects = False,
     url: Url = None,
     as_json: Json = False,
+    **options: object,
 ) -> None:
-    """Land meter readings from a CSV or Parquet file.
+    """Land meter readings from a file.
 
     Columns timestamp, asset_id and value are needed; feature_type, quality and tenant_id are
-    optional. Options map other names. Sending a file again is safe.
+    optional. Options map other names and say how the file is written, where it does not show.
+    Sending a file again is safe.
 
     Example: ai-hub ingest load.csv --tenant acme --timestamp-column time --timezone Europe/Berlin
     """
-    columns = {
-        "timestamp": timestamp_column,
-        "asset_id": asset_column,
-        "tenant_id": tenant_column,
-        "value": value_column,
-        "feature_type": feature_type_column,
-        "quality": quality_column,
-    }
-    constants = {"asset_id": asset_id, "feature_type": feature_type}
-    source = _source(file, columns, constants, timezone, tenant)
-    _run(source, "observations", url, as_json)
+    job = _Job("observations", file, tenant, options, dry_run, rejects, allow_rejects)
+    _run(job, url, as_json)
 
 
 def ingest_weather(
     file: File,
     tenant: FileTenant = None,
-    timestamp_column: TimestampColumn = None,
-    asset_column: AssetColumn = None,
-    issued_at_column: Annotated[
-        str | None, _column_option("--issued-at-column", "the issue times of forecasts")
-    ] = None,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--column",
-            metavar="OURS=NAME",
-            help="The file's name of one of our columns, such as temperature=temp; repeatable. "
-            "Ours: temperature (°C), humidity (%), solar_irradiance (W/m²), wind_speed (m/s), "
-            "cloud_cover (%), precipitation (mm).",
-        ),
-    ] = None,
-    tenant_column: TenantColumn = None,
-    asset_id: AssetId = None,
-    timezone: Timezone = None,
+    dry_run: DryRun = False,
+    rejects: Rejects = None,
+    allow_rejects: AllowRejects = False,
     url: Url = None,
     as_json: Json = False,
+    **options: object,
 ) -> None:
-    """Land weather from a CSV or Parquet file.
+    """Land weather from a file.
 
     It is the weather of assets, or of stations that assets share (see weather-source). Columns
     timestamp, asset_id (of either) and at least one measurement are needed.
 
     Example: ai-hub ingest-weather jfk.csv --tenant acme --asset-id JFK --column temperature=temp
     """
-    columns: dict[str, str | None] = {
-        "timestamp": timestamp_column,
-        "asset_id": asset_column,
-        "tenant_id": tenant_column,
-        "issued_at": issued_at_column,
-        **_measurements(column or ()),
-    }
-    source = _source(file, columns, {"asset_id": asset_id}, timezone, tenant)
-    _run(source, "weather", url, as_json)
+    job = _Job("weather", file, tenant, options, dry_run, rejects, allow_rejects)
+    _run(job, url, as_json)
 
 
 def weather_source(
@@ -200,125 +153,114 @@ def weather_source(
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
-    """A file and how to read it; `constants` are columns that it does not have."""
+class _Job:
+    """A file, and what is to be done with it."""
 
+    kind: BatchKind
     file: Path
-    columns: Mapping[str, str]
-    constants: Mapping[str, str]
-    timezone: str | None
     tenant_id: str | None
-
-    def complete(self, part: Any) -> Any:
-        """A part of the file with the columns that options gave."""
-
-        for name, value in self.constants.items():
-            if name in part.column_names:
-                option = "--" + name.replace("_", "-")
-                expected = f"no such option for a file that has a column {name}"
-                raise InvalidInput(option, value, expected)
-            part = part.append_column(name, [[value] * part.num_rows])
-        return part
+    options: Mapping[str, object]
+    dry_run: bool
+    rejects: Path | None
+    allow_rejects: bool
 
 
-def _source(
-    file: Path,
-    columns: Mapping[str, str | None],
-    constants: Mapping[str, str | None],
-    timezone: str | None,
-    tenant_id: str | None,
-) -> _Source:
-    from ai_hub.definitions.values import MAX_ID_LENGTH, MAX_SERIES_LENGTH, check_id
-
-    given = {name: value for name, value in constants.items() if value is not None}
-    for name, value in given.items():
-        limit = MAX_SERIES_LENGTH if name == "feature_type" else MAX_ID_LENGTH
-        check_id("--" + name.replace("_", "-"), value, limit)
-    if tenant_id is not None:
-        check_id("--tenant", tenant_id)
-    mapped = {name: theirs for name, theirs in columns.items() if theirs is not None}
-    return _Source(file, mapped, given, timezone, tenant_id)
-
-
-def _measurements(texts: list[str] | tuple[()]) -> dict[str, str | None]:
-    from ai_hub.definitions.kinds import WEATHER_COLUMNS
-
-    found: dict[str, str | None] = {}
-    for text in texts:
-        ours, equals, theirs = text.partition("=")
-        if ours not in WEATHER_COLUMNS or not equals or not theirs:
-            expected = f"OURS=NAME with one of {', '.join(WEATHER_COLUMNS)}"
-            raise InvalidInput("--column", text, expected)
-        if ours in found:
-            raise InvalidInput("--column", text, f"{ours} once")
-        found[ours] = theirs
-    return found
-
-
-def _run(source: _Source, kind: BatchKind, url: str | None, as_json: bool) -> None:
+def _run(job: _Job, url: str | None, as_json: bool) -> None:
     acknowledged: list[IngestResult] = []
     try:
-        with progress(source.file.name, quiet=as_json) as show:
+        with progress(job.file.name, quiet=as_json) as show:
 
             def told(result: IngestResult, fraction: float) -> None:
                 acknowledged.append(result)
                 show(fraction, result.rows)
 
-            result = asyncio.run(_land(source, kind, url, told))
-    except BaseException:
-        if acknowledged:
+            result = asyncio.run(_landed(job, url, told))
+    except BaseException as error:
+        if acknowledged and not job.dry_run:
             tell(
                 f"{counted(acknowledged[-1].accepted, 'row')} in "
-                f"{counted(len(acknowledged), 'batch', 'batches')} of {source.file} were "
+                f"{counted(len(acknowledged), 'batch', 'batches')} of {job.file} were "
                 "acknowledged and are stored. Sending the file again is safe.",
                 style="yellow",
             )
+        if isinstance(error, InvalidInput):
+            raise with_flags(error, job.kind) from None
         raise
     if as_json:
         document(result.document())
     else:
-        _report(source.file, result)
-    if result.rejected and not result.accepted:
+        if result.preview is not None:
+            _preview(job, result.preview)
+        _report(job, result)
+    if result.rejected > result.rows / 2 and not job.allow_rejects:
         raise typer.Exit(BAD_INPUT)
 
 
-async def _land(source: _Source, kind: BatchKind, url: str | None, told: Told) -> IngestResult:
+async def _landed(job: _Job, url: str | None, told: Told) -> IngestResult:
     from ai_hub.config import Settings
-    from ai_hub.intake.files import read_file
-    from ai_hub.intake.pipeline import ingest_parts
+    from ai_hub.intake.pipeline import ingest_file
+    from ai_hub.intake.rejects import rejects_into
 
-    parts = read_file(source.file, source.columns, source.timezone)
+    settings = Settings.load()
     # The file is looked at first: a wrong name is no reason to create a database.
-    first = await asyncio.to_thread(next, parts)
-    async with opened(Settings.load(), url) as backend:
-        return await ingest_parts(
-            chain((first,), parts),
-            partial(_checked, source, kind),
-            lambda batch: backend.land(batch, kind),
-            told,
-        )
+    file = await asyncio.to_thread(_opened, job, settings)
+    async with AsyncExitStack() as stack:
+        check = None
+        if job.rejects is not None:
+            check = stack.enter_context(rejects_into(job.rejects, file, job.tenant_id))
+        land: Land | None = None
+        if not job.dry_run:
+            backend = await stack.enter_async_context(opened(settings, url))
+
+            async def land(batch: Batch) -> IngestResult:
+                return await backend.land(batch, job.kind)
+
+        return await ingest_file(file, job.tenant_id, land, told, check)
 
 
-def _checked(source: _Source, kind: BatchKind, rows: Any, first: int) -> Batch:
-    from ai_hub.intake.checks import check_rows
+def _opened(job: _Job, settings: Settings) -> DataFile:
+    from ai_hub.definitions.values import check_id
+    from ai_hub.intake.files import DataFile
+    from ai_hub.intake.read_options import ReadOptions
+    from ai_hub.intake.source import Source
 
-    try:
-        return check_rows(kind, source.complete(rows), source.tenant_id, first)
-    except InvalidInput as error:
-        option = _OPTIONS.get(error.field)
-        if option is None:
-            raise
-        hint = f"Name it with {option}."
-        raise InvalidInput(error.field, error.value, error.expected, hint) from None
+    if job.tenant_id is not None:
+        check_id("--tenant", job.tenant_id)
+    options = ReadOptions.of(job.kind, job.options, settings.valid_ranges)
+    return DataFile(Source.of_path(job.file), options, options.required(job.tenant_id))
 
 
-def _report(file: Path, result: IngestResult) -> None:
+def _preview(job: _Job, preview: Preview) -> None:
+    from ai_hub.intake.options import as_command
+    from ai_hub.intake.read_options import READ_OPTIONS
+
+    if preview.rows:
+        names = list(preview.rows[0])
+        rows = [tuple(row[name] for name in names) for row in preview.rows]
+        table(names, rows, "The first rows as they would land")
+    for found in preview.detected:
+        say(f"Found out: {found}")
+    command = "ingest" if job.kind == "observations" else "ingest-weather"
+    words = ["ai-hub", command, str(job.file)]
+    words += ["--tenant", job.tenant_id] if job.tenant_id is not None else []
+    said = as_command(READ_OPTIONS[job.kind], preview.options)
+    say(f"All of it said: {shlex.join(words)} {said}".rstrip())
+
+
+def _report(job: _Job, result: IngestResult) -> None:
     style = "green" if result.accepted else "red"
+    landed = "would be accepted" if result.preview is not None else "accepted"
+    replaced = [f"{result.replaced:,} replaced older values"] if result.preview is None else []
+    if result.duplicates:
+        replaced.append(f"{result.duplicates:,} gave way to a later row of the same key")
+    said = f" ({', '.join(replaced)})" if replaced else ""
     say(
-        f"{file}: {counted(result.accepted, 'row')} accepted ({result.replaced:,} replaced older "
-        f"values), {result.rejected:,} rejected.",
+        f"{job.file}: {counted(result.accepted, 'row')} {landed}{said}, "
+        f"{result.rejected:,} rejected.",
         style=style,
     )
+    for said in _remarks(result):
+        tell(said, style="yellow")
     if result.aged:
         tell(
             f"Older than the database keeps such rows: {counted(result.aged, 'row')} (see "
@@ -328,5 +270,23 @@ def _report(file: Path, result: IngestResult) -> None:
         )
     if result.reasons:
         title = f"Rejected rows (the first {len(result.reasons)}; rows count from 0)"
-        rows = [(r.row, r.field, r.value, r.why) for r in result.reasons]
+        rows = [(r.row, r.field, _as_it_came(r.value), r.why) for r in result.reasons]
         table(("row", "field", "value", "why"), rows, title, stderr=True)
+        if job.rejects is not None:
+            tell(f"All of them with their reasons: {job.rejects}")
+
+
+def _remarks(result: IngestResult) -> Iterator[str]:
+    """What there is to say of the rows taken, with the counts of cells taken as null."""
+    named = {(remark.about, remark.field) for remark in result.remarks}
+    for field, count in result.unreadable.items():
+        if ("unreadable", field) not in named:
+            yield f"{field}: {counted(count, 'cell')} that stand for null."
+    counts = {"unreadable": result.unreadable, "outside": result.outside}
+    for remark in result.remarks:
+        cells = counts.get(remark.about, {}).get(remark.field)
+        yield remark.text if cells is None else f"{remark.text} ({counted(cells, 'cell')})"
+
+
+def _as_it_came(value: object) -> str:
+    return "null" if value is None else str(value)

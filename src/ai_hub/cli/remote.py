@@ -8,6 +8,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +19,7 @@ import httpx
 
 from ai_hub.cli.failure import BAD_INPUT, FAILED, Stop
 from ai_hub.errors import InvalidInput, ServerUnreachable
-from ai_hub.intake.result import IngestResult
+from ai_hub.intake.result import MAX_REASONS, IngestResult, Rejection
 
 if TYPE_CHECKING:
     from ai_hub.cli.backend import Document
@@ -36,6 +37,7 @@ _INGEST_PATHS: dict[BatchKind, str] = {
     "weather": "/ai/features/ingest/weather",
 }
 _MAX_BODY = 64 * 1024**2
+_NONE_LANDED = 422
 _TOO_LARGE = 413
 
 
@@ -86,8 +88,15 @@ class RemoteBackend:
         stored = IngestResult()
         for tenant_id, table in _by_tenant(batch.table):
             stored += await self._send(_INGEST_PATHS[kind], tenant_id, table)
-        # The server was sent the accepted rows only, and one of those with the same key.
-        return batch.landed(stored.replaced, stored.unchanged, stored.aged)
+        # The server was sent the accepted rows only, and one of those with the same key. Its own
+        # settings may refuse some of them.
+        found = batch.landed(stored.replaced, stored.unchanged, stored.aged)
+        return replace(
+            found,
+            accepted=found.accepted - stored.rejected,
+            rejected=found.rejected + stored.rejected,
+            reasons=(*found.reasons, *stored.reasons)[:MAX_REASONS],
+        )
 
     async def assign_weather_source(self, request: Document) -> Document:
         """Let assets take their weather from a station."""
@@ -204,11 +213,14 @@ class RemoteBackend:
                 raise Stop("A single row is larger than the largest body that the server accepts.")
             first = await self._send(path, tenant_id, table.slice(0, half))
             return first + await self._send(path, tenant_id, table.slice(half))
-        counts = self._document(response)
+        counts = self._document(response, ends=response.status_code != _NONE_LANDED)
         return IngestResult(
             replaced=int(counts.get("replaced", 0)),
             unchanged=int(counts.get("unchanged", 0)),
             aged=int(counts.get("aged", 0)),
+            rejected=int(counts.get("rejected", 0)),
+            # Their places are those in what was sent, which no file has.
+            reasons=tuple(Rejection(**{**one, "row": None}) for one in counts.get("reasons", ())),
         )
 
     async def _ask(
@@ -235,14 +247,14 @@ class RemoteBackend:
             why = str(error) or type(error).__name__
             raise ServerUnreachable(f"The connection to {self.url} broke: {why}") from None
 
-    def _document(self, response: httpx.Response) -> Document:
+    def _document(self, response: httpx.Response, ends: bool = True) -> Document:
         try:
             found = response.json()
         except ValueError:
             raise self._stranger() from None
         if not isinstance(found, dict):
             raise self._stranger()
-        if response.is_success:
+        if response.is_success or (not ends and "rejected" in found):
             return found
         why = found.get("detail") or f"it answered {response.status_code}"
         if response.is_client_error:

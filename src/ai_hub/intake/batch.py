@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ai_hub.definitions.kinds import WEATHER_COLUMNS
-from ai_hub.intake.result import IngestResult, Rejection
+from ai_hub.intake.options import BatchKind as BatchKind
+from ai_hub.intake.result import IngestResult, Rejection, Remark
 
 BATCH_ROWS = 100_000
 
@@ -42,24 +42,8 @@ ID_FIELDS = frozenset({"tenant_id", "asset_id", "feature_type"})
 FIELDS = frozenset(OBSERVATIONS.names) | frozenset(WEATHER.names)
 
 
-BatchKind = Literal["observations", "weather"]
-"""What the rows of a batch are."""
-
 Part = tuple[pa.Table, float]
 """Rows that are not checked yet, and the fraction (0 to 1) of all rows that ends with them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """What a caller should know of rows that were taken.
-
-    `about` names the case and `field` the column, so that of several batches one remark can stand
-    for all: duplicates, unreadable, outside, ids, "null ids", quality, dates.
-    """
-
-    about: str
-    field: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +76,10 @@ class Batch:
 
     def landed(self, replaced: int, unchanged: int, aged: int) -> IngestResult:
         """What became of the rows sent, given what a store did with those accepted."""
-        return IngestResult(self.accepted, replaced, unchanged, self.rejected, aged, self.reasons)
+        return IngestResult(
+            self.accepted, replaced, unchanged, self.rejected, aged, self.reasons, self.duplicates,
+            self.unreadable, self.outside, self.remarks,
+        )  # fmt: skip
 
     def newest(self) -> dict[str, int]:
         """The last time of each tenant's rows, in microseconds."""

@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ai_hub.definitions.kinds import WEATHER_COLUMNS
+from ai_hub.definitions.valid_range import WEATHER_LIMITS, ValidRange
 from ai_hub.definitions.values import (
     DEFAULT_SERIES,
     MAX_ID_LENGTH,
@@ -27,7 +28,6 @@ from ai_hub.intake.readings import check_measurements, check_quality, check_read
 from ai_hub.intake.result import MAX_REASONS, Rejection
 from ai_hub.intake.row_options import RowOptions
 from ai_hub.intake.times import check_times, is_naive
-from ai_hub.intake.valid_range import WEATHER_LIMITS, ValidRange
 
 _OBSERVATION_KEY = ("tenant_id", "asset_id", "feature_type", "timestamp")
 _WEATHER_KEY = ("tenant_id", "asset_id", "timestamp", "issued_at")
@@ -44,13 +44,14 @@ def check_rows(
     tenant_id: str | None,
     first_row: int = 0,
     options: RowOptions = _NO_OPTIONS,
+    reasons: int = MAX_REASONS,
 ) -> Batch:
     """The rows in `table` as a checked Batch of a kind; see `check_observations`."""
     match kind:
         case "observations":
-            return check_observations(table, tenant_id, first_row, options)
+            return check_observations(table, tenant_id, first_row, options, reasons)
         case "weather":
-            return check_weather(table, tenant_id, first_row, options)
+            return check_weather(table, tenant_id, first_row, options, reasons)
         case _:
             assert_never(kind)
 
@@ -60,18 +61,20 @@ def check_observations(
     tenant_id: str | None,
     first_row: int = 0,
     options: RowOptions = _NO_OPTIONS,
+    reasons: int = MAX_REASONS,
 ) -> Batch:
     """The observations in `table`, columns of whatever types, as a checked Batch.
 
     `tenant_id` is the tenant of every row; with None the table must have a column of it.
-    `first_row` is the place of the table's first row in what was sent. Raises InvalidInput if a
+    `first_row` is the place of the table's first row in what was sent, `reasons` how many
+    rejections are named. Raises InvalidInput if a
     required column is absent; a row at fault is a rejection, never an error.
     """
     tenant_id = _without_blanks(tenant_id)
     if _empty(table):
         return _nothing(OBSERVATIONS, tenant_id)
     size = table.num_rows
-    known = Nulls(options.nulls)
+    known = Nulls(options.null)
     entity = _entity_columns(table, tenant_id, known)
     value = _required(table, "value")
     quality = column(table, "quality") if options.quality else None
@@ -90,7 +93,7 @@ def check_observations(
         check_readings("value", value, size, low, high, known),
         check_quality("quality", quality, size, known),
     ]
-    return _batch(columns, table, OBSERVATIONS, _OBSERVATION_KEY, tenant_id, first_row)
+    return _batch(columns, table, OBSERVATIONS, _OBSERVATION_KEY, tenant_id, first_row, reasons)
 
 
 def check_weather(
@@ -98,6 +101,7 @@ def check_weather(
     tenant_id: str | None,
     first_row: int = 0,
     options: RowOptions = _NO_OPTIONS,
+    reasons: int = MAX_REASONS,
 ) -> Batch:
     """The weather rows in `table` as a checked Batch; see `check_observations`.
 
@@ -107,7 +111,7 @@ def check_weather(
     if _empty(table):
         return _nothing(WEATHER, tenant_id)
     size = table.num_rows
-    known = Nulls(options.nulls)
+    known = Nulls(options.null)
     timestamp, *entity = _entity_columns(table, tenant_id, known)
     if not any(name in table.column_names for name in WEATHER_COLUMNS):
         expected = f"at least one column of {', '.join(WEATHER_COLUMNS)}"
@@ -124,7 +128,7 @@ def check_weather(
             for name in WEATHER_COLUMNS
         ),
     ]
-    return _batch(columns, table, WEATHER, _WEATHER_KEY, tenant_id, first_row)
+    return _batch(columns, table, WEATHER, _WEATHER_KEY, tenant_id, first_row, reasons)
 
 
 def _limits(
@@ -186,6 +190,7 @@ def _batch(
     key: Sequence[str],
     tenant_id: str | None,
     first_row: int,
+    reasons: int,
 ) -> Batch:
     faulty: Mask = np.logical_or.reduce([checked.faulty for checked in columns])
     named = {checked.field: checked for checked in columns}
@@ -204,7 +209,7 @@ def _batch(
         tenant_id=tenant_id,
         sent=len(faulty),
         rejected=len(refused),
-        reasons=tuple(_rejection(columns, int(row), first_row) for row in refused[:MAX_REASONS]),
+        reasons=tuple(_rejection(columns, int(row), first_row) for row in refused[:reasons]),
         naive=len(faulty) > 0 and timestamp is not None and is_naive(timestamp.type),
         duplicates=len(replaced),
         unreadable={one.field: one.unreadable for one in columns if one.unreadable},

@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ai_hub.errors import InvalidInput
-from ai_hub.intake.batch import Remark
 from ai_hub.intake.marks import cut, read_mark
+from ai_hub.intake.result import Remark
 
 Mask = NDArray[np.bool_]
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai_hub.definitions.values import iso
-from ai_hub.intake.batch import Remark
 from ai_hub.intake.columns import Column
+from ai_hub.intake.result import Remark
 
 _MOST_EXAMPLES = 3
 

@@ -1,139 +1,227 @@
-"""CSV and Parquet files, read in parts of a bounded number of rows."""
+"""Files and bodies of text, Parquet and spreadsheets, read in parts of a bounded number of rows."""
 
 from __future__ import annotations
 
-import gzip
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
 from ai_hub.errors import InvalidInput
-from ai_hub.intake.batch import BATCH_ROWS, FIELDS, Part
-from ai_hub.intake.csv_text import read_block, read_blocks, read_header
-from ai_hub.intake.formats import UNREADABLE, csv_places, with_other_columns
+from ai_hub.intake.assembly import Assembly
+from ai_hub.intake.batch import BATCH_ROWS, FIELDS, ID_FIELDS, TIME_FIELDS, Part
+from ai_hub.intake.columns import plain
+from ai_hub.intake.csv_text import Lines
+from ai_hub.intake.detection import Detection, Formats
+from ai_hub.intake.dialect import PLAIN, Dialect, said
+from ai_hub.intake.encodings import EIGHT_BITS
 from ai_hub.intake.labels import content_type_of, read_labelled
+from ai_hub.intake.layout import Wanted
 from ai_hub.intake.local_time import LocalClock
-from ai_hub.intake.row_options import RowOptions
+from ai_hub.intake.marks import mark_cell
+from ai_hub.intake.packed import is_spreadsheet, unpack
+from ai_hub.intake.read_options import ReadOptions
+from ai_hub.intake.readers.base import Reader
+from ai_hub.intake.readers.parquet import MAGIC, ParquetReader
+from ai_hub.intake.readers.spreadsheet import SpreadsheetReader
+from ai_hub.intake.readers.table import TableReader
+from ai_hub.intake.readers.text import TextReader
+from ai_hub.intake.source import STDIN, Source, no_file
 
-_CSV = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t"}
-_PARQUET = (".parquet", ".pq")
+_NAMED = {".parquet": "Parquet", ".pq": "Parquet", ".xlsx": "spreadsheet"}
+_TEXT_OPTIONS = ("delimiter", "encoding", "comment")
+_FILE_OPTIONS = (*_TEXT_OPTIONS, "skip_lines", "units_row", "sheet")
+_FOREIGN = r"[^\x00-\x7f]"
 
 
 def count_hint(path: Path) -> int:
-    """The size of a file in bytes, for a progress bar. Raises InvalidInput if it is not there."""
+    """The size of a file in bytes, for a progress bar (0 for standard input). Raises InvalidInput
+    if it is not there."""
     try:
-        return path.stat().st_size
+        return 0 if path == STDIN else path.stat().st_size
     except OSError as error:
-        raise _no_file(path, error) from None
+        raise no_file(path, error) from None
 
 
-def read_file(
-    path: Path,
-    columns: Mapping[str, str] | None = None,
-    timezone: str | None = None,
-    rows: int = BATCH_ROWS,
-) -> Iterator[Part]:
-    """The rows of a file, unchecked, in tables of `rows` rows (the last one may have fewer).
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found out about a file: an option that says it, and the cell that proved it."""
 
-    Yields each table with the fraction of the file read so far, 0 to 1. `columns` maps our column
-    names to the file's. With `timezone` (an IANA zone) times without an offset are local times of
-    it. Raises InvalidInput for a file that is absent, of another format, or lacks a mapped column;
-    a file that turns out to be damaged raises where the damage is.
+    option: str
+    value: str | int | bool
+    proof: str | None = None
+
+    def __str__(self) -> str:
+        proof = "" if self.proof is None else f" (by {self.proof!r})"
+        return said(**{self.option: self.value}) + proof
+
+
+class DataFile:
+    """The rows of a source (or of a table in memory) whose times and numbers were made out.
+
+    `options` say what is not to be found out; `required` are those of our columns that must be
+    there. Raises InvalidInput for a source that is of no known kind, lacks a column, or
+    can be read in two ways.
     """
-    mapping = dict(columns or {})
-    for field in mapping:
-        if field not in FIELDS:
-            raise InvalidInput("columns", field, f"one of {', '.join(sorted(FIELDS))}")
-    if rows < 1:
-        raise InvalidInput("rows", rows, "at least 1")
-    options = RowOptions(timezone=timezone)
-    size = count_hint(path)
-    name = path.name.lower()
-    suffix = next((suffix for suffix in (*_CSV, *_PARQUET) if name.endswith(suffix)), None)
-    if suffix is None:
-        raise InvalidInput("file", str(path), f"a file named {', '.join((*_CSV, *_PARQUET))}")
 
-    def parts() -> Iterator[Part]:
-        if suffix in _PARQUET:
-            return _parquet_parts(path, mapping, rows)
-        return _csv_parts(path, mapping, _CSV[suffix], name.endswith(".gz"), size)
+    def __init__(
+        self,
+        source: Source | pa.Table,
+        options: ReadOptions,
+        required: Sequence[str] = ("timestamp",),
+    ) -> None:
+        self.options = options
+        # A list without rows has no columns either, and nothing is wrong with it.
+        self._nothing = False
+        self.given = dialect = options.dialect
+        wanted = Assembly.wanted(options.names.mapped(), required, dialect)
+        self._reader: Reader
+        if isinstance(source, Source):
+            self._reader = _reader(unpack(source), dialect, wanted)
+        else:
+            _refuse(dialect, _FILE_OPTIONS, "table")
+            if not source.column_names and not len(source):
+                source = pa.table({name: pa.nulls(0) for name in wanted.names()})
+                self._nothing = True
+            self._reader = TableReader(source, wanted)
+        self._assembly = Assembly.of(self._reader.layout, dialect)
+        self._formats = Formats()
+        sample = self._reader.sample(self._assembly.places)
+        detection = Detection(dialect, self._reader.point)
+        self._show(detection, sample)
+        if detection.unsettled:
+            for table, _ in self._reader.tables(self._assembly.places):
+                self._show(detection, table)
+        self._formats = detection.formats()
 
-    clock = LocalClock(options, lambda: (table for table, _ in parts()))
-    for table, fraction in _of_rows(parts(), rows):
-        yield clock.to_utc(table), fraction
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names in the header, as they stand there."""
+        return self._reader.layout.names
+
+    @property
+    def lines(self) -> Lines | None:
+        """What the lines were that `tables` has read so far; None where there are no lines."""
+        return self._reader.lines
+
+    @property
+    def rows(self) -> int | None:
+        """How many rows there are, where the source says so."""
+        return self._reader.rows
+
+    def tables(self, only: frozenset[str] = FIELDS) -> Iterator[Part]:
+        """All rows, unchecked, in order, as often as it is called.
+
+        Columns have our names: `only` names those that are needed. Times are ISO 8601 texts, or of
+        the type that the file has. Names that are not ours stand for empty columns, so that an
+        error can say what came.
+        """
+        assembly = self._assembly.only(only)
+        for table, fraction in self._reader.tables(assembly.places):
+            yield assembly.with_other_names(self._read(assembly, table)), fraction
+
+    def times(self) -> Iterator[pa.Table]:
+        """What tells the times of all rows, as `tables` gives it: their times and ids."""
+        return (table for table, _ in self.tables(TIME_FIELDS | ID_FIELDS))
+
+    def parts(self, rows: int = BATCH_ROWS) -> Iterator[Part]:
+        """All rows, unchecked, in tables of `rows` rows (the last one may have fewer): times in
+        UTC, and the columns that options gave.
+
+        With each table comes the fraction of the source that was read so far, 0 to 1. A source
+        that turns out to be damaged raises InvalidInput where the damage is.
+        """
+        if rows < 1:
+            raise InvalidInput("rows", rows, "at least 1")
+        if self._nothing:
+            yield pa.table({}), 1.0
+            return
+        clock = LocalClock(self.options.rows, self.times)
+        for table, fraction in _of_rows(self.tables(), rows):
+            yield self.options.names.complete(clock.to_utc(table)), fraction
+
+    def findings(self) -> list[Finding]:
+        """What was found out and makes the file other than PLAIN, as the options that say it."""
+        known, why = PLAIN.given() | self.given.given(), self._formats.why
+        return [
+            Finding(option, value, why.get(option))
+            for option, value in self.explicit().given().items()
+            if known.get(option) != value
+        ]
+
+    def explicit(self) -> Dialect:
+        """A dialect that says all that was found out, so that nothing has to be."""
+        found, formats = self._reader.found, self._formats
+        said_of_times = {written.text for written in formats.times.values()}
+        numbers = formats.numbers
+        times = said_of_times.pop() if len(said_of_times) == 1 else None
+        found_too = {
+            "decimal": numbers.decimal,
+            "thousands": numbers.thousands,
+            "time_format": times,
+            **found.given(),
+        }
+        return Dialect.of(found_too | self.given.given())
+
+    def _read(self, assembly: Assembly, table: pa.Table) -> pa.Table:
+        table = self._formats.with_times(assembly.joined(table))
+        table = self._formats.with_numbers(assembly.spread(table))
+        return table if self._reader.letters else _with_known_letters(table)
+
+    def _show(self, detection: Detection, table: pa.Table) -> None:
+        joined = self._assembly.joined(table)
+        detection.see_times(joined)
+        detection.see_numbers(self._assembly.spread(joined))
 
 
-def _no_file(path: Path, error: OSError) -> InvalidInput:
-    return InvalidInput("file", str(path), "a file that can be read", error.strerror or "")
+def _reader(source: Source, dialect: Dialect, wanted: Wanted) -> Reader:
+    """The reader for what the first bytes are; what the name says is only looked at to complain."""
+    if source.head().startswith(MAGIC):
+        _refuse(dialect, _FILE_OPTIONS, "Parquet file")
+        return ParquetReader(source, wanted)
+    if is_spreadsheet(source):
+        _refuse(dialect, _TEXT_OPTIONS, "spreadsheet")
+        return SpreadsheetReader(source, dialect, wanted)
+    kind = _NAMED.get(Path(source.name).suffix.lower())
+    if kind is not None:
+        raise source.wrong(source.name, f"a whole {kind} file, as its name says")
+    _refuse(dialect, ("sheet",), "text")
+    return TextReader(source, dialect, wanted)
 
 
-def _chosen(found: Sequence[str], mapping: Mapping[str, str]) -> dict[str, str]:
-    """Our columns to the file's: those mapped, and those that have our name already."""
-    for field, name in mapping.items():
-        if name not in found:
-            raise InvalidInput(field, list(found), f'a column named "{name}"')
-    return {name: name for name in found if name in FIELDS} | dict(mapping)
+def _refuse(dialect: Dialect, options: Sequence[str], kind: str) -> None:
+    for option, value in dialect.given().items():
+        if option in options:
+            raise InvalidInput(option, value, f"no such option for a {kind}")
 
 
-def _csv_parts(
-    path: Path, mapping: Mapping[str, str], delimiter: str, zipped: bool, size: int
-) -> Iterator[Part]:
-    try:
-        with path.open("rb") as raw:
-            stream = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if zipped else raw
-            header = read_header(stream, "file", delimiter)
-            wanted = csv_places(header, _chosen(header, mapping))
-            empty = pa.table({field: pa.nulls(0, pa.string()) for field in wanted})
-            yield with_other_columns(empty, header), 0.0
-            for data in read_blocks(stream, "file"):
-                table = read_block(data, header, wanted, delimiter)
-                yield with_other_columns(table, header), min(raw.tell() / size, 1.0)
-    except (gzip.BadGzipFile, EOFError, zlib.error):
-        raise InvalidInput("file", str(path), "a whole gzip file") from None
-    except OSError as error:
-        raise _no_file(path, error) from None
-
-
-def _parquet_parts(path: Path, mapping: Mapping[str, str], rows: int) -> Iterator[Part]:
-    try:
-        with pq.ParquetFile(path) as file:
-            header = file.schema_arrow.names
-            chosen = _chosen(header, mapping)
-            csv_places(header, chosen)
-            total = max(file.metadata.num_rows, 1)
-            yield _renamed(file.schema_arrow.empty_table(), chosen, header), 0.0
-            done = 0
-            for batch in file.iter_batches(rows, columns=list(dict.fromkeys(chosen.values()))):
-                batch.validate(full=True)
-                done += batch.num_rows
-                table = pa.Table.from_batches([batch])
-                yield _renamed(table, chosen, header), done / total
-    except InvalidInput:
-        raise
-    except UNREADABLE:
-        raise InvalidInput("file", str(path), "a whole Parquet file") from None
-
-
-def _renamed(table: pa.Table, chosen: Mapping[str, str], header: Sequence[str]) -> pa.Table:
-    ours = pa.table({field: table.column(name) for field, name in chosen.items()})
-    return with_other_columns(ours, header)
+def _with_known_letters(table: pa.Table) -> pa.Table:
+    """`table` without ids whose letters are not known, which become marks."""
+    for name in sorted(ID_FIELDS & {*table.column_names}):
+        texts = plain(table.column(name))
+        foreign = pc.fill_null(pc.match_substring_regex(texts, _FOREIGN), False)
+        if pc.any(foreign).as_py():
+            expected = f"text in UTF-8 (--encoding {EIGHT_BITS} takes it as it is shown here)"
+            marks = [mark_cell(text, expected) for text in texts.filter(foreign).to_pylist()]
+            texts = pc.replace_with_mask(texts, foreign, pa.array(marks, pa.string()))
+            table = table.set_column(table.column_names.index(name), name, texts)
+    return table
 
 
 def _of_rows(parts: Iterator[Part], rows: int) -> Iterator[Part]:
     """The same rows in tables of `rows`; of a file without rows, one empty table."""
-    waiting, fraction = next(parts)
+    waiting: pa.Table | None = None
     yielded = False
     for table, fraction in parts:
-        waiting = pa.concat_tables([waiting, table], promote_options="default")
+        tables = [table] if waiting is None else [waiting, table]
+        waiting = pa.concat_tables(tables, promote_options="default")
         while len(waiting) >= rows:
             yield waiting.slice(0, rows), fraction
             yielded = True
             waiting = waiting.slice(rows)
-    if len(waiting) or not yielded:
+    if waiting is not None and (len(waiting) or not yielded):
         yield waiting, 1.0
 
 
@@ -143,4 +231,4 @@ def read_labelled_file(path: Path) -> pa.Table:
     try:
         return read_labelled(content_type, path.read_bytes())
     except OSError as error:
-        raise _no_file(path, error) from None
+        raise no_file(path, error) from None

@@ -1,4 +1,4 @@
-"""Bodies and files as Arrow tables: JSON, NDJSON, CSV, Parquet and Arrow streams.
+"""Bodies as Arrow tables: JSON, NDJSON, CSV, spreadsheets, Parquet and Arrow streams.
 
 A cell or line at fault goes on as a row that the check refuses. What cannot be read as its format
 at all raises InvalidInput, and nothing else does.
@@ -8,40 +8,81 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from io import BytesIO
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 import pyarrow.ipc
-import pyarrow.parquet as pq
 
 from ai_hub.errors import InvalidInput
-from ai_hub.intake.batch import FIELDS
-from ai_hub.intake.csv_text import read_block, read_blocks, read_header
+from ai_hub.intake.arrow_faults import UNREADABLE, check_texts
+from ai_hub.intake.files import DataFile
 from ai_hub.intake.frames import rows_to_table
 from ai_hub.intake.marks import mark_row
+from ai_hub.intake.read_options import ReadOptions
+from ai_hub.intake.readers.parquet import MAGIC as PARQUET
+from ai_hub.intake.source import Source
 
 MAX_BODY_ROWS = 10_000_000
 """Compressed formats say a great many rows in a few bytes; a body with more is refused."""
-
-UNREADABLE = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError)
-"""What Arrow raises for bytes that are not the format they are said to be."""
 
 _ROWS = "a JSON array of row objects"
 _SHOWN_BYTES = 80
 
 
-def read_body(content_type: str | None, body: bytes) -> pa.Table:
-    """The rows of an HTTP body, unchecked.
+def open_body(
+    content_type: str | None, body: bytes, options: ReadOptions, required: Sequence[str]
+) -> DataFile:
+    """The rows of an HTTP body.
 
-    Raises InvalidInput for a content type that is not known and for a body that is not of it.
+    Raises InvalidInput for a content type that is not known, for a body that is not of it, and as
+    a DataFile does.
     """
-    name = (content_type or "").partition(";")[0].strip().lower()
+    name, _, parameters = (content_type or "").partition(";")
+    name = name.strip().lower()
+    if name in _ROWS_READERS:
+        return open_rows(_ROWS_READERS[name](body), options, required)
     if name not in _READERS:
-        known = ", ".join(_READERS)
+        known = ", ".join((*_ROWS_READERS, *_READERS))
         raise InvalidInput("content-type", content_type, f"one of {known}")
-    return _READERS[name](body)
+    if name.startswith("text/") and options.dialect.encoding is None:
+        dialect = replace(options.dialect, encoding=_charset(parameters))
+        options = replace(options, dialect=dialect)
+    file = DataFile(_READERS[name](body), options, required)
+    if file.rows is not None and file.rows > MAX_BODY_ROWS:
+        raise too_many_rows(file.rows)
+    return file
+
+
+def open_rows(rows: Sequence[object], options: ReadOptions, required: Sequence[str]) -> DataFile:
+    """Rows of JSON, whose times are ISO 8601 and whose numbers are numbers unless said."""
+    table = rows_to_table(rows, options.fields_of)
+    return DataFile(table, options.of_programs(), required)
+
+
+def read_body(file: DataFile) -> pa.Table:
+    """All rows of a body as one table. InvalidInput if there are more than MAX_BODY_ROWS."""
+    parts = file.parts(MAX_BODY_ROWS)
+    table, _ = next(parts)
+    if next(parts, None) is not None:
+        raise too_many_rows(f"more than {MAX_BODY_ROWS} rows")
+    return table
+
+
+def too_many_rows(found: object) -> InvalidInput:
+    """The error of a body with more than MAX_BODY_ROWS rows."""
+    return InvalidInput("body", found, f"at most {MAX_BODY_ROWS} rows")
+
+
+def _charset(parameters: str) -> str | None:
+    """The encoding that a content type says; UTF-8 is what it is anyway, if it is."""
+    for parameter in parameters.split(";"):
+        key, _, value = parameter.partition("=")
+        if key.strip().lower() == "charset":
+            found = value.strip().strip('"')
+            return None if found.lower() in ("utf-8", "utf8", "us-ascii") else found
+    return None
 
 
 def decode_json_rows(body: bytes) -> dict[str, Any]:
@@ -64,7 +105,12 @@ def decode_json_rows(body: bytes) -> dict[str, Any]:
 
 
 def _malformed(body: bytes, expected: str) -> InvalidInput:
-    return InvalidInput("body", body[:_SHOWN_BYTES], expected)
+    try:
+        shown = body[:_SHOWN_BYTES].decode()
+    except UnicodeDecodeError:
+        shown = ""
+    printable = shown and all(one.isprintable() or one.isspace() for one in shown)
+    return InvalidInput("body", shown if printable else f"{len(body)} bytes", expected)
 
 
 def _decode_json(body: bytes, expected: str) -> object:
@@ -81,14 +127,14 @@ def _decode_json(body: bytes, expected: str) -> object:
     return found
 
 
-def _read_json(body: bytes) -> pa.Table:
+def _read_json(body: bytes) -> Sequence[object]:
     found = _decode_json(body, _ROWS)
     if not isinstance(found, list):
         raise _malformed(body, _ROWS)
-    return rows_to_table(found)
+    return found
 
 
-def _read_ndjson(body: bytes) -> pa.Table:
+def _read_ndjson(body: bytes) -> Sequence[object]:
     try:
         found: Sequence[object] = msgspec.json.Decoder().decode_lines(body)
     except (msgspec.DecodeError, ValueError, RecursionError):
@@ -96,7 +142,7 @@ def _read_ndjson(body: bytes) -> pa.Table:
     rows = [row if isinstance(row, dict) else _no_object(row) for row in found]
     if rows and all(row is not kept for row, kept in zip(rows, found, strict=True)):
         raise _malformed(body, "NDJSON: a JSON object on every line")
-    return rows_to_table(rows)
+    return rows
 
 
 def _decode_line(line: bytes) -> object:
@@ -111,52 +157,10 @@ def _no_object(found: object) -> dict[str, object]:
     return {"timestamp": mark_row(text, "a JSON object")}
 
 
-def _read_csv(body: bytes) -> pa.Table:
-    stream = BytesIO(body)
-    header = read_header(stream, "body")
-    wanted = csv_places(header, {name: name for name in header if name in FIELDS})
-    blocks = [read_block(data, header, wanted) for data in read_blocks(stream, "body")]
-    empty = pa.table({name: pa.nulls(0, pa.string()) for name in wanted})
-    table = pa.concat_tables([empty, *blocks], promote_options="default")
-    return with_other_columns(table, header)
-
-
-def csv_places(header: Sequence[str], columns: dict[str, str]) -> dict[str, int]:
-    """Where in `header` each of our columns stands; `columns` maps our names to the file's."""
-    for field, name in columns.items():
-        if header.count(name) != 1:
-            raise InvalidInput(field, header, f'one column named "{name}"')
-    return {field: header.index(name) for field, name in columns.items()}
-
-
-def with_other_columns(table: pa.Table, header: Sequence[str]) -> pa.Table:
-    """`table` with an empty column for every other name, so that an error can say what came."""
-    for name in dict.fromkeys(header):
-        if name and name not in FIELDS:
-            table = table.append_column(name, pa.nulls(len(table)))
-    return table
-
-
-def _read_parquet(body: bytes) -> pa.Table:
-    try:
-        file = pq.ParquetFile(pa.BufferReader(body))
-        _check_texts(file.schema_arrow)
-        if file.metadata.num_rows > MAX_BODY_ROWS:
-            raise _malformed(body, f"at most {MAX_BODY_ROWS} rows")
-        names = [name for name in file.schema_arrow.names if name in FIELDS]
-        table = file.read(columns=names)
-        table.validate(full=True)
-        return with_other_columns(table, file.schema_arrow.names)
-    except InvalidInput:
-        raise
-    except UNREADABLE:
-        raise _malformed(body, "Parquet") from None
-
-
-def _check_texts(schema: pa.Schema) -> None:
-    # Names and zones that are no UTF-8 raise when they are read: here, and not in the check.
-    for field in schema:
-        _ = field.name, getattr(field.type, "tz", None)
+def _parquet(body: bytes) -> Source:
+    if not body.startswith(PARQUET):
+        raise _malformed(body, "Parquet")
+    return Source.of_bytes(body)
 
 
 def _read_arrow_stream(body: bytes) -> pa.Table:
@@ -173,7 +177,8 @@ def _read_arrow_file(body: bytes) -> pa.Table:
 
 
 def _read_any_arrow(body: bytes) -> pa.Table:
-    return _read_arrow_file(body) if body[:6] == b"ARROW1" else _read_arrow_stream(body)
+    read = _read_arrow_file if body[:6] == b"ARROW1" else _read_arrow_stream
+    return read(body)
 
 
 def _read_arrow(body: bytes, open_reader: Callable[[pa.BufferReader], Any]) -> pa.Table:
@@ -181,14 +186,14 @@ def _read_arrow(body: bytes, open_reader: Callable[[pa.BufferReader], Any]) -> p
     rows = 0
     try:
         reader = open_reader(pa.BufferReader(body))
-        _check_texts(reader.schema)
+        check_texts(reader.schema)
         for batch in reader:
             # Bytes from elsewhere may point outside their own buffers.
             batch.validate(full=True)
             parts.append(batch)
             rows += batch.num_rows
             if rows > MAX_BODY_ROWS:
-                raise _malformed(body, f"at most {MAX_BODY_ROWS} rows")
+                raise too_many_rows(f"more than {MAX_BODY_ROWS} rows")
         return pa.Table.from_batches(parts, reader.schema)
     except InvalidInput:
         raise
@@ -196,14 +201,18 @@ def _read_arrow(body: bytes, open_reader: Callable[[pa.BufferReader], Any]) -> p
         raise _malformed(body, "an Arrow stream or file") from None
 
 
-_READERS: dict[str, Callable[[bytes], pa.Table]] = {
+_ROWS_READERS: dict[str, Callable[[bytes], Sequence[object]]] = {
     "application/json": _read_json,
     "application/x-ndjson": _read_ndjson,
     "application/jsonl": _read_ndjson,
-    "text/csv": _read_csv,
-    "application/vnd.apache.parquet": _read_parquet,
-    "application/x-parquet": _read_parquet,
-    "application/parquet": _read_parquet,
+}
+_READERS: dict[str, Callable[[bytes], Source | pa.Table]] = {
+    "text/csv": Source.of_bytes,
+    "text/tab-separated-values": Source.of_bytes,
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": Source.of_bytes,
+    "application/vnd.apache.parquet": _parquet,
+    "application/x-parquet": _parquet,
+    "application/parquet": _parquet,
     "application/vnd.apache.arrow.stream": _read_arrow_stream,
     "application/vnd.apache.arrow.file": _read_arrow_file,
     "application/x-arrow": _read_any_arrow,

@@ -5,7 +5,7 @@ Frames are recognised by what they can do, so neither pandas nor Polars has to b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import chain
 from typing import Any
 
@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ai_hub.errors import InvalidInput
-from ai_hub.intake.batch import BATCH_ROWS, FIELDS, Part
+from ai_hub.intake.batch import FIELDS
 from ai_hub.intake.cells import to_column
 
 _EXPECTED = (
@@ -28,15 +28,13 @@ _COARSER = dict.fromkeys(("Y", "M", "W", "D"), "M8[D]") | dict.fromkeys(("h", "m
 _FINER = {"ps": 10**6, "fs": 10**9, "as": 10**12}
 
 
-def read_frame(data: object, rows: int = BATCH_ROWS) -> Iterator[Part]:
-    """`data` in tables of `rows` rows (the last one may have fewer), as `read_file` does a file."""
-    table = to_table(data)
-    size = table.num_rows
-    if size <= rows:
-        yield table, 1.0
-        return
-    for first in range(0, size, rows):
-        yield table.slice(first, rows), min(1.0, (first + rows) / size)
+Fields = Callable[[Sequence[str]], Mapping[str, str]]
+"""Of the names that came, those that stand for one of our columns, and for which."""
+
+
+def our_names(names: Sequence[str]) -> Mapping[str, str]:
+    """Where only our own names stand for our columns."""
+    return {name: name for name in names if name in FIELDS}
 
 
 def read_again(data: object) -> object:
@@ -48,9 +46,10 @@ def read_again(data: object) -> object:
     return data
 
 
-def to_table(data: object) -> pa.Table:
+def to_table(data: object, fields: Fields = our_names) -> pa.Table:
     """`data` as an Arrow table, in its order; its cells are not checked yet.
 
+    Cells of the columns that `fields` tells of are kept for the check, whatever they are.
     Raises InvalidInput for what is no table, such as a list of anything but dicts.
     """
     if isinstance(data, pa.Table):
@@ -58,20 +57,20 @@ def to_table(data: object) -> pa.Table:
     if isinstance(data, pa.RecordBatch):
         return pa.Table.from_batches([data])
     if isinstance(data, Mapping):
-        return _from_columns(data)
+        return _from_columns(data, fields)
     frame: Any = data
     if hasattr(data, "iloc") and hasattr(data, "columns"):
-        return _from_pandas(frame)
+        return _from_pandas(frame, fields)
     if hasattr(data, "lazy"):  # Polars
-        return _from_polars(frame.collect() if hasattr(data, "collect") else frame)
+        return _from_polars(frame.collect() if hasattr(data, "collect") else frame, fields)
     if hasattr(data, "__arrow_c_stream__") or isinstance(data, pa.RecordBatchReader):
         return _from_stream(frame)
     if isinstance(data, Iterable) and not isinstance(data, str | bytes | bytearray):
-        return rows_to_table(list(data))
+        return rows_to_table(list(data), fields)
     raise InvalidInput("rows", data, _EXPECTED)
 
 
-def rows_to_table(rows: Sequence[object]) -> pa.Table:
+def rows_to_table(rows: Sequence[object], fields: Fields = our_names) -> pa.Table:
     """Rows as dicts, as a table; a key that a row lacks is null there, an odd cell is marked."""
     for row in rows:
         if not isinstance(row, dict):
@@ -80,9 +79,14 @@ def rows_to_table(rows: Sequence[object]) -> pa.Table:
     names = [n for n in dict.fromkeys(chain.from_iterable(dicts)) if isinstance(n, str)]
     if rows and not names:
         raise InvalidInput("rows", rows[0], "rows with the columns timestamp, asset_id, ...")
-    columns = {n: to_column(n, [row.get(n) for row in dicts]) for n in names if n in FIELDS}
+    ours = fields(names)
+    columns = {
+        _shown_name(name): to_column(ours[name], [row.get(name) for row in dicts])
+        for name in names
+        if name in ours
+    }
     # The others are of no use but to say, where one is missing, which names came.
-    others = [_shown_name(name) for name in names if name not in FIELDS][:_MAX_OTHER_COLUMNS]
+    others = [_shown_name(name) for name in names if name not in ours][:_MAX_OTHER_COLUMNS]
     return pa.table(columns | {name: pa.nulls(len(rows)) for name in others})
 
 
@@ -99,34 +103,37 @@ def _from_stream(data: Any) -> pa.Table:
     return table
 
 
-def _from_polars(frame: Any) -> pa.Table:
-    return pa.table([_from_polars_series(s) for s in frame.get_columns()], names=frame.columns)
+def _from_polars(frame: Any, fields: Fields) -> pa.Table:
+    ours = fields(frame.columns)
+    columns = [_from_polars_series(ours.get(s.name, s.name), s) for s in frame.get_columns()]
+    return pa.table(columns, names=frame.columns)
 
 
-def _from_polars_series(series: Any) -> pa.Array | pa.ChunkedArray:
+def _from_polars_series(field: str, series: Any) -> pa.Array | pa.ChunkedArray:
     # Objects go to Arrow as the bytes of where they are in memory.
     if str(series.dtype) != "Object":
         try:
             return pa.chunked_array(series)
         except (pa.ArrowException, TypeError, ValueError):
             pass  # a type that Arrow does not know
-    return to_column(series.name, series.to_list())
+    return to_column(field, series.to_list())
 
 
-def _from_pandas(frame: Any) -> pa.Table:
-    frame = with_index(frame)
-    fields = [str(name) for name in frame.columns]
+def _from_pandas(frame: Any, fields: Fields) -> pa.Table:
+    frame = with_index(frame, fields)
+    names = [str(name) for name in frame.columns]
+    ours = fields(names)
     columns = [
-        _from_series(field, frame.iloc[:, place]) if field in FIELDS else pa.nulls(len(frame))
-        for place, field in enumerate(fields)
+        _from_series(ours[name], frame.iloc[:, place]) if name in ours else pa.nulls(len(frame))
+        for place, name in enumerate(names)
     ]
-    return pa.table(columns, names=fields)
+    return pa.table(columns, names=names)
 
 
-def with_index(frame: Any) -> Any:
-    """A pandas frame whose index, where it has our names, is columns."""
+def with_index(frame: Any, fields: Fields = our_names) -> Any:
+    """A pandas frame whose index, where it has names that stand for ours, is columns."""
     names = {str(name) for name in frame.columns}
-    index = [name for name in frame.index.names if name in FIELDS]
+    index = [name for name in frame.index.names if isinstance(name, str) and fields([name])]
     return frame.reset_index() if index and not names.intersection(index) else frame
 
 
@@ -142,8 +149,12 @@ def _from_series(field: str, series: Any) -> pa.Array | pa.ChunkedArray:
     return to_column(field, series.tolist())
 
 
-def _from_columns(data: Mapping[Any, Any]) -> pa.Table:
-    columns = {str(name): _from_values(str(name), values) for name, values in data.items()}
+def _from_columns(data: Mapping[Any, Any], fields: Fields) -> pa.Table:
+    ours = fields([str(name) for name in data])
+    columns = {
+        str(name): _from_values(ours.get(str(name), str(name)), values)
+        for name, values in data.items()
+    }
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
         raise InvalidInput("rows", lengths, "columns of one length")
@@ -157,7 +168,9 @@ def _from_values(field: str, values: Any) -> pa.Array | pa.ChunkedArray:
         return _from_series(field, values)
     if hasattr(values, "__arrow_c_stream__"):
         return (
-            _from_polars_series(values) if hasattr(values, "to_list") else pa.chunked_array(values)
+            _from_polars_series(field, values)
+            if hasattr(values, "to_list")
+            else pa.chunked_array(values)
         )
     if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "biufM":
         return _from_numpy(field, values)

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ai_hub.definitions.values import id_fault
-from ai_hub.intake.batch import Remark
 from ai_hub.intake.columns import Column
 from ai_hub.intake.marks import mark_cell, read_mark
 from ai_hub.intake.nulls import NO_MORE, TOKENS, Nulls
+from ai_hub.intake.result import Remark
 
 # What a spreadsheet makes of a long number, or of a column with an empty cell.
 _SPREADSHEET = re.compile(r"[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]+|[0-9]+\.0+")
@@ -104,7 +104,7 @@ def _remarks(field: str, names: Sequence[str]) -> Iterator[Remark]:
         yield Remark(
             "null ids",
             field,
-            f"{field}: {_some(null)} is taken as an id. If it stands for null, say so (nulls).",
+            f"{field}: {_some(null)} is taken as an id. If it stands for null, say so (null).",
         )
 
 

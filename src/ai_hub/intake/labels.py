@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 
 from ai_hub.errors import InvalidInput
+from ai_hub.intake.arrow_faults import UNREADABLE
 from ai_hub.intake.batch import FIELDS
 from ai_hub.intake.cells import to_column
-from ai_hub.intake.formats import UNREADABLE
 from ai_hub.intake.frames import to_table, with_index
 
 _KEYS = ("timestamp", "tenant_id", "asset_id")

@@ -29,10 +29,11 @@ from numpy.typing import NDArray
 
 from ai_hub.definitions.values import FIRST_INSTANT, LAST_INSTANT
 from ai_hub.intake.around_changes import AroundChanges
-from ai_hub.intake.batch import TIME, Remark
+from ai_hub.intake.batch import TIME
 from ai_hub.intake.columns import Mask, nulls, plain
 from ai_hub.intake.marks import mark_cell, with_remarks
 from ai_hub.intake.passes import UNTOLD
+from ai_hub.intake.result import Remark
 from ai_hub.intake.row_options import RowOptions
 from ai_hub.intake.times import YEARS
 from ai_hub.intake.wall_times import WallTimes

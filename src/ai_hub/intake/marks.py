@@ -14,9 +14,12 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from ai_hub.intake.batch import Remark
+from ai_hub.intake.result import Remark
 
 _CELL = "\x00"
 _ROW = "\x01"
@@ -78,6 +81,13 @@ def remarks_of(table: pa.Table) -> tuple[Remark, ...]:
     """The remarks on a table."""
     kept: Any = json.loads((table.schema.metadata or {}).get(_REMARKS, b"[]"))
     return tuple(Remark(**remark) for remark in kept)
+
+
+def is_marked_row(texts: Any) -> NDArray[np.bool_]:
+    """Which cells of a column of times are marks that `mark_row` made."""
+    if not pa.types.is_string(texts.type):
+        return np.zeros(len(texts), dtype=np.bool_)
+    return np.asarray(pc.fill_null(pc.starts_with(texts, _ROW), False))
 
 
 def cut(text: str) -> str:

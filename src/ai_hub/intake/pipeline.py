@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from os import PathLike
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
-from ai_hub.definitions.values import check_id
+from ai_hub.definitions.values import check_id, iso, to_micros
 from ai_hub.errors import InvalidInput
-from ai_hub.intake.batch import Batch, BatchKind, Part
+from ai_hub.intake.batch import Batch, Part
 from ai_hub.intake.checks import check_rows
-from ai_hub.intake.frames import read_frame
-from ai_hub.intake.result import IngestResult
+from ai_hub.intake.files import DataFile
+from ai_hub.intake.frames import to_table
+from ai_hub.intake.read_options import ReadOptions
+from ai_hub.intake.result import MAX_REASONS, IngestResult, Preview
+from ai_hub.intake.source import Source
+
+_PREVIEW_ROWS = 5
 
 Check = Callable[[pa.Table, int], Batch]
 """Makes a batch of rows, the first of which has this place in all that was sent."""
@@ -59,28 +69,73 @@ async def ingest_parts(
     return result
 
 
-async def ingest_frame(
+async def ingest_file(
+    file: DataFile,
+    tenant_id: str | None,
+    land: Land | None,
+    told: Told | None = None,
+    check: Check | None = None,
+) -> IngestResult:
+    """Land the rows of a file, body or frame; without `land`, a dry run, they are previewed.
+
+    `check` stands in for the check of rows by the options of the file.
+    """
+    checked = check or checker(file, tenant_id)
+    if land is not None:
+        return await ingest_parts(file.parts(), checked, land, told)
+    first: list[pa.Table] = []
+
+    def watched() -> Iterator[Part]:
+        for part in file.parts():
+            if not first:
+                first.append(part[0].slice(0, _PREVIEW_ROWS))
+            yield part
+
+    async def not_landed(batch: Batch) -> IngestResult:
+        return batch.landed(0, 0, 0)
+
+    result = await ingest_parts(watched(), checked, not_landed, told)
+    rows = checker(file, tenant_id)(first[0], 0).table.to_pylist()
+    detected = tuple(str(finding) for finding in file.findings())
+    options = {**file.options.said, **file.explicit().given()}
+    return replace(result, preview=Preview(tuple(map(_shown, rows)), detected, options))
+
+
+def checker(file: DataFile, tenant_id: str | None, reasons: int = MAX_REASONS) -> Check:
+    """The check of a file's rows; `reasons` is how many rejections it names in each batch."""
+    options = file.options
+
+    def check(rows: pa.Table, first: int) -> Batch:
+        return check_rows(options.kind, rows, tenant_id, first, options.rows, reasons)
+
+    return check
+
+
+async def ingest_rows(
     data: object,
     tenant_id: str | None,
-    kind: BatchKind,
-    land: Land,
+    options: ReadOptions,
+    land: Land | None,
     progress: Callable[[int], None] | None = None,
 ) -> IngestResult:
-    """Land the rows of a frame or of dicts; `progress` is told the rows dealt with.
+    """Land the rows of a frame, of dicts or of the file at a path; `progress` is told the rows
+    dealt with.
 
     Raises InvalidInput for what is no table, a missing column and naive timestamps.
     """
     if tenant_id is not None:
-        check_id("tenant_id", tenant_id)
+        check_id("tenant_id", tenant_id.strip())
+    file = await asyncio.to_thread(_opened, data, tenant_id, options)
+    by_rows = checker(file, tenant_id)
 
     def check(rows: pa.Table, first: int) -> Batch:
-        batch = check_rows(kind, rows, tenant_id, first)
+        batch = by_rows(rows, first)
         if batch.naive:
             raise InvalidInput(
                 "timestamp",
                 batch.reasons[0].value,
                 "aware datetimes",
-                "Say which zone they are in, e.g. with tz_localize or replace(tzinfo=...).",
+                "Say which zone they are in: timezone=, tz_localize or replace(tzinfo=...).",
             )
         return batch
 
@@ -88,4 +143,21 @@ async def ingest_frame(
         if progress is not None:
             progress(result.rows)
 
-    return await ingest_parts(read_frame(data), check, land, told)
+    return await ingest_file(file, tenant_id, land, told, check)
+
+
+def _opened(data: object, tenant_id: str | None, options: ReadOptions) -> DataFile:
+    required = options.required(tenant_id)
+    if isinstance(data, str | PathLike):
+        return DataFile(Source.of_path(Path(data)), options, required)
+    table = to_table(data, options.fields_of)
+    if isinstance(data, list | tuple | Iterator):
+        options = options.of_programs()
+    return DataFile(table, options, required)
+
+
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: iso(to_micros(value)) if isinstance(value, datetime) else value
+        for name, value in row.items()
+    }

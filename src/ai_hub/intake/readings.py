@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ai_hub.intake.batch import Remark
+from ai_hub.definitions.valid_range import ValidRange
 from ai_hub.intake.columns import Column, Mask, bools, nulls
 from ai_hub.intake.nulls import NO_MORE, Nulls
-from ai_hub.intake.valid_range import ValidRange
+from ai_hub.intake.result import Remark
 
 Bound = float | NDArray[np.float64]
 

@@ -1,0 +1,82 @@
+"""Parquet: typed columns, read batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ai_hub.errors import InvalidInput
+from ai_hub.intake.arrow_faults import UNREADABLE, check_texts
+from ai_hub.intake.batch import BATCH_ROWS, Part
+from ai_hub.intake.csv_text import Lines
+from ai_hub.intake.dialect import Dialect
+from ai_hub.intake.layout import Layout, Wanted
+from ai_hub.intake.numbers import Point
+from ai_hub.intake.source import Source
+
+MAGIC = b"PAR1"
+
+_SAMPLE_ROWS = 1_000
+
+
+class ParquetReader:
+    """A Parquet file; see `Reader`. Raises InvalidInput for bytes that are no Parquet, and where a
+    column is missing."""
+
+    point = Point.SURE
+    letters = True
+    lines: Lines | None = None
+
+    def __init__(self, source: Source, wanted: Wanted) -> None:
+        self._source = source
+        self.found = Dialect()
+        try:
+            with source.open() as stream, pq.ParquetFile(stream) as file:
+                schema = file.schema_arrow
+                check_texts(schema)
+                names = tuple(schema.names)
+                self.rows: int | None = file.metadata.num_rows
+        except InvalidInput:
+            raise
+        except UNREADABLE:
+            raise self._damaged() from None
+        columns, time = wanted.match(names)
+        self.layout = Layout(names, columns, time, before=0)
+
+    def sample(self, places: Sequence[int]) -> pa.Table:
+        """The first 1,000 rows at most."""
+        return next(self._batches(places, _SAMPLE_ROWS))
+
+    def tables(self, places: Sequence[int]) -> Iterator[Part]:
+        """All rows."""
+        done = 0
+        for table in self._batches(places, BATCH_ROWS):
+            done += len(table)
+            yield table, done / max(self.rows or 0, 1)
+
+    def _batches(self, places: Sequence[int], rows: int) -> Iterator[pa.Table]:
+        names = [self.layout.names[place] for place in places]
+        try:
+            with self._source.open() as stream, pq.ParquetFile(stream) as file:
+                empty = file.schema_arrow.empty_table()
+                yielded = False
+                for batch in file.iter_batches(rows, columns=list(dict.fromkeys(names))):
+                    batch.validate(full=True)
+                    yielded = True
+                    yield _placed(pa.Table.from_batches([batch]), names, places)
+                if not yielded:
+                    yield _placed(empty, names, places)
+        except InvalidInput:
+            raise
+        except UNREADABLE:
+            raise self._damaged() from None
+
+    def _damaged(self) -> InvalidInput:
+        return self._source.wrong(self._source.name, "a whole Parquet file")
+
+
+def _placed(table: pa.Table, names: Sequence[str], places: Sequence[int]) -> pa.Table:
+    columns = [table.column(name) for name in names]
+    return pa.table(columns, names=[str(place) for place in places])
