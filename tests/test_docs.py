@@ -18,6 +18,7 @@ from ai_hub.config import KEYS, Settings, variable
 from ai_hub.definitions.builtin import FEATURE_SETS, FEATURES
 from ai_hub.definitions.kinds import CLOSED, PARTS, STATS
 from ai_hub.feature_store import FeatureStore
+from ai_hub.intake.read_options import READ_OPTIONS
 from ai_hub.metrics import FAMILIES
 from docs_pages import PORT, ROOT, Reader, blocks, pages, runs, same_json, same_text
 from servers import Kind
@@ -72,7 +73,7 @@ def test_every_setting_has_its_default(name: str) -> None:
     for key in KEYS:
         (row,) = (line for line in text.splitlines() if line.startswith("|") and variable(key) in
                   line.partition("what")[0].rsplit("|", 2)[0])  # fmt: skip
-        assert f"`{defaults[key]}`" in row
+        assert (f"`{defaults[key]}`" if defaults[key] else "| none |") in row
 
 
 def test_every_route_has_its_part(tmp_path: Path) -> None:
@@ -86,6 +87,14 @@ def test_every_route_has_its_part(tmp_path: Path) -> None:
     for path, operations in paths.items():
         for method in operations:
             assert f"\n## {method.upper()} {path}\n" in text
+
+
+def test_every_option_of_reading_has_its_line() -> None:
+    text = page("docs/http.md").partition("\n### How a body is read\n")[2].partition("\n## ")[0]
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    told = {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[2])}
+    options = {option.name for kind in READ_OPTIONS for option in READ_OPTIONS[kind]}
+    assert told - {"true"} == options | {"dry_run"}
 
 
 def test_every_feature_set_part_and_stat_has_its_line() -> None:

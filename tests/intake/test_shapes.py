@@ -1,171 +1,267 @@
-"""The files that people have: small samples made by hand after what vendors and services send."""
+"""The files that people have: what is stored of each sample of `docs/files.md`.
+
+The samples are made by hand after what meters, portals and services send. Each is taken in by the
+command that the page shows, and compared with what it means, written by hand.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import os
+import shlex
+from functools import cache
+from pathlib import Path
 
+import duckdb
 import pytest
+from typer.testing import CliRunner
 
-from ai_hub.errors import InvalidInput
-from ai_hub.intake.dialect import Dialect
-from ai_hub.intake.files import DataFile
-from ai_hub.intake.source import Source
-from intake.reading import data_file
+from ai_hub.cli.app import app
+from docs_pages import ROOT, blocks, commands
+
+PAGE = ROOT / "docs" / "files.md"
+
+# Asset, series, UTC instant, value.
+READINGS: dict[str, list[tuple[str, str, str, float]]] = {
+    "office.csv": [
+        ("7001", "value", "2025-01-12T23:15:00Z", 1234.5),
+        ("7001", "value", "2025-01-12T23:30:00Z", 0.75),
+    ],
+    # 00:45 to 00:59 ends at 01:00 PDT, 08:00 UTC; both hours from 01:00 on, then 02:15 PST.
+    "green-button.csv": [
+        ("1234567890", "value", "2025-11-02T08:00:00Z", 0.12),
+        ("1234567890", "value", "2025-11-02T08:15:00Z", 0.07),
+        ("1234567890", "value", "2025-11-02T08:30:00Z", 0.08),
+        ("1234567890", "value", "2025-11-02T08:45:00Z", 0.31),
+        ("1234567890", "value", "2025-11-02T09:00:00Z", 0.29),
+        ("1234567890", "value", "2025-11-02T09:15:00Z", 0.09),
+        ("1234567890", "value", "2025-11-02T09:30:00Z", 0.07),
+        ("1234567890", "value", "2025-11-02T09:45:00Z", 0.06),
+        ("1234567890", "value", "2025-11-02T10:00:00Z", 0.07),
+        ("1234567890", "value", "2025-11-02T10:15:00Z", 0.11),
+    ],
+    "octopus.csv": [
+        ("meter-001", "value", "2025-07-12T23:30:00Z", 0.045),
+        ("meter-001", "value", "2025-07-13T00:00:00Z", 0.061),
+    ],
+    "enedis.csv": [
+        ("12345678901234", "value", "2025-01-12T23:30:00Z", 452),
+        ("12345678901234", "value", "2025-01-13T00:00:00Z", 448),
+    ],
+    "p1.csv": [
+        ("p1", "Export T1 kWh", "2025-01-12T23:00:00Z", 12),
+        ("p1", "Export T1 kWh", "2025-01-12T23:15:00Z", 12),
+        ("p1", "Export T2 kWh", "2025-01-12T23:00:00Z", 34),
+        ("p1", "Export T2 kWh", "2025-01-12T23:15:00Z", 34),
+        ("p1", "Import T1 kWh", "2025-01-12T23:00:00Z", 1234.567),
+        ("p1", "Import T1 kWh", "2025-01-12T23:15:00Z", 1234.601),
+        ("p1", "Import T2 kWh", "2025-01-12T23:00:00Z", 2345.678),
+        ("p1", "Import T2 kWh", "2025-01-12T23:15:00Z", 2345.678),
+    ],
+    # Summer time, as the S says.
+    "p1-telegrams.csv": [
+        ("4530303433303036", "value", "2025-07-12T22:15:00Z", 1234.567),
+        ("4530303433303036", "value", "2025-07-12T22:30:00Z", 1234.601),
+    ],
+    # The hours from 12:00 and 13:00 CET end at 12:00 and 13:00 UTC.
+    "home-assistant.tsv": [
+        ("sensor.heat_pump", "value", "2024-01-26T12:00:00Z", 3.5),
+        ("sensor.heat_pump", "value", "2024-01-26T13:00:00Z", 3.6),
+    ],
+    "home-assistant-history.csv": [
+        ("sensor.grid_import", "value", "2025-08-31T22:00:00Z", 18894.517),
+        ("sensor.grid_import", "value", "2025-08-31T23:00:00Z", 18894.72),
+    ],
+    "sma.csv": [
+        ("2000123456", "value", "2025-01-13T08:05:00Z", 1234.567),
+        ("2000123456", "value", "2025-01-13T08:10:00Z", 1234.58),
+    ],
+    "fronius.csv": [
+        ("symo-1", "value", "2025-01-13T08:10:00Z", 0),
+        ("symo-1", "value", "2025-01-13T08:15:00Z", 12.5),
+    ],
+    "entso-e.csv": [
+        ("BZN|DE-LU", "value", "2025-01-12T23:15:00Z", 53120),
+        ("BZN|DE-LU", "value", "2025-01-12T23:30:00Z", 52710),
+    ],
+    # Ends: 03:00 comes twice, 02:00 once; 24:00 is in winter time again.
+    "lastgang.csv": [
+        ("7001", "value", "2025-10-25T23:45:00Z", 1010.25),
+        ("7001", "value", "2025-10-26T00:00:00Z", 998.5),
+        ("7001", "value", "2025-10-26T00:15:00Z", 0.75),
+        ("7001", "value", "2025-10-26T00:30:00Z", 101),
+        ("7001", "value", "2025-10-26T00:45:00Z", 102),
+        ("7001", "value", "2025-10-26T01:00:00Z", 103),
+        ("7001", "value", "2025-10-26T01:15:00Z", 201),
+        ("7001", "value", "2025-10-26T01:30:00Z", 202),
+        ("7001", "value", "2025-10-26T01:45:00Z", 203),
+        ("7001", "value", "2025-10-26T02:00:00Z", 204),
+        ("7001", "value", "2025-10-26T02:15:00Z", 205),
+        ("7001", "value", "2025-10-26T23:00:00Z", 87.25),
+    ],
+    # A day's total is known when the day is over.
+    "meters.xlsx": [
+        ("meter-001", "value", "2025-01-14T00:00:00Z", 41.5),
+        ("meter-001", "value", "2025-01-15T00:00:00Z", 40),
+        ("meter-002", "value", "2025-01-14T00:00:00Z", 12.25),
+    ],
+}
+
+# Station, UTC instant, temperature, humidity, irradiance, wind, precipitation.
+Weather = tuple[str, str, float | None, float | None, float | None, float | None, float | None]
+WEATHER: dict[str, list[Weather]] = {
+    "open-meteo.csv": [
+        ("BERLIN", "2025-01-13T11:00:00Z", 1.2, 81, 142, 3.1, 0),
+        ("BERLIN", "2025-01-13T12:00:00Z", 1.6, 78, 171, 3.4, 0.1),
+    ],
+    "dwd.txt": [
+        ("44", "2025-01-13T00:00:00Z", 2.4, 83, None, None, None),
+        ("44", "2025-01-13T01:00:00Z", None, 84, None, None, None),
+        ("44", "2025-01-13T02:00:00Z", -0.1, 86, None, None, None),
+    ],
+    "noaa.csv": [
+        ("72503014732", "2025-01-13T00:51:00Z", 5.6, None, None, 4.1, None),
+        ("72503014732", "2025-01-13T01:51:00Z", 5.0, None, None, 3.6, None),
+        ("72503014732", "2025-01-13T02:51:00Z", None, None, None, None, None),
+    ],
+}
+
+_STORED = """
+SELECT asset_id, feature_type, strftime(timestamp, '%Y-%m-%dT%H:%M:%SZ'), value
+FROM timeseries_data ORDER BY asset_id, feature_type, timestamp
+"""
+_STORED_WEATHER = """
+SELECT asset_id, strftime(timestamp, '%Y-%m-%dT%H:%M:%SZ'), temperature, humidity,
+    solar_irradiance, wind_speed, precipitation
+FROM weather_features ORDER BY asset_id, timestamp
+"""
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """A sample, what has to be said of it, and its rows: `times` as they are handed on."""
+@cache
+def shown() -> dict[str, list[str]]:
+    """The words of the command by which the page takes each file in."""
+    found: dict[str, list[str]] = {}
+    for block in blocks(PAGE.read_text("utf-8")):
+        if block.lang == "console":
+            for command, _, _ in commands(block):
+                program, *words = shlex.split(command.replace("\\\n", " "))
+                if program == "ai-hub" and "--dry-run" not in words:
+                    found[words[1]] = words
+    return found
 
-    text: str
-    columns: dict[str, str]
-    times: list[str]
-    values: list[float]
-    said: dict[str, str] = field(default_factory=dict)
-    encoding: str = "utf-8"
-    value: str = "value"
+
+@pytest.fixture(autouse=True)
+def samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with the samples, prepared as the page says, and no settings."""
+    for name in list(os.environ):
+        if name.startswith("AI_HUB_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    for block in blocks(PAGE.read_text("utf-8")):
+        if block.lang in ("setup", "python"):
+            exec(block.text, {})
+    return tmp_path
 
 
-SHAPES = {
-    "Green Button": Shape(
-        "Name,JANE DOE\n"
-        'Address,"1 MAIN ST, OAKLAND CA 94601"\n'
-        "Account Number,1234567890\n"
-        "\n"
+def ingested(words: list[str]) -> tuple[int, str]:
+    """The exit code of a command and what it said."""
+    done = CliRunner().invoke(app, words)
+    return done.exit_code, done.output
+
+
+def stored(query: str) -> list[tuple[object, ...]]:
+    with duckdb.connect("features.duckdb", read_only=True) as database:
+        database.execute("SET TimeZone = 'UTC'")
+        return database.execute(query).fetchall()
+
+
+@pytest.mark.parametrize("name", READINGS)
+def test_readings_are_stored_as_they_were_meant(name: str) -> None:
+    code, output = ingested(shown()[name])
+    assert code == 0, output
+    assert stored(_STORED) == READINGS[name]
+
+
+@pytest.mark.parametrize("name", WEATHER)
+def test_weather_is_stored_as_it_was_meant(name: str) -> None:
+    code, output = ingested(shown()[name])
+    assert code == 0, output
+    assert stored(_STORED_WEATHER) == WEATHER[name]
+
+
+def test_every_file_of_the_page_has_its_truth() -> None:
+    refused = {"dates.csv"}
+    assert {*shown()} == {*READINGS, *WEATHER} | refused
+    made = {"meters.xlsx", "noaa.csv"}
+    told = {*READINGS, *WEATHER} - made | {"noaa-isd.csv"}
+    assert {path.name for path in (ROOT / "docs" / "samples").iterdir()} == told
+
+
+@pytest.mark.parametrize(("name", "readings"), [("entso-e.csv", 2), ("dwd.txt", 2)])
+def test_what_has_to_be_said_is_asked_for(name: str, readings: int) -> None:
+    words = shown()[name].copy()
+    at = words.index("--time-format")
+    del words[at : at + 2]
+    code, output = ingested(words)
+    assert code == 2
+    assert "No row says which of two it is" in output
+    assert output.count("(--time-format") == readings
+    assert not Path("features.duckdb").exists()
+
+
+@pytest.mark.parametrize("name", ["green-button.csv", "p1.csv", "fronius.csv", "lastgang.csv"])
+def test_local_times_want_a_zone(name: str) -> None:
+    words = shown()[name].copy()
+    at = words.index("--timezone")
+    del words[at : at + 2]
+    code, output = ingested(words)
+    assert code == 2
+    assert "--timezone" in output
+
+
+# Others that go with the same commands.
+
+LIKE: dict[str, tuple[str, str, list[tuple[str, str, str, float]]]] = {
+    "Green Button with days behind months and hours of twelve": (
+        "green-button.csv",
         "TYPE,DATE,START TIME,END TIME,USAGE (kWh),COST,NOTES\n"
-        "Electric usage,2025-01-13,00:00,00:14,0.12,$0.05,\n"
-        "Electric usage,2025-01-13,00:15,00:29,0.07,$0.03,\n",
-        {"timestamp": "DATE", "value": "USAGE (kWh)"},
-        ["2025-01-13 00:00", "2025-01-13 00:15"],
-        [0.12, 0.07],
-        {"time_column": "START TIME"},
+        "Electric usage,1/13/2025,12:00 AM,12:14 AM,0.3,$0.12 ,\n"
+        "Electric usage,1/13/2025,1:15 PM,1:29 PM,0.4,$0.16 ,\n",
+        [
+            ("1234567890", "value", "2025-01-13T08:15:00Z", 0.3),
+            ("1234567890", "value", "2025-01-13T21:30:00Z", 0.4),
+        ],
     ),
-    "Green Button, day and month": Shape(
-        "Meter Number,Date,Start Time,Duration,Consumption\n"
-        "0123,1/13/2025,12:00 AM,15,0.3\n"
-        "0123,1/13/2025,1:15 PM,15,0.4\n",
-        {"timestamp": "Date", "asset_id": "Meter Number", "value": "Consumption"},
-        ["2025-01-13 00:00:00.000000", "2025-01-13 13:15:00.000000"],
-        [0.3, 0.4],
-        {"time_column": "Start Time"},
+    "ENTSO-E about a clock change": (
+        "entso-e.csv",
+        '"MTU (CET/CEST)","Area","Actual Total Load (MW)"\n'
+        '"26/10/2025 01:00:00 (CEST) - 26/10/2025 02:00:00 (CEST)","DE","1"\n'
+        '"26/10/2025 02:00:00 (CEST) - 26/10/2025 02:00:00 (CET)","DE","2"\n'
+        '"26/10/2025 02:00:00 (CET) - 26/10/2025 03:00:00 (CET)","DE","3"\n'
+        '"26/10/2025 03:00:00 - 26/10/2025 04:00:00","DE","4"\n',
+        [
+            ("DE", "value", "2025-10-26T00:00:00Z", 1),
+            ("DE", "value", "2025-10-26T01:00:00Z", 2),
+            ("DE", "value", "2025-10-26T02:00:00Z", 3),
+            ("DE", "value", "2025-10-26T03:00:00Z", 4),
+        ],
     ),
-    "Octopus": Shape(
-        "Consumption (kwh), Estimated Cost Inc. Tax (p), Start, End\n"
-        "0.045, 1.1, 2025-07-13T00:00:00+01:00, 2025-07-13T00:30:00+01:00\n",
-        {"timestamp": "End", "value": "Consumption (kwh)"},
-        [" 2025-07-13T00:30:00+01:00"],
-        [0.045],
-    ),
-    "Enedis": Shape(
-        "Identifiant PRM;Type de donnees;Date de debut;Date de fin\n"
-        "12345678901234;Courbe de charge;13/01/2025;14/01/2025\n"
-        "Horodate;Valeur\n"
-        "2025-01-13T00:30:00+01:00;452\n"
-        "2025-01-13T01:00:00+01:00;448\n",
-        {"timestamp": "Horodate", "value": "Valeur"},
-        ["2025-01-13T00:30:00+01:00", "2025-01-13T01:00:00+01:00"],
-        [452, 448],
-    ),
-    "DSMR, P1": Shape(
-        "timestamp,1-0:1.8.1,1-0:2.7.0\n250113001500W,1234.567,0.120\n250113003000W,1234.601,0.000\n",
-        {"value": "1-0:1.8.1"},
-        ["2025-01-13 00:15:00.000000", "2025-01-13 00:30:00.000000"],
-        [1234.567, 1234.601],
-        {"time_format": "%y%m%d%H%M%S*"},
-    ),
-    "Home Assistant statistics": Shape(
-        "statistic_id\tunit\tstart\tmean\n"
-        "sensor.heat\tkWh\t26.01.2024 12:00\t3.5\n"
-        "sensor.heat\tkWh\t26.01.2024 13:00\t3.6\n",
-        {"timestamp": "start", "asset_id": "statistic_id", "value": "mean"},
-        ["2024-01-26 12:00:00.000000", "2024-01-26 13:00:00.000000"],
-        [3.5, 3.6],
-    ),
-    "Fronius": Shape(
-        "Datum und Uhrzeit;Energie | Symo 10.0-3-M (1)\n"
-        "[dd.MM.yyyy HH:mm];[Wh]\n"
-        "13.01.2025 09:05;0,00\n"
-        "13.01.2025 09:10;12,50\n",
-        {"timestamp": "Datum und Uhrzeit", "value": "Energie | Symo 10.0-3-M (1)"},
-        ["2025-01-13 09:05:00.000000", "2025-01-13 09:10:00.000000"],
-        [0, 12.5],
-    ),
-    "SMA": Shape(
-        "sep=;\r\nVersion CSV1|Tool SAFER|Linebreaks CR/LF|Delimiter semicolon\r\n\r\n"
-        ";SN: 2000123456;SN: 2000123456\r\n"
-        "dd.MM.yyyy HH:mm;E-Total;Pac\r\n;kWh;kW\r\n"
-        "13.01.2025 09:05;1.234,567;0,120\r\n",
-        {"timestamp": "dd.MM.yyyy HH:mm", "value": "E-Total"},
-        ["2025-01-13 09:05:00.000000"],
-        [1234.567],
-    ),
-    "ENTSO-E": Shape(
-        '"MTU (CET/CEST)","Actual Total Load (MW)"\n'
-        '"13/01/2025 00:00:00 - 13/01/2025 00:15:00","53120"\n',
-        {"timestamp": "MTU (CET/CEST)", "value": "Actual Total Load (MW)"},
-        ["2025-01-13 00:15:00.000000"],
-        [53120],
-        {"time_format": "* - %d/%m/%Y %H:%M:%S"},
-    ),
-    "Open-Meteo": Shape(
-        "latitude,longitude,elevation,utc_offset_seconds,timezone,timezone_abbreviation\n"
-        "52.5,13.4,38.0,0,GMT,GMT\n"
-        "\n"
-        "time,temperature_2m (°C)\n2025-01-01T00:00,1.2\n2025-01-01T01:00,1.1\n",
-        {"timestamp": "time", "temperature": "temperature_2m (°C)"},
-        ["2025-01-01T00:00", "2025-01-01T01:00"],
-        [1.2, 1.1],
-        value="temperature",
-    ),
-    "DWD": Shape(
-        "STATIONS_ID;MESS_DATUM;QN_9;TT_TU;RF_TU;eor\n"
-        "         44;2025011300;    3;   2.4;  83.0;eor\n"
-        "         44;2025011301;    3;  -0.1;  84.0;eor\n",
-        {"timestamp": "MESS_DATUM", "asset_id": "STATIONS_ID", "temperature": "TT_TU"},
-        ["2025-01-13 00:00:00.000000", "2025-01-13 01:00:00.000000"],
-        [2.4, -0.1],
-        {"time_format": "%Y%m%d%H"},
-        value="temperature",
-    ),
-    "NOAA": Shape(
-        '"STATION","DATE","REPORT_TYPE","HourlyDryBulbTemperature"\n'
-        '"72503014732","2025-01-13T00:51:00","FM-15","5.6"\n',
-        {"timestamp": "DATE", "asset_id": "STATION", "temperature": "HourlyDryBulbTemperature"},
-        ["2025-01-13T00:51:00"],
-        [5.6],
-        value="temperature",
-    ),
-    "a load profile of a German utility": Shape(
-        "Lastgang;DE0001234567890123456789012345678\n"
-        "Zeitraum;01.01.2025 - 31.01.2025\n"
-        "\n"
-        "Datum;Uhrzeit;Zähler;Wirkarbeit [kWh];Status\n"
-        "13.01.2025;00:15;7001;1.234,50;W\n"
-        "13.01.2025;24:00;7001;0,75;W\n",
-        {"timestamp": "Datum", "asset_id": "Zähler", "value": "Wirkarbeit [kWh]"},
-        ["2025-01-13 00:15:00.000000", "2025-01-14 00:00:00.000000"],
-        [1234.5, 0.75],
-        {"time_column": "Uhrzeit"},
-        encoding="cp1252",
+    "a load profile in UTF-16 with tabs": (
+        "lastgang.csv",
+        "Datum\tUhrzeit\tZähler\tWirkarbeit [kWh]\n"
+        "13.01.2025\t00:15\t7001\t1.234,50\n"
+        "13.01.2025\t24:00\t7001\t0,75\n",
+        [
+            ("7001", "value", "2025-01-12T23:15:00Z", 1234.5),
+            ("7001", "value", "2025-01-13T23:00:00Z", 0.75),
+        ],
     ),
 }
 
 
-def opened(shape: Shape, **options: str) -> DataFile:
-    source = Source.of_bytes(shape.text.encode(shape.encoding))
-    return data_file(source, shape.columns, Dialect.of(options))
-
-
-@pytest.mark.parametrize("name", SHAPES)
-def test_a_shape_is_taken(name: str) -> None:
-    shape = SHAPES[name]
-    file = opened(shape, **shape.said)
-    rows = [row for table, _ in file.tables() for row in table.to_pylist()]
-    assert [row["timestamp"] for row in rows] == shape.times
-    assert [float(row[shape.value]) for row in rows] == shape.values
-
-
-@pytest.mark.parametrize("name", ["ENTSO-E", "DWD"])
-def test_a_shape_that_does_not_say_enough_is_refused_with_both_readings(name: str) -> None:
-    with pytest.raises(InvalidInput, match=r"No row says which of two it is: .*--time-format"):
-        opened(SHAPES[name])
+@pytest.mark.parametrize("name", LIKE)
+def test_a_like_file_goes_with_the_same_command(name: str) -> None:
+    file, text, truth = LIKE[name]
+    Path(file).write_text(text, "utf-16" if "UTF-16" in name else "utf-8")
+    code, output = ingested(shown()[file])
+    assert code == 0, output
+    assert stored(_STORED) == truth
