@@ -10,12 +10,16 @@ import os
 import shlex
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 from typer.testing import CliRunner
 
 from ai_hub.cli.app import app
+from ai_hub.feature_store import FeatureStore
+from ai_hub.intake.options import BatchKind
+from ai_hub.intake.read_options import READ_OPTIONS
 from docs_pages import ROOT, blocks, commands
 
 PAGE = ROOT / "docs" / "files.md"
@@ -186,6 +190,32 @@ def test_weather_is_stored_as_it_was_meant(name: str) -> None:
     code, output = ingested(shown()[name])
     assert code == 0, output
     assert stored(_STORED_WEATHER) == WEATHER[name]
+
+
+@pytest.mark.parametrize("name", [*READINGS, *WEATHER])
+async def test_python_takes_it_with_the_same_options(name: str) -> None:
+    command, _, *words = shown()[name]
+    kind: BatchKind = "observations" if command == "ingest" else "weather"
+    keywords = keywords_of(kind, words)
+    async with FeatureStore.open("duckdb:///features.duckdb") as store:
+        landing = store.ingest if kind == "observations" else store.ingest_weather
+        await landing(Path(name), **keywords)
+    assert stored(_STORED) == READINGS.get(name, [])
+    assert stored(_STORED_WEATHER) == WEATHER.get(name, [])
+
+
+def keywords_of(kind: BatchKind, words: list[str]) -> dict[str, Any]:
+    """The options of a command as Python has them."""
+    options = {option.flag: option for option in READ_OPTIONS[kind]}
+    found: dict[str, Any] = {}
+    for flag, value in zip(words[::2], words[1::2], strict=True):
+        if flag == "--tenant":
+            found["tenant_id"] = value
+        elif flag in options and options[flag].repeatable:
+            found.setdefault(options[flag].name, []).append(value)
+        elif flag in options:
+            found[options[flag].name] = value
+    return found
 
 
 def test_every_file_of_the_page_has_its_truth() -> None:
