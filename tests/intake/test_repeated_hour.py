@@ -76,6 +76,14 @@ def test_ends_of_intervals_are_told_as_the_clock_or_as_starts_plus_the_step(step
     assert told(starts) == expected
 
 
+def test_an_end_that_may_be_of_the_clock_or_of_a_start_is_not_guessed() -> None:
+    # 60 is the end of what began at 0 in either pass, or what the clock shows after both.
+    assert told([-240, -180, -120, -60, 60], step=60) == [-240, -180, -120, -60, U]
+    assert told([-240, -180, -120, -60, 0, 0, 60], step=60)[-1] == 120
+    # A step longer than the stretch, and few rows.
+    assert told([15, 75], length=30, step=60) == [U, U]
+
+
 @pytest.mark.parametrize(
     ("rows", "instants"),
     [
@@ -89,8 +97,11 @@ def test_ends_of_intervals_are_told_as_the_clock_or_as_starts_plus_the_step(step
         # One pass alone, between neighbours on both sides.
         ([-30, -15, 0, 15, 30, 45, 60, 75], [-30, -15, U, U, U, U, 120, 135]),
         # The file begins with it, or ends with it.
-        ([0, 15, 30, 45, 60, 75, 90, 105], [60, 75, 90, 105, 120, 135, 150, 165]),
+        ([15, 30, 45, 60, 75, 90, 105], [75, 90, 105, 120, 135, 150, 165]),
         ([-60, -45, -30, -15, 0, 15], [-60, -45, -30, -15, 0, 15]),
+        # All of one pass, as those have whose files are of days and keep one.
+        ([0, 15, 30, 45, 60, 75, 90], [U, U, U, U, 120, 135, 150]),
+        ([-60, -45, -30, -15, 0, 15, 30, 45], [-60, -45, -30, -15, U, U, U, U]),
         # With so few in a pass a missing row would look like that.
         ([-120, -60, 0, 60, 120], [-120, -60, U, 120, 180]),
         ([0, 60, 120, 180], [U, 120, 180, 240]),

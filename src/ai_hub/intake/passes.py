@@ -233,7 +233,8 @@ class _Order:
         """The pass of readings that are one step from those on one side only.
 
         On the other side nothing follows for as long as a pass takes: the series begins or ends
-        here. Both passes have to have several readings.
+        here. Both passes have to have several readings. A pass that is there as a whole is not
+        told: where a day begins or ends with the stretch, those who keep one pass of it have that.
         """
         known = sorted(row for row in self.rows if not 0 <= row < self.length)
         rows = [self.rows[place] for place in repeated]
@@ -245,10 +246,12 @@ class _Order:
         even = self.length % step == 0 and self.length >= _LEAST_A_PASS * step
         if not (regular and even and all(b - a == step for a, b in pairwise(rows))):
             return {}
-        if rows[0] < step and rows[0] - step in known:
-            if not any(self.length <= row < 2 * self.length for row in known):
-                return dict.fromkeys(repeated, 0)
-        elif rows[-1] + step in known and not any(-self.length <= row < 0 for row in known):
+        begins, ends = rows[0] < step, rows[-1] + step >= self.length
+        before = any(-self.length <= row < 0 for row in known)
+        after = any(self.length <= row < 2 * self.length for row in known)
+        if begins and not ends and not after and rows[0] - step in known:
+            return dict.fromkeys(repeated, 0)
+        if ends and not begins and not before and rows[-1] + step in known:
             return dict.fromkeys(repeated, self.length)
         return {}
 

@@ -92,7 +92,10 @@ def _tell_plain(rows: Ints, told: Ints, bounds: Ints, length: int, step: int) ->
     # Ends of intervals as the start plus the step: the stretch is a step later on the clock. If
     # nobody said that they are such ends, the least of steps finds them by the end coming twice.
     ends = _plain(rows - (step or 1), bounds, length)
-    by_clock = enough & clock.told & ((clock.pairs > 0) | (ends.pairs == 0))
+    # A reading of the step after the stretch may then be the end of one that began in it.
+    after = (rows >= length) & (rows < length + step)
+    unsure = np.logical_or.reduceat(after, bounds[:-1]) | (ends.pairs > 0)
+    by_clock = enough & clock.told & ((clock.pairs > 0) | ~unsure)
     by_ends = enough & ends.told & (ends.pairs > 0) & ~by_clock
     vague = np.zeros(len(sizes), dtype=np.bool_)
     if not step:
@@ -197,8 +200,8 @@ def _shown(rows: Ints, length: int, step: int, known: dict[bytes, Shown]) -> Sho
         return Shown(instants, 0, not disorder, disorder)
     if not step:
         return passes_shown(rows, length)
-    if length % step:
-        return _by_step(rows, length, step)
+    if length % step and (found := _by_step(rows, length, step)) is not None:
+        return found
     clock = passes_shown(rows, length)
     starts = passes_shown(rows - step, length)
     moved = np.where(starts.instants == UNTOLD, UNTOLD, starts.instants + step)
@@ -227,12 +230,12 @@ def _copies(rows: Ints, end: int) -> Ints | None:
     return None
 
 
-def _by_step(rows: Ints, length: int, step: int) -> Shown:
+def _by_step(rows: Ints, length: int, step: int) -> Shown | None:
     """What ends of intervals show whose step puts one pass alone where all the others are."""
     by_clock = _on_step(rows, length, step, 0)
     by_starts = _on_step(rows, length, step, step)
     if by_clock is None and by_starts is None:
-        return passes_shown(rows, length)
+        return None
     if by_clock is None or by_starts is None:
         told = by_starts if by_clock is None else by_clock
     else:
