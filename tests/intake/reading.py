@@ -12,7 +12,7 @@ from ai_hub.definitions.kinds import WEATHER_COLUMNS
 from ai_hub.intake.batch import BATCH_ROWS, Part
 from ai_hub.intake.dialect import Dialect
 from ai_hub.intake.files import DataFile
-from ai_hub.intake.formats import open_body, read_body
+from ai_hub.intake.formats import read_body
 from ai_hub.intake.read_options import ReadOptions
 from ai_hub.intake.source import Source
 
@@ -61,4 +61,4 @@ def body_table(
     columns: Mapping[str, str] | None = None,
 ) -> pa.Table:
     """All rows of a body."""
-    return read_body(open_body(content_type, body, read_options(columns, dialect), ("timestamp",)))
+    return read_body(content_type, body, read_options(columns, dialect), ("timestamp",))

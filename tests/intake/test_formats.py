@@ -15,7 +15,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ai_hub.errors import InvalidInput
-from ai_hub.intake import formats
 from ai_hub.intake.batch import Batch
 from ai_hub.intake.checks import check_observations
 from ai_hub.intake.csv_text import Lines, Shape, count_lines, read_tables
@@ -260,13 +259,6 @@ def test_csv_is_read_as_it_was_written_in_blocks_of_any_size(
 @given(st.lists(st.tuples(cell, cell, cell.filter(bool)).map(list), min_size=1, max_size=10))
 def test_arrow_and_python_read_the_same_csv(rows: list[list[str]]) -> None:
     assert rows_of(csv_text(rows) + b"bad line\n")[:-1] == rows_of(csv_text(rows))
-
-
-def test_a_body_of_more_rows_than_allowed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formats, "MAX_BODY_ROWS", 3)
-    for content_type in ("application/parquet", "application/vnd.apache.arrow.stream"):
-        with pytest.raises(InvalidInput, match="at most 3 rows"):
-            body_table(content_type, BODIES[content_type])
 
 
 def test_times_in_parquet_keep_their_instant() -> None:

@@ -25,10 +25,11 @@ from ai_hub.definitions.values import check_id
 from ai_hub.errors import InvalidInput
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.messages import encode
-from ai_hub.intake.batch import Batch, BatchKind
+from ai_hub.intake.batch import BatchKind
+from ai_hub.intake.bodies import read_batch
 from ai_hub.intake.files import DataFile
-from ai_hub.intake.formats import decode_json_rows, open_body, open_rows, read_body
-from ai_hub.intake.pipeline import checker, ingest_file
+from ai_hub.intake.formats import decode_json_rows, open_body, open_rows
+from ai_hub.intake.pipeline import ingest_file
 from ai_hub.intake.read_options import DRY_RUN, READ_OPTIONS, TENANT, ReadOptions
 
 _TEXT = Schema(type=OpenAPIType.STRING)
@@ -136,7 +137,7 @@ async def _ingest(
     if query.dry_run:
         result = await ingest_file(file, tenant_id, None)
     else:
-        batch = await asyncio.to_thread(_read, file, tenant_id)
+        batch = await asyncio.to_thread(read_batch, file, tenant_id, len(body))
         result = await store.land(batch, kind)
     return Response(
         encode(result.document()),
@@ -188,7 +189,3 @@ def _opened(query: _Query, body: bytes, content_type: str | None) -> tuple[DataF
     named = check_id("tenant_id", query.tenant_id.strip())
     required = query.options.required(named)
     return open_body(content_type, body, query.options, required), named
-
-
-def _read(file: DataFile, tenant_id: str) -> Batch:
-    return checker(file, tenant_id)(read_body(file), 0)

@@ -18,6 +18,7 @@ from ai_hub.intake.layout import Layout, Wanted
 from ai_hub.intake.marks import mark_cell, read_mark
 from ai_hub.intake.wide import Wide, fields_beside, find_wide
 
+_MOST_OTHERS = 100
 _CLOCK = "time"
 _MIXED = "a date, with the time of day in the column that time_column names"
 
@@ -56,8 +57,8 @@ class Assembly:
             columns = {field: place for field, place in columns.items() if field in beside}
         read = {*columns.values(), layout.time, *(wide.places if wide else ())}
         names = [" ".join(name.split()) for at, name in enumerate(layout.names) if at not in read]
-        others = tuple(name for name in dict.fromkeys(names) if name and name not in FIELDS)
-        return cls(columns, layout.time, wide, others)
+        others = [name for name in dict.fromkeys(names) if name and name not in FIELDS]
+        return cls(columns, layout.time, wide, tuple(others[:_MOST_OTHERS]))
 
     @property
     def places(self) -> tuple[int, ...]:
@@ -92,9 +93,12 @@ class Assembly:
 
     def with_other_names(self, table: pa.Table) -> pa.Table:
         """`table` with an empty column for every name that is not ours."""
-        for name in self.others:
-            table = table.append_column(name, pa.nulls(len(table)))
-        return table
+        if not self.others:
+            return table
+        empty = pa.nulls(len(table))
+        columns = dict(zip(table.column_names, table.columns, strict=True))
+        found = pa.table(columns | dict.fromkeys(self.others, empty))
+        return found.replace_schema_metadata(table.schema.metadata)
 
 
 def _joined(dates: pa.ChunkedArray, clocks: pa.ChunkedArray) -> pa.Array:

@@ -17,10 +17,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ai_hub.errors import InvalidInput
-from ai_hub.intake.marks import cut, read_mark
+from ai_hub.intake.marks import cut, mark_cell, read_mark
 from ai_hub.intake.result import Remark
 
 Mask = NDArray[np.bool_]
+
+# No id, time or number is as long, in bytes.
+_LONGEST = 2_000
+_TOO_LONG = mark_cell("...", f"a text of at most {_LONGEST} bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +78,45 @@ def plain(values: Any) -> pa.Array:
 def _decoded(values: pa.Array) -> pa.Array:
     kind = values.type
     if pa.types.is_dictionary(kind):
-        return _decoded(values.dictionary).take(values.indices)
+        # Those that are there, each once: of a slice, the dictionary is still that of the whole.
+        used = values.indices.unique().drop_null()
+        places = pc.index_in(values.indices, used)
+        named = values.dictionary
+        if pa.types.is_string_view(named.type):
+            named = _from_views(named)
+        return _without_long(_decoded(named.take(used))).take(places)
     if pa.types.is_run_end_encoded(kind):
         return _decoded(pc.run_end_decode(values))
-    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+    if pa.types.is_large_string(kind):
         return values.cast(pa.string())
+    if pa.types.is_string_view(kind):
+        return _from_views(values)
     return values
+
+
+def _without_long(texts: pa.Array) -> pa.Array:
+    """Texts that rows share, those that nothing of ours can be as marks: never rows times them."""
+    if not pa.types.is_string(texts.type):
+        return texts
+    long = pc.greater(pc.binary_length(texts), _LONGEST)
+    if not pc.any(long).as_py():
+        return texts
+    return pc.if_else(long, pa.scalar(_TOO_LONG), texts)
+
+
+def _from_views(views: pa.Array) -> pa.Array:
+    _, places, *data = views.buffers()
+    first, size = views.offset, len(views)
+    lengths = np.frombuffer(places, np.int32)[4 * first : 4 * (first + size) : 4]
+    long = (lengths > _LONGEST) & ~nulls(views)
+    if not long.any():
+        return views.cast(pa.string())
+    # As null first, since a cast would write each of them out.
+    kept = pa.array(~(long | nulls(views))).buffers()[1]
+    shown = pa.Array.from_buffers(
+        views.type, size, [kept, places.slice(16 * first, 16 * size), *data]
+    )
+    return pc.if_else(pa.array(long), pa.scalar(_TOO_LONG), shown.cast(pa.string()))
 
 
 def nulls(values: pa.Array) -> Mask:

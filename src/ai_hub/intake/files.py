@@ -25,6 +25,7 @@ from ai_hub.intake.packed import is_spreadsheet, unpack
 from ai_hub.intake.read_options import ReadOptions
 from ai_hub.intake.readers.base import Reader
 from ai_hub.intake.readers.parquet import MAGIC, ParquetReader
+from ai_hub.intake.readers.rows import Rows, RowsReader
 from ai_hub.intake.readers.spreadsheet import SpreadsheetReader
 from ai_hub.intake.readers.table import TableReader
 from ai_hub.intake.readers.text import TextReader
@@ -59,7 +60,7 @@ class Finding:
 
 
 class DataFile:
-    """The rows of a source (or of a table in memory) whose times and numbers were made out.
+    """The rows of a source (or of rows or a table in memory) whose times and numbers were made out.
 
     `options` say what is not to be found out; `required` are those of our columns that must be
     there. Raises InvalidInput for a source that is of no known kind, lacks a column, or
@@ -68,12 +69,11 @@ class DataFile:
 
     def __init__(
         self,
-        source: Source | pa.Table,
+        source: Source | Rows | pa.Table,
         options: ReadOptions,
         required: Sequence[str] = ("timestamp",),
     ) -> None:
         self.options = options
-        # A list without rows has no columns either, and nothing is wrong with it.
         self._nothing = False
         self.given = dialect = options.dialect
         wanted = Assembly.wanted(options.names.mapped(), required, dialect)
@@ -82,10 +82,14 @@ class DataFile:
             self._reader = _reader(unpack(source), dialect, wanted)
         else:
             _refuse(dialect, _FILE_OPTIONS, "table")
-            if not source.column_names and not len(source):
+            # A list without rows has no columns either, and nothing is wrong with it.
+            self._nothing = not len(source) and not getattr(source, "column_names", ())
+            if self._nothing:
                 source = pa.table({name: pa.nulls(0) for name in wanted.names()})
-                self._nothing = True
-            self._reader = TableReader(source, wanted)
+            if isinstance(source, Rows):
+                self._reader = RowsReader(source, options, wanted)
+            else:
+                self._reader = TableReader(source, wanted)
         self._assembly = Assembly.of(self._reader.layout, dialect)
         self._formats = Formats()
         sample = self._reader.sample(self._assembly.places)

@@ -16,16 +16,13 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from ai_hub.errors import InvalidInput
-from ai_hub.intake.arrow_faults import UNREADABLE, check_texts
+from ai_hub.intake.arrow_faults import UNREADABLE, check_schema
+from ai_hub.intake.arrow_sizes import ARROW_FILE, check_size, memory_for, too_much
 from ai_hub.intake.files import DataFile
-from ai_hub.intake.frames import rows_to_table
-from ai_hub.intake.marks import mark_row
 from ai_hub.intake.read_options import ReadOptions
 from ai_hub.intake.readers.parquet import MAGIC as PARQUET
+from ai_hub.intake.readers.rows import Rows
 from ai_hub.intake.source import Source
-
-MAX_BODY_ROWS = 10_000_000
-"""Compressed formats say a great many rows in a few bytes; a body with more is refused."""
 
 _ROWS = "a JSON array of row objects"
 _SHOWN_BYTES = 80
@@ -49,30 +46,20 @@ def open_body(
     if name.startswith("text/") and options.dialect.encoding is None:
         dialect = replace(options.dialect, encoding=_charset(parameters))
         options = replace(options, dialect=dialect)
-    file = DataFile(_READERS[name](body), options, required)
-    if file.rows is not None and file.rows > MAX_BODY_ROWS:
-        raise too_many_rows(file.rows)
-    return file
+    return DataFile(_READERS[name](body), options, required)
 
 
 def open_rows(rows: Sequence[object], options: ReadOptions, required: Sequence[str]) -> DataFile:
     """Rows of JSON, whose times are ISO 8601 and whose numbers are numbers unless said."""
-    table = rows_to_table(rows, options.fields_of)
-    return DataFile(table, options.of_programs(), required)
+    return DataFile(Rows(rows, _as_text), options.of_programs(), required)
 
 
-def read_body(file: DataFile) -> pa.Table:
-    """All rows of a body as one table. InvalidInput if there are more than MAX_BODY_ROWS."""
-    parts = file.parts(MAX_BODY_ROWS)
-    table, _ = next(parts)
-    if next(parts, None) is not None:
-        raise too_many_rows(f"more than {MAX_BODY_ROWS} rows")
-    return table
-
-
-def too_many_rows(found: object) -> InvalidInput:
-    """The error of a body with more than MAX_BODY_ROWS rows."""
-    return InvalidInput("body", found, f"at most {MAX_BODY_ROWS} rows")
+def read_body(
+    content_type: str | None, body: bytes, options: ReadOptions, required: Sequence[str]
+) -> pa.Table:
+    """The rows of a body as one table, its cells not checked yet."""
+    parts = open_body(content_type, body, options, required).parts()
+    return pa.concat_tables([table for table, _ in parts], promote_options="default")
 
 
 def _charset(parameters: str) -> str | None:
@@ -100,8 +87,7 @@ def decode_json_rows(body: bytes) -> dict[str, Any]:
         raise InvalidInput("tenant_id", found.get("tenant_id"), "a string")
     if not isinstance(found.get("rows"), list):
         raise InvalidInput("rows", found.get("rows"), _ROWS)
-    rows = [row if isinstance(row, dict) else _no_object(row) for row in found["rows"]]
-    return {**found, "rows": rows}
+    return found
 
 
 def _malformed(body: bytes, expected: str) -> InvalidInput:
@@ -114,6 +100,7 @@ def _malformed(body: bytes, expected: str) -> InvalidInput:
 
 
 def _decode_json(body: bytes, expected: str) -> object:
+    _check_density(body, body.count(b","))
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, ValueError, RecursionError):
@@ -127,6 +114,18 @@ def _decode_json(body: bytes, expected: str) -> object:
     return found
 
 
+def _check_density(body: bytes, values: int) -> None:
+    """InvalidInput for JSON of which Python would make much more than its size: not of rows, which
+    have names in them, but of lone values, empty objects and the like."""
+    objects = body.count(b"{")
+    held = 64 * (objects + body.count(b"["))
+    held += 25 * max(body.count(b'"') - 14 * objects, 0)
+    held += 32 * max(values - 8 * objects, 0)
+    if held > memory_for(len(body)):
+        expected = "rows that are objects with a timestamp, an asset_id and values"
+        raise InvalidInput("body", f"{len(body)} bytes of JSON", expected)
+
+
 def _read_json(body: bytes) -> Sequence[object]:
     found = _decode_json(body, _ROWS)
     if not isinstance(found, list):
@@ -135,14 +134,14 @@ def _read_json(body: bytes) -> Sequence[object]:
 
 
 def _read_ndjson(body: bytes) -> Sequence[object]:
+    _check_density(body, body.count(b",") + body.count(b"\n"))
     try:
         found: Sequence[object] = msgspec.json.Decoder().decode_lines(body)
     except (msgspec.DecodeError, ValueError, RecursionError):
         found = [_decode_line(line) for line in body.split(b"\n") if line.strip()]
-    rows = [row if isinstance(row, dict) else _no_object(row) for row in found]
-    if rows and all(row is not kept for row, kept in zip(rows, found, strict=True)):
+    if found and not any(isinstance(row, dict) for row in found):
         raise _malformed(body, "NDJSON: a JSON object on every line")
-    return rows
+    return found
 
 
 def _decode_line(line: bytes) -> object:
@@ -152,9 +151,8 @@ def _decode_line(line: bytes) -> object:
         return line.decode("utf-8", "backslashreplace").strip()
 
 
-def _no_object(found: object) -> dict[str, object]:
-    text = found if isinstance(found, str) else json.dumps(found)
-    return {"timestamp": mark_row(text, "a JSON object")}
+def _as_text(row: object) -> str:
+    return row if isinstance(row, str) else json.dumps(row)
 
 
 def _parquet(body: bytes) -> Source:
@@ -163,37 +161,28 @@ def _parquet(body: bytes) -> Source:
     return Source.of_bytes(body)
 
 
-def _read_arrow_stream(body: bytes) -> pa.Table:
-    return _read_arrow(body, lambda source: pa.ipc.open_stream(source))
-
-
-def _read_arrow_file(body: bytes) -> pa.Table:
-    def batches(source: pa.BufferReader) -> Any:
-        file = pa.ipc.open_file(source)
-        batch = (file.get_batch(place) for place in range(file.num_record_batches))
-        return pa.RecordBatchReader.from_batches(file.schema, batch)
-
-    return _read_arrow(body, batches)
-
-
-def _read_any_arrow(body: bytes) -> pa.Table:
-    read = _read_arrow_file if body[:6] == b"ARROW1" else _read_arrow_stream
-    return read(body)
-
-
-def _read_arrow(body: bytes, open_reader: Callable[[pa.BufferReader], Any]) -> pa.Table:
+def _read_arrow(body: bytes) -> pa.Table:
     parts: list[pa.RecordBatch] = []
-    rows = 0
+    held, most = 0, memory_for(len(body))
     try:
-        reader = open_reader(pa.BufferReader(body))
-        check_texts(reader.schema)
-        for batch in reader:
+        check_size(body, most)
+        file = body[: len(ARROW_FILE)] == ARROW_FILE
+        source = pa.BufferReader(body)
+        reader = pa.ipc.open_file(source) if file else pa.ipc.open_stream(source)
+        check_schema(reader.schema)
+        every = (
+            (reader.get_batch(place) for place in range(reader.num_record_batches))
+            if file
+            else reader
+        )
+        for batch in every:
             # Bytes from elsewhere may point outside their own buffers.
             batch.validate(full=True)
+            # A file may name a batch of its bytes many times.
+            held += batch.nbytes
+            if held > most:
+                raise too_much(len(body), most)
             parts.append(batch)
-            rows += batch.num_rows
-            if rows > MAX_BODY_ROWS:
-                raise too_many_rows(f"more than {MAX_BODY_ROWS} rows")
         return pa.Table.from_batches(parts, reader.schema)
     except InvalidInput:
         raise
@@ -213,7 +202,7 @@ _READERS: dict[str, Callable[[bytes], Source | pa.Table]] = {
     "application/vnd.apache.parquet": _parquet,
     "application/x-parquet": _parquet,
     "application/parquet": _parquet,
-    "application/vnd.apache.arrow.stream": _read_arrow_stream,
-    "application/vnd.apache.arrow.file": _read_arrow_file,
-    "application/x-arrow": _read_any_arrow,
+    "application/vnd.apache.arrow.stream": _read_arrow,
+    "application/vnd.apache.arrow.file": _read_arrow,
+    "application/x-arrow": _read_arrow,
 }

@@ -19,6 +19,7 @@ from ai_hub.intake.checks import check_rows
 from ai_hub.intake.files import DataFile
 from ai_hub.intake.frames import to_table
 from ai_hub.intake.read_options import ReadOptions
+from ai_hub.intake.readers.rows import Rows
 from ai_hub.intake.result import MAX_REASONS, IngestResult, Preview
 from ai_hub.intake.source import Source
 
@@ -150,10 +151,10 @@ def _opened(data: object, tenant_id: str | None, options: ReadOptions) -> DataFi
     required = options.required(tenant_id)
     if isinstance(data, str | PathLike):
         return DataFile(Source.of_path(Path(data)), options, required)
-    table = to_table(data, options.fields_of)
-    if isinstance(data, list | tuple | Iterator):
-        options = options.of_programs()
-    return DataFile(table, options, required)
+    stream = hasattr(data, "__arrow_c_stream__")
+    if isinstance(data, list | tuple) or (isinstance(data, Iterator) and not stream):
+        return DataFile(Rows(list(data)), options.of_programs(), required)
+    return DataFile(to_table(data, options.fields_of), options, required)
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:

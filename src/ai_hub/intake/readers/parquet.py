@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ai_hub.errors import InvalidInput
-from ai_hub.intake.arrow_faults import UNREADABLE, check_texts
+from ai_hub.intake.arrow_faults import UNREADABLE, check_schema
+from ai_hub.intake.arrow_sizes import memory_for, too_much
 from ai_hub.intake.batch import BATCH_ROWS, Part
 from ai_hub.intake.csv_text import Lines
 from ai_hub.intake.dialect import Dialect
@@ -34,8 +36,10 @@ class ParquetReader:
         self.found = Dialect()
         try:
             with source.open() as stream, pq.ParquetFile(stream) as file:
+                if source.field == "body":
+                    _check_size(file.metadata, source.size)
                 schema = file.schema_arrow
-                check_texts(schema)
+                check_schema(schema)
                 names = tuple(schema.names)
                 self.rows: int | None = file.metadata.num_rows
         except InvalidInput:
@@ -59,7 +63,7 @@ class ParquetReader:
     def _batches(self, places: Sequence[int], rows: int) -> Iterator[pa.Table]:
         names = [self.layout.names[place] for place in places]
         try:
-            with self._source.open() as stream, pq.ParquetFile(stream) as file:
+            with self._source.open() as stream, self._opened(stream) as file:
                 empty = file.schema_arrow.empty_table()
                 yielded = False
                 for batch in file.iter_batches(rows, columns=list(dict.fromkeys(names))):
@@ -73,8 +77,23 @@ class ParquetReader:
         except UNREADABLE:
             raise self._damaged() from None
 
+    def _opened(self, stream: BinaryIO) -> Any:
+        # Texts that rows share stay shared: a few bytes may say a long one many times.
+        shared = self.layout.names if self._source.field == "body" else ()
+        return pq.ParquetFile(stream, read_dictionary=[*shared])
+
     def _damaged(self) -> InvalidInput:
         return self._source.wrong(self._source.name, "a whole Parquet file")
+
+
+def _check_size(metadata: Any, size: int) -> None:
+    """InvalidInput if a part of a column, which is decoded at once, takes more than a body may."""
+    most = memory_for(size)
+    for group in range(metadata.num_row_groups):
+        columns = metadata.row_group(group)
+        for place in range(columns.num_columns):
+            if columns.column(place).total_uncompressed_size > most:
+                raise too_much(size, most)
 
 
 def _placed(table: pa.Table, names: Sequence[str], places: Sequence[int]) -> pa.Table:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-from ai_hub.intake.batch import Part
+from ai_hub.intake.batch import BATCH_ROWS, Part
 from ai_hub.intake.csv_text import Lines
 from ai_hub.intake.dialect import Dialect
 from ai_hub.intake.layout import Layout, Wanted
@@ -35,8 +35,12 @@ class TableReader:
         return self._placed(places).slice(0, _SAMPLE_ROWS)
 
     def tables(self, places: Sequence[int]) -> Iterator[Part]:
-        """All rows at once."""
-        yield self._placed(places), 1.0
+        """All rows."""
+        table = self._placed(places)
+        size = max(len(table), 1)
+        for start in range(0, size, BATCH_ROWS):
+            part = table.slice(start, BATCH_ROWS)
+            yield part, (start + len(part)) / size
 
     def _placed(self, places: Sequence[int]) -> pa.Table:
         columns = [self._table.column(place) for place in places]

@@ -1,0 +1,216 @@
+"""Bodies of which a few bytes say a great deal; as a program, what reading each of them takes."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet as pq
+
+from ai_hub.errors import InvalidInput
+from ai_hub.intake.bodies import read_batch
+from ai_hub.intake.formats import open_body
+from ai_hub.intake.read_options import ReadOptions
+
+ARROW = "application/vnd.apache.arrow.stream"
+PARQUET = "application/vnd.apache.parquet"
+TIME = "2025-10-09T14:00:00Z"
+HEADER = b"timestamp,asset_id,value\n"
+
+
+def stream(columns: dict[str, Any], compression: str | None = None) -> bytes:
+    table = pa.table(columns)
+    sink = io.BytesIO()
+    options = pa.ipc.IpcWriteOptions(compression=compression)
+    with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
+
+
+def repeated(rows: int, text: str, index: Any = np.int8) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(np.zeros(rows, index), pa.array([text]))
+
+
+def run_ends() -> bytes:
+    def column(value: object) -> pa.Array:
+        ends = pa.array([10_000_000], pa.int32())
+        return pa.RunEndEncodedArray.from_arrays(ends, pa.array([value]))
+
+    return stream({"timestamp": column(TIME), "asset_id": column("x" * 250), "value": column(1.0)})
+
+
+def dictionary(length: int = 10_000, rows: int = 300_000) -> bytes:
+    ones = pa.array(np.ones(rows, np.int8))
+    ids, times = repeated(rows, "x" * length), repeated(rows, TIME)
+    return stream({"timestamp": times, "asset_id": ids, "value": ones}, "zstd")
+
+
+def views() -> bytes:
+    # Written as they stand, each view with its own copy; so they are compressed as well.
+    ids = pa.array(["x" * 5_000] * 50_000, pa.string_view())
+    times = pa.array([TIME] * 50_000)
+    return stream({"timestamp": times, "asset_id": ids, "value": np.ones(50_000)}, "zstd")
+
+
+def plain_zstd() -> bytes:
+    rows = 5_000_000
+    times = pa.array(np.zeros(rows, np.int64), pa.timestamp("us", "UTC"))
+    ids = pa.array(np.zeros(rows, np.int64))
+    return stream({"timestamp": times, "asset_id": ids, "value": np.ones(rows)}, "zstd")
+
+
+def nothing_many_times() -> bytes:
+    rows = 2**31 - 1
+    empty = pa.Array.from_buffers(pa.null(), rows, [None])
+    return stream({"timestamp": empty, "asset_id": empty, "value": empty})
+
+
+def file_of_one_batch() -> bytes:
+    """A file of whose bytes a thousand batches are one."""
+    rows = 500_000
+    batch = pa.record_batch({
+        "timestamp": pa.array(np.arange(rows), pa.timestamp("us", "UTC")),
+        "asset_id": repeated(rows, "a"), "value": np.ones(rows),
+    })  # fmt: skip
+    sink = io.BytesIO()
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    with pa.ipc.new_file(sink, batch.schema, options=options) as writer:
+        for _ in range(20):
+            writer.write_batch(batch)
+    return sink.getvalue()
+
+
+def parquet(length: int, rows: int, **options: Any) -> bytes:
+    table = pa.table({
+        "timestamp": pa.array(np.arange(rows), pa.timestamp("us", "UTC")),
+        "asset_id": pa.array(["x" * length]).take(pa.array(np.zeros(rows, np.int8))),
+        "value": np.ones(rows),
+    })  # fmt: skip
+    sink = io.BytesIO()
+    pq.write_table(table, sink, **options)
+    return sink.getvalue()
+
+
+def parquet_dictionary() -> bytes:
+    """Rows of one long id, 4 KB: written in pieces, as no column of it would hold them."""
+    schema = pa.schema(
+        [("timestamp", pa.string()), ("asset_id", pa.string()), ("value", pa.int8())]
+    )
+    sink = io.BytesIO()
+    with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
+        rows = 10_000
+        ids = pa.array(["x" * 10_000] * rows)
+        part = pa.table([pa.array([TIME] * rows), ids, pa.array(np.ones(rows, np.int8))],
+                        schema=schema)  # fmt: skip
+        for _ in range(30):
+            writer.write_table(part)
+    return sink.getvalue()
+
+
+def csv_rows(rows: int) -> bytes:
+    return HEADER + b"".join(b"%s,a,%d\n" % (TIME.encode(), at) for at in range(rows))
+
+
+BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {
+    "arrow run ends": (ARROW, run_ends),
+    "arrow dictionary": (ARROW, dictionary),
+    "arrow dictionary of ids": (ARROW, lambda: dictionary(250, 5_000_000)),
+    "arrow views": (ARROW, views),
+    "arrow zstd": (ARROW, plain_zstd),
+    "arrow nulls": (ARROW, nothing_many_times),
+    "arrow file": ("application/vnd.apache.arrow.file", file_of_one_batch),
+    "parquet dictionary": (PARQUET, parquet_dictionary),
+    "parquet rows": (PARQUET, lambda: parquet(5, 10_000_000, compression="zstd")),
+    "parquet no dictionary": (
+        PARQUET, lambda: parquet(5_000, 50_000, compression="zstd", use_dictionary=False)
+    ),
+    "json values": ("application/json", lambda: b"[" + b"0," * 10_000_000 + b"0]"),
+    "json objects": ("application/json", lambda: b"[" + b"{}," * 5_000_000 + b"{}]"),
+    "json texts": ("application/json", lambda: b"[" + b'"ab",' * 4_000_000 + b'"ab"]'),
+    "json lists": ("application/json", lambda: b"[" + b"[]," * 5_000_000 + b"[]]"),
+    "json field": ("application/json", lambda: b'[{"timestamp":[' + b"1.5," * 4_000_000 + b"1]}]"),
+    "ndjson values": (
+        "application/x-ndjson",
+        lambda: b'{"timestamp":1,"asset_id":2,"value":3}\n' + b"0\n" * 5_000_000,
+    ),
+    "csv short lines": ("text/csv", lambda: HEADER + b"1\n" * 5_000_000),
+    "csv separators": ("text/csv", lambda: HEADER + b"0," * 10_000_000),
+    "csv quotes": ("text/csv", lambda: HEADER + b'",,\n' * 1_000_000),
+    "csv gzip": ("text/csv", lambda: gzip.compress(csv_rows(10) + b"1\n" * 20_000_000)),
+    "csv bz2": ("text/csv", lambda: bz2.compress(csv_rows(1_000_000) * 4)),
+    "csv wide": (
+        "text/csv",
+        lambda: HEADER[:-1] + b"".join(b",%x" % at for at in range(20_000)) + b"\n"
+        + b"%s,a,1%s\n" % (TIME.encode(), b"," * 20_000),
+    ),
+}  # fmt: skip
+"""A content type, and what makes the body."""
+
+HONEST: dict[str, tuple[str, Callable[[], bytes]]] = {
+    "csv": ("text/csv", lambda: csv_rows(500_000)),
+    "parquet": (PARQUET, lambda: parquet(5, 300_000)),
+    "arrow": (ARROW, lambda: stream({
+        "timestamp": pa.array(np.arange(500_000), pa.timestamp("us", "UTC")),
+        "asset_id": pa.array(["meter-001"] * 500_000), "value": np.ones(500_000)})),
+    "json": ("application/json", lambda: json.dumps(
+        [{"timestamp": TIME, "asset_id": f"m{at}", "value": at / 4} for at in range(200_000)]
+    ).encode()),
+    "ndjson": ("application/x-ndjson", lambda: b"".join(
+        b'{"timestamp":"%s","asset_id":"m%d","value":1.5}\n' % (TIME.encode(), at)
+        for at in range(200_000))),
+}  # fmt: skip
+"""Bodies that have to be taken."""
+
+
+def read(content_type: str, body: bytes) -> str:
+    """What becomes of a body, in a word."""
+    options = ReadOptions.of("observations")
+    try:
+        file = open_body(content_type, body, options, options.required("t"))
+        batch = read_batch(file, "t", len(body))
+    except InvalidInput:
+        return "refused"
+    return f"{batch.accepted} accepted, {batch.rejected} rejected"
+
+
+def _memory(field: str) -> int:
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) << 10 for line in status if line.startswith(field))
+
+
+def measured(name: str) -> dict[str, Any]:
+    """What reading a body takes, in a process of its own."""
+    content_type, make = (BOMBS | HONEST)[name]
+    body = make()
+    results, child = os.pipe()
+    if os.fork() == 0:
+        resource.setrlimit(resource.RLIMIT_AS, (12 << 30, 12 << 30))
+        with open("/proc/self/clear_refs", "w") as refs:
+            refs.write("5")  # the peak from here on
+        before, begin = _memory("VmRSS"), time.process_time()
+        said = read(content_type, body)
+        seconds = time.process_time() - begin
+        found = {"said": said, "seconds": seconds, "peak": _memory("VmHWM") - before}
+        os.write(child, json.dumps(found).encode())
+        os._exit(0)
+    os.close(child)
+    _, status = os.wait()
+    told = json.loads(os.read(results, 10_000) or b'{"said": "the process died"}')
+    return {"body": len(body), "status": status, **told}
+
+
+if __name__ == "__main__":
+    read("text/csv", csv_rows(10))  # what is imported on the way is not the body's
+    for one in sys.argv[1:] or [*BOMBS, *HONEST]:
+        print(json.dumps({"name": one, **measured(one)}), flush=True)
