@@ -369,6 +369,26 @@ async def test_an_export_sees_what_was_there_whatever_maintenance_does(world: Wo
     assert "wait" not in actions(steps)
 
 
+async def test_late_rows_are_not_put_in_order_between_a_snapshot_and_its_queries(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_maintain, "_READERS_WAIT", "200ms")
+    await world.write(*hourly("a", T - 40 * DAY, 20 * 24))
+    await world.maintain()
+    await world.write(*(observation("a", T - 35 * DAY + i, 5.0) for i in range(1, 9)))
+    async with (
+        session(world.settings) as reader,
+        reader.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        await reader.execute("LOCK TABLE ai_features IN ACCESS SHARE MODE")
+        await reader.fetchval("SELECT count(*) FROM ai_hub_late")
+        assert "wait" in actions(await world.maintain())
+        assert await reader.fetchval("SELECT count(*) FROM ai_features") == len(world.written)
+    steps = await world.maintain()
+    assert "1 with late rows" in said(steps, "ai_features", "compress")
+    await world.check("a", T - 33 * DAY)
+
+
 async def test_maintenance_without_any_policy(world: World) -> None:
     for (job,) in await world.sql.fetch("SELECT job_id FROM timescaledb_information.jobs "
                                         "WHERE hypertable_name IS NOT NULL"):  # fmt: skip

@@ -34,6 +34,12 @@ _WRITERS_WAIT = "30s"
 _READERS_WAIT = "5s"
 """How long to wait for readers of a chunk: while we wait, other readers wait behind us."""
 _REFRESH_TRIES = 300
+# Readers of a chunk, or writers: the database gives way to these.
+_IN_USE = (
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+)
 
 Span = tuple[int, int]
 """From a time up to another one, which is not part of it."""
@@ -245,9 +251,13 @@ async def _sort(on: Connection, chunk: str) -> bool:
     if not await on.fetchval("SELECT pg_try_advisory_lock($1)", EXPORTS_LOCK):
         return False
     try:
-        await on.execute(f"SELECT compress_chunk('{chunk}')")
+        async with on.transaction():
+            await on.execute(f"SELECT compress_chunk('{chunk}')")
+            # Nobody who reads an older snapshot may be between that and planning a query: its plan
+            # would no longer look for these rows where its snapshot has them.
+            await on.execute(f"LOCK TABLE {chunk} IN ACCESS EXCLUSIVE MODE")
         return True
-    except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+    except _IN_USE:
         return False
     finally:
         await on.execute("SELECT pg_advisory_unlock($1)", EXPORTS_LOCK)

@@ -19,8 +19,8 @@ from ai_hub.stores.postgres.errors import as_ours
 from ai_hub.stores.postgres.write import EXPORTS_LOCK
 
 _BATCH_BYTES = 4 << 20
-# Both locks are taken before the snapshot and end with the connection. Late rows that are put in
-# order after it would be in neither place for it, and chunks that are dropped are gone at once.
+# Both locks are taken before the snapshot and end with the connection. Chunks that are moved, put
+# in order or dropped after it would lack rows for it; who puts rows in order need not wait for us.
 _NO_SORTING = f"SELECT pg_advisory_lock_shared({EXPORTS_LOCK})"
 _MAY_READ = (
     "SELECT name FROM unnest(ARRAY['ai_features', 'weather_features']) AS name "
