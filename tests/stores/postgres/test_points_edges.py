@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from ai_hub.engines.plan import Plan
 from ai_hub.engines.sql_rows import Point
 from ai_hub.stores.base import Vectors
 from ai_hub.stores.postgres import points as postgres_points
+from ai_hub.stores.postgres.session import session
 from ai_hub.stores.postgres.store import PostgresStore
 from conformance.conftest import on_server as on_server
 from conformance.kit import TIMESCALEDB, Deployment, observation
@@ -195,18 +197,38 @@ async def test_a_tenant_of_absurd_values_beside_a_hundred_others(
     assert (seen.degraded, seen.wrong, seen.absurd_degraded) == (0, 0, 0)
 
 
-async def test_a_vector_is_of_one_moment(on_server: Deployment, tmp_path: Path) -> None:
-    """All values are rewritten at once, again and again: no vector holds two of them."""
-    chosen = named(
-        Rolling("mean", "mean", "30h"),
-        Rolling("left", "mean", "30h", "left"),
-        Lag("last", "1us"),
-        Lag("filled", "1000h"),
-        Rolling("median", "median", "30h"),
-    )
-    rows = [observation("a", T - i * HOUR - 1, 0.0) for i in range(30)]
+MOMENT = named(
+    Rolling("mean", "mean", "30h"),
+    Rolling("left", "mean", "30h", "left"),
+    Rolling("least", "min", "20h"),
+    Rolling("greatest", "max", "30h"),
+    Lag("last", "1us"),
+    Lag("filled", "1000h"),
+)
+
+
+@pytest.mark.parametrize("merged", [False, True])
+@pytest.mark.parametrize("days", [1, 30])
+async def test_a_vector_is_of_one_moment(
+    on_server: Deployment,
+    tmp_path: Path,
+    merged: bool,
+    days: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All values are rewritten at once, again and again, beside maintenance: no vector holds two.
+
+    Of TimescaleDB's rows, those of a month ago are in the columnstore.
+    """
+    monkeypatch.setattr(postgres_points, "MERGED_ROWS", 0 if merged else 1 << 60)
+    t = time.time_ns() // 1_000 // DAY * DAY - days * DAY
+    chosen = MOMENT
+    if not merged:  # It does not merge, and would keep its window from being read from partials.
+        chosen = named(*MOMENT.features, Rolling("median", "median", "30h"))
+    rows = [observation("a", t - i * HOUR - 1, 0.0) for i in range(30)]
     async with on_server.open(tmp_path, chosen) as store, asyncio.TaskGroup() as group:
         await store.ingest(rows, "t")
+        await maintain(store.settings)
         done = asyncio.Event()
 
         async def write() -> None:
@@ -215,14 +237,43 @@ async def test_a_vector_is_of_one_moment(on_server: Deployment, tmp_path: Path) 
                 number += 1
                 await store.ingest([row | {"value": number} for row in rows], "t")
 
+        async def upkeep() -> None:
+            while not done.is_set():
+                await maintain(store.settings)
+
         group.create_task(write())
+        group.create_task(upkeep())
         seen = set()
         async with asyncio.timeout(60):
-            while len(seen) < 12:
-                found = await features_of(store)
+            while len(seen) < 30:
+                found = await features_of(store, t)
                 assert len(set(found.values())) == 1, found
                 seen.add(found["mean"])
         done.set()
+
+
+@pytest.mark.timescaledb
+async def test_rows_that_leave_the_columnstore_while_a_read_is_planned(tmp_path: Path) -> None:
+    """A plan says of each chunk whether rows lie beside it, which a write may change."""
+    t = time.time_ns() // 1_000 // DAY * DAY - 30 * DAY
+    chosen = named(Lag("now", "1us", missing="keep"), Lag("before", "14d", missing="keep"))
+    rows = [observation("a", at_, 1.0) for at_ in (t - 14 * DAY, t - 1)]
+    async with TIMESCALEDB.open(tmp_path, chosen) as store:
+        await store.ingest(rows, "t")
+        await maintain(store.settings)
+        async with session(store.settings) as sql:
+            older = await sql.fetchval(
+                "SELECT c::text FROM show_chunks('ai_features') c ORDER BY c"
+            )
+            async with sql.transaction():
+                await sql.execute(f"LOCK TABLE {older} IN ACCESS EXCLUSIVE MODE")
+                asked = asyncio.create_task(features_of(store, t))
+                waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted), pg_sleep(0.01)"
+                async with asyncio.timeout(20):
+                    while not await sql.fetchval(waits):
+                        pass
+                await store.ingest([rows[1] | {"value": 2.0}], "t")
+            assert await asked == {"now": 2.0, "before": 1.0}
 
 
 async def test_maintenance_stops_for_no_instant(on_server: Deployment, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ai_hub.definitions.kinds import Missing
-from ai_hub.definitions.values import FIRST_INSTANT, HOUR
+from ai_hub.definitions.values import DAY, FIRST_INSTANT, HOUR
 from ai_hub.engines.arrays import Columns, Floats, Ints
 from ai_hub.engines.fill import fill
 from ai_hub.engines.plan import Plan, RangePass, Source, WindowPass
@@ -22,6 +22,8 @@ from ai_hub.stores.postgres.session import Row, Sessions
 
 MERGED_ROWS = 5_000
 """Windows of more rows are read from hourly partials."""
+_SETTLES = 13 * DAY
+"""Younger rows are not in the columnstore: they go there after 14 days, and clocks differ."""
 _MOST_CALLERS = 100
 """Callers that share a statement, at most."""
 _MOST_STATEMENTS = 2
@@ -164,10 +166,7 @@ class _Lane:
         task.add_done_callback(self._tasks.discard)
 
     async def read(self, points: Sequence[Point]) -> Vectors:
-        """The features at some points, in their order; each point's are of one moment.
-
-        Only a window that is read from partials may be of a later one than the rest.
-        """
+        """The features at some points, in their order; each point's are of one moment."""
         found, beyond = await self._look(points)
         if not beyond:
             return found
@@ -208,9 +207,21 @@ class _Lane:
         if len(points) > 1:
             shape = "together" if len({t for _, _, t in points}) == 1 else "apart"
         chosen = self._statement(shape, merged, depth)
-        # Partials are read by a function whose queries each see what is committed by then: in one
-        # snapshot, rows that maintenance puts in order meanwhile would be in neither place for it.
-        return chosen, await self._sessions.fetch(chosen.text, chosen.arguments(points))
+        arguments = chosen.arguments(points)
+        if not (merged or self._settled(chosen, points)):
+            return chosen, await self._sessions.fetch(chosen.text, arguments)
+        tables = ["ai_features"] if self._plan.series else []
+        tables += ["hourly_features"] if merged else []
+        tables += ["weather_features"] if self._plan.weather else []
+        return chosen, await self._sessions.fetch_in_snapshot(chosen.text, arguments, tables)
+
+    def _settled(self, chosen: Statement, points: Sequence[Point]) -> bool:
+        """Whether rows may be read that are in the columnstore."""
+        if self._sessions.facts.mode != "timescaledb":
+            return False
+        earliest = min(t for _, _, t in points)
+        first = min(bound.at(earliest) for bound in chosen.bounds)
+        return first < time.time_ns() // 1_000 - _SETTLES
 
     def _statement(self, shape: Shape, merged: frozenset[RangePass], depth: Depth) -> Statement:
         chosen = self._statements.get((shape, merged, depth))

@@ -221,6 +221,26 @@ class Sessions:
 
         return await self.again(read)
 
+    async def fetch_in_snapshot(
+        self, text: str, arguments: Sequence[object], tables: Sequence[str]
+    ) -> list[Row]:
+        """The rows of a read of some tables, planned and answered as of one snapshot.
+
+        Raises StoreError.
+
+        The tables are locked first: whoever moves rows in a way that an older snapshot cannot
+        follow, waits for the lock before the move is committed (decision 0008).
+        """
+
+        async def read(connection: Connection) -> list[Row]:
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                # This takes no snapshot yet; the next statement does.
+                await connection.execute(f"LOCK TABLE {', '.join(tables)} IN ACCESS SHARE MODE")
+                rows: list[Row] = await connection.fetch(text, *arguments)
+                return rows
+
+        return await self.again(read)
+
     async def again(self, work: Callable[[Connection], Awaitable[_T]]) -> _T:
         """Do something that is safe to repeat: once more if its connection was lost."""
         try:
