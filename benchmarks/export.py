@@ -24,6 +24,7 @@ from ai_hub.definitions.values import TimeRange
 from ai_hub.engines.plan import Plan
 from ai_hub.export.job import ExportJob
 from ai_hub.export.parquet import write_export
+from ai_hub.export.place import Places
 from ai_hub.export.rows import Rows
 from ai_hub.stores.chunks import table_chunks
 from benchmarks.data import HOUR, START, TENANT, observations, weather
@@ -71,7 +72,9 @@ def export_ours(
     job = ExportJob(Rows(TENANT, Plan.of(feature_set), missing), span)
     weather_table = known if job.rows.plan.weather else None
     chunks = table_chunks(table, weather_table, job.scan_request())
-    write_export(job, chunks, path, "benchmark")
+    with Places().place(path, force=True).draft("benchmark") as draft:
+        write_export(job, chunks, draft)
+        draft.publish()
 
 
 def _one_set(

@@ -24,6 +24,7 @@ from ai_hub.errors import ConfigError, shown
 PREFIX = "AI_HUB_"
 FILE_VARIABLE = f"{PREFIX}CONFIG"
 DEFAULT_FILE = Path("ai-hub.toml")
+_FILE = "file "
 _GUIDE = ("REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD")
 
 
@@ -152,6 +153,24 @@ class Settings:
         default=Path("exports"),
         metadata=_key(parse.path, "directory that exports are written to"),
     )
+    export_jobs: int = field(
+        default=2,
+        metadata=_key(parse.whole(1, 64), "exports that one process makes at a time"),
+    )
+    export_queue: int = field(
+        default=8,
+        metadata=_key(parse.whole(0, 10_000), "exports that may wait; one more is refused"),
+    )
+    export_rows: int = field(
+        default=200_000_000,
+        metadata=_key(parse.whole(1), "most rows of one export"),
+    )
+    umask: int = field(
+        default=0o077,
+        metadata=_key(
+            parse.umask, "rights that new files and directories do not have", parse.umask_text
+        ),
+    )
     max_body: int = field(
         default=64 * 1024**2,
         metadata=_key(parse.size, "largest body of a request", parse.size_text),
@@ -259,6 +278,18 @@ class Settings:
                 assert_never(unknown)
 
     @property
+    def own_files(self) -> tuple[Path, ...]:
+        """The absolute paths of the files that these settings may come from."""
+        named = os.environ.get(FILE_VARIABLE)
+        found = [DEFAULT_FILE, *([] if named is None else [Path(named)])]
+        found += [
+            Path(source.removeprefix(_FILE))
+            for source in self.sources.values()
+            if source.startswith(_FILE)
+        ]
+        return tuple(dict.fromkeys(path.absolute() for path in found))
+
+    @property
     def database_name(self) -> str:
         """The database as messages name it: a file's path, `:memory:`, or a URL without a user."""
         match self.store_kind:
@@ -312,7 +343,7 @@ def _from_file(file: Path | None, named: str | None) -> _Given:
         raise ConfigError(f"{path} ({origin}): cannot be read: {error.strerror}") from None
     except ValueError as error:  # not UTF-8, or not TOML
         raise ConfigError(f"{path} ({origin}): is not a TOML file: {error}") from None
-    source = f"file {path}"
+    source = f"{_FILE}{path}"
     for written in table:
         if written not in KEYS:
             raise _unknown(written, source, KEYS)

@@ -9,6 +9,7 @@ AiHubError
 │   └── UnknownExport
 ├── TooLarge               a body over the limit
 ├── ExportFailed           an export stopped; nothing of it is left behind
+├── Busy                   as many exports as may are under way or wait
 ├── ServerUnreachable      a command needs a running server and there is none
 └── StoreError             the offline store did not do what was asked
     ├── StoreUnavailable   it cannot be reached, or did not answer in time
@@ -95,6 +96,19 @@ class TooLarge(AiHubError):
 
 class ExportFailed(AiHubError):
     """An export stopped part-way; no file of it is left behind."""
+
+
+class Busy(AiHubError):
+    """As many exports are under way, and wait for their turn, as may."""
+
+    retry_after = 10
+    """Seconds."""
+
+    def __init__(self, jobs: int, waiting: int) -> None:
+        super().__init__(
+            f"exports: {jobs} are under way and {waiting} wait for their turn (AI_HUB_EXPORT_JOBS, "
+            f"AI_HUB_EXPORT_QUEUE). Try again in {self.retry_after} s."
+        )
 
 
 class ServerUnreachable(AiHubError):

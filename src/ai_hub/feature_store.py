@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
-from pathlib import Path
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Unpack
 
 from ai_hub.config import Settings
@@ -304,7 +304,7 @@ class FeatureStore:
         start_time: datetime | None = None,
         end_time: datetime | None = None,
         asset_ids: Sequence[str] | None = None,
-        output_path: str | Path | None = None,
+        output_path: str | PurePath | None = None,
         *,
         missing: Missing | None = None,
         compression: str = "snappy",
@@ -312,6 +312,8 @@ class FeatureStore:
         indicators: bool = False,
         frequency: str | None = None,
         spine: object = None,
+        force: bool = False,
+        in_tenant_folder: bool = False,
         progress: _Progress = None,
     ) -> dict[str, Any]:
         """Write a feature set over [start_time, end_time] to a Parquet file; the export's record.
@@ -319,8 +321,10 @@ class FeatureStore:
         A row for every observation time of the set's series, for every step of `frequency` from
         an asset's first observation on, or for every row of `spine` (see `get_training_set`).
         `horizons` add targets, `indicators` say where a feature was missing. By default the file
-        is named after set and export in the export root. Status `no_data` (and no file) if there
-        are no rows. Raises ExportFailed if it cannot be written.
+        is named after set and export in the export root; with `in_tenant_folder` it is in the
+        tenant's own folder there, relative paths too. What no export wrote is replaced with `force`
+        only. Status `no_data` (and no file) if there are no rows. Raises ExportFailed if it cannot
+        be written, Busy if too many exports wait.
         """
         from ai_hub.export.job import job_of
 
@@ -330,8 +334,9 @@ class FeatureStore:
             asset_ids=asset_ids, compression=compression, horizons=horizons,
             indicators=indicators, frequency=frequency, spine=spine,
         )  # fmt: skip
-        path = None if output_path is None else Path(output_path)
-        return record_fields(await self._open.exports.run(job, path, progress))
+        path = None if output_path is None else PurePath(output_path)
+        how = {"force": force, "in_tenant_folder": in_tenant_folder}
+        return record_fields(await self._open.exports.run(job, path, progress, **how))
 
     async def get_training_set(
         self,
@@ -384,14 +389,9 @@ class FeatureStore:
         return at if exact else self.settings.granularity.truncate(at)
 
     async def _ingest(
-        self,
-        kind: BatchKind,
-        data: object,
-        tenant_id: str | None,
-        dry_run: bool = False,
-        progress: _Progress = None,
-        **given: object,
-    ) -> IngestResult:
+        self, kind: BatchKind, data: object, tenant_id: str | None, dry_run: bool = False,
+        progress: _Progress = None, **given: object,
+    ) -> IngestResult:  # fmt: skip
         from ai_hub.intake.pipeline import ingest_rows
         from ai_hub.intake.read_options import ReadOptions
 

@@ -11,7 +11,6 @@ from typing import Protocol, TypeVar
 
 from ai_hub.config import Settings
 from ai_hub.export.record import Exports
-from ai_hub.export.sweep import sweep
 from ai_hub.metrics import Metrics
 from ai_hub.serving.cache import Cache
 from ai_hub.serving.opening import open_cache
@@ -80,12 +79,12 @@ async def open_parts(
             closed_later(Reader(store, cache, now, patience, metrics)),
             closed_later(Writer(store, cache, metrics)),
             closed_later(Readiness(store, spec, cache, settings.export_root)),
-            Exports(store, settings.export_root, now, metrics),
+            closed_later(Exports(store, settings, now, metrics)),
             closing,
         )
         if not cache.shared:
             await store.watch(cache.changed)
-        await sweep(store.export_log, now)
+        await parts.exports.open()
     except BaseException:
         await closing.aclose()
         raise

@@ -101,8 +101,10 @@ def test_an_export_through_our_server_is_put_where_told(
     record = answer(run(*export, "--output", path, "--json"))
     assert record["storage_path"] == str(workplace / path)
     assert pq.read_metadata(path).num_rows == 4
-    assert list((workplace / "exports").iterdir()) == []
-    assert len(answer(run("exports", "--tenant", "acme", "--json"))["exports"]) == 1
+    (listed,) = answer(run("exports", "--tenant", "acme", "--json"))["exports"]
+    # What is recorded is the server's own, which nobody moves away.
+    assert Path(listed["storage_path"]).parent == workplace / "exports" / "acme"
+    assert Path(listed["storage_path"]).read_bytes() == path.read_bytes()
 
 
 def test_a_server_that_was_named_keeps_the_export(server: str, run: Run, workplace: Path) -> None:
@@ -111,7 +113,7 @@ def test_a_server_that_was_named_keeps_the_export(server: str, run: Run, workpla
     result = run(*export, "--output", "train.parquet")
     assert result.exit_code == 0
     assert f"on {server}" in result.stdout
-    assert (workplace / "exports" / "train.parquet").exists()
+    assert (workplace / "exports" / "acme" / "train.parquet").exists()
     refused(run(*export, "--output", "../out.parquet"), "output_path", "../out.parquet")
 
 

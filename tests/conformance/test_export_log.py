@@ -22,6 +22,7 @@ ENDS = ("completed", "no_data", "failed")
 texts = st.text(st.characters(min_codepoint=32, codec="utf-8"), min_size=1, max_size=20)
 instants = st.integers(FIRST_INSTANT, LAST_INSTANT)
 counts = st.integers(0, 2**62)
+checksums = st.binary(min_size=32, max_size=32).map(bytes.hex)
 begun = st.builds(
     lambda first, last, **rest: ExportRecord(
         start_time=min(first, last), end_time=max(first, last), **rest
@@ -45,13 +46,17 @@ def exports(draw: st.DrawFn) -> ExportRecord:
     export = draw(begun)
     match draw(st.sampled_from(("processing", *ENDS))):
         case "completed":
-            return export.ended("completed", draw(instants), draw(counts), draw(counts))
+            return written(draw, export).completed(draw(instants))
         case "no_data":
-            return export.ended("no_data", draw(instants))
+            return export.without_data(draw(instants))
         case "failed":
-            return export.ended("failed", draw(instants), error=draw(texts))
+            return export.failed(draw(instants), draw(texts))
         case _:
-            return export
+            return written(draw, export) if draw(st.booleans()) else export
+
+
+def written(draw: st.DrawFn, export: ExportRecord) -> ExportRecord:
+    return export.written(draw(counts), draw(counts), draw(checksums))
 
 
 @settings(max_examples=settings.default.max_examples // 3)
@@ -63,7 +68,10 @@ def test_every_field_comes_back(
     place = tmp_path_factory.getbasetemp() / f"export-log-{deployment}"
     place.mkdir(exist_ok=True)
     example = uuid.uuid4().hex
-    records = [replace(one, tenant_id=one.tenant_id + example) for one in records]
+    records = [
+        replace(one, tenant_id=one.tenant_id + example, storage_path=f"/{example}/{place}")
+        for place, one in enumerate(records)
+    ]
     newest = sorted(records, key=lambda one: (-one.started_at, one.export_id))
 
     async def check() -> None:
@@ -96,9 +104,48 @@ async def test_an_export_that_is_recorded_again_is_replaced(
     store = await open_store(Settings(database_url=deployment.url(tmp_path)))
     try:
         await store.export_log.record(begun)
-        done = begun.ended("completed", 4, 5, 6)
+        done = begun.written(5, 6, "ab" * 32).completed(4)
         await asyncio.gather(*(store.export_log.record(done) for _ in range(3)))
         assert await store.export_log.find() == [done]
+        assert await store.export_log.interrupted() == []
+    finally:
+        await store.close()
+
+
+async def test_the_newest_file_of_a_place_is_named_by_those_before(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    def record(path: str, at: int) -> ExportRecord:
+        return ExportRecord(str(uuid.uuid4()), "t", "s", 1, "processing", path, 1, 2, None, at)
+
+    long = "/" + "x" * 3_900
+    store = await open_store(Settings(database_url=deployment.url(tmp_path)))
+    try:
+        log = store.export_log
+        first, failed, second, third = (record(long, at) for at in range(4))
+        other = record("/other", 4)
+        for one in (first, other, second):
+            await log.record(one.written(1, 2, "ab" * 32))
+            await log.record(one.written(1, 2, "ab" * 32).completed(9))
+        await log.record(failed.failed(9, "no"))
+        await log.record(third.without_data(9))
+        named = {one.export_id: one.replaced_by for one in await log.find()}
+        assert named == {
+            one.export_id: second.export_id if one is first else None
+            for one in (first, failed, second, third, other)
+        }
+    finally:
+        await store.close()
+
+
+async def test_what_this_process_has_under_way_is_not_interrupted(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    begun = ExportRecord(str(uuid.uuid4()), "t", "s", 1, "processing", "/x", 1, 2, None, 3)
+    settings = Settings(database_url=deployment.url(tmp_path))
+    store = await open_store(settings)
+    try:
+        await store.export_log.record(begun)
         assert await store.export_log.interrupted() == []
     finally:
         await store.close()

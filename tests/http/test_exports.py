@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from acceptance.serving import Server
 
 RECORD = {
     "export_id", "tenant_id", "feature_set", "status", "storage_path", "row_count",
-    "file_size_mb", "started_at", "completed_at",
+    "file_size_mb", "started_at", "completed_at", "checksum", "replaced_by",
 }  # fmt: skip
 
 
@@ -49,7 +51,9 @@ def test_an_export_answers_with_its_record(server: Server, filled: str) -> None:
     assert (record["tenant_id"], record["feature_set"]) == (filled, "forecast_basic")
     assert (record["status"], record["row_count"]) == ("completed", 48)
     path = Path(record["storage_path"])
-    assert path == server.exports / f"forecast_basic_{record['export_id']}.parquet"
+    assert path == server.exports / filled / f"forecast_basic_{record['export_id']}.parquet"
+    assert record["checksum"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert record["replaced_by"] is None
     assert record["file_size_mb"] == path.stat().st_size / 1_000_000
     assert record["started_at"] <= record["completed_at"]
     assert server.call("GET", f"/exports/{record['export_id']}") == record
@@ -65,7 +69,7 @@ def test_the_columns_are_those_asked_for(server: Server, filled: str) -> None:
         "output_path": "some/where/train.parquet",
     }
     record = server.call("POST", "/export", body(filled, **more))
-    assert record["storage_path"] == str(server.exports / "some/where/train.parquet")
+    assert record["storage_path"] == str(server.exports / filled / "some/where/train.parquet")
     file = pq.ParquetFile(record["storage_path"])
     assert file.schema_arrow.names == [
         "timestamp", "tenant_id", "asset_id", "value", "hour_of_day", "day_of_week", "is_weekend",
@@ -90,7 +94,7 @@ def test_without_rows_there_is_no_file(server: Server, tenant: str) -> None:
     assert (record["status"], record["row_count"]) == ("no_data", 0)
     assert record["storage_path"] is None
     assert record["file_size_mb"] == 0
-    assert not (server.exports / "none.parquet").exists()
+    assert not list(server.exports.glob(f"{tenant}/*"))
 
 
 def test_exports_are_listed_newest_first(server: Server, filled: str) -> None:
@@ -104,9 +108,9 @@ def test_exports_are_listed_newest_first(server: Server, filled: str) -> None:
 @pytest.mark.parametrize("prefix", ["", "./exports/", "./"])
 def test_a_path_is_below_the_export_root(server: Server, filled: str, prefix: str) -> None:
     record = server.call("POST", "/export", body(filled, output_path=f"{prefix}{filled}.parquet"))
-    assert Path(record["storage_path"]) == server.exports / f"{filled}.parquet"
+    assert Path(record["storage_path"]) == server.exports / filled / f"{filled}.parquet"
     assert Path(record["storage_path"]).is_file()
-    assert not list(server.exports.glob(".*"))
+    assert not list(server.exports.glob("**/.*"))
 
 
 @pytest.mark.parametrize(
@@ -138,30 +142,59 @@ def test_a_path_that_leads_elsewhere_is_refused(
 
 
 def test_links_and_folders_are_no_targets(server: Server, filled: str, tmp_path: Path) -> None:
-    links = server.exports / f"links-{filled}"
-    (links / "inside").mkdir(parents=True)
-    (links / "file").write_text("")
-    (links / "outside").symlink_to(tmp_path, target_is_directory=True)
-    (links / "around").symlink_to(links / "inside", target_is_directory=True)
-    (links / "nowhere").symlink_to(links / "not-there")
-    (links / "loop").symlink_to(links / "loop")
-    (links / "link.parquet").symlink_to(tmp_path / "victim.parquet")
+    own = server.exports / filled
+    (own / "inside").mkdir(parents=True)
+    (own / "file").write_text("")
+    (own / "outside").symlink_to(tmp_path, target_is_directory=True)
+    (own / "around").symlink_to(own / "inside", target_is_directory=True)
+    (own / "nowhere").symlink_to(own / "not-there")
+    (own / "loop").symlink_to(own / "loop")
+    (own / "link.parquet").symlink_to(tmp_path / "victim.parquet")
+    os.mkfifo(own / "pipe")
     for path in (
         "outside/x.parquet",
         "outside/deeper/x.parquet",
+        "around/x.parquet",
         "nowhere/x.parquet",
         "loop/x.parquet",
         "link.parquet",
         "inside",
         "outside",
-        "file/x.parquet",
+        "file",
+        "pipe",
     ):
-        refuse(server, filled, f"links-{filled}/{path}")
+        sentence = server.refusal("POST", "/export", body(filled, output_path=path))
+        assert sentence.startswith("output_path: got "), path
+    server.call("POST", "/export", body(filled, output_path="file/x.parquet"), 500)
     assert not list(tmp_path.iterdir())
-    again = body(filled, output_path=f"links-{filled}/around/x.parquet")
-    for _ in range(2):
-        assert server.call("POST", "/export", again)["status"] == "completed"
-    assert (links / "inside" / "x.parquet").is_file()
+    assert not list((own / "inside").iterdir())
+
+
+@pytest.mark.parametrize("odd", ["..", ".", "a/../../b", "/etc", "~", "%2e", "é😀", "x" * 256])
+def test_each_tenant_has_its_own_folder(server: Server, filled: str, odd: str) -> None:
+    other = f"{odd}{filled}"[-256:] if len(odd) > 9 else odd
+    rows = [{"timestamp": "2025-01-01T00:00:00Z", "asset_id": "a", "value": 1}]
+    server.call("POST", "/ingest", {"tenant_id": other, "rows": rows})
+    mine, theirs = (
+        server.call("POST", "/export", body(one, output_path="same.parquet"))
+        for one in (filled, other)
+    )
+    ours, foreign = Path(mine["storage_path"]), Path(theirs["storage_path"])
+    assert ours == server.exports / filled / "same.parquet"
+    assert foreign.parent.parent == server.exports
+    assert foreign.parent != ours.parent
+    assert (pq.read_metadata(ours).num_rows, pq.read_metadata(foreign).num_rows) == (48, 1)
+
+
+def test_a_second_export_to_a_path_is_a_new_version(server: Server, filled: str) -> None:
+    first, second = (
+        server.call("POST", "/export", body(filled, output_path="v.parquet", missing=missing))
+        for missing in ("keep", "zero")
+    )
+    assert first["storage_path"] == second["storage_path"]
+    older = server.call("GET", f"/exports/{first['export_id']}")
+    assert older == first | {"replaced_by": second["export_id"]}
+    assert server.call("GET", f"/exports/{second['export_id']}") == second
 
 
 def test_a_deep_path_and_odd_names_are_taken(server: Server, filled: str) -> None:

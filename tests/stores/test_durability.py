@@ -25,19 +25,13 @@ def opened(path: Path) -> FeatureStore:
     return FeatureStore(Settings(database_url=f"duckdb:///{path}"))
 
 
-def rows_by_asset(path: Path, export: Path) -> tuple[dict[str, int], float | None]:
+def rows_by_asset(path: Path, out: Path) -> tuple[dict[str, int], float | None]:
     """How many rows each asset has, and what the asset that all batches share has."""
 
-    async def read() -> None:
-        async with opened(path) as store:
-            await store.export_features_to_parquet(
-                "t", "forecast_basic", T, END, output_path=export
-            )
-
-    asyncio.run(read())
-    if not export.exists():
+    asyncio.run(export(path, out))
+    if not out.exists():
         return {}, None
-    table = pq.read_table(export, columns=["asset_id", "value"])
+    table = pq.read_table(out, columns=["asset_id", "value"])
     assets = table["asset_id"].to_pylist()
     counts = {asset: assets.count(asset) for asset in set(assets)}
     shared = dict(zip(assets, table["value"].to_pylist(), strict=True)).get("shared")
@@ -84,6 +78,13 @@ async def fill(path: Path, rows: int) -> None:
             await store.ingest(pa.table(table), "t")
 
 
+async def export(path: Path, out: Path) -> dict[str, object]:
+    async with opened(path) as store:
+        return await store.export_features_to_parquet(
+            "t", "forecast_basic", T, END, output_path=out
+        )
+
+
 @pytest.mark.parametrize("before", [False, True], ids=["new file", "replacing a file"])
 def test_an_export_killed_half_way_leaves_no_file_after_the_next_opening(
     tmp_path: Path, before: bool
@@ -92,12 +93,13 @@ def test_an_export_killed_half_way_leaves_no_file_after_the_next_opening(
     asyncio.run(fill(path, 40_000))
     out.parent.mkdir()
     if before:
-        out.write_bytes(b"what was there")
+        asyncio.run(export(path, out))
+    was = out.read_bytes() if before else b""
     with Process(EXPORT, path, out) as process:
         assert process.line() == "ready"
         assert 0 < int(process.line()) < 80_000
         # A reader that looks while it is written sees no half file under the name.
-        assert (out.read_bytes() == b"what was there") if before else not out.exists()
+        assert (out.read_bytes() == was) if before else not out.exists()
         assert [p.name.startswith(".") for p in out.parent.iterdir() if p != out] == [True]
         process.kill()
 
@@ -105,10 +107,11 @@ def test_an_export_killed_half_way_leaves_no_file_after_the_next_opening(
         async with opened(path) as store:
             return await store.exports()
 
-    (record,) = asyncio.run(look())
+    record, *others = asyncio.run(look())
+    assert [one["replaced_by"] for one in others] == [None] * before
     assert record["status"] == "failed"
     assert "stopped" in str(record["error"])
     assert record["completed_at"] is not None
     assert list(out.parent.iterdir()) == ([out] if before else [])
     if before:
-        assert out.read_bytes() == b"what was there"
+        assert out.read_bytes() == was

@@ -32,11 +32,13 @@ class Backend(Protocol):
     async def assign_weather_source(self, request: Document) -> Document:
         """Let assets take their weather from a station."""
 
-    async def export(self, request: Document, output: Path | None, show: Progress) -> Document:
+    async def export(
+        self, request: Document, output: Path | None, force: bool, show: Progress
+    ) -> Document:
         """Write a training set; its record, where `storage_path` says where the file is."""
 
     async def training_set(
-        self, request: Document, spine: Path, output: Path | None, show: Progress
+        self, request: Document, spine: Path, output: Path | None, force: bool, show: Progress
     ) -> Document:
         """Write the training set of a spine's file; what its record says, with `storage_path`."""
 

@@ -57,6 +57,10 @@ def export(
             help="The Parquet file to write; by default a new one in the export root.",
         ),
     ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Replace a file that no export wrote, too."),
+    ] = False,
     compression: Annotated[
         str, typer.Option("--compression", metavar="NAME", help="snappy or zstd.")
     ] = "snappy",
@@ -117,7 +121,7 @@ def export(
     request = {key: value for key, value in given.items() if value is not None}
     _check_rows(request, spine)
     with progress(f"Exporting {feature_set}", quiet=as_json) as show:
-        record = asyncio.run(_export(request, spine, output, url, show))
+        record = asyncio.run(_export(request, spine, output, force, url, show))
     if as_json:
         document(record)
     else:
@@ -148,14 +152,19 @@ def _check_rows(request: Document, spine: Path | None) -> None:
 
 
 async def _export(
-    request: Document, spine: Path | None, output: Path | None, url: str | None, show: Progress
+    request: Document,
+    spine: Path | None,
+    output: Path | None,
+    force: bool,
+    url: str | None,
+    show: Progress,
 ) -> Document:
     from ai_hub.config import Settings
 
     async with opened(Settings.load(), url) as backend:
         if spine is None:
-            return await backend.export(request, output, show)
-        return await backend.training_set(request, spine, output, show)
+            return await backend.export(request, output, force, show)
+        return await backend.training_set(request, spine, output, force, show)
 
 
 def _report(record: Document, url: str | None) -> None:

@@ -56,24 +56,31 @@ class LocalBackend:
             "changed": changed,
         }
 
-    async def export(self, request: Document, output: Path | None, show: Progress) -> Document:
+    async def export(
+        self, request: Document, output: Path | None, force: bool, show: Progress
+    ) -> Document:
         """Write a training set; its record, where `storage_path` says where the file is."""
         times = {key: _datetime(request[key]) for key in ("start_time", "end_time")}
         return await self._store.export_features_to_parquet(
             **{**request, **times},
             output_path=output,
+            force=force,
             progress=lambda rows: show(None, rows),
         )
 
     async def training_set(
-        self, request: Document, spine: Path, output: Path | None, show: Progress
+        self, request: Document, spine: Path, output: Path | None, force: bool, show: Progress
     ) -> Document:
         """Write the training set of a spine's file; its record."""
         from ai_hub.intake.files import read_labelled_file
 
         table = await asyncio.to_thread(read_labelled_file, spine)
         return await self._store.export_features_to_parquet(
-            **request, spine=table, output_path=output, progress=lambda rows: show(None, rows)
+            **request,
+            spine=table,
+            output_path=output,
+            force=force,
+            progress=lambda rows: show(None, rows),
         )
 
     async def exports(self, tenant_id: str | None, limit: int) -> Document:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from ai_hub.intake.result import MAX_REASONS, IngestResult, Rejection
 if TYPE_CHECKING:
     from ai_hub.cli.backend import Document
     from ai_hub.cli.output import Progress
+    from ai_hub.export.place import Place
     from ai_hub.intake.batch import Batch, BatchKind
 
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
@@ -102,38 +102,42 @@ class RemoteBackend:
         """Let assets take their weather from a station."""
         return await self._ask("PUT", "/ai/features/weather-sources", body=request)
 
-    async def export(self, request: Document, output: Path | None, show: Progress) -> Document:
+    async def export(
+        self, request: Document, output: Path | None, force: bool, show: Progress
+    ) -> Document:
         """Write a training set; its record, where `storage_path` says where the file is.
 
-        Through the server of our own file, the finished file moves to `output`; any other server
-        keeps it, under its export root.
+        The server keeps the file, in the tenant's folder below its export root. From the server of
+        our own file, `output` is a copy of it.
         """
-        wanted = request
-        if output is not None:
-            if self._local:
-                _check_output(output)
-            name = f"export_{uuid.uuid4().hex}.parquet" if self._local else str(output)
-            wanted = {**request, "output_path": name}
+        wanted, place = request, None
+        if output is not None and self._local:
+            place = _place(output, force)
+            await asyncio.to_thread(place.check)
+        elif output is not None:
+            if force:
+                raise InvalidInput("--force", output, "none with --url, whose files are its own")
+            wanted = {**request, "output_path": str(output)}
         show(None, 0)
         record = await self._ask(
             "POST", "/ai/features/export", body=wanted, timeout=_TIMEOUT_OF_WORK
         )
         written = record.get("storage_path")
-        if self._local and output is not None and written is not None:
-            record["storage_path"] = _move(Path(written), output)
+        if place is not None and written is not None:
+            await asyncio.to_thread(_copy, Path(written), place)
+            record["storage_path"] = str(place.path)
         return record
 
     async def training_set(
-        self, request: Document, spine: Path, output: Path | None, show: Progress
+        self, request: Document, spine: Path, output: Path | None, force: bool, show: Progress
     ) -> Document:
         """Write the training set of a spine's file on this machine; what its record would say."""
-        from ai_hub.config import Settings
         from ai_hub.intake.files import read_labelled_file
         from ai_hub.intake.labels import FORMATS, write_labelled
 
         name = f"{request['feature_set']}_{uuid.uuid4()}.parquet"
-        path = Settings.load().export_root / name if output is None else output
-        _check_output(path)
+        place = _place(name if output is None else output, force)
+        await asyncio.to_thread(place.check)
         table = await asyncio.to_thread(read_labelled_file, spine)
         show(None, 0)
         response = await self._response(
@@ -146,13 +150,13 @@ class RemoteBackend:
         )
         if response.status_code != httpx.codes.OK:
             self._document(response)
-        await asyncio.to_thread(_keep, response.content, path)
+        await asyncio.to_thread(_keep, response.content, place)
         return {
             "export_id": None,
             "tenant_id": request["tenant_id"],
             "feature_set": request["feature_set"],
             "status": "completed" if len(table) else "no_data",
-            "storage_path": str(path.absolute()),
+            "storage_path": str(place.path),
             "row_count": len(table),
             "file_size_mb": len(response.content) / 1_000_000,
         }
@@ -290,43 +294,32 @@ def _host_of(url: str) -> str:
     return parsed.host
 
 
-def _check_output(output: Path) -> None:
-    """Before an export is computed that could not be put there."""
-    if output.is_dir():
-        raise InvalidInput("output_path", str(output), "the path of a file, not of a directory")
-    output.parent.mkdir(parents=True, exist_ok=True)
+def _place(output: str | Path, force: bool) -> Place:
+    """The place of a file on this machine: a path, or a name in the export root."""
+    from ai_hub.config import Settings
+    from ai_hub.export.place import Places
+
+    places = Places.of(Settings.load())
+    path = places.root / output if isinstance(output, str) else output
+    return places.place(path, force)
 
 
-def _keep(body: bytes, output: Path) -> None:
-    """Write a file; whoever reads `output` sees the old file or the whole new one."""
-    partial = output.with_name(f".{uuid.uuid4().hex}.partial")
+def _keep(body: bytes, place: Place) -> None:
+    """Write a file; whoever reads it sees the old file or the whole new one."""
+    with place.draft(uuid.uuid4().hex) as draft:
+        draft.write(body)
+        draft.publish()
+
+
+def _copy(source: Path, place: Place) -> None:
+    """Copy a finished file; whoever reads the copy sees the old file or the whole new one."""
     try:
-        with partial.open("wb") as file:
-            file.write(body)
-            os.fsync(file.fileno())
-        partial.replace(output)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _move(source: Path, output: Path) -> str:
-    """Move a finished file; whoever reads `output` sees the old file or the whole new one.
-
-    The absolute path of `output`.
-    """
-    if not source.is_file():
-        raise Stop(f"The server wrote {source}, which is not visible from here.", FAILED)
-    try:
-        source.replace(output)
-        return str(output.absolute())
-    except OSError:  # another file system
-        partial = output.with_name(f".{uuid.uuid4().hex}.partial")
-    try:
-        shutil.copyfile(source, partial)
-        with partial.open("rb") as copied:
-            os.fsync(copied.fileno())
-        partial.replace(output)
-    finally:
-        partial.unlink(missing_ok=True)
-    source.unlink()
-    return str(output.absolute())
+        file = source.open("rb")
+    except OSError as error:
+        why = error.strerror or "it is not visible from here"
+        raise Stop(
+            f"The server wrote {source}, which cannot be read here: {why}.", FAILED
+        ) from None
+    with file, place.draft(uuid.uuid4().hex) as draft:
+        shutil.copyfileobj(file, draft, 1 << 20)
+        draft.publish()

@@ -56,6 +56,22 @@ class ExportJob:
                     f"at most {_MOST_STEPS:,} steps for each asset, and these would be {steps:,}",
                 )
 
+    @property
+    def counted_by(self) -> str:
+        """The field that says how many rows there are."""
+        return "frequency"
+
+    @property
+    def counts_assets(self) -> bool:
+        """Whether it takes all assets of a tenant, however many, to say how many rows there are."""
+        return self.frequency is not None and self.asset_ids is None
+
+    def most_rows(self, assets: int) -> int | None:
+        """How many rows there may be; None where it is as many as there are observations."""
+        if self.frequency is None or self.range.is_empty:
+            return None
+        return assets * ((self.range.end - self.range.start) // self.frequency.micros + 1)
+
     def scan_request(self) -> ScanRequest:
         """The history it needs: windows and fills before the start, targets beyond the end."""
         start, end = self.range.start, self.range.end
@@ -102,6 +118,20 @@ class SpineJob:
     rows: Rows
     spine: Spine
     compression: Compression = "snappy"
+
+    @property
+    def counted_by(self) -> str:
+        """The field that says how many rows there are."""
+        return "spine"
+
+    @property
+    def counts_assets(self) -> bool:
+        """The rows are there already."""
+        return False
+
+    def most_rows(self, assets: int) -> int:
+        """How many rows there are."""
+        return len(self.spine)
 
     @property
     def range(self) -> TimeRange:

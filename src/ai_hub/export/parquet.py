@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import closing
 from typing import TypeVar
 
 import numpy as np
@@ -19,8 +16,9 @@ from numpy.typing import NDArray
 from ai_hub.engines.arrays import Ints, Points
 from ai_hub.errors import ExportFailed
 from ai_hub.export.job import ExportJob
+from ai_hub.export.place import Draft
 from ai_hub.export.rows import arrow_column
-from ai_hub.export.sweep import partial_path
+from ai_hub.export.threads import threads
 from ai_hub.stores.base import Chunk
 
 _ID = pa.dictionary(pa.int32(), pa.string())
@@ -29,14 +27,6 @@ _TIME = pa.timestamp("us", "UTC")
 _WORKERS = 1
 
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What an export left behind: rows, and bytes of the file (none without rows)."""
-
-    rows: int
-    size: int
 
 
 def schema_of(job: ExportJob) -> pa.Schema:
@@ -54,74 +44,43 @@ def schema_of(job: ExportJob) -> pa.Schema:
 def write_export(
     job: ExportJob,
     chunks: Generator[Chunk, None, None],
-    path: Path,
-    export_id: str,
+    draft: Draft,
     progress: Callable[[int], None] = lambda rows: None,
-) -> Written:
-    """Write an export to `path`: beside it first, then renamed, so nobody reads a half file.
+) -> int:
+    """Write an export to a file under way: read, compute and write at the same time, all in the
+    order of the chunks. How many rows it has; without any the file is worth nothing.
 
-    `progress` is told the rows written so far. Without rows there is no file. Raises ExportFailed
-    when the file cannot be written.
+    `progress` is told the rows written so far. Raises ExportFailed when the file cannot be written.
     """
-    with whole_file(path, export_id) as partial:
-        rows = _write(job, chunks, partial, progress)
-        if not rows:
-            partial.unlink()
-    return Written(rows, path.stat().st_size if rows else 0)
-
-
-@contextmanager
-def whole_file(path: Path, name: str) -> Iterator[Path]:
-    """A file beside `path` to write, which becomes it at the end, unless it is not there then.
-
-    Whatever fails, no half file is left. Raises ExportFailed for what the system refuses.
-    """
-    partial = partial_path(path, name)
     try:
-        yield partial
-        if partial.exists():
-            _sync(partial)
-            partial.replace(path)
-            _sync(path.parent)
+        return _write(job, chunks, draft, progress)
     except OSError as error:
-        raise ExportFailed(f"output_path: {path} cannot be written: {error}") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        raise ExportFailed(f"output_path: {draft.place.path} cannot be written: {error}") from error
 
 
 def _write(
     job: ExportJob,
     chunks: Generator[Chunk, None, None],
-    partial: Path,
+    draft: Draft,
     progress: Callable[[int], None],
 ) -> int:
-    """Read, compute and write at the same time, all in the order of the chunks."""
     schema = schema_of(job)
     rows = 0
     computing: deque[Future[pa.RecordBatch]] = deque()
     writing: deque[Future[None]] = deque()
     with (
         closing(chunks),
-        parquet_writer(partial, schema, job.compression) as writer,
-        ThreadPoolExecutor(1, "ai-hub-export-sync") as sync_pool,
-        ThreadPoolExecutor(1, "ai-hub-export-write") as write_pool,
-        ThreadPoolExecutor(_WORKERS, "ai-hub-export") as pool,
-        ThreadPoolExecutor(1, "ai-hub-export-read") as read_pool,
+        parquet_writer(draft, schema, job.compression) as writer,
+        threads("sync") as sync_pool,
+        threads("write") as write_pool,
+        threads("compute", _WORKERS) as pool,
+        threads("read") as read_pool,
     ):
 
         def write(batch: pa.RecordBatch) -> None:
             writer.write_batch(batch)
             # Under way to the disk while the next is made, so the last sync has little left to do.
-            sync_pool.submit(_sync, partial)
+            sync_pool.submit(draft.sync)
 
         def write_next() -> int:
             batch = computing.popleft().result()
@@ -159,14 +118,14 @@ def read_ahead(items: Iterator[_T], pool: ThreadPoolExecutor) -> Iterator[_T]:
         yield item
 
 
-def parquet_writer(partial: Path, schema: pa.Schema, compression: str) -> pq.ParquetWriter:
+def parquet_writer(draft: Draft, schema: pa.Schema, compression: str) -> pq.ParquetWriter:
     """A writer of a file of such columns."""
     # Measurements repeat too seldom for a dictionary to pay; ids, labels, parts of dates and counts
     # do. Statistics serve who filters, and that is by id and time.
     plain = (pa.types.is_floating, pa.types.is_timestamp, pa.types.is_boolean)
     dictionaries = [field.name for field in schema if not any(is_(field.type) for is_ in plain)]
     return pq.ParquetWriter(
-        partial,
+        draft,
         schema,
         compression=compression,
         use_dictionary=dictionaries,

@@ -1,4 +1,4 @@
-"""An export from job to record: run, counted, and kept in `feature_exports`."""
+"""An export from job to record: its turn, its place, its file, and its row in `feature_exports`."""
 
 from __future__ import annotations
 
@@ -7,19 +7,26 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Generator
-from pathlib import Path
+from collections.abc import Callable, Coroutine, Generator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ai_hub.definitions.values import check_count, check_id, iso
+from ai_hub.config import Settings
+from ai_hub.definitions.values import FIRST_INSTANT, check_count, check_id, iso
 from ai_hub.errors import ExportFailed, InvalidInput, UnknownExport
+from ai_hub.export.place import Place, Places
+from ai_hub.export.sweep import Sweeper, sweep
+from ai_hub.export.threads import threads
+from ai_hub.export.turns import Turns
 from ai_hub.metrics import Metrics
 from ai_hub.stores.base import OfflineStore
 from ai_hub.stores.export_log import ExportRecord
 
 if TYPE_CHECKING:
     from ai_hub.export.job import ExportJob, SpineJob
-    from ai_hub.export.parquet import Written
+    from ai_hub.export.place import Draft
     from ai_hub.export.training_set import TrainingSet
     from ai_hub.stores.base import Chunk, ScanRequest
 
@@ -34,58 +41,81 @@ _Told = Callable[[int], None]
 
 
 class Exports:
-    """The exports of an open store. `root` is where their files are by default."""
+    """The exports of an open store, in threads of their own."""
 
     def __init__(
-        self,
-        store: OfflineStore,
-        root: Path,
-        now: Callable[[], int],
-        metrics: Metrics | None = None,
+        self, store: OfflineStore, settings: Settings, now: Callable[[], int], metrics: Metrics
     ) -> None:
         self._store = store
-        self._root = root
+        self._places = Places.of(settings)
         self._now = now
-        self._metrics = metrics or Metrics()
+        self._metrics = metrics
+        self._most_rows = settings.export_rows
+        self._turns = Turns(settings.export_jobs, settings.export_queue)
+        # One turn needs one thread at a time.
+        self._threads: ThreadPoolExecutor = threads("job", settings.export_jobs)
+        self._sweeper: Sweeper | None = None
+        self._stops: set[threading.Event] = set()
+
+    async def open(self) -> None:
+        """Record how exports of a stopped process ended: now, and from now on."""
+        log = self._store.export_log
+        await sweep(log, self._places, self._now)
+        self._sweeper = Sweeper(log, self._places, self._now)
+
+    async def close(self) -> None:
+        """Sweep no more, and stop the exports that are under way."""
+        if self._sweeper is not None:
+            await self._sweeper.close()
+        for stop in self._stops:
+            stop.set()
+        await self._turns.close()
+        self._threads.shutdown(wait=False)
 
     async def run(
         self,
         job: ExportJob | SpineJob,
-        path: Path | None = None,
+        path: PurePath | None = None,
         progress: _Told | None = None,
+        *,
+        force: bool = False,
+        in_tenant_folder: bool = False,
     ) -> ExportRecord:
-        """Write the file of a job, with a record before and after. Raises ExportFailed."""
+        """Write the file of a job, with a record before and after.
+
+        `path` is relative to the tenant's own folder with `in_tenant_folder`, and to the working
+        directory without; by default the file is in that folder, or in the export root. `force`
+        replaces a file that no export wrote. Raises InvalidInput for a path where no file may be
+        and for more rows than one may have, Busy if too many exports wait, ExportFailed.
+        """
+        await self._check_rows(job)
         export_id = str(uuid.uuid4())
         chosen = job.rows.feature_set
         name = chosen.name or "features"
-        # Absolute: who reads the record may stand in another directory.
-        path = (self._root / f"{name}_{export_id}.parquet" if path is None else path).absolute()
-        record = ExportRecord(
-            export_id,
-            job.rows.tenant_id,
-            name,
-            chosen.version,
-            "processing",
-            str(path),
-            job.range.start,
-            job.range.end,
-            job.asset_ids,
-            self._now(),
-        )
-        begin = time.monotonic()
-        try:
-            ended = await self._run(job, record, progress)
-        except BaseException as error:
-            self._metrics.exported("failed")
-            _tell(self._failed(record, error), begin)
-            raise
-        self._metrics.exported(ended.status, ended.row_count)
-        _tell(ended, begin)
-        return ended
+        default = f"{name}_{export_id}.parquet"
+        async with self._turns.turn():
+            place = await self._in_thread(
+                self._place, job.rows.tenant_id, path, default, force, in_tenant_folder
+            )
+            record = ExportRecord(
+                export_id,
+                job.rows.tenant_id,
+                name,
+                chosen.version,
+                "processing",
+                str(place.path),
+                job.range.start,
+                job.range.end,
+                job.asset_ids,
+                self._now(),
+            )
+            return await self._counted(job, place, record, progress)
 
     async def training_set(self, job: SpineJob) -> TrainingSet:
-        """The rows of a spine in memory. Raises StoreError."""
-        return await _in_thread(lambda told: _training_set(job, self._store.scan, told))
+        """The rows of a spine in memory. Raises InvalidInput, Busy and StoreError."""
+        await self._check_rows(job)
+        async with self._turns.turn():
+            return await self._stoppable(lambda told: _training_set(job, self._store.scan, told))
 
     async def find(self, tenant_id: str | None, limit: int) -> list[ExportRecord]:
         """The records of a tenant's exports (None: of all), the newest first.
@@ -104,62 +134,140 @@ class Exports:
             raise UnknownExport(export_id)
         return found[0]
 
-    async def _run(
-        self, job: ExportJob | SpineJob, record: ExportRecord, progress: _Told | None
+    async def _check_rows(self, job: ExportJob | SpineJob) -> None:
+        """Raise InvalidInput for a job that would have more rows than an export may."""
+        assets = len(job.asset_ids or ())
+        if job.counts_assets:
+            assets = len(await self._store.seen(job.rows.tenant_id, FIRST_INSTANT))
+        rows = job.most_rows(assets)
+        if rows is not None and rows > self._most_rows:
+            raise InvalidInput(
+                job.counted_by,
+                f"up to {rows:,} rows",
+                f"at most {self._most_rows:,} in one export (AI_HUB_EXPORT_ROWS)",
+            )
+
+    def _place(
+        self,
+        tenant_id: str,
+        path: PurePath | None,
+        default: str,
+        force: bool,
+        in_tenant_folder: bool,
+    ) -> Place:
+        if in_tenant_folder:
+            return self._places.of_tenant(tenant_id, path or PurePath(default))
+        return self._places.place(Path(path or self._places.root / default), force)
+
+    async def _counted(
+        self, job: ExportJob | SpineJob, place: Place, record: ExportRecord, progress: _Told | None
     ) -> ExportRecord:
-        await asyncio.to_thread(_make_folder, Path(record.storage_path))
-        await self._store.export_log.record(record)
-        scan = self._store.scan
+        begin = time.monotonic()
         try:
-            written = await _in_thread(lambda told: _write(job, scan, record, told), progress)
+            ended = await self._run(job, place, record, progress)
         except BaseException as error:
-            await self._store.export_log.record(self._failed(record, error))
+            self._metrics.exported("failed")
+            _tell(record.failed(self._now(), _why(error)), begin)
             raise
-        record = record.ended(
-            "completed" if written.rows else "no_data", self._now(), written.rows, written.size
-        )
-        await self._store.export_log.record(record)
-        return record
+        self._metrics.exported(ended.status, ended.row_count)
+        _tell(ended, begin)
+        return ended
 
-    def _failed(self, record: ExportRecord, error: BaseException) -> ExportRecord:
-        return record.ended("failed", self._now(), error=str(error) or type(error).__name__)
+    async def _run(
+        self, job: ExportJob | SpineJob, place: Place, record: ExportRecord, progress: _Told | None
+    ) -> ExportRecord:
+        log, scan = self._store.export_log, self._store.scan
+        await self._in_thread(place.check)
+        await log.record(record)
+        drafting = place.draft(record.export_id)
+        draft: Draft | None = None
+        try:
+            draft = await _to_its_end(self._in_thread(drafting.__enter__))
+            write = partial(_write, job, scan, draft)
+            rows = await self._stoppable(write, progress)
+            if not rows:
+                record = record.without_data(self._now())
+                await log.record(record)
+                return record
+            # Should this process end between the next two steps, a sweep sees that it is whole.
+            record = record.written(rows, draft.size, draft.checksum)
+            await log.record(record)
+            return await _to_its_end(self._publish(record, draft))
+        except BaseException as error:
+            # In its place it is no failure, whatever becomes of its record: a sweep completes it.
+            if draft is None or not draft.published:
+                await log.record(record.failed(self._now(), _why(error)))
+            raise
+        finally:
+            await _to_its_end(self._in_thread(drafting.__exit__, None, None, None))
+
+    async def _publish(self, record: ExportRecord, draft: Draft) -> ExportRecord:
+        await self._in_thread(draft.publish)
+        ended = record.completed(self._now())
+        await self._store.export_log.record(ended)
+        return ended
+
+    async def _in_thread(self, work: Callable[..., _T], *arguments: object) -> _T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: work(*arguments))
+
+    async def _stoppable(self, work: Callable[[_Told], _T], progress: _Told | None = None) -> _T:
+        """The result of work that tells how far it is; cancelled, it has stopped before this
+        ends."""
+        stopped = threading.Event()
+        self._stops.add(stopped)
+
+        def told(rows: int) -> None:
+            # A thread cannot be cancelled: it asks here whether it may go on.
+            if stopped.is_set():
+                raise ExportFailed("the export was stopped")
+            if rows > self._most_rows:
+                raise InvalidInput(
+                    "end_time",
+                    f"more than {rows:,} rows",
+                    f"at most {self._most_rows:,} in one export (AI_HUB_EXPORT_ROWS)",
+                )
+            if progress is not None:
+                progress(rows)
+
+        working = asyncio.ensure_future(self._in_thread(work, told))
+        try:
+            return await asyncio.shield(working)
+        except BaseException:
+            stopped.set()
+            await asyncio.wait([working])
+            raise
+        finally:
+            self._stops.remove(stopped)
 
 
-async def _in_thread(work: Callable[[_Told], _T], progress: _Told | None = None) -> _T:
-    """The result of work that tells how far it is; cancelled, it has stopped before this ends."""
-    stopped = threading.Event()
-
-    def told(rows: int) -> None:
-        # A thread cannot be cancelled: it asks here whether it may go on.
-        if stopped.is_set():
-            raise ExportFailed("the export was stopped")
-        if progress is not None:
-            progress(rows)
-
-    working = asyncio.create_task(asyncio.to_thread(work, told))
+async def _to_its_end(work: Coroutine[Any, Any, _T]) -> _T:
+    """The result of work that whoever is cancelled meanwhile still waits for."""
+    working = asyncio.create_task(work)
     try:
         return await asyncio.shield(working)
-    except BaseException:
-        stopped.set()
+    except asyncio.CancelledError:
         await asyncio.wait([working])
         raise
+
+
+def _why(error: BaseException) -> str:
+    return str(error) or type(error).__name__
 
 
 # Imports in here, as opening a store should not wait for them.
 
 
-def _write(job: ExportJob | SpineJob, scan: Scan, record: ExportRecord, told: _Told) -> Written:
+def _write(job: ExportJob | SpineJob, scan: Scan, draft: Draft, told: _Told) -> int:
     from ai_hub.export.job import SpineJob
-    from ai_hub.export.parquet import Written, write_export
+    from ai_hub.export.parquet import write_export
     from ai_hub.export.training_set import write_training_set
 
-    path, export_id = Path(record.storage_path), record.export_id
     if job.range.is_empty:
-        return Written(0, 0)
+        return 0
     if isinstance(job, SpineJob):
-        found = _training_set(job, scan, told)
-        return write_training_set(found, path, export_id, job.compression)
-    return write_export(job, scan(job.scan_request()), path, export_id, told)
+        return write_training_set(_training_set(job, scan, told), draft, job.compression)
+    return write_export(job, scan(job.scan_request()), draft, told)
 
 
 def _training_set(job: SpineJob, scan: Scan, told: _Told) -> TrainingSet:
@@ -183,15 +291,6 @@ def _tell(record: ExportRecord, begin: float) -> None:
     _log.log(level, "export_features_to_parquet", extra=told)
 
 
-def _make_folder(path: Path) -> None:
-    try:
-        if path.is_dir():
-            raise InvalidInput("output_path", str(path), "the path of a file, not of a directory")
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ExportFailed(f"output_path: {path} cannot be written: {error}") from error
-
-
 def record_fields(record: ExportRecord) -> dict[str, Any]:
     """A record as the guide's fields; times as ISO texts, file_size_mb in 10^6 bytes."""
     return {
@@ -204,5 +303,7 @@ def record_fields(record: ExportRecord) -> dict[str, Any]:
         "file_size_mb": record.file_size_bytes / _MEGABYTE,
         "started_at": iso(record.started_at),
         "completed_at": None if record.completed_at is None else iso(record.completed_at),
+        "checksum": record.checksum,
+        "replaced_by": record.replaced_by,
         **({} if record.error is None else {"error": record.error}),
     }

@@ -1,27 +1,61 @@
-"""Files of exports under way, and what becomes of those that a stopped process left behind."""
+"""What becomes of exports that a stopped process left behind: looked for again and again."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from ai_hub.stores.export_log import ExportLog
+from ai_hub.errors import StoreError
+from ai_hub.export.place import Places
+from ai_hub.stores.export_log import ExportLog, ExportRecord
 
-_SUFFIX = ".partial"
+_log = logging.getLogger(__name__)
+
+SECONDS = 30.0
+"""Between two sweeps."""
 _INTERRUPTED = "the process that wrote it was stopped"
 
 
-def partial_path(path: Path, export_id: str) -> Path:
-    """The hidden file beside `path` that an export writes before it is whole."""
-    return path.parent / f".{path.name}.{export_id}{_SUFFIX}"
-
-
-async def sweep(log: ExportLog, now: Callable[[], int]) -> int:
-    """Remove what exports of a stopped process left behind and mark them failed; how many."""
+async def sweep(log: ExportLog, places: Places, now: Callable[[], int]) -> int:
+    """Record how exports of a stopped process ended, and remove their half files; how many."""
     interrupted = await log.interrupted()
     for record in interrupted:
-        partial = partial_path(Path(record.storage_path), record.export_id)
-        await asyncio.to_thread(partial.unlink, missing_ok=True)
-        await log.record(record.ended("failed", now(), error=_INTERRUPTED))
+        in_place = await asyncio.to_thread(_tidy, places, record)
+        ended = record.completed(now()) if in_place else record.failed(now(), _INTERRUPTED)
+        await log.record(ended)
     return len(interrupted)
+
+
+def _tidy(places: Places, record: ExportRecord) -> bool:
+    """Remove the half file of an export; whether its whole one is in its place already."""
+    place = places.place(Path(record.storage_path))
+    if place.remove_partial(record.export_id) or record.checksum is None:
+        return False
+    try:
+        return place.checksum() == record.checksum
+    except OSError:
+        return False
+
+
+class Sweeper:
+    """Sweeps now and then, until it is closed."""
+
+    def __init__(self, log: ExportLog, places: Places, now: Callable[[], int]) -> None:
+        self._sweeping = asyncio.create_task(self._keep_sweeping(log, places, now))
+
+    async def close(self) -> None:
+        """Sweep no more."""
+        self._sweeping.cancel()
+        await asyncio.wait([self._sweeping])
+
+    async def _keep_sweeping(self, log: ExportLog, places: Places, now: Callable[[], int]) -> None:
+        while True:
+            await asyncio.sleep(SECONDS)
+            try:
+                await sweep(log, places, now)
+            except StoreError:
+                continue  # requests tell that the database is away
+            except Exception:  # noqa: BLE001  # Whatever it is, it is tried again.
+                _log.exception("sweep failed")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,10 @@ import pyarrow as pa
 from ai_hub.engines.arrays import Ints, Points
 from ai_hub.errors import ExportFailed
 from ai_hub.export.job import PART_ROWS, Compression, SpineJob, check_compression
-from ai_hub.export.parquet import Written, parquet_writer, read_ahead, whole_file
+from ai_hub.export.parquet import parquet_writer, read_ahead
+from ai_hub.export.place import Draft, Places
 from ai_hub.export.rows import Values, arrow_column
+from ai_hub.export.threads import threads
 from ai_hub.stores.base import Chunk, ScanRequest
 
 if TYPE_CHECKING:
@@ -63,29 +64,32 @@ class TrainingSet:
         assert isinstance(frame, pl.DataFrame)
         return frame
 
-    def to_parquet(self, path: str | Path, *, compression: Compression = "snappy") -> None:
+    def to_parquet(
+        self, path: str | Path, *, compression: Compression = "snappy", force: bool = False
+    ) -> None:
         """Write it to a Parquet file: `snappy` or `zstd`.
 
-        The file is written beside its place and then moved there. Raises ExportFailed when it
-        cannot be written.
+        The file is written beside its place and then moved there. Raises InvalidInput where a file
+        is that no export wrote (unless `force`), ExportFailed when it cannot be written.
         """
-        write_training_set(self, Path(path), uuid.uuid4().hex, check_compression(compression))
+        check_compression(compression)
+        place = Places().place(Path(path), force)
+        with place.draft(uuid.uuid4().hex, make_folder=False) as draft:
+            write_training_set(self, draft, compression)
+            draft.publish()
 
 
-def write_training_set(
-    found: TrainingSet, path: Path, name: str, compression: Compression
-) -> Written:
-    """Write a training set to `path`; `name` tells its unfinished file. Raises ExportFailed."""
+def write_training_set(found: TrainingSet, draft: Draft, compression: Compression) -> int:
+    """Write a training set to a file under way; how many rows it has. Raises ExportFailed."""
     table = found.to_arrow()
     try:
-        with (
-            whole_file(path, name) as partial,
-            parquet_writer(partial, table.schema, compression) as writer,
-        ):
+        with parquet_writer(draft, table.schema, compression) as writer:
             writer.write_table(table, row_group_size=PART_ROWS)
     except pa.ArrowNotImplementedError as error:
         raise ExportFailed(f"spine: Parquet has no form for one of its columns: {error}") from error
-    return Written(len(found), path.stat().st_size)
+    except OSError as error:
+        raise ExportFailed(f"output_path: {draft.place.path} cannot be written: {error}") from error
+    return len(found)
 
 
 def training_set(
@@ -101,7 +105,7 @@ def training_set(
     fields = job.rows.fields(every=False)
     columns = {field.name: _empty(field, len(spine)) for field in fields}
     done = 0
-    with ThreadPoolExecutor(1, "ai-hub-spine-read") as pool:
+    with threads("read") as pool:
         for start, end, asset_ids in spine.parts(job.rows.reach):
             request = job.rows.scan_request(start, end, asset_ids)
             with closing(scan(request)) as chunks:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from typing import Any, TypeVar
 
 import msgspec
 
 from ai_hub.errors import (
     AiHubError,
+    Busy,
     InvalidInput,
     NotFound,
     StoreUnavailable,
@@ -16,6 +18,7 @@ from ai_hub.errors import (
 )
 from ai_hub.http.messages import Malformed, Problem
 
+_T = TypeVar("_T")
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -43,7 +46,7 @@ class UnknownEncoding(InvalidInput):
 
 
 class ClientLeft(Exception):
-    """The client closed the connection before its whole body had arrived."""
+    """The client closed the connection before it had its answer."""
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
@@ -89,6 +92,32 @@ async def _whole(receive: Receive, limit: int) -> bytes:
     return b"".join(parts)
 
 
+async def while_connected(
+    receive: Callable[[], Awaitable[Any]], work: Coroutine[Any, Any, _T]
+) -> _T:
+    """The result of long work for a request whose body was read; it ends if the client leaves.
+
+    Raises ClientLeft then, once the work has ended.
+    """
+    working = asyncio.create_task(work)
+    listening = asyncio.create_task(_until_left(receive))
+    try:
+        await asyncio.wait([working, listening], return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise ClientLeft
+    finally:
+        # Also where this one is cancelled, as it is when a server ends.
+        for task in (working, listening):
+            task.cancel()
+        await asyncio.gather(working, listening, return_exceptions=True)
+
+
+async def _until_left(receive: Callable[[], Awaitable[Any]]) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 async def respond(send: Send, reply: Reply, request: bytes) -> None:
     """Send one response, with the id of its request."""
     status, content_type, body = reply
@@ -119,7 +148,7 @@ def status_of(error: AiHubError) -> int:
             return 404
         case TooLarge():
             return 413
-        case StoreUnavailable():
+        case StoreUnavailable() | Busy():
             return 503
         case _:
             return 500

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from dataclasses import asdict
 from http import HTTPStatus
@@ -20,9 +19,9 @@ from litestar.openapi.plugins import SwaggerRenderPlugin
 
 from ai_hub import __version__
 from ai_hub.definitions.values import check_id, parse_time, to_datetime
-from ai_hub.errors import AiHubError, InvalidInput, shown
+from ai_hub.errors import AiHubError, Busy, InvalidInput, shown
 from ai_hub.feature_store import FeatureStore
-from ai_hub.http.body import BODY, FAULT, Reply, refusal
+from ai_hub.http.body import BODY, FAULT, ClientLeft, Reply, refusal, while_connected
 from ai_hub.http.hot import HotRoutes, health_of
 from ai_hub.http.ingest import ingest_observations, ingest_weather
 from ai_hub.http.messages import (
@@ -107,26 +106,26 @@ async def weather_sources(data: WeatherSourceRequest, state: State) -> dict[str,
 
 
 @post("/export", status_code=200)
-async def export(data: ExportRequest, state: State) -> dict[str, Any]:
-    """Write a training set to Parquet under the export root; answers when it is done."""
+async def export(
+    request: Request[Any, Any, Any], data: ExportRequest, state: State
+) -> dict[str, Any]:
+    """Write a training set to Parquet in the tenant's folder; answers when it is done."""
     store: FeatureStore = state.store
-    path = None
-    if data.output_path is not None:
-        root = store.settings.export_root
-        path = await asyncio.to_thread(export_path, root, data.output_path)
-    return await store.export_features_to_parquet(
+    exporting = store.export_features_to_parquet(
         data.tenant_id,
         data.feature_set,
         to_datetime(parse_time(data.start_time, "start_time", "up")),
         to_datetime(parse_time(data.end_time, "end_time")),
         data.asset_ids,
-        path,
+        None if data.output_path is None else export_path(data.output_path),
         missing=data.missing,  # type: ignore[arg-type]  # checked by the front, as all else
         compression=data.compression,
         horizons=data.horizons,
         indicators=data.indicators,
         frequency=data.frequency,
+        in_tenant_folder=True,
     )
+    return await while_connected(request.receive, exporting)
 
 
 @get("/exports")
@@ -204,7 +203,15 @@ def _response(reply: Reply) -> Response[bytes]:
 
 
 def _on_error(request: Request[Any, Any, Any], error: AiHubError) -> Response[bytes]:
-    return _response(refusal(error))
+    response = _response(refusal(error))
+    if isinstance(error, Busy):
+        response.headers["retry-after"] = str(error.retry_after)
+    return response
+
+
+def _on_leaving(request: Request[Any, Any, Any], error: ClientLeft) -> Response[bytes]:
+    """Nobody reads it; the metrics count it."""
+    return Response(b"", status_code=499)
 
 
 def _on_refusal(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
@@ -280,6 +287,7 @@ def build(store: FeatureStore, hot: HotRoutes, watch: Watch) -> Litestar:
         state=State({"store": store, "hot": hot, "watch": watch}),
         exception_handlers={
             AiHubError: _on_error,
+            ClientLeft: _on_leaving,
             HTTPException: _on_refusal,
             Exception: _on_fault,
         },

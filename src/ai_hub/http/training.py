@@ -18,6 +18,7 @@ from ai_hub.definitions.values import check_id
 from ai_hub.errors import InvalidInput
 from ai_hub.export.job import check_compression
 from ai_hub.feature_store import FeatureStore
+from ai_hub.http.body import while_connected
 from ai_hub.intake.labels import FORMATS, format_of, read_labelled, write_labelled
 
 _BINARY = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
@@ -71,7 +72,7 @@ async def training_set(
     content_type = request.headers.get("content-type")
     spine = await asyncio.to_thread(read_labelled, content_type, body)
     answered = format_of(content_type, format)
-    found = await store.get_training_set(
+    joining = store.get_training_set(
         spine,
         feature_set,
         tenant_id=tenant_id or "",
@@ -79,5 +80,6 @@ async def training_set(
         missing=None if missing is None else read_missing(missing),
         indicators=indicators,
     )
+    found = await while_connected(request.receive, joining)
     written = await asyncio.to_thread(write_labelled, found.to_arrow(), answered, compression)
     return Response(written, media_type=answered)

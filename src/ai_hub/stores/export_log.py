@@ -26,6 +26,8 @@ COLUMNS = (
     "row_count",
     "file_size_bytes",
     "error",
+    "checksum",
+    "replaced_by",
 )
 """The columns of the table, in the order of ExportRecord's fields."""
 INSTANTS = frozenset({"start_time", "end_time", "started_at", "completed_at"})
@@ -34,7 +36,11 @@ INSTANTS = frozenset({"start_time", "end_time", "started_at", "completed_at"})
 
 @dataclass(frozen=True, slots=True)
 class ExportRecord:
-    """One export as the log keeps it."""
+    """One export as the log keeps it.
+
+    `checksum` is the SHA-256 of its file, in hexadecimal; of one still processing it says that the
+    file is whole. `replaced_by` is the export whose file took the place of this one's.
+    """
 
     export_id: str
     tenant_id: str
@@ -50,18 +56,31 @@ class ExportRecord:
     row_count: int = 0
     file_size_bytes: int = 0
     error: str | None = None
+    checksum: str | None = None
+    replaced_by: str | None = None
 
-    def ended(
-        self, status: ExportStatus, at: int, rows: int = 0, size: int = 0, error: str | None = None
-    ) -> ExportRecord:
-        """The same export when it is over."""
+    def written(self, rows: int, size: int, checksum: str) -> ExportRecord:
+        """The same export when its file is whole, and about to take its place."""
+        return replace(self, row_count=rows, file_size_bytes=size, checksum=checksum)
+
+    def completed(self, at: int) -> ExportRecord:
+        """The same export when its file is in its place."""
+        return replace(self, status="completed", completed_at=at)
+
+    def without_data(self, at: int) -> ExportRecord:
+        """The same export when it found no rows."""
+        return replace(self, status="no_data", completed_at=at)
+
+    def failed(self, at: int, error: str) -> ExportRecord:
+        """The same export when nothing became of it."""
         return replace(
             self,
-            status=status,
+            status="failed",
             completed_at=at,
-            row_count=rows,
-            file_size_bytes=size,
+            row_count=0,
+            file_size_bytes=0,
             error=error,
+            checksum=None,
         )
 
 
@@ -75,6 +94,7 @@ def record_of(row: Sequence[Any]) -> ExportRecord:
     """The export of a row with the values of COLUMNS, instants in microseconds."""
     values = dict(zip(COLUMNS, row, strict=True))
     version, assets = values.pop("feature_set_version"), values.pop("asset_ids")
+    replaced_by = values.pop("replaced_by")
     values["export_id"] = str(values["export_id"])
     values["row_count"] = values["row_count"] or 0
     values["file_size_bytes"] = values["file_size_bytes"] or 0
@@ -82,6 +102,7 @@ def record_of(row: Sequence[Any]) -> ExportRecord:
         **values,
         version=None if version is None else int(version),
         asset_ids=None if assets is None else tuple(assets),
+        replaced_by=None if replaced_by is None else str(replaced_by),
     )
 
 
@@ -89,7 +110,10 @@ class ExportLog(Protocol):
     """What was exported: the `feature_exports` table."""
 
     async def record(self, export: ExportRecord) -> None:
-        """Insert an export, or replace what is known of it."""
+        """Insert an export, or replace what is known of it.
+
+        One that is completed replaces those completed before whose file was in the same place.
+        """
 
     async def find(
         self, tenant_id: str | None = None, export_id: str | None = None, limit: int = 100
@@ -97,4 +121,4 @@ class ExportLog(Protocol):
         """Recorded exports, the newest first."""
 
     async def interrupted(self) -> list[ExportRecord]:
-        """Exports still called processing that no living process writes."""
+        """Exports still called processing that no living process writes, this one included."""

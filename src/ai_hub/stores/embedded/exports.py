@@ -8,6 +8,10 @@ from ai_hub.stores.export_log import COLUMNS, INSTANTS, ExportRecord, record_of,
 _READ = ", ".join(f"epoch_us({name})" if name in INSTANTS else name for name in COLUMNS)
 _MARKS = ", ".join("make_timestamptz(?::BIGINT)" if name in INSTANTS else "?" for name in COLUMNS)
 _INSERT = f"INSERT INTO feature_exports ({', '.join(COLUMNS)}) VALUES ({_MARKS})"
+_REPLACE = (
+    "UPDATE feature_exports SET replaced_by = $1 WHERE storage_path = $2 AND export_id <> $1 "
+    "AND status = 'completed' AND replaced_by IS NULL"
+)
 _MOST = 1_000_000
 
 
@@ -16,10 +20,14 @@ class EmbeddedExportLog:
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
+        self._under_way: set[str] = set()
 
     async def record(self, export: ExportRecord) -> None:
         """Insert an export, or replace what is known of it."""
         row = row_of(export)
+        self._under_way.discard(export.export_id)
+        if export.status == "processing":
+            self._under_way.add(export.export_id)
 
         def replace(cursor: Cursor) -> None:
             with transaction(cursor):
@@ -27,6 +35,8 @@ class EmbeddedExportLog:
                     "DELETE FROM feature_exports WHERE export_id = ?", [export.export_id]
                 )
                 cursor.execute(_INSERT, [row[name] for name in COLUMNS])
+                if export.status == "completed":
+                    cursor.execute(_REPLACE, [export.export_id, export.storage_path])
 
         await self._sessions.write(replace)
 
@@ -38,8 +48,11 @@ class EmbeddedExportLog:
         return await self._found(where, [tenant_id, export_id], limit)
 
     async def interrupted(self) -> list[ExportRecord]:
-        """Exports still called processing: at start, this process owning the file, all of them."""
-        return await self._found("status = 'processing'", [], _MOST)
+        """Exports still called processing that are none of this process, which owns the file."""
+        before = set(self._under_way)
+        found = await self._found("status = 'processing'", [], _MOST)
+        # One may have begun, or ended, while they were read.
+        return [one for one in found if one.export_id not in before | self._under_way]
 
     async def _found(
         self, where: str, parameters: list[str | None], limit: int

@@ -52,5 +52,10 @@ CREATE TABLE IF NOT EXISTS feature_exports (
     completed_at        TIMESTAMPTZ,
     row_count           BIGINT      NOT NULL,
     file_size_bytes     BIGINT      NOT NULL,
-    error               VARCHAR
+    error               VARCHAR,
+    checksum            VARCHAR,
+    replaced_by         VARCHAR
 );
+-- For files of earlier releases.
+ALTER TABLE feature_exports ADD COLUMN IF NOT EXISTS checksum VARCHAR;
+ALTER TABLE feature_exports ADD COLUMN IF NOT EXISTS replaced_by VARCHAR;

@@ -10,7 +10,7 @@ from typing import Any
 from ai_hub.definitions.values import MINUTE
 from ai_hub.errors import StoreError
 from ai_hub.stores.export_log import COLUMNS, ExportRecord, record_of, row_of
-from ai_hub.stores.postgres.session import Sessions
+from ai_hub.stores.postgres.session import Connection, Sessions
 
 _BEAT_SECONDS = 20.0
 _DEAD_AFTER = 2 * MINUTE
@@ -22,6 +22,10 @@ _SETS = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS[1:])
 _RECORD = (
     f"INSERT INTO feature_exports ({_NAMES}, heartbeat_at) VALUES ({_MARKS}, now()) "
     f"ON CONFLICT (export_id) DO UPDATE SET {_SETS}, heartbeat_at = now()"
+)
+_REPLACE = (
+    "UPDATE feature_exports SET replaced_by = $1 WHERE storage_path = $2 AND export_id <> $1 "
+    "AND status = 'completed' AND replaced_by IS NULL"
 )
 _BEAT = "UPDATE feature_exports SET heartbeat_at = now() WHERE export_id = ANY($1::uuid[])"
 
@@ -41,7 +45,14 @@ class PostgresExportLog:
             self._under_way.add(export.export_id)
             self._heart = self._heart or asyncio.create_task(self._beat())
         row = _row(export)
-        await self._sessions.write(lambda on: on.execute(_RECORD, *row))
+
+        async def replace(on: Connection) -> None:
+            async with on.transaction():
+                await on.execute(_RECORD, *row)
+                if export.status == "completed":
+                    await on.execute(_REPLACE, export.export_id, export.storage_path)
+
+        await self._sessions.write(replace)
 
     async def find(
         self, tenant_id: str | None = None, export_id: str | None = None, limit: int = 100
@@ -61,7 +72,10 @@ class PostgresExportLog:
             "status = 'processing' AND heartbeat_at < now() - $1 * interval '1 microsecond' "
             "AND has_table_privilege('feature_exports', 'UPDATE')"
         )
-        return await self._found(where, [_DEAD_AFTER], _MOST)
+        before = set(self._under_way)
+        found = await self._found(where, [_DEAD_AFTER], _MOST)
+        # While the database was away no heartbeat reached it. One may have ended meanwhile.
+        return [one for one in found if one.export_id not in before | self._under_way]
 
     async def close(self) -> None:
         """Stop the heartbeat."""
@@ -88,11 +102,11 @@ class PostgresExportLog:
 
 
 def _row(export: ExportRecord) -> list[object]:
-    """The values of COLUMNS. Here versions are texts, and an export that did not end well has no
+    """The values of COLUMNS. Here versions are texts, and an export without a whole file has no
     counts."""
     row = row_of(export)
     row["feature_set_version"] = None if export.version is None else str(export.version)
-    if export.status not in ("completed", "no_data"):
+    if export.status not in ("completed", "no_data") and export.checksum is None:
         row["row_count"] = row["file_size_bytes"] = None
     return [row[name] for name in COLUMNS]
 

@@ -1,0 +1,342 @@
+"""Where a file may land: below which folder, in place of what, and with which mode.
+
+Folders are opened one below the other, links not followed, and whatever is done afterwards is done
+in the folder that was opened, whatever becomes of its path meanwhile.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+from ai_hub.errors import ExportFailed, InvalidInput
+
+if TYPE_CHECKING:
+    from ai_hub.config import Settings
+
+_SUFFIX = ".partial"
+_OPEN = os.O_CLOEXEC | os.O_NOFOLLOW
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY
+_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
+_LONGEST_FOLDER = 180
+_SIDES = re.compile(r"\.(wal|tmp|checkpoint)\b.*", re.IGNORECASE | re.DOTALL)
+"""What DuckDB adds to the name of a database for the files beside it."""
+_MAGIC = b"PAR1"
+_IN_THE_WAY = "It is in a folder of the open database's own."
+_EXPECTED = "the path of a new file, or of a Parquet file of ours"
+
+
+def tenant_folder(tenant_id: str) -> str:
+    """The name of a tenant's own folder: its id in %XX form, so that no two share one."""
+    name = "".join(
+        chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in tenant_id.encode("utf-8")
+    )
+    if len(name) <= _LONGEST_FOLDER:
+        return name
+    # No id in %XX form has two of them in a row.
+    return f"{name[:100]}%%{hashlib.sha256(tenant_id.encode('utf-8')).hexdigest()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What the settings say of files: the export root, what is never replaced, and the umask."""
+
+    root: Path = Path("exports")
+    database: Path | None = None
+    own: tuple[Path, ...] = ()
+    umask: int = 0o077
+
+    @classmethod
+    def of(cls, settings: Settings) -> Places:
+        """Those of some settings."""
+        return cls(settings.export_root, settings.database_path, settings.own_files, settings.umask)
+
+    def place(self, path: Path, force: bool = False) -> Place:
+        """The place that a path names. Links on the way to the export root are followed; below it
+        none is."""
+        path, root = path.absolute(), _real(self.root)
+        folder = _real(path.parent) if ".." in path.parts else path.parent
+        for top in reversed((folder, *folder.parents)):
+            if _real(top) == root:
+                return Place(self, root, folder.relative_to(top).parts, path.name, force)
+        return Place(self, _real(folder), (), path.name, force)
+
+    def of_tenant(self, tenant_id: str, path: PurePath) -> Place:
+        """The place of a relative path (without `..`) in a tenant's own folder."""
+        below = (tenant_folder(tenant_id), *path.parent.parts)
+        return Place(self, _real(self.root), below, path.name)
+
+    def protects(self, folder: int, name: str) -> bool:
+        """Whether a name in an open folder is the database's, of a file beside it, or ours."""
+        here, found = os.fstat(folder), _look(folder, name)
+        for own in (*self._databases, *self.own):
+            with suppress(OSError):
+                # Another name of the same file, as where case does not count.
+                if found is not None and os.path.samestat(found, own.stat()):
+                    return True
+            with suppress(OSError):
+                if os.path.samestat(here, own.parent.stat()) and self._names(own, name):
+                    return True
+        return False
+
+    def holds(self, folder: Path) -> bool:
+        """Whether a folder without links is one of the database's own, or in one."""
+        return any(
+            one.parent == own.parent and self._names(own, one.name)
+            for one in (folder, *folder.parents)
+            for own in self._databases
+        )
+
+    @property
+    def _databases(self) -> tuple[Path, ...]:
+        return () if self.database is None else (self.database, _real(self.database))
+
+    def _names(self, own: Path, name: str) -> bool:
+        rest = name[len(own.name) :]
+        same = name[: len(own.name)].casefold() == own.name.casefold()
+        return same and (not rest or (own not in self.own and bool(_SIDES.fullmatch(rest))))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file's place: `name` in a folder `below` another, `base`, beneath which no link counts."""
+
+    places: Places
+    base: Path
+    below: tuple[str, ...]
+    name: str
+    force: bool = False
+
+    @property
+    def path(self) -> Path:
+        """The path of the file, without links."""
+        return self.base.joinpath(*self.below, self.name)
+
+    def check(self) -> None:
+        """Raise InvalidInput where no file may be written, ExportFailed where none can be."""
+        with self._said(), suppress(FileNotFoundError), self._folder(make=False) as folder:
+            self._replaced(folder)
+
+    @contextmanager
+    def draft(self, name: str, make_folder: bool = True) -> Iterator[Draft]:
+        """A file under way beside the place; unless it is published nothing is left of it.
+
+        `name` tells it from others. Raises InvalidInput and ExportFailed, as `check` does.
+        """
+        with self._said(), self._folder(make_folder) as folder:
+            before = self._replaced(folder)
+            partial = partial_name(self.name, name)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN
+            handle = os.open(partial, flags, 0o600, dir_fd=folder)
+            try:
+                new = 0o666 & ~self.places.umask
+                os.fchmod(handle, new if before is None else before.st_mode & 0o777)
+                yield Draft(self, folder, partial, handle)
+            finally:
+                os.close(handle)
+                with suppress(OSError):
+                    os.unlink(partial, dir_fd=folder)
+
+    def remove_partial(self, name: str) -> bool:
+        """Remove the file under way of that name, if there is one; whether there was."""
+        with suppress(OSError, InvalidInput), self._folder(make=False) as folder:
+            os.unlink(partial_name(self.name, name), dir_fd=folder)
+            return True
+        return False
+
+    def checksum(self) -> str | None:
+        """The SHA-256 of the file that is there, in hexadecimal; None where there is none.
+
+        Raises OSError for one that cannot be read.
+        """
+        try:
+            with self._folder(make=False) as folder:
+                flags = os.O_RDONLY | os.O_NONBLOCK | _OPEN
+                with os.fdopen(os.open(self.name, flags, dir_fd=folder), "rb") as file:
+                    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                        return None
+                    return hashlib.file_digest(file, "sha256").hexdigest()
+        except (FileNotFoundError, NotADirectoryError, InvalidInput):
+            return None
+
+    @contextmanager
+    def _folder(self, make: bool) -> Iterator[int]:
+        """The handle of the folder. Raises FileNotFoundError if it is not there and not made."""
+        if self.places.holds(self.base):
+            raise self._refusal(_IN_THE_WAY)
+        if make:
+            self._make_base(self.base)
+        handle = os.open(self.base, _FOLDER | os.O_CLOEXEC)
+        try:
+            for part in self.below:
+                if self.places.protects(handle, part):
+                    raise self._refusal(_IN_THE_WAY)
+                deeper = self._deeper(handle, part, make)
+                os.close(handle)
+                handle = deeper
+            yield handle
+        finally:
+            os.close(handle)
+
+    def _deeper(self, handle: int, part: str, make: bool) -> int:
+        mode = 0o777 & ~self.places.umask
+        made = False
+        if make:
+            with suppress(FileExistsError):
+                os.mkdir(part, mode, dir_fd=handle)
+                made = True
+        try:
+            deeper = os.open(part, _FOLDER | _OPEN, dir_fd=handle)
+        except OSError:
+            found = _look(handle, part)
+            if found is None:
+                raise
+            if stat.S_ISLNK(found.st_mode):
+                raise self._refusal(f"On the way {part} is a symbolic link.") from None
+            raise
+        if made:
+            os.fchmod(deeper, mode)
+        return deeper
+
+    def _make_base(self, folder: Path) -> None:
+        """Folders up to the base that are missing; the process's own umask does not count."""
+        if not folder.exists():
+            self._make_base(folder.parent)
+            mode = 0o777 & ~self.places.umask
+            with suppress(FileExistsError):
+                folder.mkdir(mode)
+                folder.chmod(mode)
+
+    def _replaced(self, folder: int) -> os.stat_result | None:
+        """The file that would be replaced, if there is one. Raises InvalidInput if none may be."""
+        if self.places.protects(folder, self.name):
+            raise self._refusal("The open database, a file beside it or the settings are there.")
+        found = _look(folder, self.name)
+        if found is None:
+            return None
+        if stat.S_ISDIR(found.st_mode):
+            raise InvalidInput(
+                "output_path", str(self.path), "the path of a file, not of a directory"
+            )
+        if stat.S_ISLNK(found.st_mode):
+            raise self._refusal("A symbolic link is there.")
+        if not stat.S_ISREG(found.st_mode):
+            raise self._refusal("A device, a pipe or a socket is there.")
+        if not self.force and not _ours(folder, self.name):
+            raise self._refusal(
+                "The file that is there was not written by an export: name another one, or have "
+                "it replaced with force (--force)."
+            )
+        return found
+
+    def _refusal(self, why: str) -> InvalidInput:
+        return InvalidInput("output_path", str(self.path), _EXPECTED, why)
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ExportFailed(f"output_path: {self.path} cannot be written: {error}") from error
+
+
+@dataclass(slots=True)
+class Draft:
+    """A file under way: written from its begin to its end, and counted and summed meanwhile.
+
+    It is what Arrow writes to: `write`, `tell`, `flush`, `closed`.
+    """
+
+    place: Place
+    folder: int
+    partial: str
+    handle: int
+    size: int = 0
+    closed: bool = False
+    published: bool = False
+    _sum: hashlib._Hash = field(default_factory=hashlib.sha256)
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Write all of some bytes. Raises OSError."""
+        rest = memoryview(data).cast("B")
+        count = len(rest)
+        self._sum.update(rest)
+        while rest:
+            rest = rest[os.write(self.handle, rest) :]
+        self.size += count
+        return count
+
+    def tell(self) -> int:
+        """How much was written."""
+        return self.size
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def sync(self) -> None:
+        """Have it on the disk, as far as it is written."""
+        os.fsync(self.handle)
+
+    @property
+    def checksum(self) -> str:
+        """The SHA-256 of what was written, in hexadecimal."""
+        return self._sum.hexdigest()
+
+    def publish(self) -> None:
+        """Let it take its place, whole and on the disk. Raises InvalidInput and ExportFailed.
+
+        Until the draft is given up, no other file takes its place in this folder.
+        """
+        with self.place._said():
+            self.sync()
+            with suppress(OSError):  # some file systems have no locks
+                fcntl.flock(self.folder, fcntl.LOCK_EX)
+            # What is there may have changed since the draft was begun.
+            self.place._replaced(self.folder)
+            os.rename(self.partial, self.place.name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
+            self.published = True
+            os.fsync(self.folder)
+
+
+def partial_name(name: str, export_id: str) -> str:
+    """The name of the hidden file that an export writes before it is whole."""
+    return f".{name}.{export_id}{_SUFFIX}"
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))
+
+
+def _look(folder: int, name: str) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def _ours(folder: int, name: str) -> bool:
+    """Whether a file is one that an export, or a training set, was written to."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with os.fdopen(
+            os.open(name, os.O_RDONLY | os.O_NONBLOCK | _OPEN, dir_fd=folder), "rb"
+        ) as file:
+            head = file.read(len(_MAGIC))
+            file.seek(-len(_MAGIC), os.SEEK_END)
+            if head != _MAGIC or file.read() != _MAGIC:
+                return False
+            file.seek(0)
+            metadata = pq.read_metadata(file).metadata or {}
+    except (OSError, ValueError, pa.ArrowException):
+        return False
+    return any(key.startswith(b"ai_hub.") for key in metadata)
