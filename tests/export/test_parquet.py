@@ -316,3 +316,37 @@ async def test_a_range_of_one_instant_and_one_that_rounding_empties(
         store, tmp_path / "h", start_time=late, end_time=at + pd.Timedelta(3_600_000_000_999, "ns")
     )
     assert pq.read_table(tmp_path / "h")["value"].to_pylist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("how", "field"),
+    [
+        ({"frequency": "1h"}, "frequency: got 'up to 96 rows', expected at most 95"),
+        ({"frequency": "1h", "asset_ids": ["a", "x"]}, "frequency: got 'up to 96 rows'"),
+        ({}, "end_time: got 'more than 95 rows', expected at most 95"),
+        (
+            {"start_time": None, "end_time": None,
+             "spine": [{"asset_id": "a", "timestamp": T}] * 96},
+            "spine: got 'up to 96 rows'",
+        ),
+    ],
+)  # fmt: skip
+async def test_an_export_has_a_limit_of_rows(
+    tmp_path: Path, how: dict[str, Any], field: str
+) -> None:
+    chosen = Settings(database_url="duckdb:///:memory:", export_rows=95)
+    async with FeatureStore(chosen) as store:
+        rows = [
+            {"timestamp": T + timedelta(hours=h), "asset_id": asset, "value": float(h)}
+            for asset in ("b", "a")
+            for h in range(48)
+        ]
+        await store.ingest(rows, "t")
+        with pytest.raises(InvalidInput, match=field):
+            await export(store, tmp_path / "f", **how)
+        assert os.listdir(tmp_path) == []
+        if "spine" in how:
+            with pytest.raises(InvalidInput, match=field):
+                await store.get_training_set(how["spine"], "forecast_basic", tenant_id="t")
+            return
+        assert (await export(store, tmp_path / "f", **how | {"end_time": T}))["row_count"] > 0

@@ -224,7 +224,7 @@ class Exports:
             if rows > self._most_rows:
                 raise InvalidInput(
                     "end_time",
-                    f"more than {rows:,} rows",
+                    f"more than {self._most_rows:,} rows",
                     f"at most {self._most_rows:,} in one export (AI_HUB_EXPORT_ROWS)",
                 )
             if progress is not None:
@@ -235,7 +235,7 @@ class Exports:
             return await asyncio.shield(working)
         except BaseException:
             stopped.set()
-            await asyncio.wait([working])
+            await _ended(working)
             raise
         finally:
             self._stops.remove(stopped)
@@ -247,11 +247,18 @@ async def _to_its_end(work: Coroutine[Any, Any, _T]) -> _T:
     try:
         return await asyncio.shield(working)
     except asyncio.CancelledError:
-        await asyncio.wait([working])
+        await _ended(working)
         raise
 
 
+async def _ended(working: asyncio.Future[Any]) -> None:
+    """Wait for what was given up; what it raises is of no interest any more."""
+    await asyncio.gather(working, return_exceptions=True)
+
+
 def _why(error: BaseException) -> str:
+    if isinstance(error, asyncio.CancelledError):
+        return "whoever asked for it left, or its process was told to end"
     return str(error) or type(error).__name__
 
 

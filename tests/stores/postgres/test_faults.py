@@ -313,7 +313,10 @@ async def test_an_export_is_given_up_for_dead_when_its_process_is_silent(
         done = await store.export_features_to_parquet(
             "t", "forecast_basic", to_datetime(T - 1), to_datetime(T)
         )
-        own.sql("UPDATE feature_exports SET status = 'processing', completed_at = NULL", name)
+        own.sql(
+            "UPDATE feature_exports SET status = 'processing', completed_at = NULL, "
+            "checksum = NULL", name
+        )  # fmt: skip
         async with opened(url):
             pass
         assert (await store.export_record(done["export_id"]))["status"] == "processing"

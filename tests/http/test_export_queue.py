@@ -1,0 +1,104 @@
+"""Long exports beside all else: so many at a time, a queue with a limit, and none for nobody."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+
+from acceptance.serving import Server, serving
+from watching import COMMAND, eventually
+
+YEAR = {"start_time": "2025-01-01T00:00:00Z", "end_time": "2025-12-31T00:00:00Z"}
+LONG = {"tenant_id": "t", "feature_set": "forecast_advanced", "frequency": "2s"} | YEAR
+SHORT = {"tenant_id": "t", "feature_set": "forecast_basic"} | YEAR
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that makes one export at a time, while one more waits."""
+    how = {"database_url": "duckdb:///:memory:", "export_jobs": 1, "export_queue": 1,
+           "export_rows": 20_000_000}  # fmt: skip
+    with serving(COMMAND, tmp_path_factory.mktemp("narrow"), **how) as running:
+        rows = [{"timestamp": "2025-01-01T00:00:00Z", "asset_id": "a", "value": 1}]
+        running.call("POST", "/ingest", {"tenant_id": "t", "rows": rows})
+        yield running
+
+
+@contextmanager
+def asking(server: Server, path: str, body: object) -> Iterator[socket.socket]:
+    """A client that asks for something and waits, until it leaves."""
+    content = json.dumps(body).encode()
+    head = f"POST /ai/features{path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(content)}"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(head.encode() + b"\r\n\r\n" + content)
+        yield connection
+
+
+def with_status(server: Server, status: str) -> list[dict[str, Any]]:
+    found = server.call("GET", "/exports?limit=1000")["exports"]
+    return [one for one in found if one["status"] == status]
+
+
+def test_too_many_exports_are_refused_and_starve_nobody(narrow: Server) -> None:
+    with ExitStack() as clients:
+        first = clients.enter_context(asking(narrow, "/export", LONG))
+        eventually(lambda: with_status(narrow, "processing"))
+        waiting = clients.enter_context(asking(narrow, "/export", SHORT))
+        time.sleep(0.3)
+        spine = {
+            "content": b"asset_id,timestamp\na,2025-01-01T00:00:00Z\n",
+            "headers": {"content-type": "text/csv"},
+        }
+        for path, sent in (
+            ("/export", {"json": SHORT}),
+            ("/training-set?tenant_id=t&feature_set=forecast_basic", spine),
+        ):
+            refused = narrow.client.post(f"/ai/features{path}", **sent)
+            assert refused.status_code == 503, refused.text
+            assert int(refused.headers["retry-after"]) > 0
+            assert "1 are under way and 1 wait" in refused.json()["detail"]
+        # All else goes on, as the exports have threads of their own.
+        begin = time.monotonic()
+        row = {"timestamp": "2025-01-01T00:00:00Z", "asset_id": "b", "value": 1}
+        for _ in range(10):
+            narrow.call("POST", "/ingest", {"tenant_id": "u", "rows": [row]})
+            narrow.call("POST", "/get", {"tenant_id": "u", "asset_id": "b"})
+        assert time.monotonic() - begin < 10
+        assert len(with_status(narrow, "processing")) == 1
+        first.close()
+        # The end of the first client is the end of its export, and the turn of the next.
+        assert waiting.recv(65_536).startswith(b"HTTP/1.1 200")
+    (failed,) = with_status(narrow, "failed")
+    assert "left" in failed["error"]
+    (done,) = with_status(narrow, "completed")
+    assert [path.name for path in narrow.exports.glob("**/*") if path.is_file()] == [
+        done["storage_path"].rpartition("/")[2]
+    ]
+
+
+def test_who_leaves_the_queue_gives_its_place_to_another(narrow: Server) -> None:
+    with asking(narrow, "/export", LONG) as first:
+        eventually(lambda: with_status(narrow, "processing"))
+        with asking(narrow, "/export", LONG):
+            time.sleep(0.3)
+            assert narrow.client.post("/ai/features/export", json=SHORT).status_code == 503
+        time.sleep(0.3)
+        with asking(narrow, "/export", SHORT) as second:
+            first.close()
+            assert second.recv(65_536).startswith(b"HTTP/1.1 200")
+    eventually(lambda: not with_status(narrow, "processing"))
+
+
+def test_more_rows_than_may_be_are_refused_before_anything_is_read(narrow: Server) -> None:
+    begin = time.monotonic()
+    sentence = narrow.refusal("POST", "/export", LONG | {"frequency": "1s"})
+    assert sentence.startswith("frequency: got 'up to ")
+    assert "20,000,000 in one export (AI_HUB_EXPORT_ROWS)" in sentence
+    assert time.monotonic() - begin < 5
+    assert not with_status(narrow, "processing")
