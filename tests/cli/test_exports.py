@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -62,6 +63,52 @@ def test_exports_are_listed(run: Run) -> None:
     assert answer(run("exports", "--tenant", "acme", "--json")) == {"exports": [record]}
     assert answer(run("exports", "--tenant", "other", "--json")) == {"exports": []}
     assert Path(record["storage_path"]).name in run("exports").stdout.replace("\n", "")
+
+
+def test_a_file_of_others_is_replaced_with_force_only(run: Run, workplace: Path) -> None:
+    (workplace / "mine.parquet").write_text("mine")
+    for name in ("mine.parquet", "features.duckdb", "ai-hub.toml"):
+        result = run(*EXPORT, *RANGE, "--output", name)
+        refused(result, "output_path", name)
+    assert (workplace / "mine.parquet").read_text() == "mine"
+    answer(run(*EXPORT, *RANGE, "--output", "mine.parquet", "--force", "--json"))
+    assert pq.read_metadata("mine.parquet").num_rows == 4
+    refused(run(*EXPORT, *RANGE, "--output", "features.duckdb", "--force"), "features.duckdb")
+
+
+@pytest.mark.parametrize("way", ["local", "server"])
+def test_files_are_verified(
+    run: Run, workplace: Path, way: str, request: pytest.FixtureRequest
+) -> None:
+    if way == "server":
+        request.getfixturevalue("server")
+    made = [answer(run(*EXPORT, *RANGE, "--json")) for _ in range(5)]
+    old, new = (answer(run(*EXPORT, *RANGE, "-o", "again.parquet", "--json")) for _ in range(2))
+    other = answer(run(*EXPORT, *RANGE, "--start", "2020-01-01T00:00:00Z", "--json"))
+    assert other["status"] == "completed"
+    assert "0 of them wrong" in run("exports", "verify").stdout
+    paths = [Path(one["storage_path"]) for one in made]
+    paths[0].unlink()
+    paths[1].write_bytes(paths[1].read_bytes() + b"x")
+    paths[2].write_bytes(bytes(len(paths[2].read_bytes())))
+    paths[3].unlink()
+    paths[3].symlink_to(paths[4])
+    result = run("exports", "verify", "--tenant", "acme", "--json")
+    assert result.exit_code == 1
+    found = {one["export_id"]: one["file"] for one in json.loads(result.stdout)["exports"]}
+    states = ("missing", "changed", "changed", "unreadable", "ok")
+    expected = {one["export_id"]: state for one, state in zip(made, states, strict=True)}
+    if way == "local":
+        assert old["export_id"] not in found
+        expected[new["export_id"]] = "ok"
+    else:  # of which there are two files on the server
+        expected |= {one["export_id"]: "ok" for one in (old, new)}
+    assert found == expected | {other["export_id"]: "ok"}
+    told = run("exports", "verify")
+    assert told.exit_code == 1
+    assert "4 of them wrong" in told.stdout
+    assert made[0]["export_id"] in told.stdout
+    assert "0 files" in run("exports", "verify", "--tenant", "other").stdout
 
 
 @pytest.mark.parametrize(

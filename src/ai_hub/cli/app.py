@@ -41,8 +41,8 @@ class Commands(TyperGroup):
         self._complete: dict[str, Any] = {}
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """The names as they were registered."""
-        return list(self.commands)
+        """The names in the order of the table below."""
+        return [name for name, _ in _COMMANDS]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """A command; those that read files get their options when they are asked for."""
@@ -92,7 +92,7 @@ def _options(
     pass
 
 
-_COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
+_COMMANDS: tuple[tuple[str, Callable[..., None] | typer.Typer], ...] = (
     ("demo", server.demo),
     ("serve", server.serve),
     ("migrate", database.migrate),
@@ -103,11 +103,14 @@ _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("weather-source", ingest.weather_source),
     ("get", vectors.get),
     ("export", exports.export),
-    ("exports", exports.exports),
+    ("exports", exports.commands),
     ("sets", vectors.sets),
     ("warm", warming.warm),
     ("invalidate", vectors.invalidate),
     ("config", server.config),
 )
 for _name, _command in _COMMANDS:
-    app.command(_name)(_command)
+    if isinstance(_command, typer.Typer):
+        app.add_typer(_command, name=_name)
+    else:
+        app.command(_name)(_command)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ai_hub.cli.failure import FAILED
 from ai_hub.cli.finding import opened
 from ai_hub.cli.options import (
     Json,
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ai_hub.cli.backend import Document
+
+
+_MOST_RECORDS = 10_000
 
 
 def export(
@@ -178,7 +182,12 @@ def _report(record: Document, url: str | None) -> None:
     say(f"{where}: {rows}, {record['file_size_mb']:,.2f} MB", "green")
 
 
+commands = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+
+
+@commands.callback()
 def exports(
+    context: typer.Context,
     tenant: Annotated[
         str | None, typer.Option("--tenant", metavar="ID", help="Only exports of this tenant.")
     ] = None,
@@ -188,10 +197,12 @@ def exports(
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """List the exports, the newest first.
+    """List the exports, the newest first, or verify their files.
 
     Example: ai-hub exports --tenant acme
     """
+    if context.invoked_subcommand is not None:
+        return
     from ai_hub.config import Settings
     from ai_hub.definitions.values import check_id
 
@@ -210,6 +221,49 @@ def exports(
     keys = ("started_at", "tenant_id", "feature_set", "status", "row_count", "file_size_mb",
             "storage_path")  # fmt: skip
     table(columns, [[_shown(one, key) for key in keys] for one in found["exports"]])
+
+
+@commands.command()
+def verify(
+    tenant: Annotated[
+        str | None, typer.Option("--tenant", metavar="ID", help="Only exports of this tenant.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare the files of exports with their checksums.
+
+    Of every completed export whose file no other replaced, on the machine that has the files. Ends
+    with 1 if a file is missing, unreadable or changed.
+
+    Example: ai-hub exports verify
+    """
+    from ai_hub.config import Settings
+    from ai_hub.export.place import Places
+    from ai_hub.export.verify import WRONG, to_verify
+    from ai_hub.export.verify import verify as look
+
+    settings = Settings.load()
+
+    async def work() -> Document:
+        async with opened(settings, None) as backend:
+            return await backend.exports(tenant, _MOST_RECORDS)
+
+    records = [one for one in asyncio.run(work())["exports"] if to_verify(one)]
+    places, found = Places.of(settings), []
+    with progress("Verifying", quiet=as_json, unit="files") as show:
+        for done, record in enumerate(records):
+            found.append(record | {"file": look(places, record)})
+            show((done + 1) / len(records), done + 1)
+    wrong = [one for one in found if one["file"] in WRONG]
+    if as_json:
+        document({"exports": found})
+    else:
+        for one in found:
+            if one["file"] != "ok":
+                say(f"{_near(one['storage_path'])}: {one['file']} ({one['export_id']})", "red")
+        say(f"{counted(len(found), 'file')}, {len(wrong):,} of them wrong.")
+    if wrong:
+        raise typer.Exit(FAILED)
 
 
 def _shown(record: Document, key: str) -> object:

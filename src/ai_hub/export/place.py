@@ -62,17 +62,18 @@ class Places:
     def place(self, path: Path, force: bool = False) -> Place:
         """The place that a path names. Links on the way to the export root are followed; below it
         none is."""
-        path, root = path.absolute(), _real(self.root)
+        given, path, root = str(path), path.absolute(), _real(self.root)
         folder = _real(path.parent) if ".." in path.parts else path.parent
         for top in reversed((folder, *folder.parents)):
             if _real(top) == root:
-                return Place(self, root, folder.relative_to(top).parts, path.name, force)
-        return Place(self, _real(folder), (), path.name, force)
+                below = folder.relative_to(top).parts
+                return Place(self, root, below, path.name, given, force)
+        return Place(self, _real(folder), (), path.name, given, force)
 
     def of_tenant(self, tenant_id: str, path: PurePath) -> Place:
         """The place of a relative path (without `..`) in a tenant's own folder."""
         below = (tenant_folder(tenant_id), *path.parent.parts)
-        return Place(self, _real(self.root), below, path.name)
+        return Place(self, _real(self.root), below, path.name, str(path))
 
     def protects(self, folder: int, name: str) -> bool:
         """Whether a name in an open folder is the database's, of a file beside it, or ours."""
@@ -107,12 +108,16 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A file's place: `name` in a folder `below` another, `base`, beneath which no link counts."""
+    """A file's place: `name` in a folder `below` another, `base`, beneath which no link counts.
+
+    `given` is what a caller called it.
+    """
 
     places: Places
     base: Path
     below: tuple[str, ...]
     name: str
+    given: str
     force: bool = False
 
     @property
@@ -223,9 +228,7 @@ class Place:
         if found is None:
             return None
         if stat.S_ISDIR(found.st_mode):
-            raise InvalidInput(
-                "output_path", str(self.path), "the path of a file, not of a directory"
-            )
+            raise InvalidInput("output_path", self.given, "the path of a file, not of a directory")
         if stat.S_ISLNK(found.st_mode):
             raise self._refusal("A symbolic link is there.")
         if not stat.S_ISREG(found.st_mode):
@@ -238,7 +241,7 @@ class Place:
         return found
 
     def _refusal(self, why: str) -> InvalidInput:
-        return InvalidInput("output_path", str(self.path), _EXPECTED, why)
+        return InvalidInput("output_path", self.given, _EXPECTED, why)
 
     @contextmanager
     def _said(self) -> Iterator[None]:
