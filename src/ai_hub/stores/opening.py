@@ -27,4 +27,4 @@ def _embedded(settings: Settings) -> OfflineStore:
     from ai_hub.stores.embedded.store import EmbeddedStore
 
     path = settings.database_path
-    return EmbeddedStore(MEMORY if path is None else path)
+    return EmbeddedStore(MEMORY if path is None else path, settings.export_jobs)

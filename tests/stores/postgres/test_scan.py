@@ -202,7 +202,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def settings_of(url: str) -> Settings:
-    return Settings(database_url=url)
+    return Settings(database_url=url, export_jobs=1)
 
 
 def asked(**how: Any) -> ScanRequest:

@@ -16,7 +16,7 @@ from ai_hub.stores.embedded.session import Cursor, transaction
 from ai_hub.stores.weather_sources import Mappings, coded_sources, sources_of
 
 _READ_ROWS = 1_000_000
-"""Observations fetched by one query of a scan."""
+"""Observations fetched by the queries of all scans that may be at once."""
 
 
 def _of_ids(ids: Sequence[str]) -> tuple[str, str, list[object]]:
@@ -96,15 +96,19 @@ def _unmasked(column: Any) -> Any:
 
 
 def scan_chunks(
-    cursor: Cursor, request: ScanRequest, mappings_of: Callable[[str], Mappings]
+    cursor: Cursor, request: ScanRequest, mappings_of: Callable[[str], Mappings], abreast: int = 1
 ) -> Generator[Chunk, None, None]:
-    """The histories of a scan in chunks of bounded size, assets ascending."""
+    """The histories of a scan in chunks of bounded size, assets ascending.
+
+    `abreast` scans may be at once, and share the memory.
+    """
+    most = max(1, _READ_ROWS // abreast)
     with transaction(cursor):
         edges = None if request.edges is None else _edges(cursor, request, request.edges)
         counts = _survey(cursor, request, edges)
-        for group in groups(counts, _READ_ROWS):
-            if len(group) == 1 and counts[group[0]] > _READ_ROWS:
-                spans = _spans(cursor, request, group[0])
+        for group in groups(counts, most):
+            if len(group) == 1 and counts[group[0]] > most:
+                spans = _spans(cursor, request, group[0], most)
             else:
                 spans = [(request.start, request.end)]
             for start, end in spans:
@@ -162,8 +166,8 @@ def _survey(
     return {asset: counts.get(asset, 0) for asset in sorted(assets)}
 
 
-def _spans(cursor: Cursor, request: ScanRequest, asset_id: str) -> list[tuple[int, int]]:
-    """One asset's time range cut so that each part holds about _READ_ROWS observations."""
+def _spans(cursor: Cursor, request: ScanRequest, asset_id: str, rows: int) -> list[tuple[int, int]]:
+    """One asset's time range cut so that each part holds about so many observations."""
     cuts = cursor.execute(
         """
         SELECT DISTINCT epoch_us(timestamp) AS cut FROM (
@@ -179,7 +183,7 @@ def _spans(cursor: Cursor, request: ScanRequest, asset_id: str) -> list[tuple[in
             list(request.series),
             request.start,
             request.end,
-            _READ_ROWS,
+            rows,
         ],
     ).fetchall()
     starts = [request.start, *(cut for (cut,) in cuts)]

@@ -41,7 +41,9 @@ class EmbeddedStore:
     Raises StoreLocked when another process, or another store of this one, holds the file.
     """
 
-    def __init__(self, path: str | Path = MEMORY) -> None:
+    def __init__(self, path: str | Path = MEMORY, scans: int = 1) -> None:
+        """`scans` may be at once, and share the memory for them."""
+        self._scans = scans
         self._sessions = Sessions(str(path))
         self.export_log = EmbeddedExportLog(self._sessions)
         try:
@@ -96,7 +98,7 @@ class EmbeddedStore:
         try:
             with translated():
                 yield from scan_chunks(
-                    cursor, request, partial(self._sources.of, request.tenant_id)
+                    cursor, request, partial(self._sources.of, request.tenant_id), self._scans
                 )
         finally:
             cursor.close()

@@ -26,7 +26,8 @@ from ai_hub.stores.postgres.snapshot import Snapshot
 from ai_hub.stores.weather_sources import Reads, coded_sources, sources_of
 
 _PART_BYTES = 320_000_000
-"""Rows in memory at once. Some more are in order already, or on their way into the file."""
+"""Rows in memory at once, of all scans that may be. Some more are in order already, or on their way
+into the file."""
 _SLACK = 1.25
 """How far a planner's guess may be exceeded before what was read so far is given up."""
 _STEPS = 1024
@@ -41,14 +42,15 @@ _ID = 200
 def scan_chunks(settings: Settings, request: ScanRequest) -> Generator[Chunk, None, None]:
     """The histories of a scan in chunks of bounded size, assets ascending. Raises StoreError."""
     whole = None
+    most = _PART_BYTES // settings.export_jobs
     with closing(Snapshot(settings)) as snapshot, suppress(_TooMuch):
-        whole = _Reader(snapshot, request).whole()
+        whole = _Reader(snapshot, request, most).whole()
     if whole is not None:
         # Everything is read: no transaction stays open while a file is written.
         yield from part_chunks(whole, request)
         return
     with closing(Snapshot(settings)) as snapshot:
-        reader = _Reader(snapshot, request)
+        reader = _Reader(snapshot, request, most)
         for assets, start, end in reader.parts():
             # Without a name for it: a part is freed before the next one is read.
             yield from part_chunks(reader.read(assets, start, end), request)
@@ -59,11 +61,12 @@ class _TooMuch(Exception):
 
 
 class _Reader:
-    """The queries of one scan in one snapshot."""
+    """The queries of one scan in one snapshot, with `most` bytes of rows in memory at once."""
 
-    def __init__(self, snapshot: Snapshot, request: ScanRequest) -> None:
+    def __init__(self, snapshot: Snapshot, request: ScanRequest, most: int) -> None:
         self._snapshot = snapshot
         self._request = request
+        self._most = most
         self._edges = None if request.edges is None else self._first_and_last(request.edges)
         self._mappings = self._mapped() if request.weather else {}
         self._weather_row = _WEATHER_ROW + _WEATHER_VALUE * len(request.weather)
@@ -80,9 +83,9 @@ class _Reader:
             sources = None if assets is None else self._sources_of(assets)
             weather = self._weather(sources, start, end)
             guess += self._weather_row * self._snapshot.estimate(weather)
-        if guess > _PART_BYTES:
+        if guess > _SLACK * self._most:
             raise _TooMuch
-        return self.read(assets, start, end, most=_SLACK * _PART_BYTES)
+        return self.read(assets, start, end, most=_SLACK * self._most)
 
     def parts(self) -> Iterator[tuple[list[str], int, int]]:
         """Assets and times, each part fitting in memory, that together are all of it."""
@@ -184,7 +187,7 @@ class _Reader:
             more = own + self._weather_row * sum(
                 rows for source, rows in shared.items() if source not in inside
             )
-            if group and size + more > _PART_BYTES:
+            if group and size + more > self._most:
                 yield group
                 group, inside, size = [], set(), 0
                 more = own + self._weather_row * sum(shared.values())
@@ -225,14 +228,14 @@ class _Reader:
         first, size = start, 0
         for step, more in enumerate(sizes.tolist()):
             begin = start + step * width
-            if begin > first and size + more > _PART_BYTES // 2:
+            if begin > first and size + more > self._most // 2:
                 yield from self._time(asset_id, first, begin - 1, size)
                 first, size = begin, 0
             size += more
         yield from self._time(asset_id, first, end, size)
 
     def _time(self, asset_id: str, start: int, end: int, size: int) -> Iterator[tuple[int, int]]:
-        if size > _PART_BYTES // 2 and end > start:
+        if size > self._most // 2 and end > start:
             yield from self._times(asset_id, start, end)
         else:
             yield start, end
