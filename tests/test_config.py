@@ -163,6 +163,12 @@ def test_database_paths(url: str, path: str | None) -> None:
         ("granularity", "fast", 'a width such as "24h", "90m" or "7d"'),
         ("granularity", "7m", "whole seconds that divide a day"),
         ("export_root", "", "the path of a directory"),
+        ("umask", "0077x", 'octal digits from "000" to "077"'),
+        ("umask", "700", 'octal digits from "000" to "077"'),
+        ("umask", "78", 'octal digits from "000" to "077"'),
+        ("export_jobs", "0", "a whole number from 1 to 64"),
+        ("export_queue", "-1", "a whole number from 0"),
+        ("export_rows", "0", "a whole number from 1 up"),
         ("max_body", "64M", 'a size such as "64MiB" or "10MB"'),
         ("max_body", "0", "a number of bytes"),
         ("host", "http://localhost", "a host name or address without a port"),
@@ -183,6 +189,21 @@ def test_a_malformed_value_is_refused(key: str, value: str, expected: str) -> No
 def test_a_value_of_another_type_is_refused(line: str) -> None:
     Path("ai-hub.toml").write_text(line)
     assert refusal().startswith("port (file ai-hub.toml): got ")
+
+
+@pytest.mark.parametrize(("given", "umask"), [("0", "000"), ("27", "027"), ("0027", "027")])
+def test_a_umask_is_a_text_of_octal_digits(given: str, umask: str) -> None:
+    assert load(umask=given).umask == umask
+    Path("ai-hub.toml").write_text("umask = 27")
+    assert "octal" in refusal()
+
+
+def test_the_files_of_the_settings_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("mine.toml").write_text("port = 9000")
+    given = Settings.load(file=Path("mine.toml"), environ={})
+    monkeypatch.setenv("AI_HUB_CONFIG", "named.toml")
+    assert {path.name for path in given.own_files} == {"ai-hub.toml", "mine.toml", "named.toml"}
+    assert all(path.is_absolute() for path in given.own_files)
 
 
 def test_a_value_that_was_built_directly_is_checked_too() -> None:

@@ -165,11 +165,9 @@ class Settings:
         default=200_000_000,
         metadata=_key(parse.whole(1), "most rows of one export"),
     )
-    umask: int = field(
-        default=0o077,
-        metadata=_key(
-            parse.umask, "rights that new files and directories do not have", parse.umask_text
-        ),
+    umask: str = field(
+        default="077",
+        metadata=_key(parse.umask, "rights that new files and directories do not have"),
     )
     max_body: int = field(
         default=64 * 1024**2,

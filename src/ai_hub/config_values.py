@@ -140,19 +140,12 @@ def valid_ranges_text(ranges: Mapping[str, ValidRange]) -> str:
     return ", ".join(f"{series}={limits}" for series, limits in ranges.items())
 
 
-def umask(value: object) -> int:
-    """The bits of rights that new files and directories do not have."""
-    if isinstance(value, str) and re.fullmatch("[0-7]{1,4}", value):
-        value = int(value, 8)
-    # What the server cannot read or enter itself would be of no use to it.
-    if type(value) is not int or not 0 <= value <= 0o777 or value & 0o700:
-        raise ValueError('a text of octal digits up to "077", such as "027"')
-    return value
-
-
-def umask_text(umask: int) -> str:
-    """A umask as it can be given."""
-    return f"{umask:03o}"
+def umask(value: object) -> str:
+    """The bits of rights that new files and directories do not have, as octal digits."""
+    # No number: 27 in a file would be another one in octal.
+    if not isinstance(value, str) or not re.fullmatch("0{0,2}[0-7]{1,2}", value):
+        raise ValueError('a text of octal digits from "000" to "077", such as "027"')
+    return f"{int(value, 8):03o}"
 
 
 def host(value: object) -> str:

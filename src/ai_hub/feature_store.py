@@ -350,14 +350,15 @@ class FeatureStore:
     ) -> TrainingSet:
         """The rows of a table of entities and times, each with its features as of its time.
 
-        `spine`: pandas, Polars or Arrow tables, or dict rows, with asset_id, aware timestamp and
-        any labels; a tenant_id column may name that tenant alone. As many rows come back, in their
-        order, labels and times as they came. Raises InvalidInput naming the row or the column.
+        `spine`: pandas, Polars or Arrow tables, or dict rows (or a function that reads them when it
+        is its turn), with asset_id, aware timestamp and any labels; tenant_id may name that tenant
+        alone. As many rows come back, in their order, labels and times as they came. Raises
+        InvalidInput naming the row or the column, Busy if too many exports wait.
         """
         from ai_hub.export.job import spine_job
 
         spec = self.specs.of(feature_set, None, missing)
-        job = await asyncio.to_thread(spine_job, spec, tenant_id, spine, horizons, indicators)
+        job = partial(spine_job, spec, tenant_id, spine, horizons, indicators)
         return await self._open.exports.training_set(job)
 
     async def exports(self, tenant_id: str | None = None, limit: int = 100) -> list[dict[str, Any]]:

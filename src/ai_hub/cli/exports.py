@@ -232,8 +232,8 @@ def verify(
 ) -> None:
     """Compare the files of exports with their checksums.
 
-    Of every completed export whose file no other replaced, on the machine that has the files. Ends
-    with 1 if a file is missing, unreadable or changed.
+    Of the newest 10,000 exports those that completed and that no other replaced, on the machine
+    that has the files. Ends with 1 if a file is missing, unreadable or changed.
 
     Example: ai-hub exports verify
     """

@@ -197,10 +197,13 @@ def spine_job(
     indicators: bool = False,
     compression: str = "snappy",
 ) -> SpineJob:
-    """The rows of a spine as a job. Raises InvalidInput naming the field, and the row."""
+    """The rows of a spine, or of what a function gives, as a job.
+
+    Raises InvalidInput naming the field, and the row.
+    """
     check_id("tenant_id", tenant_id)
     targets = targets_of(horizons)
-    table = spine_of(spine, tenant_id)
+    table = spine_of(spine() if callable(spine) else spine, tenant_id)
     rows = Rows(tenant_id, spec.plan, spec.missing, targets, indicators, not table.has("value"))
     taken = rows.taken()
     wrong = [name for name in table.labels if name in taken]

@@ -57,7 +57,8 @@ class Places:
     @classmethod
     def of(cls, settings: Settings) -> Places:
         """Those of some settings."""
-        return cls(settings.export_root, settings.database_path, settings.own_files, settings.umask)
+        umask = int(settings.umask, 8)
+        return cls(settings.export_root, settings.database_path, settings.own_files, umask)
 
     def place(self, path: Path, force: bool = False) -> Place:
         """The place that a path names. Links on the way to the export root are followed; below it

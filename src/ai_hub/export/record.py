@@ -111,10 +111,14 @@ class Exports:
             )
             return await self._counted(job, place, record, progress)
 
-    async def training_set(self, job: SpineJob) -> TrainingSet:
-        """The rows of a spine in memory. Raises InvalidInput, Busy and StoreError."""
-        await self._check_rows(job)
+    async def training_set(self, make: Callable[[], SpineJob]) -> TrainingSet:
+        """The rows of a spine in memory; its job is made when it is its turn.
+
+        Raises InvalidInput, Busy and StoreError.
+        """
         async with self._turns.turn():
+            job = await self._in_thread(make)
+            await self._check_rows(job)
             return await self._stoppable(lambda told: _training_set(job, self._store.scan, told))
 
     async def find(self, tenant_id: str | None, limit: int) -> list[ExportRecord]:

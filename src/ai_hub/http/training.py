@@ -70,8 +70,12 @@ async def training_set(
     check_compression(compression)
     body = await request.body()
     content_type = request.headers.get("content-type")
-    spine = await asyncio.to_thread(read_labelled, content_type, body)
-    answered = format_of(content_type, format)
+
+    def spine() -> object:
+        table = read_labelled(content_type, body)
+        format_of(content_type, format)  # refused before anything is computed
+        return table
+
     joining = store.get_training_set(
         spine,
         feature_set,
@@ -81,5 +85,6 @@ async def training_set(
         indicators=indicators,
     )
     found = await while_connected(request.receive, joining)
+    answered = format_of(content_type, format)
     written = await asyncio.to_thread(write_labelled, found.to_arrow(), answered, compression)
     return Response(written, media_type=answered)
