@@ -53,6 +53,21 @@ asyncio.run(main())
 """
 )
 
+EXPORTS = (
+    _START
+    + """
+async def main():
+    async with opened() as store:
+        for missing in range(10**9):
+            await store.export_features_to_parquet(
+                "t", "forecast_basic", T - timedelta(days=1), T + timedelta(days=999),
+                output_path=sys.argv[2], missing=missing)
+            if not missing:  # the first one imports what the others need
+                print("ready", flush=True)
+asyncio.run(main())
+"""
+)
+
 HOLD = (
     _START
     + """

@@ -15,6 +15,7 @@ import pytest
 
 from ai_hub import FeatureStore
 from ai_hub.config import Settings
+from stores.export_kills import killed
 from stores.processes import BATCH, EXPORT, INGEST, Process
 
 T = datetime(2025, 10, 9, 14, 30, tzinfo=UTC)
@@ -67,6 +68,15 @@ def test_a_file_goes_on_growing_over_kills(tmp_path: Path) -> None:
             process.kill()
     counts, _ = rows_by_asset(path, tmp_path / "out.parquet")
     assert set(range(last + 1)) <= {int(asset.removeprefix("batch-")) for asset in counts}
+
+
+@pytest.mark.parametrize("kills", [pytest.param(3), pytest.param(100, marks=pytest.mark.long)])
+def test_whenever_an_export_is_killed_its_record_and_the_file_agree(
+    tmp_path: Path, kills: int
+) -> None:
+    found = asyncio.run(killed(tmp_path, kills))
+    assert (found.processing, found.half_files, found.wrong_files) == (0, 0, 0)
+    assert found.completed + found.failed > 0
 
 
 async def fill(path: Path, rows: int) -> None:
