@@ -55,7 +55,8 @@ LIBRARIES = {
     "litestar": ("http*.py",),
     "prometheus_client": ("metrics.py",),
     "structlog": ("logs.py",),
-    "uvicorn": ("http*.py",),
+    "httptools": ("http*.py",),
+    "uvloop": ("http*.py",),
     "typer": ("cli*.py", "demo*.py"),
     "rich": ("cli*.py", "demo*.py"),
     "polars": ("engines/*.py", "export/training_set.py", "demo*.py"),
@@ -123,7 +124,7 @@ OUTSIDE = {
     *("asyncio", "concurrent", "multiprocessing", "shutil", "signal", "socket", "subprocess"),
     *("tempfile", "threading"),
     *("adbc_driver_manager", "adbc_driver_postgresql", "asyncpg", "duckdb", "httpx", "litestar"),
-    *("redis", "rich", "structlog", "typer", "uvicorn"),
+    *("redis", "rich", "structlog", "typer"),
 }
 ASKS = {
     *("open", "read_text", "read_bytes", "write_text", "write_bytes", "mkdir", "unlink"),

@@ -182,6 +182,28 @@ class Settings:
             parse.valid_ranges_text,
         ),
     )
+    max_request: int = field(
+        default=1024**2,
+        metadata=_key(parse.size, "largest body of one that brings no table", parse.size_text),
+    )
+    max_head: int = field(
+        default=64 * 1024,
+        metadata=_key(parse.size, "most bytes of its target and headers", parse.size_text),
+    )
+    head_timeout: Duration = field(
+        default=Duration(10 * SECOND),
+        metadata=_key(parse.width, "longest that its head may take", parse.width_text),
+    )
+    body_timeout: Duration = field(
+        default=Duration(30 * SECOND),
+        metadata=_key(
+            parse.width, "longest that a client may be silent in between", parse.width_text
+        ),
+    )
+    keep_alive: Duration = field(
+        default=Duration(75 * SECOND),
+        metadata=_key(parse.width, "how long an idle connection is kept", parse.width_text),
+    )
     host: str = field(
         default="127.0.0.1",
         metadata=_key(parse.host, "address that the server listens on"),

@@ -90,7 +90,8 @@ class TooLarge(AiHubError):
     def __init__(self, limit: int) -> None:
         self.limit = limit
         super().__init__(
-            f"body: over the limit of {limit} bytes (AI_HUB_MAX_BODY). Send it in several parts."
+            f"body: over the limit of {limit} bytes (AI_HUB_MAX_BODY, or AI_HUB_MAX_REQUEST where "
+            "no table is taken). Send it in several parts."
         )
 
 

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from ai_hub.intake.read_options import ObservationKeywords, WeatherKeywords
     from ai_hub.intake.result import IngestResult
 
-
 _Progress = Callable[[int], None] | None
 
 
@@ -292,7 +291,8 @@ class FeatureStore:
 
     def measured(self) -> Metrics:
         """What this process counted until now (what the doors show)."""
-        self.metrics.of_cache(self._open.cache.state, self._open.cache.errors)
+        if self._parts is not None:
+            self.metrics.of_cache(self._parts.cache.state, self._parts.cache.errors)
         return self.metrics
 
     # Training sets out.

@@ -15,6 +15,8 @@ import pytest
 import redis_server
 import servers
 from acceptance.serving import Server, serving
+from ai_hub.feature_store import FeatureStore
+from ai_hub.http.watch import Siblings
 from ai_hub.metrics import FAMILIES, MOST_TENANTS, OTHERS, Metrics, exposition
 from watching import AT, COMMAND, eventually, get, ingest, log, metrics, samples
 
@@ -294,3 +296,19 @@ def test_a_counter_says_so_in_its_name() -> None:
         assert family.name.startswith("ai_hub_")
         assert family.name.endswith("_total") == (family.kind == "counter")
         assert family.help.endswith(".")
+
+
+async def test_metrics_are_told_when_their_file_cannot_be_written(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    async with FeatureStore.open("duckdb:///:memory:") as store:
+        siblings = Siblings(gone, 0, store)
+        await store.get(tenant_id="t", asset_id="a")
+        with pytest.raises(OSError, match="gone"):
+            await siblings.publish()
+        assert (await siblings.total()).computed == 1
+        gone.mkdir()
+        (gone / "1.metrics").write_bytes(b"\xc1")
+        assert (await siblings.total()).computed == 1
+        await siblings.publish_last()
+    # A store that is closed still says what it counted.
+    assert (await Siblings(gone, 1, store).total()).computed == 2

@@ -17,7 +17,7 @@ def serve(
     log_to_stderr: bool = False,
     maintain: Duration | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM, from one process or several; `ready` once it listens.
+    """Serve until a signal, from one process or several; `ready` once it listens.
 
     The log goes to standard output. `maintain`: also keep the database in shape, every so often.
     Raises ConfigError for an address that cannot be listened on and for settings that do not allow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Any
 
@@ -16,6 +17,7 @@ from ai_hub.http.body import (
     ClientLeft,
     Message,
     Receive,
+    Reply,
     Scope,
     Send,
     read_body,
@@ -34,6 +36,8 @@ _MANY_FORMATS = (
     "/ai/features/training-set",
 )
 _OTHER = "other"
+Handler = Callable[[Scope, Receive], Awaitable[Reply]]
+"""What answers a hot route."""
 
 
 class Application:
@@ -45,13 +49,15 @@ class Application:
 
     def __init__(self, store: FeatureStore, watch: Watch | None = None) -> None:
         self._store = store
+        self.settings = store.settings
         self._hot = HotRoutes(store)
         self._watch = watch or Watch(store)
         self._handlers = self._hot.handlers | {
             ("GET", "/metrics"): self._watch.metrics,
             ("GET", "/health/ready"): self._watch.ready,
         }
-        self._limit = store.settings.max_body
+        self._limit = min(store.settings.max_request, store.settings.max_body)
+        self._most = store.settings.max_body
         self._answered = store.metrics.answered
         self._tell = _log.isEnabledFor(logging.DEBUG)
         self._framework: asyncio.Task[Any] | None = None
@@ -77,35 +83,44 @@ class Application:
         if scope["type"] != "http":
             return
         begin = perf_counter()
+        if scope["method"] == "HEAD":
+            # The connection leaves the body of its answer out.
+            scope["method"] = "GET"
         route = scope["path"]
         request = logs.request_id_of(scope["headers"])
         logs.request_id.set(request)
+        handler = self._handlers.get((scope["method"], route))
         try:
-            handler = self._handlers.get((scope["method"], route))
             if handler is not None:
-                reply = await handler(scope, receive)
-                status = reply[0]
-                await respond(send, reply, request)
+                status = await self._by_hand(handler, scope, receive, send, request)
             else:
                 status = await self._through_framework(scope, receive, send, request)
                 route = scope.get("path_template") or _OTHER
         except ClientLeft:
             return
-        except Exception:  # noqa: BLE001  # Whatever it is, the client gets an answer.
-            _log.exception("request failed", extra={"method": scope["method"], "path": route})
-            status = FAULT[0]
-            await respond(send, FAULT, request)
         seconds = perf_counter() - begin
         self._answered(route, status, seconds)
         if self._tell:
             told = {"method": scope["method"], "route": route, "status": status}
             _log.debug("request", extra={**told, "seconds": round(seconds, 6)})
 
+    async def _by_hand(
+        self, handler: Handler, scope: Scope, receive: Receive, send: Send, request: bytes
+    ) -> int:
+        try:
+            reply = await handler(scope, receive)
+        except ClientLeft:
+            raise
+        except Exception as error:  # noqa: BLE001  # Whatever it is, the client gets an answer.
+            reply = _fault(scope, error)
+        await respond(send, reply, request)
+        return reply[0]
+
     async def _through_framework(
         self, scope: Scope, receive: Receive, send: Send, request: bytes
     ) -> int:
         framework = await self.framework()
-        status = 500
+        status = 0
 
         async def named(message: Message) -> None:
             nonlocal status
@@ -114,17 +129,28 @@ class Application:
                 message["headers"] = [*message["headers"], (b"x-request-id", request)]
             await send(message)
 
-        if scope["method"] in ("GET", "HEAD", "OPTIONS"):
-            await framework(scope, receive, named)
-            return status
+        if scope["method"] not in ("GET", "OPTIONS"):
+            try:
+                receive = await self._whole(scope, receive)
+            except AiHubError as error:
+                reply = refusal(error)
+                await respond(send, reply, request)
+                return reply[0]
         try:
-            body = await read_body(scope, receive, self._limit)
-        except AiHubError as error:
-            reply = refusal(error)
-            await respond(send, reply, request)
-            return reply[0]
+            await framework(scope, receive, named)
+        except Exception as error:
+            # What began is not begun again: then the connection ends.
+            if status:
+                raise
+            await respond(send, _fault(scope, error), request)
+        return status or FAULT[0]
+
+    async def _whole(self, scope: Scope, receive: Receive) -> Receive:
+        """What gives the framework the body, which is read here. Raises AiHubError, ClientLeft."""
+        table = scope["path"].rstrip("/") in _MANY_FORMATS
+        body = await read_body(scope, receive, self._most if table else self._limit)
         scope[BODY] = body
-        if scope["path"].rstrip("/") not in _MANY_FORMATS:
+        if not table:
             # JSON whatever it is called, as on the hot routes: curl says it sends a form.
             others = [one for one in scope["headers"] if one[0] != b"content-type"]
             scope["headers"] = [*others, (b"content-type", b"application/json")]
@@ -133,5 +159,10 @@ class Application:
         async def replay() -> Message:
             return pending.pop() if pending else await receive()
 
-        await framework(scope, replay, named)
-        return status
+        return replay
+
+
+def _fault(scope: Scope, error: Exception) -> Reply:
+    told = {"method": scope["method"], "path": scope["path"]}
+    _log.error("request failed", exc_info=error, extra=told)
+    return FAULT

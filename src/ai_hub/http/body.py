@@ -27,16 +27,15 @@ Reply = tuple[int, bytes, bytes]
 """Status, content type and body of an answer."""
 JSON = b"application/json"
 
-FAULT: Reply = (
-    500,
-    JSON,
-    msgspec.json.encode(Problem("the server failed to answer; its log says why")),
-)
+
+def reply_of(status: int, problem: Problem) -> Reply:
+    """A refusal in the form that every one has."""
+    return status, JSON, msgspec.json.encode(problem)
+
+
+FAULT = reply_of(500, Problem("the server failed to answer; its log says why"))
 """The answer when a fault of ours leaves no other."""
 
-# A client that gets a 413 while it is still sending mostly sees a broken pipe, so the excess is
-# read and thrown away, up to this many times the limit.
-_PATIENCE = 8
 BODY = "ai_hub.body"
 """The key of a request's scope that holds its whole body, for messages that quote it."""
 
@@ -55,7 +54,6 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     Raises TooLarge beyond `limit` bytes, UnknownEncoding for a compressed one, ClientLeft if it
     never arrived in full.
     """
-    body = await _whole(receive, limit)
     for name, value in scope["headers"]:
         if name == b"content-encoding" and value.lower() not in (b"", b"identity"):
             raise UnknownEncoding(
@@ -63,33 +61,31 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
                 value.decode("latin-1"),
                 "a body that is not compressed",
             )
-    return body
-
-
-async def _whole(receive: Receive, limit: int) -> bytes:
+        if name == b"content-length" and int(value) > limit:
+            raise TooLarge(limit)
     message = await receive()
     if message["type"] != "http.request":
         raise ClientLeft
     body: bytes = message.get("body", b"")
-    if not message.get("more_body", False):
-        if len(body) > limit:
-            raise TooLarge(limit)
-        return body
-    parts = [body]
-    size = len(body)
-    while message.get("more_body", False) and size <= limit * _PATIENCE:
+    if len(body) > limit:
+        raise TooLarge(limit)
+    return await _whole(body, receive, limit) if message.get("more_body", False) else body
+
+
+async def _whole(begin: bytes, receive: Receive, limit: int) -> bytes:
+    parts = [begin]
+    size = len(begin)
+    while True:
         message = await receive()
         if message["type"] != "http.request":
             raise ClientLeft
         part = message.get("body", b"")
         size += len(part)
-        if size <= limit:
-            parts.append(part)
-        else:
-            parts.clear()
-    if size > limit:
-        raise TooLarge(limit)
-    return b"".join(parts)
+        if size > limit:
+            raise TooLarge(limit)
+        parts.append(part)
+        if not message.get("more_body", False):
+            return b"".join(parts)
 
 
 async def while_connected(

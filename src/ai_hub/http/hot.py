@@ -54,7 +54,7 @@ class HotRoutes:
 
     def __init__(self, store: FeatureStore) -> None:
         self._store = store
-        self._limit = store.settings.max_body
+        self._limit = min(store.settings.max_request, store.settings.max_body)
         self._truncate = store.settings.granularity.truncate
         self._health = _quoted(health_of(store))
         self.handlers = {

@@ -8,8 +8,8 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, closing
 from typing import Any
 
 from ai_hub import __version__
@@ -18,11 +18,15 @@ from ai_hub.definitions.values import Duration
 from ai_hub.errors import ConfigError, StoreError
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.application import Application
+from ai_hub.http.clients import Clients
+from ai_hub.http.connection import Connection
 from ai_hub.http.upkeep import maintained
 
 _log = logging.getLogger(__name__)
 
 _BACKLOG = 2048
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+"""The signals that end a server, all of them alike."""
 DRAIN_SECONDS = 10
 """How long requests under way may take when the server ends."""
 CLOSING_SECONDS = 5
@@ -86,61 +90,46 @@ async def answer(
     application: Application,
     listener: socket.socket,
     ready: Callable[[], None] | None,
+    signals: Sequence[int] = ENDING,
     ended: Callable[[Callable[[], None]], None] = lambda stop: None,
 ) -> int:
     """Answer requests until a signal, then those under way; the number of the signal.
 
     `ended` is given what stops the server as a signal does.
     """
-    import uvicorn
-
-    class Quiet(uvicorn.Server):
-        @contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            # uvicorn would raise the signal again, before the store is closed.
-            yield
-
-    server = Quiet(
-        uvicorn.Config(
-            application,
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=DRAIN_SECONDS,
-            server_header=False,
-        )
-    )
     came: list[int] = []
+    stopping, at_once = asyncio.Event(), asyncio.Event()
 
     def stop(number: int = signal.SIGTERM) -> None:
         # A second signal does not wait for requests under way.
-        server.force_exit = bool(came)
-        server.should_exit = True
+        if came:
+            at_once.set()
         came.append(number)
+        stopping.set()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop, number)
+    for number in signals:
+        # Under nohup the end of a terminal means nothing.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, stop, number)
     ended(stop)
-    starting = asyncio.create_task(_when_listening(server, application, ready))
-    await server.serve(sockets=[listener])
-    await starting
-    _log.info("stopped", extra={"pid": os.getpid()})
-    return came[0] if came else signal.SIGTERM
-
-
-async def _when_listening(
-    server: Any, application: Application, ready: Callable[[], None] | None
-) -> None:
-    """Once uvicorn accepts connections: say so, then have ready what no hot route needs."""
-    while not server.started:
-        if server.should_exit:
-            return
-        await asyncio.sleep(0.002)
+    clients = Clients(application, application.settings)
+    server = await loop.create_server(lambda: Connection(clients), sock=listener, backlog=_BACKLOG)
     if ready is not None:
         ready()
+    watching = asyncio.create_task(clients.watch())
+    preparing = asyncio.create_task(_prepare(application))
+    await stopping.wait()
+    server.close()
+    await clients.leave(DRAIN_SECONDS, at_once)
+    watching.cancel()
+    await preparing
+    _log.info("stopped", extra={"pid": os.getpid()})
+    return came[0]
+
+
+async def _prepare(application: Application) -> None:
+    """Have ready what no hot route needs, while these are answered already."""
     await application.framework()
     # The first line imports what writes lines.
     told = {"version": __version__, "pid": os.getpid()}

@@ -56,7 +56,8 @@ class Watch:
 class Siblings:
     """The counts of all workers, each in a file of its own, which the process after it continues.
 
-    A worker reads its own counts from its file too, so no count is ever seen to go back.
+    Whoever looks has its own counts written first, so no count is seen to go back by the next who
+    asks another worker; only where the file cannot be written it may.
     """
 
     def __init__(self, folder: Path, slot: int, store: FeatureStore) -> None:
@@ -68,17 +69,21 @@ class Siblings:
         self._before.workers = self._before.cache_state = 0
 
     async def total(self) -> Metrics:
-        """What all workers counted."""
-        await self.publish()
-        return await asyncio.to_thread(self._sum)
+        """What all workers counted; this one's own counts do not need a file that is written."""
+        with suppress(OSError):
+            await self.publish()
+        return await asyncio.to_thread(self._sum, self._counted())
 
     async def publish(self) -> None:
         """Let the others know what this one counted."""
         async with self._lock:
-            counted = Metrics(workers=0)
-            counted.add(self._before)
-            counted.add(self._store.measured())
-            await asyncio.to_thread(self._write, msgspec.msgpack.encode(counted))
+            await asyncio.to_thread(self._write, msgspec.msgpack.encode(self._counted()))
+
+    def _counted(self) -> Metrics:
+        counted = Metrics(workers=0)
+        counted.add(self._before)
+        counted.add(self._store.measured())
+        return counted
 
     async def keep_publishing(self) -> None:
         """Publish again and again, until cancelled; a full disk stops that and nothing else."""
@@ -87,15 +92,19 @@ class Siblings:
                 await self.publish()
             await asyncio.sleep(PUBLISH_SECONDS)
 
+    async def publish_last(self) -> None:
+        """Let the process after it go on from here, if the file can be written."""
+        with suppress(OSError):
+            await self.publish()
+
     def _write(self, counted: bytes) -> None:
         partial = self._own.with_suffix(".partial")
         partial.write_bytes(counted)
         partial.replace(self._own)
 
-    def _sum(self) -> Metrics:
-        total = Metrics(workers=0)
+    def _sum(self, total: Metrics) -> Metrics:
         for file in sorted(self._folder.glob("*.metrics")):
-            counted = _read(file)
+            counted = None if file == self._own else _read(file)
             if counted is not None:
                 total.add(counted)
         return total
@@ -104,5 +113,5 @@ class Siblings:
 def _read(file: Path) -> Metrics | None:
     try:
         return msgspec.msgpack.decode(file.read_bytes(), type=Metrics)
-    except FileNotFoundError:
+    except (OSError, msgspec.DecodeError):
         return None

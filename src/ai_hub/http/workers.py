@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import AsyncExitStack, closing, contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -28,7 +28,15 @@ from ai_hub.config import Settings
 from ai_hub.definitions.values import Duration
 from ai_hub.errors import AiHubError, ConfigError, StoreUnavailable
 from ai_hub.http.application import Application
-from ai_hub.http.server import CLOSING_SECONDS, DRAIN_SECONDS, answer, listen, opened, run
+from ai_hub.http.server import (
+    CLOSING_SECONDS,
+    DRAIN_SECONDS,
+    ENDING,
+    answer,
+    listen,
+    opened,
+    run,
+)
 from ai_hub.http.upkeep import maintained
 from ai_hub.http.watch import Siblings, Watch
 
@@ -60,7 +68,7 @@ def supervise(
     log_to_stderr: bool,
     maintain: Duration | None,
 ) -> None:
-    """Run the workers until SIGINT or SIGTERM, and end when they have ended.
+    """Run the workers until a signal of ENDING, and end when they have ended.
 
     `ready` is called once all of them listen; one of them maintains, if that is asked for. Raises
     ConfigError, and what keeps the first workers from starting.
@@ -108,7 +116,11 @@ def _signals() -> Iterator[_Signals]:
     wakes.setblocking(False)
     writes.setblocking(False)
     asked = _Signals(wakes)
-    before = {one: signal.signal(one, asked.came) for one in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        one: signal.signal(one, asked.came)
+        for one in ENDING
+        if signal.getsignal(one) is not signal.SIG_IGN
+    }
     old = signal.set_wakeup_fd(writes.fileno(), warn_on_full_buffer=False)
     try:
         yield asked
@@ -249,8 +261,10 @@ def work(
     maintain: Duration | None,
 ) -> None:
     """The life of a worker process."""
-    # Ctrl-C reaches every process of a terminal; the supervisor says what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What a terminal sends reaches every process; the supervisor says what it means.
+    for number in ENDING:
+        if number != signal.SIGTERM:
+            signal.signal(number, signal.SIG_IGN)
     logs.configure(settings.log_level, sys.stderr if log_to_stderr else sys.stdout)
     try:
         run(_work(settings, slot, folder, tells, maintain))
@@ -262,8 +276,14 @@ def work(
 async def _work(
     settings: Settings, slot: int, folder: Path, tells: Connection, maintain: Duration | None
 ) -> int:
-    async with opened(settings) as store, maintained(settings, maintain):
+    # One block inside the other: what lands while the store closes is published too.
+    async with (
+        AsyncExitStack() as last,
+        opened(settings) as store,
+        maintained(settings, maintain),
+    ):
         siblings = Siblings(folder, slot, store)
+        last.push_async_callback(siblings.publish_last)
         publishing = asyncio.create_task(siblings.keep_publishing())
         with closing(listen(settings, shared=True)) as listener:
             try:
@@ -271,12 +291,11 @@ async def _work(
                     Application(store, Watch(store, siblings.total)),
                     listener,
                     lambda: tells.send(("serves", "")),
+                    (signal.SIGTERM,),
                     _when_orphaned,
                 )
             finally:
                 publishing.cancel()
-                with suppress(OSError):
-                    await siblings.publish()
 
 
 def _when_orphaned(stop: Callable[[], None]) -> None:

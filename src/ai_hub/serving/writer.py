@@ -62,8 +62,14 @@ class Writer:
     async def _to_the_end(self, work: Coroutine[Any, Any, _T]) -> _T:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
         return await asyncio.shield(task)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            # Its caller may not wait for it any more; an error was logged when it came.
+            task.exception()
 
     async def _land(self, batch: Batch, kind: BatchKind) -> IngestResult:
         try:

@@ -1,0 +1,382 @@
+"""One client's connection: requests in and answers out, in their order and within bounds.
+
+Each request is parsed here and answered by the application in a task of its own, one at a time.
+What is refused here never reaches the application: a head that is too large or too slow, bytes that
+are no HTTP. A refusal is sent before the connection closes, and some of what the client is still
+sending is read and dropped, so that it sees the refusal instead of a broken pipe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from enum import IntEnum
+from functools import lru_cache
+from typing import cast
+from urllib.parse import unquote
+
+import httptools
+
+from ai_hub.http.body import Reply, Scope, reply_of
+from ai_hub.http.clients import Clients
+from ai_hub.http.exchange import Exchange
+from ai_hub.http.messages import Problem
+
+_MOST_UNREAD = 64 * 1024
+"""Bytes of a body that wait for the application; more are left to the client."""
+_MOST_FRAMING = 64 * 1024
+"""Bytes that may carry a body besides its own and as many again: sizes of chunks and trailers."""
+_MOST_DROPPED = 1024 * 1024
+"""Bytes that are read and dropped behind a refusal."""
+
+_NO_HTTP = reply_of(400, Problem("request: it is not HTTP/1.1, or not whole"))
+_TOO_SLOW = reply_of(408, Problem("request: it did not arrive in time"))
+_FRAMING = reply_of(400, Problem("body: its chunks carry less than their own sizes take"))
+_WEBSOCKET = reply_of(400, Problem("upgrade: got 'websocket', expected a plain request", "upgrade"))
+
+
+_CONNECT = reply_of(
+    405, Problem("method: got CONNECT, expected another; /docs lists them", "method")
+)
+
+
+class _Stage(IntEnum):
+    """What is expected of the client."""
+
+    IDLE = 0
+    """A request, or nothing more."""
+    HEAD = 1
+    """The rest of a request's head."""
+    BODY = 2
+    """The rest of its body."""
+    REFUSED = 3
+    """Nothing: what comes is dropped."""
+
+
+class _Refused(Exception):
+    """The request that is being parsed is refused; `reply` says why."""
+
+    def __init__(self, reply: Reply) -> None:
+        self.reply = reply
+
+
+class Connection(asyncio.Protocol):
+    """The protocol of one connection, and what the parser calls."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport
+        self._unsent = 0
+        self._addresses: tuple[object, object] = (None, None)
+        self._stage = _Stage.IDLE
+        self._ticks = 0
+        # Bytes that arrived since the head or the body under way began, and how many of these may
+        # be of requests before it, which came in the same piece.
+        self._arrived = self._before = 0
+        self._piece = 0
+        self._first = True
+        self._body = 0
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._incoming: Exchange | None = None
+        self._current: Exchange | None = None
+        self._queue: deque[Exchange] = deque()
+        self._paused = False
+        self.date = b""
+        self.writable: asyncio.Future[None] | None = None
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client connected."""
+        self._transport = cast(asyncio.Transport, transport)
+        name = transport.get_extra_info
+        self._addresses = (name("sockname"), name("peername"))
+        self._clients.add(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The client left, or was left."""
+        self._clients.discard(self)
+        self._stage = _Stage.REFUSED
+        self._queue.clear()
+        for exchange in (self._current, self._incoming):
+            if exchange is not None:
+                exchange.gone = True
+                exchange.wake()
+        self.resume_writing()
+
+    def pause_writing(self) -> None:
+        """The client does not read its answer."""
+        self._ticks = 0
+        self.writable = asyncio.get_running_loop().create_future()
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        if self.writable is not None:
+            self.writable.set_result(None)
+            self.writable = None
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of requests, in whatever pieces."""
+        while True:
+            stage = self._stage
+            if stage is _Stage.REFUSED:
+                self._drop(len(data))
+                return
+            if stage is not _Stage.HEAD:
+                self._ticks = 0
+            self._piece = len(data)
+            self._first = stage is _Stage.IDLE
+            self._arrived += len(data)
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                data = self._without_offer() + data[upgrade.args[0] :]
+                continue
+            except httptools.HttpParserCallbackError as error:
+                why = error.__context__
+                self._refuse(why.reply if isinstance(why, _Refused) else _NO_HTTP)
+            except httptools.HttpParserError:
+                self._refuse(_NO_HTTP)
+            else:
+                if self._stage is not _Stage.IDLE:
+                    self._check_size()
+            return
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        self._stage = _Stage.HEAD
+        self._ticks = self._body = 0
+        self._arrived = self._piece
+        self._before = 0 if self._first else self._piece
+        self._first = False
+        self._url = b""
+        self._headers = []
+
+    def on_url(self, url: bytes) -> None:
+        """A part of its target."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; or a trailer, which nobody asked for."""
+        if self._stage is _Stage.HEAD:
+            self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """The head is there: the request can be answered."""
+        clients, parser, headers = self._clients, self._parser, self._headers
+        if self._arrived > clients.most_head:
+            size = len(self._url) + sum(len(name) + len(value) + 4 for name, value in headers)
+            if size > clients.most_head:
+                raise _Refused(clients.too_large)
+        if parser.should_upgrade():
+            if parser.get_method() == b"CONNECT":
+                raise _Refused(_CONNECT)
+            if any(one[0] == b"upgrade" and one[1].lower() == b"websocket" for one in headers):
+                raise _Refused(_WEBSOCKET)
+            return
+        version = parser.get_http_version()
+        try:
+            path, raw_path, query = _target(self._url)
+        except (httptools.HttpParserError, UnicodeDecodeError):
+            raise _Refused(_NO_HTTP) from None
+        expects = False
+        for name, value in headers:
+            if name == b"expect":
+                expects = value.lower() == b"100-continue"
+        scope: Scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": version,
+            "server": self._addresses[0],
+            "client": self._addresses[1],
+            "scheme": "http",
+            "root_path": "",
+            "method": parser.get_method().decode("ascii"),
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "headers": headers,
+            "state": {},
+        }
+        closes = version != "1.1" or not parser.should_keep_alive()
+        self._stage = _Stage.BODY
+        self._ticks = self._arrived = 0
+        self._incoming = exchange = Exchange(self, scope, closes, expects)
+        self._take(exchange)
+
+    def on_body(self, body: bytes) -> None:
+        """A part of a body."""
+        self._body += len(body)
+        exchange = self._incoming
+        if exchange is not None and not exchange.complete:
+            exchange.feed(body)
+            if exchange.unread > _MOST_UNREAD:
+                self._pause()
+
+    def on_message_complete(self) -> None:
+        """The last byte of a request."""
+        exchange, self._incoming = self._incoming, None
+        if exchange is not None and self._stage is _Stage.BODY:
+            self._stage = _Stage.IDLE
+            self._ticks = 0
+            exchange.more = False
+            exchange.wake()
+
+    # What an exchange calls.
+
+    def write(self, data: bytes) -> None:
+        """Send bytes to the client."""
+        self._transport.write(data)
+
+    def read_on(self) -> None:
+        """Read from the client again, if nothing else forbids it."""
+        waits = self._incoming is not None and self._incoming.unread > _MOST_UNREAD
+        if self._paused and not self._queue and not waits:
+            self._paused = False
+            self._transport.resume_reading()
+
+    def answered(self, exchange: Exchange) -> None:
+        """The whole answer was written: the next request, or the end."""
+        self._current = None
+        self._ticks = 0
+        if exchange.closes:
+            self._end(whole=not exchange.more)
+        elif self._queue:
+            self._start(self._queue.popleft())
+        self.read_on()
+
+    # What the clients' clock and the server's end call.
+
+    def tick(self) -> None:
+        """Some time passed: end what takes too long."""
+        self._ticks += 1
+        patience = self._clients.patience
+        if self._transport.is_closing() or self.writable is not None:
+            unsent = self._transport.get_write_buffer_size()
+            if unsent != self._unsent:
+                self._unsent, self._ticks = unsent, 0
+            elif self._ticks > patience.silence:
+                # It does not read what was written.
+                self._transport.abort()
+            return
+        if self._paused:
+            # It is we who do not read.
+            self._ticks = 0
+            return
+        match self._stage:
+            case _Stage.IDLE:
+                if self._current is not None:
+                    self._ticks = 0
+                elif self._ticks > patience.idle:
+                    self._transport.close()
+            case _Stage.HEAD:
+                if self._ticks > patience.head:
+                    self._refuse(_TOO_SLOW)
+            case _Stage.BODY:
+                if self._ticks > patience.silence:
+                    self._refuse(_TOO_SLOW)
+            case _Stage.REFUSED:
+                if self._ticks > patience.head and self._current is None:
+                    self._transport.abort()
+
+    def drain(self) -> None:
+        """The server ends: nothing new is answered."""
+        if self._current is None:
+            self._transport.close()
+        else:
+            self._current.closes = True
+
+    def abort(self) -> None:
+        """Leave the client at once."""
+        self._transport.abort()
+
+    # The rest.
+
+    def _take(self, exchange: Exchange) -> None:
+        if self._current is None:
+            self._start(exchange)
+        else:
+            self._queue.append(exchange)
+            self._pause()
+
+    def _start(self, exchange: Exchange) -> None:
+        self._current = exchange
+        self.date = self._clients.date
+        self._clients.answer(exchange, self)
+
+    def _without_offer(self) -> bytes:
+        """The head under way without its offer to go on in another protocol, for a new parser.
+
+        The old one takes what follows for that protocol, also a body.
+        """
+        parser = self._parser
+        first = (parser.get_method(), self._url, f"HTTP/{parser.get_http_version()}".encode())
+        lines = [name + b": " + value for name, value in self._headers if name != b"upgrade"]
+        self._parser = httptools.HttpRequestParser(self)
+        return b"\r\n".join([b" ".join(first), *lines, b"", b""])
+
+    def _pause(self) -> None:
+        if not self._paused and not self._transport.is_closing():
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _check_size(self) -> None:
+        """Of what has not arrived in full yet."""
+        if self._stage is _Stage.HEAD and self._arrived - self._before > self._clients.most_head:
+            self._refuse(self._clients.too_large)
+        elif self._stage is _Stage.BODY and self._arrived > 2 * self._body + _MOST_FRAMING:
+            self._refuse(_FRAMING)
+
+    def _refuse(self, reply: Reply) -> None:
+        """Refuse the request under way, after the answers to those before it."""
+        self._stage = _Stage.REFUSED
+        self._ticks = 0
+        self._arrived = 0
+        broken, self._incoming = self._incoming, None
+        if broken is not None:
+            if broken.started:
+                return
+            # The application learns that the rest of the body never comes.
+            broken.gone = True
+            broken.wake()
+            if broken is self._current:
+                self._current = None
+            elif broken in self._queue:
+                self._queue.remove(broken)
+        scope: Scope = {"type": "refused", "method": "", "reply": reply}
+        self._take(Exchange(self, scope, closes=True, expects=False))
+
+    def _end(self, whole: bool) -> None:
+        """Close, now or when the client has stopped sending."""
+        self._queue.clear()
+        if whole or self._clients.draining or not self._transport.can_write_eof():
+            self._transport.close()
+            return
+        self._stage = _Stage.REFUSED
+        self._ticks = self._arrived = 0
+        self._transport.write_eof()
+
+    def _drop(self, size: int) -> None:
+        self._arrived += size
+        if self._arrived > _MOST_DROPPED:
+            self._transport.close()
+
+
+def _target(url: bytes) -> tuple[str, bytes, bytes]:
+    return _short_target(url) if len(url) <= _SHORT else _parsed(url)
+
+
+def _parsed(url: bytes) -> tuple[str, bytes, bytes]:
+    """Path, the path as it was written, and query of a request's target."""
+    parsed = httptools.parse_url(url)
+    raw = parsed.path or b"/"
+    path = raw.decode("ascii")
+    return unquote(path) if "%" in path else path, raw, parsed.query or b""
+
+
+_SHORT = 256
+_short_target = lru_cache(maxsize=1_024)(_parsed)

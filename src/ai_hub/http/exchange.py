@@ -1,0 +1,138 @@
+"""One request and its answer, in ASGI's words."""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import Protocol
+
+from ai_hub.http.body import Message, Scope
+
+_STATUS_LINES = {one.value: f"HTTP/1.1 {one.value} {one.phrase}\r\n".encode() for one in HTTPStatus}
+_GOES_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Line(Protocol):
+    """What an exchange needs of its connection."""
+
+    date: bytes
+    """The line of an answer's head that says the time."""
+    writable: asyncio.Future[None] | None
+    """Done once the client has read enough; None while it does."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes to the client."""
+
+    def read_on(self) -> None:
+        """Read from the client again, if nothing else forbids it."""
+
+    def answered(self, exchange: Exchange) -> None:
+        """The whole answer was written."""
+
+
+class Exchange:
+    """A request whose body may still be arriving, and the answer to it.
+
+    `receive` and `send` are for the application; a fault in the order of its messages is a
+    RuntimeError.
+    """
+
+    __slots__ = (
+        "_body", "_left", "_line", "_told", "_waits", "closes", "complete", "expects", "gone",
+        "head_only", "more", "scope", "started", "unread",
+    )  # fmt: skip
+
+    def __init__(self, line: Line, scope: Scope, closes: bool, expects: bool) -> None:
+        self._line = line
+        self._body: list[bytes] = []
+        self._left = -1
+        self._told = False
+        self._waits: asyncio.Future[None] | None = None
+        self.scope = scope
+        self.head_only = scope["method"] == "HEAD"
+        self.expects = expects
+        """Whether the client wants to be told to send its body."""
+        self.closes = closes
+        """Whether the connection ends with the answer."""
+        self.more = True
+        """Whether more of the body is to come."""
+        self.unread = 0
+        """Bytes of the body that the application did not ask for yet."""
+        self.gone = False
+        """Whether nobody waits for the answer any more."""
+        self.started = False
+        self.complete = False
+
+    def feed(self, body: bytes) -> None:
+        """A part of the body arrived."""
+        self._body.append(body)
+        self.unread += len(body)
+        self.wake()
+
+    def wake(self) -> None:
+        """Something changed that the application may wait for."""
+        if self._waits is not None and not self._waits.done():
+            self._waits.set_result(None)
+
+    async def receive(self) -> Message:
+        """The next part of the body; after it, that the client is gone or has its answer."""
+        while not (self.gone or self.complete):
+            if self._body or not (self.more or self._told):
+                body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+                self._body.clear()
+                self.unread = 0
+                self._told = not self.more
+                return {"type": "http.request", "body": body, "more_body": self.more}
+            if self.expects and self.more and not self.started:
+                self.expects = False
+                self._line.write(_GOES_ON)
+            self._line.read_on()
+            self._waits = asyncio.get_running_loop().create_future()
+            await self._waits
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """Send the head of the answer, or a part of its body."""
+        while self._line.writable is not None and not self.gone:
+            await asyncio.shield(self._line.writable)
+        if self.gone:
+            return
+        if message["type"] == "http.response.start":
+            self._start(message)
+        else:
+            self._continue(message)
+
+    def _start(self, message: Message) -> None:
+        if self.started:
+            raise RuntimeError("a second start of an answer")
+        self.started = True
+        # Nobody reads the rest of a body that was not waited for, so no request can follow it.
+        self.closes = self.closes or self.more
+        lines = [_STATUS_LINES[message["status"]], self._line.date]
+        for name, value in message["headers"]:
+            if name == b"content-length":
+                self._left = int(value)
+            elif name == b"connection":
+                self.closes = self.closes or value == b"close"
+                continue
+            lines += (name, b": ", value, b"\r\n")
+        if self._left < 0 and message["status"] not in (204, 304):
+            self.closes = True
+        lines.append(b"connection: close\r\n\r\n" if self.closes else b"\r\n")
+        self._line.write(b"".join(lines))
+
+    def _continue(self, message: Message) -> None:
+        if not self.started or self.complete:
+            raise RuntimeError("a part of an answer that is not under way")
+        body = message.get("body", b"")
+        more = message.get("more_body", False)
+        if self._left >= 0:
+            self._left -= len(body)
+            if self._left < 0 or (self._left and not more and not self.head_only):
+                raise RuntimeError("an answer of another length than it said")
+        if body and not self.head_only:
+            self._line.write(body)
+        if not more:
+            self.complete = True
+            self.wake()
+            self._line.answered(self)
