@@ -23,15 +23,34 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 _SHOWN = 80
+_MOST_VALUES = 500
 
 
 def shown(value: object) -> str:
-    """`value` as an error message shows it: its repr, cut to a readable length."""
+    """`value` as an error message shows it: its repr, cut to a readable length.
+
+    What holds very many values is not written out, which would take long.
+    """
+    if isinstance(value, list | dict) and _many(value):
+        return f"a {type(value).__name__} with very many values"
     try:
         text = ascii(value) if isinstance(value, str) else repr(value)
     except ValueError:  # an integer with more digits than Python prints
         text = f"a value of type {type(value).__name__}"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} characters)"
+
+
+def _many(value: list[object] | dict[object, object]) -> bool:
+    """Whether a list or dict holds very many values, those of its members counted too."""
+    rest: list[object] = [value]
+    count = 0
+    while rest and count <= _MOST_VALUES:
+        one = rest.pop()
+        if isinstance(one, list | dict):
+            count += len(one)
+            if count <= _MOST_VALUES:
+                rest += one.values() if isinstance(one, dict) else one
+    return count > _MOST_VALUES
 
 
 class AiHubError(Exception):

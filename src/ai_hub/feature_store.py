@@ -14,7 +14,7 @@ from ai_hub.config import Settings
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.registry import Registry
-from ai_hub.definitions.values import DAY, Entity, check_id, check_list, to_micros
+from ai_hub.definitions.values import DAY, MAX_ASSETS, Entity, check_id, check_list, to_micros
 from ai_hub.errors import StoreUnavailable
 from ai_hub.export.record import record_fields
 from ai_hub.metrics import Metrics
@@ -275,7 +275,7 @@ class FeatureStore:
         feature_set: str | None = None,
     ) -> dict[str, int]:
         """Forget the cached vectors of some assets, of one set or all; counts what was dropped."""
-        wanted = [*check_list("asset_ids", asset_ids, "asset ids")]
+        wanted = [*check_list("asset_ids", asset_ids, "asset ids", MAX_ASSETS)]
         wanted += [] if asset_id is None else [asset_id]
         entities = [Entity(tenant_id, one) for one in check_assets(tenant_id, wanted)]
         dropped = await self._open.cache.drop(entities, self.specs.prefix(feature_set))

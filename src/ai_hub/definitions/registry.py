@@ -68,12 +68,13 @@ class Registry:
             return FeatureSet.unnamed(tuple(self._features.values()))
         picked = []
         for name in names:
-            if names.count(name) > 1:
-                raise InvalidInput("feature_names", name, "each name once")
             feature = self._features.get(name) if isinstance(name, str) else None
             if feature is None:
                 raise UnknownFeature(name, self._features)
             picked.append(feature)
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise InvalidInput("feature_names", twice, "each name once")
         if not picked:
             raise InvalidInput("feature_names", list(names), "at least one feature name")
         return FeatureSet.unnamed(tuple(picked))

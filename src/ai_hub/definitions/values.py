@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Literal
 
 from ai_hub.errors import InvalidInput
@@ -32,6 +33,14 @@ BUCKET_ORIGIN = 10_959 * DAY
 
 MAX_ID_LENGTH = 256
 MAX_SERIES_LENGTH = 64
+MAX_BATCH = 1_000
+"""Assets of one batch request."""
+MAX_ASSETS = 10_000
+"""Asset ids of any other list."""
+MAX_NAMES = 1_000
+"""Feature names of a request."""
+MAX_HORIZONS = 100
+"""Targets of a training set."""
 DEFAULT_SERIES = "value"
 
 _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -84,11 +93,18 @@ def check_count(field: str, value: object, most: int) -> int:
     return value
 
 
-def check_list(field: str, values: object, of_what: str) -> list[Any]:
-    """`values` as a list. Raises InvalidInput naming `field` for one text, and what is no list."""
+def check_list(field: str, values: object, of_what: str, most: int) -> list[Any]:
+    """`values` as a list, counted before any of them is looked at.
+
+    Raises InvalidInput naming `field` for one text, for what is no list, and for more than `most`.
+    """
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise InvalidInput(field, values, f"a list of {of_what}")
-    return list(values)
+    found = list(islice(values, most + 1))
+    if len(found) > most:
+        count = len(values) if isinstance(values, Sized) else len(found)
+        raise InvalidInput(field, count, f"a list of at most {most:,} {of_what}")
+    return found
 
 
 @lru_cache(maxsize=65_536)

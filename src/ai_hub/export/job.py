@@ -10,7 +10,15 @@ from typing import Literal, cast, get_args
 import numpy as np
 
 from ai_hub.definitions.target import Horizon, Target
-from ai_hub.definitions.values import Duration, TimeRange, check_id, check_list, to_micros
+from ai_hub.definitions.values import (
+    MAX_ASSETS,
+    MAX_HORIZONS,
+    Duration,
+    TimeRange,
+    check_id,
+    check_list,
+    to_micros,
+)
 from ai_hub.engines.arrays import Ints, Points
 from ai_hub.errors import InvalidInput
 from ai_hub.export.rows import Rows
@@ -176,7 +184,7 @@ def job_of(
         raise InvalidInput(field, None, "a time (or a spine, which sets the times)")
     rows = Rows(tenant_id, spec.plan, spec.missing, targets_of(horizons), indicators)
     if asset_ids is not None:
-        ids = check_list("asset_ids", asset_ids, "asset ids")
+        ids = check_list("asset_ids", asset_ids, "asset ids", MAX_ASSETS)
         if not ids:
             raise InvalidInput("asset_ids", ids, "at least one asset id, or none for all")
         asset_ids = tuple(dict.fromkeys(check_id("asset_ids", one) for one in ids))
@@ -216,5 +224,5 @@ def spine_job(
 
 def targets_of(horizons: Sequence[Horizon]) -> tuple[Target, ...]:
     """Targets as they are, and those of horizons such as "24h". Raises InvalidInput."""
-    wanted = check_list("horizons", horizons, 'horizons such as "24h"')
+    wanted = check_list("horizons", horizons, 'horizons such as "24h"', MAX_HORIZONS)
     return tuple(Target.of(horizon) for horizon in wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TypeVar
@@ -14,12 +15,15 @@ from ai_hub.errors import AiHubError
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.body import JSON, Receive, Reply, Scope, read_body, refusal
 from ai_hub.http.messages import BatchRequest, GetRequest, decode
+from ai_hub.serving.assets import check_few
 from ai_hub.serving.reader import Found, short
 
 _quoted = msgspec.json.Encoder().encode
 _decode_get = msgspec.json.Decoder(GetRequest).decode
 _decode_batch = msgspec.json.Decoder(BatchRequest).decode
 _R = TypeVar("_R")
+LARGE = 64 * 1024
+"""Bytes of a body beyond which it is parsed beside the event loop."""
 _HIT = b',"cache_hit":true'
 _MISS = b',"cache_hit":false'
 
@@ -67,7 +71,11 @@ class HotRoutes:
         """`POST /ai/features/get`."""
         try:
             body = await read_body(scope, receive, self._limit)
-            return 200, JSON, await self.answer_get(_request(_decode_get, body, GetRequest))
+            if len(body) > LARGE:
+                asked = await asyncio.to_thread(_request, _decode_get, body, GetRequest)
+            else:
+                asked = _request(_decode_get, body, GetRequest)
+            return 200, JSON, await self.answer_get(asked)
         except AiHubError as error:
             return refusal(error)
 
@@ -75,7 +83,11 @@ class HotRoutes:
         """`POST /ai/features/batch`."""
         try:
             body = await read_body(scope, receive, self._limit)
-            return 200, JSON, await self.answer_batch(_request(_decode_batch, body, BatchRequest))
+            if len(body) > LARGE:
+                asked = await asyncio.to_thread(_request, _decode_batch, body, BatchRequest)
+            else:
+                asked = _request(_decode_batch, body, BatchRequest)
+            return 200, JSON, await self.answer_batch(asked)
         except AiHubError as error:
             return refusal(error)
 
@@ -104,6 +116,8 @@ class HotRoutes:
         spec = store.specs.of(request.feature_set, request.feature_names, request.missing)
         at = self._at(request.timestamp)
         asset_ids: Sequence[str] = request.asset_ids
+        # Counted before anybody looks at them.
+        check_few(asset_ids)
         if len(set(asset_ids)) < len(asset_ids):
             asset_ids = list(dict.fromkeys(asset_ids))
         found = await store.found(spec, request.tenant_id, asset_ids, at)

@@ -9,17 +9,7 @@ from typing import Any, Self
 
 from litestar import MediaType, Request, Response, post
 from litestar.datastructures import State
-from litestar.openapi.spec import (
-    OpenAPIMediaType,
-    Operation,
-    Parameter,
-    Reference,
-    RequestBody,
-    Schema,
-)
-from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 
-from ai_hub.definitions.kinds import WEATHER_COLUMNS
 from ai_hub.definitions.valid_range import ValidRange
 from ai_hub.definitions.values import check_id
 from ai_hub.errors import InvalidInput
@@ -30,98 +20,16 @@ from ai_hub.intake.bodies import read_batch
 from ai_hub.intake.files import DataFile
 from ai_hub.intake.formats import decode_json_rows, open_body, open_rows
 from ai_hub.intake.pipeline import ingest_file
-from ai_hub.intake.read_options import DRY_RUN, READ_OPTIONS, TENANT, ReadOptions
-
-_TEXT = Schema(type=OpenAPIType.STRING)
-_TIME = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.DATE_TIME)
-_NUMBER = Schema(type=OpenAPIType.NUMBER)
-_SCHEMAS = {
-    str: _TEXT,
-    int: Schema(type=OpenAPIType.INTEGER, minimum=0),
-    bool: Schema(type=OpenAPIType.BOOLEAN),
-}
-_OBSERVATION: dict[str, Schema] = {
-    "timestamp": _TIME,
-    "asset_id": _TEXT,
-    "value": _NUMBER,
-    "feature_type": _TEXT,
-    "quality": Schema(type=OpenAPIType.INTEGER),
-}
-_WEATHER: dict[str, Schema] = {
-    "timestamp": _TIME,
-    "asset_id": _TEXT,
-    "issued_at": _TIME,
-    **{str(name): _NUMBER for name in WEATHER_COLUMNS},
-}
-_OTHER_FORMATS = (
-    "application/x-ndjson",
-    "text/csv",
-    "application/vnd.apache.parquet",
-    "application/vnd.apache.arrow.stream",
-    "application/vnd.apache.arrow.file",
-)
+from ai_hub.intake.read_options import DRY_RUN, READ_OPTIONS, ReadOptions
 
 
-def _body_of(row: dict[str, Schema]) -> RequestBody:
-    rows = Schema(
-        type=OpenAPIType.ARRAY, items=Schema(type=OpenAPIType.OBJECT, properties=dict(row))
-    )
-    whole = Schema(
-        type=OpenAPIType.OBJECT,
-        properties={"tenant_id": _TEXT, "rows": rows},
-        required=["tenant_id", "rows"],
-    )
-    binary = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
-    return RequestBody(
-        required=True,
-        description="JSON, or a table in another format with ?tenant_id=",
-        content={
-            "application/json": OpenAPIMediaType(schema=whole),
-            **{name: OpenAPIMediaType(schema=binary) for name in _OTHER_FORMATS},
-        },
-    )
-
-
-def _parameters_of(kind: BatchKind) -> list[Parameter | Reference]:
-    options = (TENANT, DRY_RUN, *READ_OPTIONS[kind])
-    return [
-        Parameter(
-            name=option.name,
-            param_in="query",
-            description=option.help,
-            schema=Schema(type=OpenAPIType.ARRAY, items=_SCHEMAS[option.kind])
-            if option.repeatable
-            else _SCHEMAS[option.kind],
-        )
-        for option in options
-    ]
-
-
-@dataclass
-class ObservationsOperation(Operation):
-    """The route's query and body, which the framework cannot read off its signature."""
-
-    def __post_init__(self) -> None:
-        self.request_body = _body_of(_OBSERVATION)
-        self.parameters = _parameters_of("observations")
-
-
-@dataclass
-class WeatherOperation(Operation):
-    """The route's query and body, which the framework cannot read off its signature."""
-
-    def __post_init__(self) -> None:
-        self.request_body = _body_of(_WEATHER)
-        self.parameters = _parameters_of("weather")
-
-
-@post("/ingest", status_code=200, operation_class=ObservationsOperation)
+@post("/ingest", status_code=200)
 async def ingest_observations(request: Request[Any, Any, Any], state: State) -> Response[bytes]:
     """Land observations; 200 when any row landed, else 422. Rejected rows are counted and named."""
     return await _ingest(request, state.store, "observations")
 
 
-@post("/ingest/weather", status_code=200, operation_class=WeatherOperation)
+@post("/ingest/weather", status_code=200)
 async def ingest_weather(request: Request[Any, Any, Any], state: State) -> Response[bytes]:
     """Land weather rows of assets or of stations that assets share."""
     return await _ingest(request, state.store, "weather")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import msgspec
@@ -77,45 +78,6 @@ class CacheRequest(msgspec.Struct, forbid_unknown_fields=True):
     tenant_id: str
     asset_ids: list[str]
     feature_set: str | None = None
-
-
-class FeatureVector(msgspec.Struct):
-    """One entity's answer, as `POST /ai/features/get` gives it."""
-
-    tenant_id: str
-    asset_id: str
-    timestamp: str
-    feature_set: str | None
-    version: int | None
-    fingerprint: str
-    policy: str | float
-    features: dict[str, int | float | None]
-    feature_count: int
-    missing: list[str]
-    degraded: bool
-    cache_hit: bool
-    computed_at: str
-
-
-class BatchEntry(msgspec.Struct):
-    """One entity's part of a batch."""
-
-    features: dict[str, int | float | None]
-    missing: list[str]
-    degraded: bool
-    cache_hit: bool
-
-
-class BatchVectors(msgspec.Struct):
-    """The answers of a batch by asset, as `POST /ai/features/batch` gives them."""
-
-    tenant_id: str
-    timestamp: str
-    feature_set: str | None
-    version: int | None
-    fingerprint: str
-    policy: str | float
-    results: dict[str, BatchEntry]
 
 
 class Problem(msgspec.Struct):
@@ -199,20 +161,32 @@ def _unreadable(body: bytes, error: Exception) -> InvalidInput:
     except (ValueError, RecursionError):
         return _malformed(body, error)
     # The standard library reads half a surrogate pair and what Python writes for NaN.
-    rest: list[tuple[str, object]] = [("", found)]
-    while rest:
-        path, value = rest.pop()
-        if isinstance(value, dict):
-            rest += [(f"{path}.{_plain(key)}", one) for key, one in reversed(value.items())]
-        elif isinstance(value, list):
-            rest += [(f"{path}[{i}]", one) for i, one in reversed([*enumerate(value)])]
-        elif isinstance(value, float) and not math.isfinite(value):
-            return InvalidInput(path.removeprefix(".") or "body", value, "a finite number")
-        elif isinstance(value, str) and _plain(value) != value:
-            return InvalidInput(
-                path.removeprefix(".") or "body", value, "a string without lone surrogates"
-            )
+    above: list[tuple[str, Iterator[tuple[object, object]]]] = [("", iter([("", found)]))]
+    while above:
+        path, within = above[-1]
+        for key, value in within:
+            if isinstance(value, dict | list):
+                members = value.items() if isinstance(value, dict) else enumerate(value)
+                above.append((_place(path, key), iter(members)))
+                break
+            expected = ""
+            if isinstance(value, float) and not math.isfinite(value):
+                expected = "a finite number"
+            elif isinstance(value, str) and not value.isascii() and _plain(value) != value:
+                expected = "a string without lone surrogates"
+            if expected:
+                field = _place(path, key).removeprefix(".") or "body"
+                return InvalidInput(field, value, expected)
+        else:
+            above.pop()
     return _malformed(body, error)
+
+
+def _place(path: str, key: object) -> str:
+    """The place of a member below a path."""
+    if isinstance(key, int):
+        return f"{path}[{key}]"
+    return f"{path}.{_plain(str(key))}" if key else path
 
 
 def _read(body: bytes) -> Any:

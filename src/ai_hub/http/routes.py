@@ -5,31 +5,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import asdict
-from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from litestar import Litestar, MediaType, Request, Response, Router, get, post, put
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.plugins import SwaggerRenderPlugin
+from litestar.response import Redirect
 
-from ai_hub import __version__
 from ai_hub.definitions.values import check_id, parse_time, to_datetime
 from ai_hub.errors import AiHubError, Busy, InvalidInput, shown
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.body import BODY, FAULT, ClientLeft, Reply, refusal, while_connected
-from ai_hub.http.hot import HotRoutes, health_of
+from ai_hub.http.description import document
+from ai_hub.http.hot import LARGE, HotRoutes, health_of
 from ai_hub.http.ingest import ingest_observations, ingest_weather
 from ai_hub.http.messages import (
     BatchRequest,
-    BatchVectors,
     CacheRequest,
     ExportRequest,
-    FeatureVector,
     GetRequest,
     Problem,
     WarmRequest,
@@ -38,37 +34,36 @@ from ai_hub.http.messages import (
     encode,
     in_words,
 )
+from ai_hub.http.page import HEADERS, page
 from ai_hub.http.paths import export_path
 from ai_hub.http.training import training_set
 from ai_hub.http.watch import Watch
 
 _log = logging.getLogger(__name__)
 
-_BODIES: dict[str, type] = {
-    "/ai/features/get": GetRequest,
-    "/ai/features/batch": BatchRequest,
-    "/ai/features/weather-sources": WeatherSourceRequest,
-    "/ai/features/export": ExportRequest,
-    "/ai/features/cache/warm": WarmRequest,
-    "/ai/features/cache/invalidate": CacheRequest,
-}
+_Asked = Request[Any, Any, Any]
+_T = TypeVar("_T")
 
 
-def _spoken(message: type) -> dict[int, ResponseSpec]:
-    """What the bytes of an answer say, for the description of its route."""
-    description = HTTPStatus.OK.description
-    return {200: ResponseSpec(message, generate_examples=False, description=description)}
+async def _body(request: _Asked, into: type[_T]) -> _T:
+    """What a request says. Raises Malformed, or InvalidInput naming the field."""
+    body: bytes = request.scope[BODY]  # type: ignore[literal-required]
+    if len(body) > LARGE:
+        return await asyncio.to_thread(decode, body, into)
+    return decode(body, into)
 
 
-@post("/get", status_code=200, responses=_spoken(FeatureVector))
-async def get_features(data: GetRequest, state: State) -> Response[bytes]:
+@post("/get", status_code=200)
+async def get_features(request: _Asked, state: State) -> Response[bytes]:
     """The features of one entity as of a time (now, when none is given)."""
+    data = await _body(request, GetRequest)
     return Response(await state.hot.answer_get(data), media_type=MediaType.JSON)
 
 
-@post("/batch", status_code=200, responses=_spoken(BatchVectors))
-async def get_batch(data: BatchRequest, state: State) -> Response[bytes]:
+@post("/batch", status_code=200)
+async def get_batch(request: _Asked, state: State) -> Response[bytes]:
     """The features of 1 to 1,000 entities of one tenant, in one read."""
+    data = await _body(request, BatchRequest)
     return Response(await state.hot.answer_batch(data), media_type=MediaType.JSON)
 
 
@@ -87,8 +82,9 @@ async def feature_set(name: str, state: State) -> dict[str, Any]:
 
 
 @put("/weather-sources")
-async def weather_sources(data: WeatherSourceRequest, state: State) -> dict[str, Any]:
+async def weather_sources(request: _Asked, state: State) -> dict[str, Any]:
     """Let assets take their weather from a station that they share, from a time on."""
+    data = await _body(request, WeatherSourceRequest)
     store: FeatureStore = state.store
     since = data.valid_from
     changed = await store.assign_weather_source(
@@ -106,10 +102,9 @@ async def weather_sources(data: WeatherSourceRequest, state: State) -> dict[str,
 
 
 @post("/export", status_code=200)
-async def export(
-    request: Request[Any, Any, Any], data: ExportRequest, state: State
-) -> dict[str, Any]:
+async def export(request: _Asked, state: State) -> dict[str, Any]:
     """Write a training set to Parquet in the tenant's folder; answers when it is done."""
+    data = await _body(request, ExportRequest)
     store: FeatureStore = state.store
     exporting = store.export_features_to_parquet(
         data.tenant_id,
@@ -145,8 +140,9 @@ async def export_by_id(export_id: str, state: State) -> dict[str, Any]:
 
 
 @post("/cache/warm", status_code=200)
-async def warm(data: WarmRequest, state: State) -> dict[str, int]:
+async def warm(request: _Asked, state: State) -> dict[str, int]:
     """Have vectors ready, now's by default: of some assets or all, of a set or every one."""
+    data = await _body(request, WarmRequest)
     store: FeatureStore = state.store
     at = None if data.timestamp is None else to_datetime(parse_time(data.timestamp))
     return await store.warm_feature_cache(data.tenant_id, data.asset_ids, data.feature_set, at)
@@ -161,8 +157,9 @@ async def assets(state: State, tenant_id: str | None = None) -> dict[str, Any]:
 
 
 @post("/cache/invalidate", status_code=200)
-async def invalidate(data: CacheRequest, state: State) -> dict[str, int]:
+async def invalidate(request: _Asked, state: State) -> dict[str, int]:
     """Forget the cached vectors of some assets, of one set or all."""
+    data = await _body(request, CacheRequest)
     store: FeatureStore = state.store
     return await store.invalidate_feature_cache(
         data.tenant_id, asset_ids=data.asset_ids, feature_set=data.feature_set
@@ -197,29 +194,44 @@ async def metrics(state: State) -> Response[bytes]:
     return Response(body, media_type=content_type.decode())
 
 
+@get("/")
+async def start() -> Redirect:
+    """To the page that says what there is."""
+    return Redirect("/docs", status_code=307)
+
+
+@get("/docs", media_type=MediaType.HTML)
+async def docs(state: State) -> Response[bytes]:
+    """Every route, for people."""
+    return Response(state.page, media_type=MediaType.HTML, headers=HEADERS)
+
+
+@get("/docs/openapi.json")
+async def openapi(state: State) -> Response[bytes]:
+    """Every route, for programs."""
+    return Response(state.openapi, media_type=MediaType.JSON)
+
+
 def _response(reply: Reply) -> Response[bytes]:
     status, content_type, body = reply
     return Response(body, status_code=status, media_type=content_type.decode())
 
 
-def _on_error(request: Request[Any, Any, Any], error: AiHubError) -> Response[bytes]:
+def _on_error(request: _Asked, error: AiHubError) -> Response[bytes]:
     response = _response(refusal(error))
     if isinstance(error, Busy):
         response.headers["retry-after"] = str(error.retry_after)
     return response
 
 
-def _on_leaving(request: Request[Any, Any, Any], error: ClientLeft) -> Response[bytes]:
+def _on_leaving(request: _Asked, error: ClientLeft) -> Response[bytes]:
     """Nobody reads it; the metrics count it."""
     return Response(b"", status_code=499)
 
 
-def _on_refusal(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+def _on_refusal(request: _Asked, error: HTTPException) -> Response[bytes]:
     """What the framework refuses, said as everything else is: field, value and expectation."""
     path = request.scope["path"]
-    refused = _refusal_of_body(request) if error.status_code == 400 else None
-    if refused is not None:
-        return _on_error(request, refused)
     if isinstance(error, ValidationException) and isinstance(error.extra, list):
         wrong: dict[str, Any] = error.extra[0]
         name = wrong.get("key", "query")
@@ -239,22 +251,8 @@ def _on_refusal(request: Request[Any, Any, Any], error: HTTPException) -> Respon
     )
 
 
-def _refusal_of_body(request: Request[Any, Any, Any]) -> AiHubError | None:
-    expected = _BODIES.get(request.scope["path"].rstrip("/"))
-    if expected is None or BODY not in request.scope:
-        return None
-    try:
-        decode(request.scope[BODY], expected)  # type: ignore[literal-required]
-    except AiHubError as refused:
-        return refused
-    return None
-
-
-def _on_fault(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """A body that breaks the framework, or a fault of ours: then the log has the why."""
-    refused = _refusal_of_body(request)
-    if refused is not None:
-        return _on_error(request, refused)
+def _on_fault(request: _Asked, error: Exception) -> Response[bytes]:
+    """A fault of ours: the log has the why."""
     told = {"method": request.method, "path": request.scope["path"]}
     _log.error("request failed", exc_info=error, extra=told)
     return _response(FAULT)
@@ -262,6 +260,7 @@ def _on_fault(request: Request[Any, Any, Any], error: Exception) -> Response[byt
 
 def build(store: FeatureStore, hot: HotRoutes, watch: Watch) -> Litestar:
     """The framework's application on an open feature store."""
+    described = document(store.registry)
     features = Router(
         "/ai/features",
         route_handlers=[
@@ -283,8 +282,16 @@ def build(store: FeatureStore, hot: HotRoutes, watch: Watch) -> Litestar:
         ],
     )
     return Litestar(
-        [features, health, ready, metrics],
-        state=State({"store": store, "hot": hot, "watch": watch}),
+        [features, health, ready, metrics, start, docs, openapi],
+        state=State(
+            {
+                "store": store,
+                "hot": hot,
+                "watch": watch,
+                "openapi": encode(described),
+                "page": page(described),
+            }
+        ),
         exception_handlers={
             AiHubError: _on_error,
             ClientLeft: _on_leaving,
@@ -293,10 +300,5 @@ def build(store: FeatureStore, hot: HotRoutes, watch: Watch) -> Litestar:
         },
         request_max_body_size=None,
         logging_config=None,
-        openapi_config=OpenAPIConfig(
-            title="AI Hub Feature Store",
-            version=__version__,
-            path="/docs",
-            render_plugins=[SwaggerRenderPlugin()],
-        ),
+        openapi_config=None,
     )

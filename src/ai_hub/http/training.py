@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 
 from litestar import Request, Response, post
 from litestar.datastructures import State
-from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
-from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 
 from ai_hub.definitions.kinds import read_missing
 from ai_hub.definitions.values import check_id
@@ -19,35 +14,10 @@ from ai_hub.errors import InvalidInput
 from ai_hub.export.job import check_compression
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.body import while_connected
-from ai_hub.intake.labels import FORMATS, format_of, read_labelled, write_labelled
-
-_BINARY = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
-_ROWS = ResponseSpec(
-    bytes,
-    generate_examples=False,
-    description=HTTPStatus.OK.description,
-    media_type=FORMATS["parquet"],
-)
+from ai_hub.intake.labels import format_of, read_labelled, write_labelled
 
 
-@dataclass
-class TrainingSetOperation(Operation):
-    """The route's body, which the framework cannot read off its signature."""
-
-    def __post_init__(self) -> None:
-        self.request_body = RequestBody(
-            required=True,
-            description="A table with asset_id, timestamp and any labels",
-            content={name: OpenAPIMediaType(schema=_BINARY) for name in FORMATS.values()},
-        )
-
-
-@post(
-    "/training-set",
-    status_code=200,
-    operation_class=TrainingSetOperation,
-    responses={200: _ROWS},
-)
+@post("/training-set", status_code=200)
 async def training_set(
     request: Request[Any, Any, Any],
     state: State,

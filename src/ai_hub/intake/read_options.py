@@ -34,7 +34,6 @@ READ_OPTIONS: Mapping[BatchKind, tuple[Option, ...]] = {
     for kind in get_args(BatchKind)
 }
 
-TENANT = Option("tenant_id", str, "ID", "The tenant; needed unless a column names it.")
 DRY_RUN = Option(
     "dry_run",
     bool,

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ai_hub.definitions.values import check_id, check_list
+from ai_hub.definitions.values import MAX_ASSETS, MAX_BATCH, check_id, check_list
 from ai_hub.errors import InvalidInput
-
-MAX_BATCH = 1_000
-"""Assets of one batch request."""
 
 
 def check_batch(tenant_id: str, asset_ids: Sequence[str]) -> None:
@@ -16,19 +13,24 @@ def check_batch(tenant_id: str, asset_ids: Sequence[str]) -> None:
 
     The assets' ids are the reader's to check: those that the cache knows are right.
     """
-    if len(asset_ids) > MAX_BATCH:
-        raise InvalidInput("asset_ids", len(asset_ids), f"at most {MAX_BATCH} assets")
+    check_few(asset_ids)
     check_id("tenant_id", tenant_id)
     _check_some(asset_ids)
 
 
-def check_assets(tenant_id: str, asset_ids: Iterable[str]) -> list[str]:
-    """The assets, any number of them, each once.
+def check_few(asset_ids: Sequence[str]) -> None:
+    """Raise InvalidInput for more than MAX_BATCH."""
+    if len(asset_ids) > MAX_BATCH:
+        raise InvalidInput("asset_ids", len(asset_ids), f"at most {MAX_BATCH} assets")
 
-    Raises InvalidInput for what is no list, for a wrong id, and for none.
+
+def check_assets(tenant_id: str, asset_ids: Iterable[str]) -> list[str]:
+    """The assets, at most MAX_ASSETS of them, each once.
+
+    Raises InvalidInput for what is no list, for too many, for a wrong id, and for none.
     """
     check_id("tenant_id", tenant_id)
-    ids = check_list("asset_ids", asset_ids, "asset ids")
+    ids = check_list("asset_ids", asset_ids, "asset ids", MAX_ASSETS)
     _check_some(ids)
     for asset_id in ids:
         check_id("asset_id", asset_id)

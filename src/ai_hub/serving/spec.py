@@ -10,7 +10,7 @@ import msgspec
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import Missing, check_missing
 from ai_hub.definitions.registry import Registry
-from ai_hub.definitions.values import check_list
+from ai_hub.definitions.values import MAX_NAMES, check_list
 from ai_hub.engines.plan import Plan
 from ai_hub.errors import InvalidInput
 
@@ -78,7 +78,7 @@ class Specs:
         """
         names = None
         if feature_names is not None:
-            names = tuple(check_list("feature_names", feature_names, "feature names"))
+            names = tuple(check_list("feature_names", feature_names, "feature names", MAX_NAMES))
         # True and 1.0 are one key in Python; the type tells a wrong policy from a right one.
         asked = (feature_set, names, missing, type(missing))
         try:

@@ -1,0 +1,268 @@
+"""The OpenAPI document of the service: every route with all that it takes and answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Literal, get_args
+
+from ai_hub import __version__
+from ai_hub.definitions.registry import Registry
+from ai_hub.export.job import Compression
+from ai_hub.http.schemas import ID, POLICY, WIDTH, Schema, components, listed, set_name
+from ai_hub.intake.labels import FORMATS
+from ai_hub.intake.options import BatchKind
+from ai_hub.intake.read_options import DRY_RUN, READ_OPTIONS
+
+_TABLES = (
+    "application/x-ndjson",
+    "text/csv",
+    "application/vnd.apache.parquet",
+    "application/vnd.apache.arrow.stream",
+    "application/vnd.apache.arrow.file",
+)
+_KINDS: dict[type, Schema] = {
+    str: {"type": "string"},
+    int: {"type": "integer", "minimum": 0, "maximum": 999_999_999},
+    bool: {"type": "boolean"},
+}
+_BINARY: Schema = {"type": "string", "format": "binary"}
+_ALWAYS = (400, 403, 408, 421, 431, 500)
+_WITH_BODY = (413, 415, 422)
+_WHY = {
+    400: "It is not HTTP, or its body is not JSON.",
+    403: "A web page of another site asks (`Origin`).",
+    404: "There is nothing of that name.",
+    408: "It did not arrive in time.",
+    413: "The body is over the limit.",
+    415: "The body is compressed, or of a type that is not taken.",
+    421: "`Host` is none of the names of this server (`AI_HUB_ALLOWED_HOSTS`).",
+    422: "A value is not what is expected; the problem names it.",
+    431: "Target and headers are over the limit.",
+    500: "A fault of the server, or an export that could not be written.",
+    503: "The database does not answer.",
+}
+
+_AT = "2025-10-09T14:30:00Z"
+_DAY = {"start_time": "2025-10-09T00:00:00Z", "end_time": "2025-10-10T00:00:00Z"}
+_ACME = {"tenant_id": "acme"}
+_CHOSEN = {"feature_set": "forecast_basic", "timestamp": _AT}
+
+
+@dataclass(frozen=True)
+class Route:
+    """One operation: its place, what it takes and what it answers.
+
+    `query` is the names of its parameters, `needs` those that are required; `refuses` the statuses
+    beside those that every route has.
+    """
+
+    method: Literal["get", "post", "put"]
+    path: str
+    summary: str
+    answer: str | None
+    body: str | None = None
+    example: object = None
+    query: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    refuses: tuple[int, ...] = ()
+    tables: bool = False
+    rows: BatchKind | None = None
+    """Of which kind the rows are that it takes, with options of reading as parameters."""
+    answers: dict[int, str] = field(default_factory=dict)
+
+
+ROUTES = (
+    Route(
+        "post", "/ai/features/get",
+        "The features of one entity as of a time (now, when none is given).",
+        "FeatureVector", "GetRequest", _ACME | {"asset_id": "meter-001"} | _CHOSEN, refuses=(404,),
+    ),
+    Route(
+        "post", "/ai/features/batch", "The features of 1 to 1,000 entities of one tenant.",
+        "BatchVectors", "BatchRequest",
+        _ACME | {"asset_ids": ["meter-001", "meter-002"]} | _CHOSEN, refuses=(404,),
+    ),
+    Route("get", "/ai/features/sets", "Every registered feature set.", "FeatureSets"),
+    Route(
+        "get", "/ai/features/sets/{name}",
+        "One feature set, by `name` (its newest version) or `name@version`.", "FeatureSet",
+        refuses=(404,),
+    ),
+    Route(
+        "post", "/ai/features/ingest",
+        "Land observations; 200 when any row landed. Rejected rows are counted and named.",
+        "IngestResult", "Observations",
+        _ACME | {"rows": [
+            {"timestamp": "2025-10-09T14:00:00Z", "asset_id": "meter-001", "value": 42.5}]},
+        ("tenant_id",), refuses=(503,), tables=True, rows="observations",
+        answers={422: "IngestResult"},
+    ),
+    Route(
+        "post", "/ai/features/ingest/weather",
+        "Land weather rows of assets or of stations that assets share.",
+        "IngestResult", "Weather",
+        _ACME | {"rows": [
+            {"timestamp": "2025-10-09T14:00:00Z", "asset_id": "station-1", "temperature": 11.5}]},
+        ("tenant_id",), refuses=(503,), tables=True, rows="weather",
+        answers={422: "IngestResult"},
+    ),
+    Route(
+        "put", "/ai/features/weather-sources",
+        "Let assets take their weather from a station that they share, from a time on.",
+        "Mapped", "WeatherSourceRequest",
+        _ACME | {"source_id": "station-1", "asset_ids": ["meter-001"]}, refuses=(503,),
+    ),
+    Route(
+        "post", "/ai/features/export",
+        "Write a training set to Parquet under the export root; answers when it is done.",
+        "Export", "ExportRequest",
+        _ACME | {"feature_set": "forecast_basic"} | _DAY | {"horizons": ["24h"]},
+        refuses=(404, 503),
+    ),
+    Route(
+        "get", "/ai/features/exports", "Recorded exports, the newest first.", "Exports",
+        query=("tenant_id", "limit"), refuses=(422, 503),
+    ),
+    Route(
+        "get", "/ai/features/exports/{export_id}", "One recorded export.", "Export",
+        refuses=(404, 503),
+    ),
+    Route(
+        "post", "/ai/features/training-set",
+        "The rows of a spine in their order, each with its labels and the features as of its time.",
+        None, query=("tenant_id", "feature_set", "horizons", "missing", "indicators",
+                     "compression", "format"),
+        needs=("tenant_id", "feature_set"), refuses=(404, 503), tables=True,
+    ),
+    Route(
+        "get", "/ai/features/assets",
+        "The assets of a tenant that were seen in the last day, sorted.", "Assets",
+        query=("tenant_id",), needs=("tenant_id",), refuses=(422, 503),
+    ),
+    Route(
+        "post", "/ai/features/cache/warm",
+        "Have vectors ready, now's by default: of some assets or all, of a set or every one.",
+        "Warmed", "WarmRequest", _ACME | {"asset_ids": ["meter-001"]} | _CHOSEN,
+        refuses=(404, 503),
+    ),
+    Route(
+        "post", "/ai/features/cache/invalidate",
+        "Forget the cached vectors of some assets, of one set or all.", "Invalidated",
+        "CacheRequest", _ACME | {"asset_ids": ["meter-001"]}, refuses=(404,),
+    ),
+    Route("get", "/ai/features/cache/stats", "What the cache holds, and its hit rate.",
+          "CacheStats"),
+    Route("get", "/health", "That the server is alive, and which database it holds.", "Health"),
+    Route(
+        "get", "/health/ready", "How each part of the service is, and whether answers are right.",
+        "Readiness", answers={503: "Readiness"},
+    ),
+    Route("get", "/metrics", "What was counted, for Prometheus.", None),
+)  # fmt: skip
+"""Every route that is described; the pages under `/docs` are for people."""
+
+
+def document(registry: Registry) -> dict[str, Any]:
+    """The OpenAPI document, with the names of a registry's sets and features."""
+    schemas = components(registry)
+    parameters = _parameters(set_name(registry))
+    paths: dict[str, dict[str, Any]] = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method] = _operation(route, parameters)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "AI Hub Feature Store", "version": __version__},
+        "paths": paths,
+        "components": {"schemas": schemas},
+    }
+
+
+def _operation(route: Route, parameters: Schema) -> dict[str, Any]:
+    inside = [
+        {"name": name, "in": "path", "required": True, "schema": parameters[name]}
+        for name in ("name", "export_id")
+        if f"{{{name}}}" in route.path
+    ]
+    asked = [
+        {"name": name, "in": "query", "required": name in route.needs, "schema": parameters[name]}
+        for name in route.query
+    ]
+    asked += [] if route.rows is None else _options(route.rows)
+    takes = route.body is not None or route.tables
+    said: dict[str, Any] = {
+        "operationId": f"{route.method}{route.path.replace('/', '_').replace('-', '_')}".translate(
+            {ord("{"): None, ord("}"): None}
+        ),
+        "summary": route.summary,
+        "responses": _responses(route, _WITH_BODY if takes else ()),
+    }
+    if inside or asked:
+        said["parameters"] = inside + asked
+    if takes:
+        said["requestBody"] = {"required": True, "content": _content(route)}
+    return said
+
+
+def _options(kind: BatchKind) -> list[dict[str, Any]]:
+    """The options of reading rows, as parameters."""
+    return [
+        {
+            "name": option.name,
+            "in": "query",
+            "required": False,
+            "description": option.help,
+            "schema": listed(_KINDS[option.kind], 0) if option.repeatable else _KINDS[option.kind],
+        }
+        for option in (DRY_RUN, *READ_OPTIONS[kind])
+    ]
+
+
+def _content(route: Route) -> Schema:
+    binary: Schema = {"schema": _BINARY}
+    if route.body is None:
+        return dict.fromkeys(FORMATS.values(), binary)
+    named: Schema = {"schema": _of(route.body)}
+    if route.example is not None:
+        named["example"] = route.example
+    return {"application/json": named} | (dict.fromkeys(_TABLES, binary) if route.tables else {})
+
+
+def _responses(route: Route, more: tuple[int, ...]) -> dict[str, Any]:
+    found: dict[str, Any] = {"200": {"description": HTTPStatus.OK.description}}
+    if route.answer is not None:
+        found["200"]["content"] = {"application/json": {"schema": _of(route.answer)}}
+    elif route.tables:
+        found["200"]["content"] = {key: {"schema": _BINARY} for key in FORMATS.values()}
+    else:
+        found["200"]["content"] = {"text/plain": {"schema": {"type": "string"}}}
+    for status in sorted({*_ALWAYS, *more, *route.refuses, *route.answers}):
+        schema = _of("Problem")
+        why = _WHY.get(status, HTTPStatus(status).description)
+        if status in route.answers:
+            both = [_of(route.answers[status]), schema]
+            schema = {"anyOf": both}
+        found[str(status)] = {
+            "description": why,
+            "content": {"application/json": {"schema": schema}},
+        }
+    return found
+
+
+def _parameters(chosen: Schema) -> Schema:
+    return {
+        "name": chosen,
+        "export_id": {"type": "string", "minLength": 1},
+        "tenant_id": ID,
+        "limit": {"type": "integer", "minimum": 1, "maximum": 10_000, "default": 100},
+        "feature_set": chosen,
+        "horizons": listed(WIDTH, 0, 100),
+        "missing": POLICY,
+        "indicators": {"type": "boolean", "default": False},
+        "compression": {"type": "string", "enum": [*get_args(Compression)], "default": "snappy"},
+        "format": {"type": "string", "enum": [*FORMATS]},
+    }
+
+
+def _of(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}

@@ -1,0 +1,223 @@
+"""What requests and answers look like, as JSON Schema: the words of the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from ai_hub.definitions.kinds import WEATHER_COLUMNS
+from ai_hub.definitions.registry import Registry
+from ai_hub.definitions.values import (
+    MAX_ASSETS,
+    MAX_BATCH,
+    MAX_HORIZONS,
+    MAX_ID_LENGTH,
+    MAX_NAMES,
+    MAX_SERIES_LENGTH,
+)
+from ai_hub.export.job import Compression
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "number"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+FLAG: Schema = {"type": "boolean"}
+_NO_CONTROLS = r"^[^\u0000-\u001F\u007F-\u009F\u2028\u2029]+$"
+ID: Schema = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": MAX_ID_LENGTH,
+    "pattern": _NO_CONTROLS,
+}
+TIME: Schema = {
+    "type": "string",
+    "format": "date-time",
+    "description": "ISO 8601 with an offset, of the years 1 to 9999",
+}
+WIDTH: Schema = {
+    "type": "string",
+    "pattern": "^[1-9][0-9]{0,4}(us|ms|s|m|h|d)$",
+    "description": 'Such as "90m", "24h" or "7d", at most 100 years',
+}
+POLICY: Schema = {
+    "anyOf": [{"type": "string", "enum": ["mean", "zero", "keep"]}, NUMBER],
+    "description": "What a missing value is filled with",
+}
+
+
+def nullable(schema: Schema) -> Schema:
+    """What may be null or left out as well."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def listed(schema: Schema, least: int, most: int | None = None) -> Schema:
+    """A list of so many."""
+    bounds = {"minItems": least} | ({} if most is None else {"maxItems": most})
+    return {"type": "array", "items": schema, **bounds}
+
+
+def table(values: Schema) -> Schema:
+    """An object whose names are data."""
+    return {"type": "object", "additionalProperties": values}
+
+
+def fields(required: Schema, optional: Schema | None = None, closed: bool = False) -> Schema:
+    """An object; a closed one has no other members."""
+    more = {"additionalProperties": False} if closed else {}
+    return {
+        "type": "object",
+        "properties": required | (optional or {}),
+        "required": [*required],
+        **more,
+    }
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _asked(required: Schema, optional: Schema | None = None) -> Schema:
+    return fields(required, optional, closed=True)
+
+
+def set_name(registry: Registry) -> Schema:
+    """The name of a feature set, by itself or with its version."""
+    labels = [one.label for one in registry.sets()]
+    names = dict.fromkeys(label.partition("@")[0] for label in labels)
+    return {"type": "string", "enum": [*names, *labels]}
+
+
+def _requests(registry: Registry) -> Schema:
+    chosen = set_name(registry)
+    names = [feature.name for feature in registry.select(None).features]
+    some = {
+        "feature_set": nullable(chosen),
+        "feature_names": nullable(
+            {**listed({"type": "string", "enum": names}, 1, MAX_NAMES), "uniqueItems": True}
+        ),
+        "timestamp": nullable(TIME),
+        "missing": nullable(POLICY),
+    }
+    target = fields(
+        {"horizon": WIDTH},
+        {
+            "name": nullable(TEXT), "tolerance": nullable(TEXT), "stat": nullable(TEXT),
+            "window": nullable(WIDTH), "min_count": nullable({"type": "integer", "minimum": 1}),
+        },
+        closed=True,
+    )  # fmt: skip
+    either = {"not": {"required": ["feature_set", "feature_names"]}}
+    assets = listed(ID, 1, MAX_ASSETS)
+    return {
+        "GetRequest": {**_asked({"tenant_id": ID, "asset_id": ID}, some), **either},
+        "BatchRequest": {
+            **_asked({"tenant_id": ID, "asset_ids": listed(ID, 1, MAX_BATCH)}, some), **either,
+        },
+        "WeatherSourceRequest": _asked(
+            {"tenant_id": ID, "source_id": nullable(ID), "asset_ids": assets},
+            {"valid_from": nullable(TIME)},
+        ),
+        "ExportRequest": _asked(
+            {"tenant_id": ID, "feature_set": chosen, "start_time": TIME, "end_time": TIME},
+            {
+                "asset_ids": nullable(assets),
+                "output_path": nullable({"type": "string", "minLength": 1, "maxLength": 1_000}),
+                "missing": nullable(POLICY),
+                "compression": {"type": "string", "enum": [*get_args(Compression)]},
+                "horizons": listed({"anyOf": [WIDTH, target]}, 0, MAX_HORIZONS),
+                "indicators": FLAG,
+                "frequency": nullable(WIDTH),
+            },
+        ),
+        "WarmRequest": _asked(
+            {"tenant_id": ID},
+            {
+                "asset_ids": nullable(assets), "feature_set": nullable(chosen),
+                "timestamp": nullable(TIME),
+            },
+        ),
+        "CacheRequest": _asked(
+            {"tenant_id": ID, "asset_ids": assets}, {"feature_set": nullable(chosen)}
+        ),
+        "Observations": fields({"tenant_id": ID, "rows": listed(_ref("Observation"), 0)}),
+        "Observation": fields(
+            {"timestamp": TIME, "asset_id": ID, "value": NUMBER},
+            {
+                "feature_type": nullable(ID | {"maxLength": MAX_SERIES_LENGTH}),
+                "quality": nullable({"type": "integer"}),
+            },
+        ),
+        "Weather": fields({"tenant_id": ID, "rows": listed(_ref("WeatherRow"), 0)}),
+        "WeatherRow": fields(
+            {"timestamp": TIME, "asset_id": ID},
+            {"issued_at": nullable(TIME)}
+            | {str(name): nullable(NUMBER) for name in WEATHER_COLUMNS},
+        ),
+    }  # fmt: skip
+
+
+_FEATURES = table({"type": ["number", "null"]})
+_NAMED: Schema = {
+    "feature_set": nullable(TEXT), "version": nullable(COUNT), "fingerprint": TEXT,
+    "policy": {"type": ["string", "number"]},
+}  # fmt: skip
+_ENTRY: Schema = {
+    "features": _FEATURES, "missing": listed(TEXT, 0), "degraded": FLAG, "cache_hit": FLAG,
+}  # fmt: skip
+_ANSWERS: Schema = {
+    "FeatureVector": fields(
+        {"tenant_id": ID, "asset_id": ID, "timestamp": TIME, **_NAMED, **_ENTRY,
+         "feature_count": COUNT, "computed_at": TIME}
+    ),
+    "BatchVectors": fields(
+        {"tenant_id": ID, "timestamp": TIME, **_NAMED, "results": table(fields(_ENTRY))}
+    ),
+    "FeatureSet": fields(
+        {"name": TEXT, "version": COUNT, "fingerprint": TEXT, "description": TEXT,
+         "use_cases": listed(TEXT, 0), "missing": {"type": ["string", "number"]},
+         "feature_count": COUNT, "features": listed(TEXT, 1),
+         "definitions": listed(table({}), 1)}
+    ),
+    "FeatureSets": fields({"feature_sets": listed(_ref("FeatureSet"), 0)}),
+    "IngestResult": fields(
+        {"accepted": COUNT, "replaced": COUNT, "unchanged": COUNT, "duplicates": COUNT,
+         "rejected": COUNT, "aged": COUNT, "unreadable": table(COUNT), "outside": table(COUNT),
+         "reasons": listed(
+             fields({"row": nullable(COUNT), "field": nullable(TEXT), "value": {}, "why": TEXT}),
+             0),
+         "warnings": listed(TEXT, 0)},
+        # Of a dry run.
+        {"dry_run": {"type": "boolean"}, "rows": listed(table({}), 0), "detected": listed(TEXT, 0),
+         "options": table({})},
+    ),
+    "Mapped": fields(
+        {"tenant_id": ID, "source_id": nullable(ID), "assets": COUNT, "changed": COUNT}
+    ),
+    "Export": fields(
+        {"export_id": TEXT, "tenant_id": ID, "feature_set": TEXT,
+         "status": {"type": "string"}, "storage_path": nullable(TEXT),
+         "row_count": nullable(COUNT), "file_size_mb": nullable(NUMBER), "started_at": TIME,
+         "completed_at": nullable(TIME)},
+        {"error": TEXT},
+    ),
+    "Exports": fields({"exports": listed(_ref("Export"), 0)}),
+    "Assets": fields({"tenant_id": ID, "asset_ids": listed(ID, 0)}),
+    "Warmed": fields({"assets": COUNT, "warmed": COUNT, "computed": COUNT}),
+    "Invalidated": fields({"assets": COUNT, "invalidated": COUNT}),
+    "CacheStats": fields(
+        {"kind": TEXT, "entries": nullable(COUNT), "bytes": nullable(COUNT),
+         "max_bytes": nullable(COUNT), "ttl_seconds": COUNT, "hits": COUNT, "misses": COUNT,
+         "evicted": nullable(COUNT), "hit_rate": NUMBER}
+    ),
+    "Health": fields({"status": TEXT, "version": TEXT, "database": TEXT, "granularity": TEXT}),
+    "Readiness": fields(
+        {"status": {"type": "string", "enum": ["ok", "degraded", "down"]},
+         "parts": table(fields({"state": TEXT, "detail": TEXT}))}
+    ),
+    "Problem": fields({"detail": TEXT, "field": nullable(TEXT)}),
+}  # fmt: skip
+
+
+def components(registry: Registry) -> Schema:
+    """Every named schema; names of sets and features are those of the registry."""
+    return _requests(registry) | _ANSWERS

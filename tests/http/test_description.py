@@ -1,0 +1,113 @@
+"""The OpenAPI document and the page of it: complete, true, and from nowhere else."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+import pytest
+
+from acceptance.serving import Server
+from ai_hub.definitions.registry import Registry
+from ai_hub.http import messages
+from ai_hub.http.description import ROUTES, Route, document
+
+DOCUMENT = document(Registry())
+SCHEMAS = DOCUMENT["components"]["schemas"]
+TRIED = [route for route in ROUTES if route.example is not None]
+
+
+def fits(value: Any, schema: dict[str, Any], at: str = "") -> None:
+    """Assert what a schema of this document says, for the words that it uses."""
+    if "$ref" in schema:
+        schema = SCHEMAS[schema["$ref"].rpartition("/")[2]]
+    for word in ("anyOf",):
+        if word in schema:
+            errors = []
+            for one in schema[word]:
+                try:
+                    return fits(value, one, at)
+                except AssertionError as error:
+                    errors.append(error)
+            raise AssertionError(errors)
+    kinds = schema.get("type", [])
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    python = {"string": str, "integer": int, "number": (int, float), "boolean": bool,
+              "null": type(None), "object": dict, "array": list}  # fmt: skip
+    assert not kinds or any(isinstance(value, python[kind]) for kind in kinds), (at, value, kinds)
+    assert value in schema.get("enum", [value]), (at, value)
+    if isinstance(value, str):
+        assert re.search(schema.get("pattern", ""), value)
+        assert schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value))
+    if isinstance(value, list):
+        assert schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)), at
+        for place, one in enumerate(value):
+            fits(one, schema.get("items", {}), f"{at}[{place}]")
+    if isinstance(value, dict):
+        assert set(schema.get("required", [])) <= value.keys(), (at, value)
+        rest = schema.get("additionalProperties", {})
+        for name, one in value.items():
+            inner = schema.get("properties", {}).get(name, rest)
+            assert inner is not False, (at, name)
+            fits(one, inner, f"{at}.{name}")
+
+
+@pytest.mark.parametrize("route", TRIED, ids=lambda route: route.path)
+def test_every_example_is_taken_and_answered_as_described(server: Server, route: Route) -> None:
+    assert route.body is not None
+    fits(route.example, SCHEMAS[route.body])
+    answer = server.client.request(route.method.upper(), route.path, json=route.example)
+    assert answer.status_code == 200, answer.text
+    assert route.answer is not None
+    fits(answer.json(), SCHEMAS[route.answer])
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_what_is_asked_without_a_body_is_answered_as_described(
+    server: Server, route: Route
+) -> None:
+    if route.method != "get" or route.answer is None:
+        return
+    exports = server.call("GET", "/exports?limit=1")["exports"]
+    export_id = exports[0]["export_id"] if exports else "none"
+    path = route.path.format(name="forecast_basic", export_id=export_id)
+    answer = server.client.get(path, params=dict.fromkeys(route.needs, "acme"))
+    if answer.status_code == 404 and not exports:
+        fits(answer.json(), SCHEMAS["Problem"])
+        return
+    assert answer.status_code == 200, answer.text
+    fits(answer.json(), SCHEMAS[route.answer])
+
+
+@pytest.mark.parametrize("name", [name for name in SCHEMAS if name.endswith("Request")])
+def test_requests_have_the_fields_that_are_taken(name: str) -> None:
+    struct = getattr(messages, name)
+    described = SCHEMAS[name]
+    assert [*described["properties"]] == [one.encode_name for one in msgspec.structs.fields(struct)]
+    required = [one.encode_name for one in msgspec.structs.fields(struct) if one.required]
+    assert described["required"] == required
+
+
+def test_every_refusal_has_its_schema(server: Server) -> None:
+    for methods in DOCUMENT["paths"].values():
+        for said in methods.values():
+            statuses = {int(status) for status in said["responses"]}
+            assert {200, 400, 403, 408, 421, 431, 500} <= statuses
+            assert ("requestBody" in said) <= ({413, 415, 422} <= statuses)
+    for name in re.findall(r'"#/components/schemas/(\w+)"', msgspec.json.encode(DOCUMENT).decode()):
+        assert name in SCHEMAS
+    assert server.client.get("/docs/openapi.json").json() == DOCUMENT
+
+
+def test_the_page_needs_nothing_else(server: Server) -> None:
+    answer = server.client.get("/", follow_redirects=True)
+    assert answer.url.path == "/docs"
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    page = answer.text
+    assert "<script" not in page
+    assert set(re.findall(r'(?:src|href)="([^"]*)"', page)) == {"data:,", "/docs/openapi.json"}
+    assert "url(" not in page
+    for route in ROUTES:
+        assert route.path in page
