@@ -11,7 +11,8 @@ FROM python:3.11-slim-bookworm
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin ai-hub && \
     install --directory --owner=ai-hub --group=ai-hub /data
 COPY --from=build /opt/ai-hub /opt/ai-hub
-# Inside its network the service listens on every address; compose.yaml says who reaches it.
+# Inside its network the service listens on every address, once AI_HUB_INSECURE=1 says that who
+# reaches it may do all; compose.yaml does, and says who that is.
 ENV PATH=/opt/ai-hub/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -272,3 +272,31 @@ def test_settings_are_a_value() -> None:
     assert "port='1'" in repr(settings)
     with pytest.raises(FrozenInstanceError):
         settings.port = 2  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "redis", "rediss", "mysql", "x"])
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "//user:S3cret@", "//user:S3cret", "//:S3cret", "/user:S3cret@host/db", "user:S3cret@host",
+        "//user:S3@cret@host:x/db", "//host/db?password=S3cret",
+        "//a:b@h:x/?p=S3cret",
+        "//user:p/S3cret@host:99999", "//user:p@h?sslpassword=a@S3cret", "//host:S3cret", ":S3cret",
+        "//host/db#S3cret", "//h/db;password=S3cret", "//user:a:b:S3cret@[::1", "//user\\:S3cret@h",
+    ],
+)  # fmt: skip
+def test_no_malformed_url_shows_a_secret(scheme: str, rest: str) -> None:
+    for key in ("database_url", "cache_url"):
+        try:
+            said = repr(Settings(**{key: f"{scheme}:{rest}"}))
+        except ConfigError as error:
+            said = str(error)
+        assert "cret" not in said
+
+
+def test_a_malformed_url_without_a_secret_is_shown() -> None:
+    for url in ("sqlite:///features.db", "duckdb:/features.duckdb", "redis://host:63790000/x"):
+        key = "cache_url" if url.startswith("redis") else "database_url"
+        with pytest.raises(ConfigError) as raised:
+            Settings(**{key: url})
+        assert (url in str(raised.value)) is (key == "database_url")

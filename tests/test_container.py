@@ -24,7 +24,8 @@ import servers
 from acceptance.serving import environment, free_port
 from ai_hub import __version__
 from ai_hub.cli.app import app
-from ai_hub.config import Settings
+from ai_hub.config import KEYS, Settings, variable
+from ai_hub.definitions.values import Duration
 from ai_hub.http.workers import check
 from watching import eventually
 
@@ -73,7 +74,21 @@ def filled(text: object, variables: Mapping[str, str]) -> str:
 
 def service_environment(name: str, **variables: str) -> dict[str, str]:
     given: dict[str, object] = compose()["services"][name]["environment"]
-    return {key: filled(text, SECRETS | variables) for key, text in given.items()}
+    # What has no value is passed through, if it is there.
+    passed = {
+        key: variables[key] for key, text in given.items() if text is None and key in variables
+    }
+    said = {key: text for key, text in given.items() if text is not None}
+    return passed | {key: filled(text, variables) for key, text in said.items()}
+
+
+def entrypoint(name: str, folder: Path) -> list[str]:
+    """The words before a service's command, its secrets being files in a folder."""
+    words: list[str] = compose()["services"][name]["entrypoint"]
+    for secret in compose()["services"][name]["secrets"]:
+        variable = compose()["secrets"][secret]["environment"]
+        (folder / secret).write_text(SECRETS[variable])
+    return [filled(word, {}).replace("/run/secrets", str(folder)) for word in words]
 
 
 # The image.
@@ -114,11 +129,13 @@ def test_the_image_says_what_its_settings_are() -> None:
 
 
 @contextmanager
-def container(command: list[str], folder: Path, **variables: str) -> Iterator[Any]:
+def container(
+    command: list[str], folder: Path, words: list[str] | None = None, **variables: str
+) -> Iterator[Any]:
     """The command of a service as a process here, and what it answers once it is healthy."""
     with (folder / "log.txt").open("wb") as log:
         process = subprocess.Popen(
-            [*json.loads(last("ENTRYPOINT")), *command],
+            [*(words or json.loads(last("ENTRYPOINT"))), *command],
             env=here(folder, variables), cwd=folder, stdout=log, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         try:
@@ -147,7 +164,7 @@ def healthy(folder: Path, variables: Mapping[str, str]) -> int:
 
 
 def test_the_entry_point_serves_and_its_health_is_checked(tmp_path: Path) -> None:
-    variables = {"AI_HUB_PORT": str(free_port())}
+    variables = {"AI_HUB_PORT": str(free_port()), "AI_HUB_INSECURE": "1"}
     assert healthy(tmp_path, variables) != 0
     with container(json.loads(last("CMD")), tmp_path, **variables):
         found = httpx.get(f"http://127.0.0.1:{variables['AI_HUB_PORT']}/health", trust_env=False)
@@ -210,18 +227,34 @@ def test_settings_of_services_are_settings(name: str) -> None:
         assert settings.workers > 1
         check(settings)
         assert service_environment(name, AI_HUB_WORKERS="5")["AI_HUB_WORKERS"] == "5"
-    public = {"AI_HUB_DATABASE_URL", "AI_HUB_LOG_LEVEL", "AI_HUB_WORKERS"}
-    assert {key for key in found if key.startswith("AI_HUB_")} <= public
+    # Every setting is, but for those that are of the image.
+    of_the_image = {"AI_HUB_HOST", "AI_HUB_PORT", "AI_HUB_EXPORT_ROOT", "AI_HUB_CACHE_URL"}
+    serving_alone = {"AI_HUB_INSECURE", "AI_HUB_ALLOWED_HOSTS"}
+    given = compose()["services"][name]["environment"].keys() | serving_alone
+    assert {variable(key) for key in KEYS} - of_the_image == given - {"REDIS_HOST"}
+    kept = service_environment(name, AI_HUB_RETENTION_RAW="30d")
+    assert Settings.load(environ=kept).retention_raw == Duration.of("30d")
+    assert (settings.insecure, settings.allowed_hosts) == (
+        (True, ("ai-hub", "localhost")) if name == "ai-hub" else (False, ())
+    )
 
 
-def test_no_secret_is_written_down() -> None:
-    text = (ROOT / "compose.yaml").read_text()
-    for name in SECRETS:
-        assert re.search(rf"\$\{{{name}:\?", text)
-    for line in text.splitlines():
-        key, colon, value = line.strip().partition(": ")
-        if colon and key.endswith(("PASSWORD", "AUTH")):
-            assert value.startswith("${")
+def test_secrets_are_files_and_not_written_down() -> None:
+    assert {one["environment"] for one in compose()["secrets"].values()} == SECRETS.keys()
+    for name, service in compose()["services"].items():
+        assert service["secrets"], name
+        given = service.get("environment", {})
+        assert not [key for key in given if key.endswith(("PASSWORD", "AUTH"))]
+
+
+def test_containers_may_do_what_they_need_and_no_more() -> None:
+    for name, service in compose()["services"].items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["mem_limit"]
+        assert service["pids_limit"]
+        assert name == "database" or "cap_add" not in service
 
 
 @pytest.mark.postgresql
@@ -240,14 +273,15 @@ def test_the_services_work_together(tmp_path: Path) -> None:
         "AI_HUB_PORT": str(port),
         "AI_HUB_HOST": "127.0.0.1",
     }
+    words = entrypoint("ai-hub", tmp_path)
     try:
         with redis(redis_port, tmp_path):
             for _ in range(2):
                 subprocess.run(
-                    [*json.loads(last("ENTRYPOINT")), "migrate"],
+                    [*words, "migrate"],
                     env=here(tmp_path, variables), cwd=tmp_path, check=True, capture_output=True,
                 )  # fmt: skip
-            with container(["serve"], tmp_path, **variables):
+            with container(["serve"], tmp_path, words, **variables):
                 use(f"http://127.0.0.1:{port}", tmp_path)
     finally:
         postgres.drop(role)
@@ -260,9 +294,11 @@ def redis(port: int, folder: Path) -> Iterator[None]:
     program = redis_server.program()
     assert program is not None
     shell, flag, script = compose()["services"]["redis"]["command"]
+    (folder / "redis_password").write_text(SECRETS["REDIS_PASSWORD"])
+    script = script.replace("/run/secrets", str(folder))
     elsewhere = f"{program} --port {port} --bind 127.0.0.1 --dir {folder}"
     words = [shell, flag, filled(script, {}).replace("redis-server", elsewhere)]
-    variables = service_environment("redis")
+    variables = {"REDISCLI_AUTH": SECRETS["REDIS_PASSWORD"]}
     with subprocess.Popen(words, env=os.environ | variables, stdout=subprocess.DEVNULL) as process:
         try:
             asking = ["redis-cli", "-p", str(port), "CONFIG", "GET", "maxmemory*"]

@@ -208,6 +208,20 @@ class Settings:
         default="127.0.0.1",
         metadata=_key(parse.host, "address that the server listens on"),
     )
+    allowed_hosts: tuple[str, ...] = field(
+        default=(),
+        metadata=_key(
+            parse.hosts,
+            "names it may be asked by, with commas; by default localhost and its address",
+            parse.hosts_text,
+        ),
+    )
+    insecure: bool = field(
+        default=False,
+        metadata=_key(
+            parse.flag, "listen for other machines, though all may do all", parse.flag_text
+        ),
+    )
     port: int = field(
         default=8003,
         metadata=_key(parse.whole(1, 65535), "port that the server listens on"),
@@ -234,7 +248,8 @@ class Settings:
             try:
                 value = key.parse(raw)
             except ValueError as error:
-                got = shown(masked(raw) if isinstance(raw, str) else raw)
+                hidden = parse.masked_malformed if name.endswith("_url") else masked
+                got = shown(hidden(raw) if isinstance(raw, str) else raw)
                 raise ConfigError(f"{name} ({source}): got {got}, expected {error}") from None
             object.__setattr__(self, name, value)
         object.__setattr__(self, "sources", sources)

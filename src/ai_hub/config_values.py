@@ -45,7 +45,10 @@ NO_CLUSTER = (
 )
 # Greedy to the last @: a password with an unescaped @ or / in it must not show either.
 _PASSWORD = re.compile(r"(?:(?<=://)|^)([^:@/]*):(?!//).+@", re.DOTALL)
-_PASSWORD_PARAMETER = re.compile(r"([?&][^=&]*passw[^=&]*=)[^&#]*", re.IGNORECASE)
+# What can hold no secret: no user, no parameter, and no colon but that of a port.
+_PUBLIC = re.compile(r"([A-Za-z+]{0,20}:)?/{0,4}[^@:?#&;=]*(:[0-9]{0,5})?(/[^@:?#&;=]*)?")
+_SCHEME = re.compile(r"[a-z+]{1,20}(?=:)", re.IGNORECASE)
+_PASSWORD_PARAMETER = re.compile(r"([?&;][^=&;]*passw[^=&;]*=)[^&#]*", re.IGNORECASE)
 
 
 # Parsers: a raw value from any source, or one already parsed, becomes the setting's value. What
@@ -155,6 +158,36 @@ def host(value: object) -> str:
     return value
 
 
+def hosts(value: object) -> tuple[str, ...]:
+    """Host names and addresses: a text with commas, or a list."""
+    names = value.split(",") if isinstance(value, str) else value
+    if isinstance(names, list | tuple):
+        found = tuple(one.strip() if isinstance(one, str) else "" for one in names)
+        if all(one == "*" or _HOST.fullmatch(one) for one in found):
+            return found
+        if found == ("",):
+            return ()
+    raise ValueError('names or addresses without ports, such as "ai-hub,localhost", or "*"')
+
+
+def hosts_text(names: tuple[str, ...]) -> str:
+    """Names as they can be given."""
+    return ",".join(names) or "localhost"
+
+
+def flag(value: object) -> bool:
+    """Yes or no."""
+    word = str(value).lower()
+    if not isinstance(value, str | bool | int) or word not in ("1", "true", "0", "false"):
+        raise ValueError("1 or 0")
+    return word in ("1", "true")
+
+
+def flag_text(flag: bool) -> str:
+    """A yes or no as it can be given."""
+    return "1" if flag else "0"
+
+
 def width(value: object) -> Duration:
     """An exact width."""
     try:
@@ -232,4 +265,16 @@ def cache_url(value: object) -> str:
 
 def masked(text: str) -> str:
     """`text` with the password of a URL, if there is one, shown as `***`."""
-    return _PASSWORD_PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1:***@", text))
+    # Parameters first: an @ in one of them ends no password.
+    return _PASSWORD.sub(r"\1:***@", _PASSWORD_PARAMETER.sub(r"\1***", text))
+
+
+def masked_malformed(text: str) -> str:
+    """A URL that is none as a message may show it: where a secret stands in it nobody can say.
+
+    So it is whole if there can be none, and else nothing but its scheme.
+    """
+    if _PUBLIC.fullmatch(text) or text.startswith(f"{DUCKDB}:memory:"):
+        return text
+    scheme = _SCHEME.match(text)
+    return f"{scheme[0] if scheme else ''}:***"

@@ -38,7 +38,7 @@ TAKING = [path for path, method in ROUTES.items() if method != "get"]
 
 
 def request(body: bytes, path: str = "/ai/features/get", length: int = 0, end: str = "") -> bytes:
-    head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {length or len(body)}\r\n"
+    head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length or len(body)}\r\n"
     return f"{head}{end}\r\n".encode() + body
 
 

@@ -145,7 +145,9 @@ def test_the_end_waits_for_requests_under_way(ending: Server, tenant: str) -> No
     for one in loads:
         one.start()
     body = json.dumps({"tenant_id": tenant, "asset_id": "a"}).encode()
-    head = f"POST /ai/features/get HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+    head = (
+        f"POST /ai/features/get HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
     # Half sent: each is a request that some worker waits for.
     open_ones = [socket.create_connection(("127.0.0.1", ending.port), 20) for _ in range(12)]
     for one in open_ones:

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 from ai_hub.config import Settings
 from ai_hub.http.body import Receive, Reply, Scope, Send, reply_of, respond
 from ai_hub.http.exchange import Exchange
+from ai_hub.http.gate import Gate
 from ai_hub.http.messages import Problem
 
 _log = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ class Clients:
                 "(AI_HUB_MAX_HEAD)"
             ),
         )
+        self.gate = Gate(settings.allowed_hosts, settings.host)
         self.draining = False
         self.date = _date()
         self._connections: dict[Client, None] = {}

@@ -12,7 +12,7 @@ import asyncio
 from collections import deque
 from enum import IntEnum
 from functools import lru_cache
-from typing import cast
+from typing import Any, cast
 from urllib.parse import unquote
 
 import httptools
@@ -68,7 +68,8 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport
         self._unsent = 0
-        self._addresses: tuple[object, object] = (None, None)
+        self._addresses: tuple[Any, Any] = (None, None)
+        self._host: bytes | None = None
         self._stage = _Stage.IDLE
         self._ticks = 0
         # Bytes that arrived since the head or the body under way began, and how many of these may
@@ -183,10 +184,11 @@ class Connection(asyncio.Protocol):
             path, raw_path, query = _target(self._url)
         except (httptools.HttpParserError, UnicodeDecodeError):
             raise _Refused(_NO_HTTP) from None
-        expects = False
-        for name, value in headers:
-            if name == b"expect":
-                expects = value.lower() == b"100-continue"
+        self._host, expects, refused = clients.gate.look(
+            headers, version, self._host, self._addresses[0][0]
+        )
+        if refused is not None:
+            raise _Refused(refused)
         scope: Scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},

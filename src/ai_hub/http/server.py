@@ -10,6 +10,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, closing
+from ipaddress import ip_address
 from typing import Any
 
 from ai_hub import __version__
@@ -70,6 +71,13 @@ def listen(settings: Settings, shared: bool = False) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
     except OSError as error:
         raise ConfigError(f"host: got {settings.host!r}, expected an address: {error}") from error
+    if not (settings.insecure or ip_address(str(address[0]).partition("%")[0]).is_loopback):
+        listener.close()
+        raise ConfigError(
+            f"host: got {settings.host!r}, expected an address of this machine alone, such as "
+            "127.0.0.1: whoever reaches the server may read and write all. AI_HUB_INSECURE=1 "
+            "listens there all the same, for a network where all may, or behind a proxy."
+        )
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:

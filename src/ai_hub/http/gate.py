@@ -1,0 +1,119 @@
+"""Who may ask: by which name of the server, from which page, and with what kind of body.
+
+A browser lets any page of the web send requests to a server on this machine or in this network.
+What gives these away is what the browser says by itself: `Host` has the name that led here, also
+one that an attacker's DNS pointed here; `Origin` has the page that asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ai_hub.errors import shown
+from ai_hub.http.body import Reply, reply_of
+from ai_hub.http.messages import Problem
+
+LOOPBACK = ("127.0.0.1", "::1")
+"""Addresses that no name stands for: whoever says them is on this machine."""
+ANY = "*"
+_FORMS = (b"application/x-www-form-urlencoded", b"multipart/form-data", b"text/plain")
+"""What a form of a web page sends, without a question to the server first."""
+_LOOKED_AT = frozenset(
+    (b"host", b"expect", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest")
+)
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+NO_HOST = reply_of(400, Problem("host: it is missing or there twice, expected one", "host"))
+"""The refusal of a request with no `Host`, or with two."""
+_FORM = reply_of(
+    415,
+    Problem(
+        "content-type: got a form of a web page, expected application/json or a table",
+        "content-type",
+    ),
+)
+
+
+def name_of(host: bytes) -> str:
+    """The name or address in a `Host`, without its port, in lower case."""
+    text = host.decode("latin-1").strip().lower()
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    name, colon, port = text.rpartition(":")
+    bare = name if colon and port.isdecimal() else text
+    return bare.removesuffix(".")
+
+
+class Gate:
+    """The names by which the server may be asked, and what a page may do."""
+
+    def __init__(self, allowed: Iterable[str], bound: str) -> None:
+        names = {name.lower().removesuffix(".") for name in allowed}
+        self._any = ANY in names
+        self._names = (names or {"localhost", bound.lower()}) | {*LOOPBACK}
+
+    def look(
+        self, headers: Headers, version: str, known: bytes | None, address: object
+    ) -> tuple[bytes | None, bool, Reply | None]:
+        """The host of a request, whether its client waits to send a body, and why it is refused.
+
+        `known` is the host of the last request on the connection, which was not refused: mostly it
+        is the same, and bytes are compared alone.
+        """
+        host: bytes | None = None
+        expects = browser = False
+        for name, value in headers:
+            if name not in _LOOKED_AT:
+                continue
+            if name == b"host":
+                if host is not None:
+                    return None, False, NO_HOST
+                host = value
+            elif name == b"expect":
+                expects = value.lower() == b"100-continue"
+            else:
+                browser = True
+        refused: Reply | None = None
+        if host is None:
+            # Only before HTTP/1.1 a client may say nothing, and no browser is that old.
+            refused = NO_HOST if version == "1.1" else None
+        elif host != known:
+            refused = self.refused_host(host, address)
+        if browser and refused is None:
+            refused = self.refused_page(headers, host)
+        return host, expects, refused
+
+    def refused_host(self, host: bytes, address: object) -> Reply | None:
+        """Why a `Host` is refused on a connection to a local `address`; None if it is not."""
+        name = name_of(host)
+        # The address that was connected to leads here whatever anybody's DNS says.
+        if self._any or name in self._names or name == address:
+            return None
+        return reply_of(
+            421,
+            Problem(
+                f"host: got {shown(name)}, expected one of {', '.join(sorted(self._names))} "
+                "(AI_HUB_ALLOWED_HOSTS)",
+                "host",
+            ),
+        )
+
+    def refused_page(self, headers: Headers, host: bytes | None) -> Reply | None:
+        """Why a request of a browser is refused; None if it is not."""
+        origin: bytes | None = None
+        kind = b""
+        for name, value in headers:
+            if name == b"origin":
+                origin = value
+            elif name == b"content-type":
+                kind = value.partition(b";")[0].strip().lower()
+        if origin is not None:
+            page = name_of(origin.partition(b"://")[2])
+            if not page or host is None or page != name_of(host):
+                got = shown(origin.decode("latin-1"))
+                return reply_of(
+                    403,
+                    Problem(f"origin: got {got}, expected a page of this server", "origin"),
+                )
+        return _FORM if kind in _FORMS else None
