@@ -17,7 +17,7 @@ import pytest
 STEPS = (
     ("errors",),
     ("definitions",),
-    ("config_values",),
+    ("config_values", "config_sources"),
     ("config",),
     ("metrics", "logs"),
     ("intake",),
@@ -81,6 +81,7 @@ KINDS = {
     "cli/failure.py": "decides",
     "cli/*.py": "talks",
     "config.py": "talks",
+    "config_sources.py": "talks",
     "demo/tour.py": "talks",
     "export/job.py": "decides",
     "export/rows.py": "decides",

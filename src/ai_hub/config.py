@@ -8,24 +8,26 @@ What wins: an argument, else the environment (`AI_HUB_PORT`), else the file (`po
 from __future__ import annotations
 
 import os
-import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, assert_never
-from urllib.parse import quote
 
 from ai_hub import config_values as parse
+from ai_hub.config_sources import (
+    DEFAULT_FILE,
+    FILE_SOURCE,
+    FILE_VARIABLE,
+    from_arguments,
+    from_environment,
+    from_file,
+    from_guide,
+)
+from ai_hub.config_sources import variable as variable
 from ai_hub.config_values import masked as masked
 from ai_hub.definitions.valid_range import ValidRange
 from ai_hub.definitions.values import DAY, MINUTE, SECOND, Duration, Granularity
 from ai_hub.errors import ConfigError, shown
-
-PREFIX = "AI_HUB_"
-FILE_VARIABLE = f"{PREFIX}CONFIG"
-DEFAULT_FILE = Path("ai-hub.toml")
-_FILE = "file "
-_GUIDE = ("REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD")
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,10 +273,10 @@ class Settings:
         values: dict[str, Any] = {}
         sources = dict.fromkeys(KEYS, "default")
         for name, value, source in (
-            *_from_file(file, variables.get(FILE_VARIABLE)),
-            *_from_guide(variables),
-            *_from_environment(variables),
-            *_from_arguments(overrides),
+            *from_file(KEYS, file, variables.get(FILE_VARIABLE)),
+            *from_guide(variables),
+            *from_environment(KEYS, variables),
+            *from_arguments(KEYS, overrides),
         ):
             values[name], sources[name] = value, source
         return cls(**values, sources=sources)
@@ -318,9 +320,9 @@ class Settings:
         named = os.environ.get(FILE_VARIABLE)
         found = [DEFAULT_FILE, *([] if named is None else [Path(named)])]
         found += [
-            Path(source.removeprefix(_FILE))
+            Path(source.removeprefix(FILE_SOURCE))
             for source in self.sources.values()
-            if source.startswith(_FILE)
+            if source.startswith(FILE_SOURCE)
         ]
         return tuple(dict.fromkeys(path.absolute() for path in found))
 
@@ -350,78 +352,3 @@ class Settings:
 
 KEYS: Mapping[str, Key] = {f.name: f.metadata["key"] for f in fields(Settings) if f.metadata}
 """The table of keys, in the order in which they are shown."""
-
-
-def variable(name: str) -> str:
-    """The environment variable of a key."""
-    return PREFIX + name.upper()
-
-
-_Given = list[tuple[str, object, str]]
-"""What one source says: (key, raw value, source) of each."""
-
-
-def _from_file(file: Path | None, named: str | None) -> _Given:
-    path, origin = DEFAULT_FILE, "working directory"
-    if file is not None:
-        path, origin = file, "argument"
-    elif named is not None:
-        path, origin = Path(named), f"environment {FILE_VARIABLE}"
-    try:
-        # utf-8-sig: some editors put a byte-order mark first, which TOML does not know.
-        table = tomllib.loads(path.read_text("utf-8-sig"))
-    except FileNotFoundError:
-        if path is DEFAULT_FILE:
-            return []
-        raise ConfigError(f"{path} ({origin}): there is no such file") from None
-    except OSError as error:
-        raise ConfigError(f"{path} ({origin}): cannot be read: {error.strerror}") from None
-    except ValueError as error:  # not UTF-8, or not TOML
-        raise ConfigError(f"{path} ({origin}): is not a TOML file: {error}") from None
-    source = f"{_FILE}{path}"
-    for written in table:
-        if written not in KEYS:
-            raise _unknown(written, source, KEYS)
-    return [(name, value, source) for name, value in table.items()]
-
-
-def _from_guide(environ: Mapping[str, str]) -> _Given:
-    """The cache of REDIS_HOST, with REDIS_PORT and REDIS_PASSWORD; AI_HUB_CACHE_URL goes before."""
-    # The host alone decides: Kubernetes sets a REDIS_PORT of its own for a service of that name.
-    given = {name: environ[name] for name in _GUIDE if environ.get(name)}
-    host = given.get("REDIS_HOST")
-    if host is None:
-        return []
-    place = f"[{host}]" if ":" in host else host
-    port = given.get("REDIS_PORT", "6379")
-    password = given.get("REDIS_PASSWORD")
-    secret = "" if password is None else f":{quote(password, safe='')}@"
-    return [("cache_url", f"redis://{secret}{place}:{port}", f"environment {', '.join(given)}")]
-
-
-def _from_environment(environ: Mapping[str, str]) -> _Given:
-    known = {variable(name): name for name in KEYS}
-    given: _Given = []
-    for written in sorted(environ):
-        if written in known:
-            given.append((known[written], environ[written], f"environment {written}"))
-        elif written.startswith(PREFIX) and written != FILE_VARIABLE:
-            raise _unknown(written, "environment", (*known, FILE_VARIABLE))
-    return given
-
-
-def _from_arguments(overrides: Mapping[str, object]) -> _Given:
-    for written in overrides:
-        if written not in KEYS:
-            raise _unknown(written, "argument", KEYS)
-    return [(name, value, "argument") for name, value in overrides.items() if value is not None]
-
-
-def _unknown(written: str, source: str, known: Iterable[str]) -> ConfigError:
-    import difflib  # needed on the way to an error only
-
-    plain = {name.removeprefix(PREFIX).lower(): name for name in known}
-    wanted = written.upper().removeprefix(PREFIX).replace("-", "_").lower()
-    close = difflib.get_close_matches(wanted, plain, n=1)
-    known_ones = f"did you mean {plain[close[0]]}?" if close else f"known: {', '.join(known)}"
-    return ConfigError(f"{written} ({source}): there is no such setting; {known_ones}")

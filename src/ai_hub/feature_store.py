@@ -275,8 +275,8 @@ class FeatureStore:
         feature_set: str | None = None,
     ) -> dict[str, int]:
         """Forget the cached vectors of some assets, of one set or all; counts what was dropped."""
-        wanted = [*check_list("asset_ids", asset_ids, "asset ids", MAX_ASSETS)]
-        wanted += [] if asset_id is None else [asset_id]
+        one = [] if asset_id is None else [asset_id]
+        wanted = [*check_list("asset_ids", asset_ids, "asset ids", MAX_ASSETS), *one]
         entities = [Entity(tenant_id, one) for one in check_assets(tenant_id, wanted)]
         dropped = await self._open.cache.drop(entities, self.specs.prefix(feature_set))
         return {"assets": len(entities), "invalidated": dropped}
@@ -351,9 +351,8 @@ class FeatureStore:
         """The rows of a table of entities and times, each with its features as of its time.
 
         `spine`: pandas, Polars or Arrow tables, or dict rows (or a function that reads them when it
-        is its turn), with asset_id, aware timestamp and any labels; tenant_id may name that tenant
-        alone. As many rows come back, in their order, labels and times as they came. Raises
-        InvalidInput naming the row or the column, Busy if too many exports wait.
+        is its turn), with asset_id, aware timestamp and any labels. As many rows come back, in their
+        order, labels and times as they came. Raises InvalidInput, Busy if too many exports wait.
         """
         from ai_hub.export.job import spine_job
 
