@@ -351,8 +351,8 @@ class FeatureStore:
         """The rows of a table of entities and times, each with its features as of its time.
 
         `spine`: pandas, Polars or Arrow tables, or dict rows (or a function that reads them when it
-        is its turn), with asset_id, aware timestamp and any labels. As many rows come back, in their
-        order, labels and times as they came. Raises InvalidInput, Busy if too many exports wait.
+        is its turn), with asset_id, aware timestamp and any labels. As many rows come back, in
+        their order, labels and times as they came. Raises InvalidInput, or Busy if many wait.
         """
         from ai_hub.export.job import spine_job
 

@@ -37,8 +37,13 @@ _INGEST_PATHS: dict[BatchKind, str] = {
     "weather": "/ai/features/ingest/weather",
 }
 _MAX_BODY = 64 * 1024**2
+_ALWAYS_READ = 1024**2
 _NONE_LANDED = 422
 _TOO_LARGE = 413
+
+
+class _Broke(ServerUnreachable):
+    """The connection ended before there was an answer."""
 
 
 class RemoteBackend:
@@ -203,14 +208,20 @@ class RemoteBackend:
         body = arrow_stream(table)
         response = None
         if len(body) <= self._max_body:
-            response = await self._response(
-                "POST",
-                path,
-                params={"tenant_id": tenant_id},
-                content=body,
-                headers={"content-type": _ARROW_STREAM},
-                timeout=_TIMEOUT_OF_WORK,
-            )
+            try:
+                response = await self._response(
+                    "POST",
+                    path,
+                    params={"tenant_id": tenant_id},
+                    content=body,
+                    headers={"content-type": _ARROW_STREAM},
+                    timeout=_TIMEOUT_OF_WORK,
+                )
+            except _Broke:
+                # A server that refuses a large body does not read the rest of it, and its answer
+                # may be lost with the connection.
+                if len(body) <= _ALWAYS_READ:
+                    raise
         if response is None or response.status_code == _TOO_LARGE:
             half = len(table) // 2
             if not half:
@@ -249,7 +260,7 @@ class RemoteBackend:
             raise ServerUnreachable(f"The server at {self.url} did not answer in time.") from None
         except httpx.TransportError as error:
             why = str(error) or type(error).__name__
-            raise ServerUnreachable(f"The connection to {self.url} broke: {why}") from None
+            raise _Broke(f"The connection to {self.url} broke: {why}") from None
 
     def _document(self, response: httpx.Response, ends: bool = True) -> Document:
         try:

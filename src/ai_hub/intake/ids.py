@@ -99,7 +99,7 @@ def _remarks(field: str, names: Sequence[str]) -> Iterator[Remark]:
             f"{field}: {_some(odd)} may be whole numbers that a spreadsheet or a column of floats "
             "changed. They are taken as they are; if so, write them as text and send them again.",
         )
-    null = [name for name in names if name.lower() in TOKENS]
+    null = [name for name in names if name and name.lower() in TOKENS]
     if null:
         yield Remark(
             "null ids",
