@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 from collections.abc import AsyncIterator
@@ -18,7 +19,7 @@ from ai_hub import FeatureStore
 from ai_hub.config import Settings
 from ai_hub.definitions.builtin import FEATURE_SETS, FORECAST_ADVANCED
 from ai_hub.errors import ExportFailed, InvalidInput, StoreUnavailable, UnknownExport
-from ai_hub.export import parquet
+from ai_hub.export import parquet, place
 
 T = datetime(2025, 10, 9, tzinfo=UTC)
 END = T + timedelta(hours=47)
@@ -350,3 +351,29 @@ async def test_an_export_has_a_limit_of_rows(
                 await store.get_training_set(how["spine"], "forecast_basic", tenant_id="t")
             return
         assert (await export(store, tmp_path / "f", **how | {"end_time": T}))["row_count"] > 0
+
+
+@pytest.mark.parametrize("room", [0, 100, 2_000])
+@pytest.mark.parametrize("spine", [False, True])
+async def test_a_disk_that_is_full_below_arrow_fails_alike(
+    store: FeatureStore, tmp_path: Path, room: int, spine: bool, capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    write = place.Draft.write
+
+    def full(draft: place.Draft, data: bytes) -> int:
+        if draft.size + len(data) > room:
+            raise OSError(28, "No space left on device")
+        return write(draft, data)
+
+    monkeypatch.setattr(place.Draft, "write", full)
+    monkeypatch.setattr(parquet, "_BUFFER_BYTES", 64)
+    rows = [{"asset_id": "a", "timestamp": T}] * 300
+    how = {"spine": rows, "start_time": None, "end_time": None} if spine else {}
+    with pytest.raises(ExportFailed, match="No space left"):
+        await export(store, tmp_path / "out" / "f", **how)
+    gc.collect()
+    assert list((tmp_path / "out").iterdir()) == []
+    (record,) = await store.exports()
+    assert record["status"] == "failed"
+    assert capfd.readouterr().err == ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from typing import TypeVar
 
 import numpy as np
@@ -25,6 +25,7 @@ _ID = pa.dictionary(pa.int32(), pa.string())
 _TIME = pa.timestamp("us", "UTC")
 # Chunks computed at once beside the writer: on two cores a second one gains nothing.
 _WORKERS = 1
+_BUFFER_BYTES = 1 << 20
 
 _T = TypeVar("_T")
 
@@ -118,20 +119,30 @@ def read_ahead(items: Iterator[_T], pool: ThreadPoolExecutor) -> Iterator[_T]:
         yield item
 
 
-def parquet_writer(draft: Draft, schema: pa.Schema, compression: str) -> pq.ParquetWriter:
+@contextmanager
+def parquet_writer(draft: Draft, schema: pa.Schema, compression: str) -> Iterator[pq.ParquetWriter]:
     """A writer of a file of such columns."""
     # Measurements repeat too seldom for a dictionary to pay; ids, labels, parts of dates and counts
     # do. Statistics serve who filters, and that is by id and time.
     plain = (pa.types.is_floating, pa.types.is_timestamp, pa.types.is_boolean)
     dictionaries = [field.name for field in schema if not any(is_(field.type) for is_ in plain)]
-    return pq.ParquetWriter(
-        draft,
-        schema,
-        compression=compression,
-        use_dictionary=dictionaries,
-        write_statistics=["timestamp", "asset_id"],
-        store_schema=True,
-    )
+    # Each call from Arrow into Python waits for the interpreter: few large ones.
+    sink = pa.BufferedOutputStream(pa.PythonFile(draft, "w"), _BUFFER_BYTES)
+    try:
+        with pq.ParquetWriter(
+            sink,
+            schema,
+            compression=compression,
+            use_dictionary=dictionaries,
+            write_statistics=["timestamp", "asset_id"],
+            store_schema=True,
+        ) as writer:
+            yield writer
+        sink.flush()
+    finally:
+        # While the file is open: collected later it would complain on standard error.
+        with suppress(OSError):
+            sink.close()
 
 
 def feature_batch(

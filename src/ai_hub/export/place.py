@@ -142,11 +142,14 @@ class Place:
             partial = partial_name(self.name, name)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN
             handle = os.open(partial, flags, 0o600, dir_fd=folder)
+            draft = Draft(self, folder, partial, handle)
             try:
                 new = 0o666 & ~self.places.umask
                 os.fchmod(handle, new if before is None else before.st_mode & 0o777)
-                yield Draft(self, folder, partial, handle)
+                yield draft
             finally:
+                # Arrow may try to write what it still holds when it is collected.
+                draft.closed = True
                 os.close(handle)
                 with suppress(OSError):
                     os.unlink(partial, dir_fd=folder)
@@ -256,7 +259,7 @@ class Place:
 class Draft:
     """A file under way: written from its begin to its end, and counted and summed meanwhile.
 
-    It is what Arrow writes to: `write`, `tell`, `flush`, `closed`.
+    It is what Arrow writes to: `write`, `tell`, `flush`, `close`, `closed`.
     """
 
     place: Place
@@ -270,6 +273,8 @@ class Draft:
 
     def write(self, data: bytes | memoryview) -> int:
         """Write all of some bytes. Raises OSError."""
+        if self.closed:
+            raise ValueError("write to a file under way that was given up")
         rest = memoryview(data).cast("B")
         count = len(rest)
         self._sum.update(rest)
@@ -284,6 +289,9 @@ class Draft:
 
     def flush(self) -> None:
         """Nothing is held back."""
+
+    def close(self) -> None:
+        """The place closes it."""
 
     def sync(self) -> None:
         """Have it on the disk, as far as it is written."""
