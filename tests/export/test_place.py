@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
@@ -19,7 +22,7 @@ from hypothesis import strategies as st
 
 from ai_hub import FeatureStore
 from ai_hub.config import Settings
-from ai_hub.errors import ExportFailed, InvalidInput
+from ai_hub.errors import ExportFailed, InvalidInput, StoreUnavailable
 from ai_hub.export.place import Places, tenant_folder
 
 T = datetime(2025, 10, 9, tzinfo=UTC)
@@ -170,6 +173,35 @@ def test_what_appears_meanwhile_is_looked_at_again(tmp_path: Path) -> None:
             draft.publish()
     assert (tmp_path / "f").read_bytes() == b"somebody's"
     assert [path.name for path in tmp_path.iterdir()] == ["f"]
+
+
+@pytest.mark.parametrize("path", ["/", "", ".", "a\0b", "\ud800.parquet"])
+async def test_what_is_the_path_of_no_file_is_refused(settings: Settings, path: str) -> None:
+    with pytest.raises(InvalidInput, match="output_path"):
+        await export(settings, path)
+
+
+async def test_who_closes_a_store_ends_its_exports(settings: Settings, tmp_path: Path) -> None:
+    loop = asyncio.get_running_loop()
+    began = asyncio.Event()
+
+    def slow(rows: int) -> None:
+        loop.call_soon_threadsafe(began.set)
+        time.sleep(0.2)
+
+    async with FeatureStore(settings) as store:
+        await store.ingest([ROW | {"asset_id": f"{i}"} for i in range(50)], "t")
+        ask = partial(
+            store.export_features_to_parquet, "t", "forecast_basic", T, T + timedelta(days=900),
+            frequency="1m", progress=slow,
+        )  # fmt: skip
+        exports = [asyncio.create_task(ask()) for _ in range(4)]
+        await began.wait()
+    ends = await asyncio.gather(*exports, return_exceptions=True)
+    assert {type(end) for end in ends} <= {ExportFailed, StoreUnavailable}
+    async with FeatureStore(settings) as store:
+        assert {one["status"] for one in await store.exports()} == {"failed"}
+    assert not list(tmp_path.glob("**/.*"))
 
 
 @pytest.mark.parametrize("process", [0o000, 0o022, 0o077])

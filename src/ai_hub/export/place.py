@@ -62,8 +62,11 @@ class Places:
 
     def place(self, path: Path, force: bool = False) -> Place:
         """The place that a path names. Links on the way to the export root are followed; below it
-        none is."""
-        given, path, root = str(path), path.absolute(), _real(self.root)
+        none is. Raises InvalidInput for what is the path of no file."""
+        given = str(path)
+        if not path.name or "\0" in given or _unspeakable(given):
+            raise InvalidInput("output_path", given, "the path of a file")
+        path, root = path.absolute(), _real(self.root)
         folder = _real(path.parent) if ".." in path.parts else path.parent
         for top in reversed((folder, *folder.parents)):
             if _real(top) == root:
@@ -321,6 +324,15 @@ class Draft:
 def partial_name(name: str, export_id: str) -> str:
     """The name of the hidden file that an export writes before it is whole."""
     return f".{name}.{export_id}{_SUFFIX}"
+
+
+def _unspeakable(path: str) -> bool:
+    """Whether no file system can say a text."""
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _real(path: Path) -> Path:

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_ENDING_SECONDS = 2.0
 _MEGABYTE = 1_000_000
 _MOST_RECORDS = 10_000
 _T = TypeVar("_T")
@@ -69,7 +71,10 @@ class Exports:
             await self._sweeper.close()
         for stop in self._stops:
             stop.set()
-        await self._turns.close()
+        # A thread that reads may not hear of it for a while, and others have to be closed.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_ENDING_SECONDS):
+                await self._turns.close()
         self._threads.shutdown(wait=False)
 
     async def run(
