@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -102,3 +103,21 @@ def test_more_rows_than_may_be_are_refused_before_anything_is_read(narrow: Serve
     assert "20,000,000 in one export (AI_HUB_EXPORT_ROWS)" in sentence
     assert time.monotonic() - begin < 5
     assert not with_status(narrow, "processing")
+
+
+def test_a_refused_body_is_let_go_of(narrow: Server) -> None:
+    body = b"asset_id,timestamp\n" + b"a,2025-01-01T00:00:00Z\n" * 200_000
+    path = "/ai/features/training-set?tenant_id=t&feature_set=forecast_basic&horizons=x"
+
+    def resident() -> int:
+        status = Path(f"/proc/{narrow.process.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0]) * 1024
+
+    def refuse(times: int) -> int:
+        for _ in range(times):
+            answer = narrow.client.post(path, content=body, headers={"content-type": "text/csv"})
+            assert answer.status_code == 422
+        return resident()
+
+    before = refuse(4)
+    assert refuse(30) < before + 8 * len(body)

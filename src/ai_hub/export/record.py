@@ -248,6 +248,7 @@ class Exports:
             raise
         finally:
             self._stops.remove(stopped)
+            del working  # or its error would keep it, and it the error
 
 
 async def _to_its_end(work: Coroutine[Any, Any, _T]) -> _T:
@@ -258,6 +259,8 @@ async def _to_its_end(work: Coroutine[Any, Any, _T]) -> _T:
     except asyncio.CancelledError:
         await _ended(working)
         raise
+    finally:
+        del working
 
 
 async def _ended(working: asyncio.Future[Any]) -> None:

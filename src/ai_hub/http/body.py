@@ -107,6 +107,8 @@ async def while_connected(
         for task in (working, listening):
             task.cancel()
         await asyncio.gather(working, listening, return_exceptions=True)
+        # An error has this frame in it, and a task its error: in a ring they would keep the body.
+        del task, working, listening
 
 
 async def _until_left(receive: Callable[[], Awaitable[Any]]) -> None:

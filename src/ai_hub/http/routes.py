@@ -17,6 +17,7 @@ from litestar.response import Redirect
 
 from ai_hub.definitions.values import check_id, parse_time, to_datetime
 from ai_hub.errors import AiHubError, Busy, InvalidInput, shown
+from ai_hub.export.turns import Turns
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.body import BODY, FAULT, ClientLeft, Reply, refusal, while_connected
 from ai_hub.http.description import document
@@ -290,6 +291,7 @@ def build(store: FeatureStore, hot: HotRoutes, watch: Watch) -> Litestar:
                 "watch": watch,
                 "openapi": encode(described),
                 "page": page(described),
+                "training_turns": Turns(1, store.settings.export_queue),
             }
         ),
         exception_handlers={

@@ -46,15 +46,21 @@ async def training_set(
         format_of(content_type, format)  # refused before anything is computed
         return table
 
-    joining = store.get_training_set(
-        spine,
-        feature_set,
-        tenant_id=tenant_id or "",
-        horizons=horizons or (),
-        missing=None if missing is None else read_missing(missing),
-        indicators=indicators,
-    )
-    found = await while_connected(request.receive, joining)
-    answered = format_of(content_type, format)
-    written = await asyncio.to_thread(write_labelled, found.to_arrow(), answered, compression)
-    return Response(written, media_type=answered)
+    async def joined() -> Response[bytes]:
+        # One at a time: it is in memory as a whole, also as it is written.
+        async with state.training_turns.turn():
+            found = await store.get_training_set(
+                spine,
+                feature_set,
+                tenant_id=tenant_id or "",
+                horizons=horizons or (),
+                missing=None if missing is None else read_missing(missing),
+                indicators=indicators,
+            )
+            answered = format_of(content_type, format)
+            table = found.to_arrow()
+            del found
+            written = await asyncio.to_thread(write_labelled, table, answered, compression)
+        return Response(written, media_type=answered)
+
+    return await while_connected(request.receive, joined())
