@@ -191,6 +191,12 @@ def test_the_header_is_the_first_line_with_all_the_names() -> None:
         opened(text, {"timestamp": "time"}, skip_lines="0")
 
 
+def test_a_first_row_at_fault_is_no_row_of_units() -> None:
+    for first in ("x,y,z", "?,m1,error", ",,"):
+        text = f"timestamp,asset_id,value\n{first}\n2025-01-01T00:00Z,m1,1\n"
+        assert len(rows(opened(text))) == 2
+
+
 def test_units_are_no_row() -> None:
     text = "timestamp;value\n[dd.MM.yyyy HH:mm];[kWh]\n2025-01-01T00:00Z;0,5\n"
     file = opened(text)

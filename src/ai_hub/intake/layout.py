@@ -11,6 +11,7 @@ from ai_hub.intake.batch import FIELDS, ID_FIELDS, TIME_FIELDS
 from ai_hub.intake.csv_text import record
 from ai_hub.intake.dialect import DELIMITERS, Dialect
 from ai_hub.intake.header import match_columns, missing, places_of
+from ai_hub.intake.units import is_unit
 
 _SEARCHED = 100
 _HEADER_LINES = 20
@@ -87,7 +88,7 @@ def find_layout(lines: Sequence[str], dialect: Dialect, wanted: Wanted) -> Layou
 def is_units(
     row: Sequence[str], names: Sequence[str], columns: Mapping[str, int], wide: bool
 ) -> bool:
-    """Whether a row says the units of columns: no time, and a word where a number is expected.
+    """Whether a row says the units of columns: no time, and a unit where a number is expected.
 
     In a wide table a number is expected in every column that is not ours.
     """
@@ -102,7 +103,7 @@ def is_units(
         numbers = {*range(len(cells))} - {*columns.values()}
     said = [cells[place] for place in numbers if place < len(cells)]
     said = [cell for cell in said if cell.lower() not in _NOTHING]
-    return bool(said) and not any(cell[0].isdigit() or cell[0] in "+-.," for cell in said)
+    return bool(said) and all(map(is_unit, said))
 
 
 def _header(
