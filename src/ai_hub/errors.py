@@ -20,21 +20,24 @@ AiHubError
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 _SHOWN = 80
 _MOST_VALUES = 500
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def shown(value: object) -> str:
-    """`value` as an error message shows it: its repr, cut to a readable length.
+    """`value` as an error message shows it: its repr, cut to a readable length, without where it
+    is in memory.
 
     What holds very many values is not written out, which would take long.
     """
     if isinstance(value, list | dict) and _many(value):
         return f"a {type(value).__name__} with very many values"
     try:
-        text = ascii(value) if isinstance(value, str) else repr(value)
+        text = ascii(value) if isinstance(value, str) else _ADDRESS.sub("", repr(value))
     except ValueError:  # an integer with more digits than Python prints
         text = f"a value of type {type(value).__name__}"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} characters)"

@@ -96,3 +96,14 @@ def test_any_text_is_utf_8_however_it_is_read(text: str, encoding: str, size: in
     marked = "\ufeff" if encoding in ("utf-8", "utf-16-be", "utf-7") else ""
     assert b"".join(parts).decode() == text.removeprefix(marked)
     stream.close()
+
+
+def test_a_few_nul_bytes_cost_their_rows_and_many_are_no_text() -> None:
+    lines = [f"2025-01-01T00:00Z,m{number},{number}" for number in range(100)]
+    text = "\n".join(["timestamp,asset_id,value", *lines])
+    data = f"{text}\n2025-01-01T00:00Z,m\0,1\n2025-01-01T00:00Z,m,\0\n".encode()
+    (table, _), *_ = data_file(Source.of_bytes(data)).parts()
+    batch = check_observations(table, "t")
+    assert (batch.accepted, batch.rejected) == (100, 2)
+    with pytest.raises(InvalidInput, match=r"expected a text.*NUL bytes.*encoding"):
+        data_file(Source.of_bytes(text.encode() + b"\0" * 5_000))

@@ -323,3 +323,11 @@ def test_numbers_are_shown_as_they_came_and_null_as_null() -> None:
         (3, None),
         (5, -1.5e300),
     ]
+
+
+def test_a_period_is_refused_with_what_to_do() -> None:
+    frame = pd.DataFrame(COLUMNS | {"timestamp": pd.period_range("2025", periods=2, freq="h")})
+    batch = checked(frame)
+    assert (batch.accepted, batch.rejected) == (0, 2)
+    assert batch.reasons[0].value == "2025-01-01 00:00"
+    assert "to_timestamp" in batch.reasons[0].why

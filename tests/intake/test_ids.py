@@ -23,7 +23,9 @@ def named(checked: Column) -> list[object]:
     return [None if faulty else name for name, faulty in pairs]
 
 
-@pytest.mark.parametrize("blank", [" ", "\t", "\u00a0", "\u3000", "\r\n", "\u2003 "])
+@pytest.mark.parametrize(
+    "blank", [" ", "\t", "\u00a0", "\u3000", "\r\n", "\u2003 ", "\ufeff", "\u200b"]
+)
 def test_blanks_around_an_id_do_not_count(blank: str) -> None:
     checked = ids(["m1", f"{blank}m1", f"m1{blank}", f"{blank}m 1{blank}"])
     assert named(checked) == ["m1", "m1", "m1", "m 1"]

@@ -6,6 +6,7 @@ import math
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ai_hub.definitions.valid_range import WEATHER_LIMITS, ValidRange
@@ -65,6 +66,12 @@ def test_what_an_option_cannot_be_is_an_error_that_names_it(
     with pytest.raises(InvalidInput) as caught:
         RowOptions.of(**given)
     assert caught.value.field == field
+
+
+def test_null_is_one_text_or_number_or_several() -> None:
+    assert RowOptions.of(null=-9999).null == ("-9999",)
+    assert RowOptions.of(null=[-9999.0, "x"]).null == ("-9999.0", "x")
+    assert RowOptions.of(null=np.array([-1, 2])).null == ("-1", "2")
 
 
 @pytest.mark.parametrize("text", ["0:500", "-90:60", ":5", "2.5:"])

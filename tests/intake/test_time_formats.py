@@ -129,7 +129,7 @@ def test_what_was_found_out_takes_no_time_that_no_meter_has() -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "DD.MM.YYYY", "%d.%m", "%Y-%m", "%H:%M", "%d.%m.%Y %I:%M", "%d.%m.%Y %H:%M %p", "%d%d%m%Y",
-     "%d.%m.%Y %M", "%d.%m.%Y %Q", "%d.%m.%Y %H %I %p", "epoch"],
+     "%d.%m.%Y %M", "%d.%m.%Y %Q", "%", "%d.%m.%Y %", "%d.%m.%Y %H %I %p", "epoch"],
 )  # fmt: skip
 def test_a_format_that_says_no_time_is_an_error(text: str) -> None:
     with pytest.raises(InvalidInput, match=r"time_format: .*%d\.%m\.%Y %H:%M"):

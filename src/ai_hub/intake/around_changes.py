@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ai_hub.definitions.values import DAY
 from ai_hub.intake.batch import ID_FIELDS
 from ai_hub.intake.columns import plain
-from ai_hub.intake.ids import id_texts
+from ai_hub.intake.ids import id_texts, without_blanks
 from ai_hub.intake.passes import UNTOLD, on_grid
 from ai_hub.intake.repeated_hour import tell_passes
 from ai_hub.intake.times import is_date
@@ -191,4 +191,4 @@ def _codes(columns: Sequence[pa.Array], rows: Ints, known: dict[tuple[object, ..
 
 
 def _plain_name(value: object) -> object:
-    return value.strip() if isinstance(value, str) else value
+    return without_blanks(value) if isinstance(value, str) else value

@@ -30,6 +30,12 @@ _LONG = 2**53
 _NUMPY = (np.integer, np.floating, np.bool_, np.str_)
 
 
+_NO_PERIOD = (
+    "a time; a period is a stretch of it: take its start (.to_timestamp()), and say how long it is "
+    "(interval_start)"
+)
+
+
 class _Short(reprlib.Repr):
     """A short repr of anything, without where it is in memory."""
 
@@ -100,6 +106,8 @@ def _text(value: object, text: Callable[[object], str | None]) -> str | None:
 def _as_time(value: object) -> str | None:
     if isinstance(value, str | np.datetime64):
         return str(value)
+    if type(value).__name__ == "Period":  # of pandas
+        return mark_cell(str(value), _NO_PERIOD)
     if not isinstance(value, datetime):
         return value.isoformat() if isinstance(value, date) else None
     # With every digit: which way finer ones are rounded is for the check to say.

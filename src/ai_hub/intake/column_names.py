@@ -78,8 +78,9 @@ class ColumnNames:
         """The names of texts, `column` as texts OURS=NAME or as ours to theirs."""
         if isinstance(column, Mapping):
             column = [f"{ours}={theirs}" for ours, theirs in column.items()]
-        texts = [column] if isinstance(column, str) or not isinstance(column, Iterable) else column
-        return cls(column=tuple(texts), **names)  # type: ignore[arg-type]
+        several = isinstance(column, Iterable) and not isinstance(column, str | bytes)
+        texts = tuple(column) if several else (column,)  # type: ignore[arg-type]
+        return cls(column=texts, **names)  # type: ignore[arg-type]
 
     def mapped(self) -> dict[str, str]:
         """Our columns to the names that they have."""
@@ -88,7 +89,7 @@ class ColumnNames:
         if not self.takes_quality:
             del found["quality"]
         for text in self.column:
-            ours, equals, theirs = str(text).partition("=")
+            ours, equals, theirs = text.partition("=") if isinstance(text, str) else ("", "", "")
             if ours not in WEATHER_COLUMNS or not equals or not theirs:
                 expected = f"OURS=NAME with one of {', '.join(WEATHER_COLUMNS)}"
                 raise InvalidInput("column", text, expected)

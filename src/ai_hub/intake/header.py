@@ -8,13 +8,14 @@ from functools import lru_cache
 
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import FIELDS
+from ai_hub.intake.ids import without_blanks
 
 _SPELLINGS: tuple[Callable[[str], str], ...] = (
     lambda name: name,
-    lambda name: name.strip(),
-    lambda name: " ".join(name.split()),
-    lambda name: " ".join(name.split()).casefold(),
-    lambda name: " ".join(name.lstrip("#").split()).casefold(),
+    lambda name: without_blanks(name),
+    lambda name: " ".join(without_blanks(name).split()),
+    lambda name: " ".join(without_blanks(name).split()).casefold(),
+    lambda name: " ".join(without_blanks(name).lstrip("#").split()).casefold(),
 )
 """A name as it stands there, and what may differ in it: blanks, line breaks, case, a #."""
 

@@ -17,6 +17,9 @@ from ai_hub.intake.result import Remark
 
 # What a spreadsheet makes of a long number, or of a column with an empty cell.
 _SPREADSHEET = re.compile(r"[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]+|[0-9]+\.0+")
+# Marks that nobody sees, such as one of the byte order inside a file.
+_INVISIBLE = "\u200b\u200e\u200f\u2060\ufeff"
+_AROUND = re.compile(rf"^[\s{_INVISIBLE}]+|[\s{_INVISIBLE}]+$")
 _FLOATS = (
     "a string or a whole number; these ids are floats, which a column of whole numbers with an "
     "empty cell becomes: write them as text"
@@ -33,7 +36,7 @@ def check_ids(
     only: str | None = None,
     known: Nulls = NO_MORE,
 ) -> Column:
-    """Ids without the blanks around them (those of `str.strip`), whole numbers as decimal text.
+    """Ids without the blanks around them, whole numbers as decimal text.
 
     Null takes `default`, and so do the empty text and what `known` names as null. `size` is the
     number of rows (a column may be absent), `limit` the longest id in characters; with `only`, any
@@ -62,11 +65,16 @@ def check_ids(
 
 
 def _name(text: str, default: str | None, known: Nulls) -> str | None:
-    name = text.strip()
+    name = without_blanks(text)
     if known.is_id(name):
         return default
     # With no default the empty text stays, to be told from an id that is not there.
     return name if name or default is None else default
+
+
+def without_blanks(text: str) -> str:
+    """A text without the blanks around it, and without marks that nobody sees."""
+    return text.strip() if text.isascii() else _AROUND.sub("", text)
 
 
 def id_texts(raw: pa.Array) -> pa.Array:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, Self, TypedDict, get_args
 
 from ai_hub.definitions.valid_range import ValidRange
@@ -17,6 +18,7 @@ from ai_hub.intake.dialect import OPTIONS as DIALECT_OPTIONS
 from ai_hub.intake.dialect import Dialect
 from ai_hub.intake.options import BatchKind, Option, options_of
 from ai_hub.intake.row_options import RowOptions
+from ai_hub.intake.step import Step
 
 ROW_OPTIONS = options_of(RowOptions)
 
@@ -44,6 +46,16 @@ DRY_RUN = Option(
 
 # What programs write is not searched for the ways of people.
 _PROGRAMS = Dialect(time_format="iso", decimal=".", thousands="")
+
+
+def _is_nothing(value: object) -> bool:
+    return value is None or (isinstance(value, list | tuple) and not value)
+
+
+def _check_single(name: str, value: object) -> None:
+    ends = name == "valid_range" and isinstance(value, list | tuple)
+    if not ends and not isinstance(value, str | int | float | timedelta | Step | ValidRange):
+        raise InvalidInput(name, value, "one text, number or flag")
 
 
 class _Keywords(TypedDict, total=False):
@@ -114,10 +126,13 @@ class ReadOptions:
         InvalidInput for a name that is no option, and for a value that it cannot have.
         """
         known = {option.name for option in READ_OPTIONS[kind]}
-        said = {name: value for name, value in (given or {}).items() if value not in (None, [], ())}
+        said = {name: value for name, value in (given or {}).items() if not _is_nothing(value)}
         for name in said:
             if name not in known:
                 raise InvalidInput("options", name, f"one of {', '.join(sorted(known))}")
+        for option in READ_OPTIONS[kind]:
+            if option.name in said and not option.repeatable:
+                _check_single(option.name, said[option.name])
 
         def some(options: Sequence[Option]) -> dict[str, Any]:
             return {option.name: said[option.name] for option in options if option.name in said}

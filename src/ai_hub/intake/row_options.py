@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import TYPE_CHECKING, Literal, get_args
 
 from ai_hub.definitions.valid_range import ValidRange
@@ -100,13 +101,12 @@ class RowOptions:
         def step(value: object, name: str) -> Step | None:
             return None if value is None else Step.of(value, name)
 
-        tokens = null if isinstance(null, Iterable) and not isinstance(null, str) else [null]
         return cls(
             timezone=timezone,
             ambiguous=ambiguous or "reject",  # type: ignore[arg-type]
             interval_start=step(interval_start, "interval_start"),
             interval_end=step(interval_end, "interval_end"),
-            null=tuple(t if isinstance(t, str) else _token(t) for t in tokens),
+            null=_tokens(null),
             valid_range=None if valid_range is None else ValidRange.of(valid_range),
             quality=quality,
             valid_ranges={
@@ -118,7 +118,10 @@ class RowOptions:
         )
 
 
-def _token(value: object) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidInput("null", value, "texts or numbers that stand for null")
-    return repr(value)
+def _tokens(given: object) -> tuple[str, ...]:
+    """Texts of one text or number, or of several."""
+    if isinstance(given, Iterable) and not isinstance(given, str | bytes):
+        return tuple(text for each in given for text in _tokens(each))
+    if isinstance(given, bool) or not isinstance(given, str | Real):
+        raise InvalidInput("null", given, "texts or numbers that stand for null")
+    return (str(given),)

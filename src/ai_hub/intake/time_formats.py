@@ -146,7 +146,7 @@ def _pattern(text: str) -> str:
     if not isinstance(text, str):
         raise InvalidInput("time_format", text, _EXPECTED)
     tokens = re.findall(r"%.|[^%]|%", _full(text))
-    seen = [token[1] for token in tokens if token[0] == "%" and token != "%%"]
+    seen = [token[1:] for token in tokens if token[0] == "%" and token != "%%"]
     day = ({"d"} <= {*seen} and {"m", "b"} & {*seen}) or "j" in seen
     hours = {"H", "I"} & {*seen}
     sound = (

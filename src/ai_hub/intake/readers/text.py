@@ -17,6 +17,8 @@ from ai_hub.intake.numbers import Point
 from ai_hub.intake.source import Source
 
 _SAMPLE_BYTES = 64 << 10
+_MOST_NULS = 0.01
+"""The share of NUL bytes up to which a few rows are at fault, and not the text."""
 _HEADER_LINES = 200
 _MOST_BYTES = 4 << 20  # for a header of very many names
 
@@ -40,8 +42,9 @@ class TextReader:
                 self._sample = self._first(encoding)
         self._encoding = encoding
         self.letters = dialect.encoding is not None or encoding != EIGHT_BITS
-        if b"\0" in self._sample[:_SAMPLE_BYTES]:
-            raise source.wrong(source.name, "a text, a Parquet file or a spreadsheet")
+        if self._sample[:_SAMPLE_BYTES].count(0) > _MOST_NULS * len(self._sample):
+            hint = "It has NUL bytes. If it is text in another encoding, name that (encoding)."
+            raise source.wrong(source.name, "a text, a Parquet file or a spreadsheet", hint)
         raw_lines = self._sample.splitlines(keepends=True)[:_HEADER_LINES]
         lines = [line.decode("utf-8", "replace") for line in raw_lines]
         if not self._sample.strip():
