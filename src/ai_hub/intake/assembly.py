@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import FIELDS
-from ai_hub.intake.columns import plain
+from ai_hub.intake.cells import plain_cells
 from ai_hub.intake.dialect import Dialect
 from ai_hub.intake.layout import Layout, Wanted
 from ai_hub.intake.marks import mark_cell, read_mark
@@ -119,6 +119,6 @@ def _joined(dates: pa.ChunkedArray, clocks: pa.ChunkedArray) -> pa.Array:
 
 def _text(values: pa.ChunkedArray) -> pa.Array:
     """A column as texts; a midnight that a sheet or a Parquet file has in a date is left out."""
-    found = plain(values)
+    found = plain_cells("timestamp", values)
     texts = found if pa.types.is_string(found.type) else found.cast(pa.string())
     return pc.replace_substring_regex(texts, r"[T ]00:00(:00(\.0+)?)?$", "")

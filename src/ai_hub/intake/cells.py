@@ -21,6 +21,7 @@ import pyarrow as pa
 from ai_hub.definitions.values import iso, to_micros
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import ID_FIELDS, TIME, TIME_FIELDS
+from ai_hub.intake.columns import plain
 from ai_hub.intake.marks import mark_cell
 
 # Longer whole numbers are no numbers to every reader of JSON.
@@ -29,6 +30,12 @@ _LONG = 2**53
 # Scalars that are a Python value in other clothes; a datetime64 is not (it has no zone).
 _NUMPY = (np.integer, np.floating, np.bool_, np.str_)
 
+
+_PLAIN_TYPES = (
+    *(pa.types.is_null, pa.types.is_boolean, pa.types.is_string, pa.types.is_timestamp),
+    *(pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal),
+    *(pa.types.is_date, pa.types.is_time),
+)
 
 _NO_PERIOD = (
     "a time; a period is a stretch of it: take its start (.to_timestamp()), and say how long it is "
@@ -63,6 +70,14 @@ def to_column(field: str, values: Sequence[object]) -> pa.Array:
         return typed
     text = _as_time if field in TIME_FIELDS else _as_id if field in ID_FIELDS else _as_number
     return pa.array([_text(value, text) for value in values], pa.string())
+
+
+def plain_cells(field: str, values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """A column for `field` as one array of a plain type; any other is read cell by cell."""
+    found = plain(values)
+    if any(is_of(found.type) for is_of in _PLAIN_TYPES):
+        return found
+    return to_column(field, found.to_pylist())
 
 
 def _typed(field: str, values: Sequence[object], kinds: set[type]) -> pa.Array | None:
