@@ -187,3 +187,19 @@ def test_when_a_station_begins_is_a_time(run: Run) -> None:
 def test_a_weather_column_is_one_of_ours(text: str, run: Run) -> None:
     result = run("ingest-weather", "load.csv", "--tenant", "acme", "--column", text)
     refused(result, "--column", repr(text), "temperature")
+
+
+def test_rejects_never_take_the_place_of_the_file_that_is_read(run: Run, workplace: Path) -> None:
+    before = (workplace / "load.csv").read_bytes()
+    result = run("ingest", "load.csv", "--tenant", "acme", "--rejects", workplace / "load.csv")
+    refused(result, "--rejects", "another file than the one to read")
+    assert (workplace / "load.csv").read_bytes() == before
+
+
+def test_rejects_are_written_whatever_types_their_columns_have(run: Run, workplace: Path) -> None:
+    odd = {"timestamp": ["2025-01-01T00:00Z"], "asset_id": [["a"]], "value": [{"x": 1.5}]}
+    pq.write_table(pa.table(odd), workplace / "odd.parquet")
+    result = run("ingest", "odd.parquet", "--tenant", "acme", "--rejects", "rejects.csv")
+    assert result.exit_code == 2
+    (_, line) = (workplace / "rejects.csv").read_text().splitlines()
+    assert line.startswith("0,asset_id,['a'],expected a string,2025-01-01T00:00Z,['a'],")

@@ -226,8 +226,14 @@ def _opened(job: _Job, settings: Settings) -> DataFile:
 
     if job.tenant_id is not None:
         check_id("--tenant", job.tenant_id)
+    if job.rejects is not None and _are_one(job.rejects, job.file):
+        raise InvalidInput("--rejects", str(job.rejects), "another file than the one to read")
     options = ReadOptions.of(job.kind, job.options, settings.valid_ranges)
     return DataFile(Source.of_path(job.file), options, options.required(job.tenant_id))
+
+
+def _are_one(path: Path, other: Path) -> bool:
+    return path.exists() and other.exists() and path.samefile(other)
 
 
 def _preview(job: _Job, preview: Preview) -> None:

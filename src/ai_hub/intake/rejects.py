@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import FIELDS, Batch
-from ai_hub.intake.columns import plain
+from ai_hub.intake.cells import plain_cells
 from ai_hub.intake.files import DataFile
 from ai_hub.intake.marks import read_mark
 from ai_hub.intake.pipeline import Check, checker
@@ -41,7 +41,7 @@ def rejects_into(path: Path, file: DataFile, tenant_id: str | None) -> Iterator[
                 named.extend(name for name in rows.column_names if name in FIELDS)
                 lines.writerow([*_REASONS, *named])
             places = [reason.row - first for reason in batch.reasons if reason.row is not None]
-            cells = [_texts(rows.column(name), places) for name in named]
+            cells = [_texts(name, rows.column(name), places) for name in named]
             for reason, *row in zip(batch.reasons, *cells, strict=True):
                 lines.writerow([reason.row, reason.field, reason.value, reason.why, *row])
             return batch
@@ -49,9 +49,9 @@ def rejects_into(path: Path, file: DataFile, tenant_id: str | None) -> Iterator[
         yield check
 
 
-def _texts(column: pa.ChunkedArray, places: list[int]) -> list[str | None]:
+def _texts(name: str, column: pa.ChunkedArray, places: list[int]) -> list[str | None]:
     """Some cells as texts, marks as what stood there."""
-    values = plain(column).take(pa.array(places, pa.int64()))
+    values = plain_cells(name, column).take(pa.array(places, pa.int64()))
     texts: list[str | None] = []
     for cell in values.cast(pa.string()).to_pylist():
         mark = read_mark(cell)
