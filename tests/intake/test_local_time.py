@@ -385,3 +385,26 @@ def test_weather_files_have_two_local_times(tmp_path: Path) -> None:
     assert set(batch.table.column("issued_at").to_pylist()) == {
         datetime(2025, 7, 1, tzinfo=BERLIN).astimezone(UTC)
     }
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pa.array([{"a": 1}]),
+        pa.array([[1]]),
+        pa.array([b"\xff"]),
+        pa.array([2**62], pa.date64()),
+        pa.array([2**31 - 1], pa.date32()),
+        pa.array([timedelta(1)]),
+    ],
+    ids=lambda column: str(column.type),
+)
+@pytest.mark.parametrize("name", ["timestamp", "issued_at"])
+def test_times_of_any_other_type_are_refused_in_any_zone(name: str, odd: pa.Array) -> None:
+    table = pa.table({"timestamp": ["2025-10-26T02:30"], "asset_id": ["a"], "temperature": [1.0]})
+    table = table.append_column("issued_at", pa.array(["2025-10-26T02:30"]))
+    table = table.set_column(table.column_names.index(name), name, odd)
+    for interval in (None, "P1D"):
+        given = RowOptions.of(timezone="Europe/Berlin", interval_start=interval, ambiguous="later")
+        batch = check_weather(in_utc(table, given), "t")
+        assert [reason.field for reason in batch.reasons] == [name]

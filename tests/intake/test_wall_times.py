@@ -95,3 +95,12 @@ def test_finer_local_times_are_rounded_up(nanos: int, expected: int) -> None:
 )
 def test_a_column_of_another_type_has_no_times(column: pa.Array) -> None:
     assert WallTimes.of(column).known.tolist() == [False]
+
+
+def test_a_date_too_far_or_with_a_time_of_day_is_none() -> None:
+    far = WallTimes.of(pa.array([2**31 - 1, 0, -(2**31)], pa.date32()))
+    assert far.known.tolist() == [False, True, False]
+    day = 86_400_000
+    fine = WallTimes.of(pa.array([2**62, day, day + 1, None], pa.date64()))
+    assert fine.known.tolist() == [False, True, False, False]
+    assert fine.micros[1] == day * 1_000

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ai_hub.definitions.values import DAY
 from ai_hub.intake.batch import ID_FIELDS
+from ai_hub.intake.cells import plain_cells
 from ai_hub.intake.columns import plain
 from ai_hub.intake.ids import id_texts, without_blanks
 from ai_hub.intake.passes import UNTOLD, on_grid
@@ -61,7 +62,7 @@ class AroundChanges:
 
     def look(self, table: pa.Table, field: str, other: str, first_row: int) -> None:
         """Keep the rows that matter. `other` names the other time, which forecasts differ by."""
-        times = WallTimes.of(plain(table.column(field)))
+        times = WallTimes.of(plain_cells(field, table.column(field)))
         rows = np.flatnonzero(times.local & ~times.dates)
         local = times.micros[rows]
         changes = self._zone.changes(local, _NEAR_DAYS)
@@ -74,7 +75,11 @@ class AroundChanges:
         rows = rows[near]
         names = sorted(ID_FIELDS & set(table.column_names))
         ids = [id_texts(plain(table.column(name))) for name in names]
-        others = [_comparable(plain(table.column(other)))] if other in table.column_names else []
+        others = (
+            [_comparable(plain_cells(other, table.column(other)))]
+            if other in table.column_names
+            else []
+        )
         self._near.append(
             _Near(
                 rows + first_row,
@@ -166,7 +171,7 @@ def _comparable(raw: pa.Array) -> pa.Array:
     if pa.types.is_timestamp(raw.type):
         return raw.cast(pa.int64())
     if is_date(raw.type):
-        return raw.cast(pa.date32()).cast(pa.int32())
+        return raw.cast(pa.int64() if pa.types.is_date64(raw.type) else pa.int32())
     return raw if pa.types.is_string(raw.type) else pa.nulls(len(raw), pa.string())
 
 

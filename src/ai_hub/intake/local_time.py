@@ -30,7 +30,8 @@ from numpy.typing import NDArray
 from ai_hub.definitions.values import FIRST_INSTANT, LAST_INSTANT
 from ai_hub.intake.around_changes import AroundChanges
 from ai_hub.intake.batch import TIME
-from ai_hub.intake.columns import Mask, nulls, plain
+from ai_hub.intake.cells import plain_cells
+from ai_hub.intake.columns import Mask, nulls
 from ai_hub.intake.marks import mark_cell, with_remarks
 from ai_hub.intake.passes import UNTOLD
 from ai_hub.intake.result import Remark
@@ -66,7 +67,8 @@ class LocalClock:
         """The next part, its times in UTC; a time at fault becomes a text that says so."""
         if self._zone is None and self._options.interval_start is None:
             return part
-        columns = {name: plain(part.column(name)) for name in _FIELDS if name in part.column_names}
+        names = [name for name in _FIELDS if name in part.column_names]
+        columns = {name: plain_cells(name, part.column(name)) for name in names}
         times = {name: WallTimes.of(raw) for name, raw in columns.items()}
         if self._zone is not None and self._around is None:
             asked = [self._concerns(self._zone, name, found) for name, found in times.items()]

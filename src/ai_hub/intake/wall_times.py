@@ -49,8 +49,8 @@ class WallTimes:
         size = len(raw)
         no = np.zeros(size, dtype=np.bool_)
         if is_date(raw.type):
-            days = np.asarray(pc.fill_null(raw.cast(pa.date32()).cast(pa.int32()), 0))
-            micros = days.astype(np.int64) * DAY
+            days, no = _days(raw)
+            micros = days * DAY
         elif pa.types.is_timestamp(raw.type):
             micros, over = stored_micros(raw)
             no = over
@@ -60,6 +60,15 @@ class WallTimes:
         local = known if is_naive(raw.type) or is_date(raw.type) else known & False
         dates = known if is_date(raw.type) else known & False
         return cls(micros, local, dates, known)
+
+
+def _days(raw: pa.Array) -> tuple[Ints, Mask]:
+    """Dates as days since 1970, and which of them are none: too far, or with a time of day."""
+    fine = pa.types.is_date64(raw.type)
+    ticks = np.asarray(pc.fill_null(raw.cast(pa.int64() if fine else pa.int32()), 0))
+    days, rest = np.divmod(ticks.astype(np.int64), DAY // 1_000 if fine else 1)
+    none = (rest != 0) | (days < FIRST_INSTANT // DAY) | (days > LAST_INSTANT // DAY)
+    return np.where(none, 0, days), none
 
 
 def _of_texts(raw: pa.Array) -> WallTimes:
