@@ -246,7 +246,7 @@ def test_a_batch_takes_1000_assets_and_no_more(server: Server, tenant: str) -> N
 
 @pytest.mark.parametrize(
     "odd",
-    ["a:b*c", "x" * 256, "😀" * 256, "'; DROP TABLE ai_features; --", '"q"', "é\u0301", "a b", "%41",
+    ["a:b*c", "x" * 256, "😀" * 256, "'; DROP TABLE ai_features; --", '"q"', "é\u0301", "a b",
      "\\", "a/b", "null", "ﬁ\u202e", "{}", "[0]"],
 )  # fmt: skip
 def test_ids_are_taken_as_they_are(server: Server, tenant: str, odd: str) -> None:

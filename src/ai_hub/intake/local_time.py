@@ -32,6 +32,7 @@ from ai_hub.intake.around_changes import AroundChanges
 from ai_hub.intake.batch import TIME
 from ai_hub.intake.cells import plain_cells
 from ai_hub.intake.columns import Mask, nulls
+from ai_hub.intake.day_ends import DayEnds
 from ai_hub.intake.marks import mark_cell, with_remarks
 from ai_hub.intake.passes import UNTOLD
 from ai_hub.intake.result import Remark
@@ -61,15 +62,21 @@ class LocalClock:
         self._whole = whole
         self._zone = None if options.timezone is None else Zone(options.timezone)
         self._around: dict[str, AroundChanges] | None = None
+        self._day_ends = DayEnds()
         self._rows = 0
 
     def to_utc(self, part: pa.Table) -> pa.Table:
-        """The next part, its times in UTC; a time at fault becomes a text that says so."""
+        """The next part, its times in UTC; a time at fault becomes a text that says so.
+
+        Raises InvalidInput for a 00:00 that could be either end of its day.
+        """
         if self._zone is None and self._options.interval_start is None:
             return part
         names = [name for name in _FIELDS if name in part.column_names]
         columns = {name: plain_cells(name, part.column(name)) for name in names}
         times = {name: WallTimes.of(raw) for name, raw in columns.items()}
+        if self._zone is not None and "timestamp" in times:
+            self._day_ends.see(part, times)
         if self._zone is not None and self._around is None:
             asked = [self._concerns(self._zone, name, found) for name, found in times.items()]
             if any(asked):
