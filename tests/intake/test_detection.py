@@ -194,6 +194,19 @@ def test_a_number_far_behind_decides(behind: list[str], expected: list[float]) -
     assert [float(str(value)) for value in values] == [7.0] * FILLER + expected
 
 
+@pytest.mark.parametrize("cell", ["+0056,5", "0056,5", "-00,5"])
+def test_commas_behind_digits_that_begin_with_zeros_are_decimal_ones_only_if_said(
+    cell: str,
+) -> None:
+    """NOAA's `+0056,5` is 5.6 °C and a quality, and so is its `+9999,9`."""
+    cells = [cell, "+9999,9"]
+    assert column(opened(of_values(cells)), "value") == cells
+    assert column(opened(of_values(["+9999,9"] * FILLER + [cell])), "value")[0] == "+9999,9"
+    pointed = [cell.replace(",", ".") for cell in cells]
+    assert column(opened(of_values(cells), decimal="comma"), "value") == pointed
+    assert column(opened(of_values(pointed)), "value") == pointed
+
+
 def test_all_doubts_of_a_file_are_told_at_once() -> None:
     text = "timestamp;asset_id;value\n02/03/2023 00:00;m1;4,030\n"
     error = refusal(text)

@@ -48,6 +48,11 @@ def test_what_stands_for_null_costs_a_reading_its_row_and_a_measurement_nothing(
     assert checked.remarks == ()
 
 
+def test_a_decimal_comma_that_was_not_taken_for_one_can_be() -> None:
+    assert "--decimal comma" in readings(["1", "+0056,5"]).why(1)
+    assert "--decimal" not in readings(["1", "56.5 W"]).why(1)
+
+
 def test_a_caller_may_say_what_else_stands_for_null() -> None:
     assert readings(["x", "Missing"], -math.inf, math.inf, "missing").why(1).endswith("null")
     assert readings(["x", "Missing"], -math.inf, math.inf, "missing").why(0).endswith("number")

@@ -20,7 +20,15 @@ from ai_hub.intake.batch import FIELDS, ID_FIELDS, TIME_FIELDS
 from ai_hub.intake.columns import plain
 from ai_hub.intake.contest import Contest, Verdict
 from ai_hub.intake.dialect import Dialect, said
-from ai_hub.intake.numbers import FORMATS, NumberFormat, Point, decisive, has_small, marked
+from ai_hub.intake.numbers import (
+    FORMATS,
+    NumberFormat,
+    Point,
+    decisive,
+    has_padded,
+    has_small,
+    marked,
+)
 from ai_hub.intake.time_formats import ISO, ISO_PATTERN, TimeFormat
 from ai_hub.intake.time_shapes import time_candidates
 from ai_hub.intake.wide import LABEL_FORMAT
@@ -77,6 +85,7 @@ class Detection:
             if dialect.decimal in (None, one.decimal) and dialect.thousands in (None, one.thousands)
         ]
         self._numbers = Contest(candidates, lambda one, texts: one.read(texts))
+        self._padded = False
         self._free = dialect.decimal is None and dialect.thousands is None
         self._number = "value"
         self._point: str | None = None
@@ -105,6 +114,7 @@ class Detection:
             if len(texts := marked(texts)):
                 self._number = name if self._numbers.silent else self._number
                 self._marked.add(name)
+                self._padded |= has_padded(texts)
                 self._numbers.see(texts)
 
     @property
@@ -156,7 +166,10 @@ class Detection:
                 return Verdict(NumberFormat(), self._point)
             self._numbers.see(pa.array([self._point]))
             self._point = None
-        return self._numbers.verdict()
+        verdict = self._numbers.verdict()
+        if self._padded and self._dialect.decimal is None and verdict.winner is not None:
+            return Verdict(NumberFormat())  # where the comma is no decimal one, nothing is
+        return verdict
 
     def _begin(self, name: str, table: pa.Table) -> None:
         """Begins with a column of times: its format is said, or plain to see, or searched for."""

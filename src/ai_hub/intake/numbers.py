@@ -118,6 +118,15 @@ def has_small(texts: pa.Array) -> bool:
     return bool(pc.any(small, min_count=0).as_py())
 
 
+def has_padded(texts: pa.Array) -> bool:
+    """Whether there is a comma behind digits that begin with zeros, which people do not write.
+
+    It may part a field of a fixed width from a code: `+0056,5` is 5.6 °C of quality 5 in NOAA ISD.
+    """
+    padded = pc.match_substring_regex(_trimmed(texts), r"^[+-]?0\d+,\d*$")
+    return bool(pc.any(padded, min_count=0).as_py())
+
+
 def marked(texts: pa.Array) -> pa.Array:
     """Those of `texts` that look like numbers and have a mark that could mean several things."""
     texts = _trimmed(texts)

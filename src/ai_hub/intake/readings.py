@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
@@ -24,6 +25,8 @@ WHOLE = "a whole number from -2147483648 to 2147483647"
 # float() without underscores, words and digits of other scripts.
 _FLOAT = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
+_COMMA = re.compile(r"[+-]?\d+,\d+")
+_SAY_COMMA = " (--decimal comma takes it as one)"
 
 _SHOWN = 3
 _LOOKED_AT = 100
@@ -41,7 +44,11 @@ def check_readings(
         if beyond[row] and np.isfinite(found.values[row]):
             limits = ValidRange(float(lows[row]), float(highs[row]))
             return f"expected a reading in the valid range {limits}"
-        return f"expected {NUMBER}" + ("; this stands for null" if found.named[row] else "")
+        if found.named[row]:
+            return f"expected {NUMBER}; this stands for null"
+        texts = pa.types.is_string(raw.type)
+        comma = texts and _COMMA.fullmatch((raw[row].as_py() or "").strip())
+        return f"expected {NUMBER}" + (_SAY_COMMA if comma else "")
 
     return _floats(field, found, found.absent | found.bad | beyond, why, raw)
 
