@@ -118,6 +118,16 @@ def test_both_ends_of_an_interval_are_two_readings() -> None:
     assert "'* - %d.%m.%Y %H:%M'" in str(error)
 
 
+def test_so_are_ends_with_marks_among_plain_ones() -> None:
+    marked = ["26/10/2025 02:45 (CEST) - 26/10/2025 02:00 (CET)"]
+    for cells in (marked, [*marked, "26/10/2025 03:00 - 26/10/2025 04:00"]):
+        error = refusal(of_times(cells))
+        assert "(--time-format '%d/%m/%Y %H:%M* - *')" in str(error)
+        assert "(--time-format '* - %d/%m/%Y %H:%M*')" in str(error)
+    words = "26/10/2025 02:45 (CEST) - a note"
+    assert column(opened(of_times([words])), "timestamp") == [words]
+
+
 def test_what_is_no_time_says_nothing() -> None:
     file = opened(of_times(["13.02.2025 00:00", "Total", "", "n/a"]))
     assert column(file, "timestamp")[1:] == ["Total", None, "n/a"]

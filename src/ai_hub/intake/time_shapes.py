@@ -56,8 +56,11 @@ def _formats(cell: str) -> Iterator[str]:
     elif _BETWEEN in cell:
         # Both ends of an interval: which of them is meant nobody can tell but the user.
         start, _, end = cell.partition(_BETWEEN)
-        yield from (f"{text}{_BETWEEN}*" for text, rest in _stamps(start) if not rest)
-        yield from (f"*{_BETWEEN}{text}{'*' * bool(rest)}" for text, rest in _stamps(end))
+        ends = list(_stamps(end))
+        for text, rest in _stamps(start):
+            if not rest or ends:
+                yield f"{text}{'*' * bool(rest)}{_BETWEEN}*"
+        yield from (f"*{_BETWEEN}{text}{'*' * bool(rest)}" for text, rest in ends)
     else:
         yield from (text for text, rest in _stamps(cell) if not rest)
 
