@@ -104,6 +104,7 @@ KINDS = {
     "intake/readers/__init__.py": "decides",
     "intake/readers/base.py": "decides",
     "intake/readers/rows.py": "decides",
+    "intake/readers/one_table.py": "decides",
     "intake/readers/table.py": "decides",
     "intake/readers/*.py": "talks",
     "intake/source.py": "talks",

@@ -388,3 +388,14 @@ def test_a_file_is_read_in_tables_of_so_many_rows(tmp_path: Path) -> None:
     assert [len(table) for table, _ in read_file(path, rows=10)] == [10, 10, 4]
     with pytest.raises(InvalidInput, match="rows"):
         next(read_file(path, rows=0))
+
+
+@pytest.mark.parametrize("filler", [0, 3_000])
+def test_a_second_table_is_refused_where_it_begins(filler: int) -> None:
+    text = "time,id,load\n" + "2025-01-13T11:00Z,m1,1.5\n" * (2 + filler)
+    text += "\n{},id,{}\n2025-01-13,m1,5.5\n"
+    columns = {"timestamp": "time", "asset_id": "id", "value": "load"}
+    with pytest.raises(InvalidInput, match=rf"load_max.* one table .*Row {2 + filler} "):
+        rows(opened(text.format("time", "load_max"), columns))
+    again = rows(opened(text.format("time", "load"), columns))  # as in files put together
+    assert [row["timestamp"] for row in again[-2:]] == ["time", "2025-01-13"]

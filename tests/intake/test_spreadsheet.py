@@ -112,3 +112,9 @@ def test_without_its_reader_the_error_says_what_to_install(monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "python_calamine", None)
     with pytest.raises(InvalidInput, match=r"pip install 'ai-hub-feature-store\[xlsx\]'"):
         rows(["timestamp", "value"], [START, 1.0])
+
+
+def test_a_second_table_in_a_sheet_is_refused() -> None:
+    first = (["timestamp", "asset_id"], ["2025-01-13T11:00Z", "m1"])
+    with pytest.raises(InvalidInput, match=r"one table .*Row 1 "):
+        rows(*first, [""], ["timestamp", "maximum"], ["2025-01-13", 5])

@@ -15,6 +15,7 @@ from ai_hub.intake.csv_text import Lines
 from ai_hub.intake.dialect import Dialect
 from ai_hub.intake.layout import Layout, Wanted, is_units
 from ai_hub.intake.numbers import Point
+from ai_hub.intake.readers.one_table import check_one_table
 from ai_hub.intake.source import Source
 
 _SEARCHED = 100
@@ -40,6 +41,7 @@ class SpreadsheetReader:
 
     def __init__(self, source: Source, dialect: Dialect, wanted: Wanted) -> None:
         self._decimal = dialect.decimal or "."
+        self._field = source.field
         sheets = _sheets(source, dialect.sheet)
         found = {name: _header(rows, dialect, wanted) for name, rows in sheets.items()}
         complete = [
@@ -66,14 +68,18 @@ class SpreadsheetReader:
 
     def sample(self, places: Sequence[int]) -> pa.Table:
         """The first 1,000 rows at most."""
-        return self._table(self._rows[:_SAMPLE_ROWS], places)
+        table = self._table(self._rows[:_SAMPLE_ROWS], places)
+        check_one_table(table, self.layout, 0, self._field)
+        return table
 
     def tables(self, places: Sequence[int]) -> Iterator[Part]:
-        """All rows that are not blank."""
+        """All rows that are not blank. Raises InvalidInput where another table begins."""
         size = max(len(self._rows), 1)
         for start in range(0, size, BATCH_ROWS):
             rows = self._rows[start : start + BATCH_ROWS]
-            yield self._table(rows, places), (start + len(rows)) / size
+            table = self._table(rows, places)
+            check_one_table(table, self.layout, start, self._field)
+            yield table, (start + len(rows)) / size
 
     def _table(self, rows: _Rows, places: Sequence[int]) -> pa.Table:
         return pa.table({str(place): self._column(rows, place) for place in places})

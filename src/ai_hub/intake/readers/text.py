@@ -14,6 +14,7 @@ from ai_hub.intake.dialect import Dialect
 from ai_hub.intake.encodings import EIGHT_BITS, Utf8, detect_encoding
 from ai_hub.intake.layout import Wanted, find_layout
 from ai_hub.intake.numbers import Point
+from ai_hub.intake.readers.one_table import check_one_table
 from ai_hub.intake.source import Source
 
 _SAMPLE_BYTES = 64 << 10
@@ -69,7 +70,8 @@ class TextReader:
         return pa.concat_tables(self._tables_of_sample(tuple(places)))
 
     def tables(self, places: Sequence[int]) -> Iterator[Part]:
-        """All rows. Raises InvalidInput if there is a line that no row or other count has."""
+        """All rows. Raises InvalidInput where another table begins, and if there is a line that no
+        row or other count has."""
         if self._whole:
             tables = self._tables_of_sample(tuple(places))
             yield from ((table, (place + 1) / len(tables)) for place, table in enumerate(tables))
@@ -89,7 +91,11 @@ class TextReader:
     def _read(self, stream: BinaryIO, places: Sequence[int]) -> Iterator[pa.Table]:
         before = _read_all(stream, self._start)
         self.lines = lines = Lines(total=count_lines(before), before=self.layout.before)
-        yield from read_tables(stream, self._shape(places), lines, self._source.field)
+        row = 0
+        for table in read_tables(stream, self._shape(places), lines, self._source.field):
+            check_one_table(table, self.layout, row, self._source.field)
+            row += len(table)
+            yield table
         lines.check(self._source.field)
 
     def _shape(self, places: Sequence[int]) -> Shape:
