@@ -43,12 +43,24 @@ def test_every_rejected_row_is_written_with_its_reason(run: Run, workplace: Path
     assert (counts["accepted"], counts["rejected"], len(counts["reasons"])) == (30, 31, 20)
     with (workplace / "bad.csv").open(newline="") as stream:
         rejected = list(csv.DictReader(stream))
-    assert [int(one["row"]) for one in rejected] == [*range(1, 60, 2), 60]
+    assert [int(one["rejected_row"]) for one in rejected] == [*range(1, 60, 2), 60]
     assert rejected[0] == {
-        "row": "1", "field": "value", "value": "?", "timestamp": "2025-10-09T12:01:00Z",
-        "asset_id": "a", "why": "expected a finite number; this stands for null",
-    } | {"value": rejected[0]["value"]}  # fmt: skip
+        "rejected_row": "1", "rejected_field": "value", "rejected_value": "?",
+        "why": "expected a finite number; this stands for null",
+        "timestamp": "2025-10-09T12:01:00Z", "asset_id": "a", "value": "?",
+    }  # fmt: skip
     assert '2025-10-09T13:00:00Z,"a,1' in rejected[-1].values()
+
+
+def test_rejected_rows_are_put_right_and_ingested_as_they_are(run: Run, workplace: Path) -> None:
+    (workplace / "load.csv").write_text(GERMAN.replace("2,25", "2,25 kWh"), "cp1252")
+    found = run("ingest", "load.csv", *SAID, "--interval-start", "15m", "--rejects", "bad.csv")
+    assert found.exit_code == 0, found.output
+    text = (workplace / "bad.csv").read_text()
+    (workplace / "bad.csv").write_text(text.replace('"2,25 kWh"', "2.25"))
+    found = run("ingest", "bad.csv", "--tenant", "acme", "--dry-run", "--json")
+    (row,) = json.loads(found.stdout)["rows"]
+    assert (row["timestamp"], row["asset_id"], row["value"]) == ("2025-10-26T02:15:00Z", "m1", 2.25)
 
 
 @pytest.mark.parametrize(

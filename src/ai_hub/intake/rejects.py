@@ -16,7 +16,8 @@ from ai_hub.intake.files import DataFile
 from ai_hub.intake.marks import read_mark
 from ai_hub.intake.pipeline import Check, checker
 
-_REASONS = ("row", "field", "value", "why")
+# No names of ours, so that the file can be ingested once its cells are put right.
+_REASONS = ("rejected_row", "rejected_field", "rejected_value", "why")
 
 
 @contextmanager
@@ -24,7 +25,8 @@ def rejects_into(path: Path, file: DataFile, tenant_id: str | None) -> Iterator[
     """The check of a file's rows, which also writes those that it rejects to `path`, as CSV.
 
     A line has the row's place in the file (from 0), the field at fault, what stood there, what is
-    expected, and the row's cells under our names. Raises InvalidInput if `path` cannot be written.
+    expected, and the row's cells under our names, its times in UTC. Raises InvalidInput if `path`
+    cannot be written.
     """
     try:
         stream = path.open("w", newline="", encoding="utf-8")
