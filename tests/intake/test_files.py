@@ -9,6 +9,7 @@ import os
 import threading
 import zipfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -357,12 +358,12 @@ def test_numbers_of_parquet_may_be_seconds() -> None:
 
 
 def test_json_rows_are_read_as_said() -> None:
-    body = b'[{"timestamp": "13.01.2025 00:30", "value": "0,5"}]'
+    body = b'[{"timestamp": "13.01.2025 00:30Z", "value": "0,5"}]'
     table = body_table("application/json", body)
-    assert table.to_pylist() == [{"timestamp": "13.01.2025 00:30", "value": "0,5"}]
-    said = Dialect(time_format="%d.%m.%Y %H:%M", decimal=",")
+    assert table.to_pylist() == [{"timestamp": "13.01.2025 00:30Z", "value": "0,5"}]
+    said = Dialect(time_format="%d.%m.%Y %H:%M%z", decimal=",")
     assert body_table("application/json", body, said).to_pylist() == [
-        {"timestamp": "2025-01-13 00:30:00.000000", "value": "0.5"}
+        {"timestamp": datetime(2025, 1, 13, 0, 30, tzinfo=UTC), "value": "0.5"}
     ]
     with pytest.raises(InvalidInput, match="delimiter"):
         body_table("application/json", body, Dialect(delimiter=";"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -408,3 +409,16 @@ def test_times_of_any_other_type_are_refused_in_any_zone(name: str, odd: pa.Arra
         given = RowOptions.of(timezone="Europe/Berlin", interval_start=interval, ambiguous="later")
         batch = check_weather(in_utc(table, given), "t")
         assert [reason.field for reason in batch.reasons] == [name]
+
+
+@pytest.mark.parametrize(
+    ("zone", "said"),
+    [("Europe/Amsterdam", "showed it twice"), (None, "with an offset.*--timezone")],
+)
+def test_a_time_that_is_rejected_is_shown_as_it_came(
+    tmp_path: Path, zone: str | None, said: str
+) -> None:
+    path = write(tmp_path / "p1.csv", HEADER + "251026021500S,m1,1\n251026024500W,m1,2\n")
+    (batch,) = batches(path, timezone=zone, time_format="%y%m%d%H%M%S*")
+    assert [one.value for one in batch.reasons] == ["251026021500S", "251026024500W"]
+    assert all(re.search(said, one.why) for one in batch.reasons)

@@ -41,6 +41,9 @@ TIME_FIELDS = frozenset({"timestamp", "issued_at"})
 ID_FIELDS = frozenset({"tenant_id", "asset_id", "feature_type"})
 FIELDS = frozenset(OBSERVATIONS.names) | frozenset(WEATHER.names)
 
+AS_THEY_CAME = {field: f"{field}\x01" for field in TIME_FIELDS}
+"""The columns that keep times as they came, beside their ISO texts, until they are in UTC."""
+
 
 Part = tuple[pa.Table, float]
 """Rows that are not checked yet, and the fraction (0 to 1) of all rows that ends with them."""

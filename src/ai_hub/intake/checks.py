@@ -27,15 +27,11 @@ from ai_hub.intake.nulls import Nulls
 from ai_hub.intake.readings import check_measurements, check_quality, check_readings
 from ai_hub.intake.result import MAX_REASONS, Rejection
 from ai_hub.intake.row_options import RowOptions
-from ai_hub.intake.times import check_times, is_naive
+from ai_hub.intake.times import NO_ZONE, check_times, is_naive
 
 _OBSERVATION_KEY = ("tenant_id", "asset_id", "feature_type", "timestamp")
 _WEATHER_KEY = ("tenant_id", "asset_id", "timestamp", "issued_at")
 _NO_OPTIONS = RowOptions()
-_NO_OFFSET = (
-    ". It has no offset: write one (Z is UTC), or name the zone of such times "
-    "(--timezone, timezone=)"
-)
 
 
 def check_rows(
@@ -122,7 +118,7 @@ def check_weather(
     columns = [
         timestamp,
         *entity,
-        check_times("issued_at", issued, timestamp, known, _NO_OFFSET),
+        check_times("issued_at", issued, timestamp, known, NO_ZONE),
         *(
             check_measurements(name, column(table, name), size, WEATHER_LIMITS[name], known)
             for name in WEATHER_COLUMNS
@@ -169,7 +165,7 @@ def _entity_columns(table: pa.Table, tenant_id: str | None, known: Nulls) -> lis
     """Timestamp, tenant and asset, in the order in which faults are named."""
     size = table.num_rows
     timestamp = check_times(
-        "timestamp", _required(table, "timestamp"), known=known, no_offset=_NO_OFFSET
+        "timestamp", _required(table, "timestamp"), known=known, no_offset=NO_ZONE
     )
     if tenant_id is None:
         tenants = _required(table, "tenant_id")

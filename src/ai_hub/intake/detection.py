@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ai_hub.errors import InvalidInput
-from ai_hub.intake.batch import FIELDS, ID_FIELDS, TIME_FIELDS
+from ai_hub.intake.batch import AS_THEY_CAME, FIELDS, ID_FIELDS, TIME_FIELDS
 from ai_hub.intake.columns import plain
 from ai_hub.intake.contest import Contest, Verdict
 from ai_hub.intake.dialect import Dialect, said
@@ -45,13 +45,17 @@ class Formats:
     why: Mapping[str, str] = field(default_factory=dict)
 
     def with_times(self, table: pa.Table) -> pa.Table:
-        """`table` with its times as ISO 8601 or as what type they came in."""
+        """`table` with its times as ISO 8601 or as what type they came in.
+
+        Where other texts came, AS_THEY_CAME are added.
+        """
         for name, written in self.times.items():
             if name in table.column_names and (texts := _times(table, name, written)) is not None:
                 found = written.iso(texts)
                 if found is not texts:
                     place = table.column_names.index(name)
                     table = table.set_column(place, name, found)
+                    table = table.append_column(AS_THEY_CAME[name], texts)
         return table
 
     def with_numbers(self, table: pa.Table) -> pa.Table:

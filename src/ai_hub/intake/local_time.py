@@ -9,7 +9,8 @@ Readers call it so:
 `to_utc` converts `timestamp` and `issued_at`: ISO texts, naive or aware timestamps, dates. A reader
 turns other spellings into one of these first. It looks at tenant_id, asset_id and feature_type,
 where they are there, to tell series apart. What is no time stays as it is, for the check to refuse.
-With no zone and no step to add, the table comes back as it came.
+With no zone and no step to add, the table comes back as it came. Where a reader keeps AS_THEY_CAME
+in columns, faults show these, and they are not in the table that comes back.
 
 `whole` is called at most once, at the first part with a reading that the clock showed twice: it
 gives the tables of the whole source again, from its first row, the same rows in the same order
@@ -29,15 +30,15 @@ from numpy.typing import NDArray
 
 from ai_hub.definitions.values import FIRST_INSTANT, LAST_INSTANT
 from ai_hub.intake.around_changes import AroundChanges
-from ai_hub.intake.batch import TIME
+from ai_hub.intake.batch import AS_THEY_CAME, TIME
 from ai_hub.intake.cells import plain_cells
-from ai_hub.intake.columns import Mask, nulls
+from ai_hub.intake.columns import Mask, nulls, plain
 from ai_hub.intake.day_ends import DayEnds
 from ai_hub.intake.marks import mark_cell, with_remarks
 from ai_hub.intake.passes import UNTOLD
 from ai_hub.intake.result import Remark
 from ai_hub.intake.row_options import RowOptions
-from ai_hub.intake.times import YEARS
+from ai_hub.intake.times import NO_ZONE, WITH_OFFSET, YEARS
 from ai_hub.intake.wall_times import WallTimes
 from ai_hub.intake.zone import Zone
 
@@ -70,7 +71,13 @@ class LocalClock:
 
         Raises InvalidInput for a 00:00 that could be either end of its day.
         """
-        if self._zone is None and self._options.interval_start is None:
+        came = {
+            name: plain(part.column(column))
+            for name, column in AS_THEY_CAME.items()
+            if column in part.column_names
+        }
+        part = part.drop_columns([AS_THEY_CAME[name] for name in came])
+        if self._zone is None and self._options.interval_start is None and not came:
             return part
         names = [name for name in _FIELDS if name in part.column_names]
         columns = {name: plain_cells(name, part.column(name)) for name in names}
@@ -82,7 +89,7 @@ class LocalClock:
             if any(asked):
                 self._around = self._look_around(self._zone, part)
         for name, raw in columns.items():
-            utc = self._column(name, raw, times[name])
+            utc = self._column(name, raw, times[name], came.get(name))
             part = part.set_column(part.column_names.index(name), name, utc)
         if "timestamp" in times and times["timestamp"].dates.any():
             part = self._with_remark(part)
@@ -116,19 +123,24 @@ class LocalClock:
             one.decide()
         return around
 
-    def _column(self, name: str, raw: pa.Array, times: WallTimes) -> pa.Array:
+    def _column(
+        self, name: str, raw: pa.Array, times: WallTimes, came: pa.Array | None
+    ) -> pa.Array:
         utc = times.micros.copy()
         known = times.known.copy()
         faults: dict[int, str] = {}
         if self._zone is None:
             known &= ~times.local
+            if came is not None:
+                local = np.flatnonzero(times.local).tolist()
+                faults |= dict.fromkeys(local, f"{WITH_OFFSET}{NO_ZONE}")
         else:
             self._clear(self._zone, name, times, utc, known, faults)
         if name == "timestamp":
             self._move(times, utc, known)
         beyond = known & ((utc < FIRST_INSTANT) | (utc > LAST_INSTANT))
         faults |= dict.fromkeys(np.flatnonzero(beyond).tolist(), f"{YEARS}")
-        return _built(raw, utc, known & ~beyond, faults)
+        return _built(raw, utc, known & ~beyond, faults, raw if came is None else came)
 
     def _clear(
         self,
@@ -220,8 +232,13 @@ class LocalClock:
         return with_remarks(part, Remark("dates", "timestamp", said))
 
 
-def _built(raw: pa.Array, utc: Ints, known: Mask, faults: dict[int, str]) -> pa.Array:
-    """Instants as timestamps; as texts where a row has none but something was sent."""
+def _built(
+    raw: pa.Array, utc: Ints, known: Mask, faults: dict[int, str], came: pa.Array
+) -> pa.Array:
+    """Instants as timestamps; as texts where a row has none but something was sent.
+
+    A fault shows what `came`.
+    """
     instants = pa.array(utc, mask=~known)
     if not (~known & ~nulls(raw)).any():
         return instants.cast(TIME)
@@ -229,7 +246,8 @@ def _built(raw: pa.Array, utc: Ints, known: Mask, faults: dict[int, str]) -> pa.
     if faults:
         mask = np.zeros(len(raw), dtype=np.bool_)
         mask[list(faults)] = True
-        marks = [mark_cell(str(texts[row].as_py()), faults[row]) for row in sorted(faults)]
+        shown = came.cast(pa.string())
+        marks = [mark_cell(str(shown[row].as_py()), faults[row]) for row in sorted(faults)]
         texts = pc.replace_with_mask(texts, pa.array(mask), pa.array(marks, pa.string()))
     iso = pc.binary_join_element_wise(instants.cast(pa.timestamp("us")).cast(pa.string()), "Z", "")
     return pc.if_else(pa.array(known), iso, texts)

@@ -18,7 +18,11 @@ from ai_hub.intake.nulls import NO_MORE, Nulls
 
 YEARS = "a time between the years 1 and 9999"
 _NO_OFFSET = ". It has no offset: add Z for UTC, or +02:00 and the like."
-_WITH_OFFSET = "a time with an offset, such as 2025-10-09T14:30:00Z"
+NO_ZONE = (
+    ". It has no offset: write one (Z is UTC), or name the zone of such times "
+    "(--timezone, timezone=)"
+)
+WITH_OFFSET = "a time with an offset, such as 2025-10-09T14:30:00Z"
 
 _UNIT_MICROS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 
@@ -51,7 +55,7 @@ def check_times(
         cell = raw[row]
         if not texts and cell.is_valid:
             if is_naive(raw.type) or is_date(raw.type):
-                return f"expected {_WITH_OFFSET}{no_offset}"
+                return f"expected {WITH_OFFSET}{no_offset}"
             if pa.types.is_timestamp(raw.type):
                 return f"expected {YEARS}"
         text = cell.as_py() if texts else None
