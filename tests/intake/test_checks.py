@@ -411,3 +411,12 @@ def test_a_column_of_any_other_type_refuses_its_rows(field: str, column: pa.Arra
     whole = table(tenant_id=["t"]).drop_columns([field]).append_column(field, column)
     batch = check_observations(whole, None)
     assert [r.field for r in batch.reasons] == [field]
+
+
+@pytest.mark.parametrize("text", ["2025011310:57", "13/01/2025 1"])
+def test_a_time_in_a_way_that_is_not_known_can_be_said(text: str) -> None:
+    (why,) = (one.why for one in check_observations(table(timestamp=[text]), "t").reasons)
+    assert "--time-format" in why
+    for other in ("Total", "2025-01-13", None):
+        (why,) = (one.why for one in check_observations(table(timestamp=[other]), "t").reasons)
+        assert "--time-format" not in why

@@ -27,7 +27,7 @@ from ai_hub.intake.nulls import Nulls
 from ai_hub.intake.readings import check_measurements, check_quality, check_readings
 from ai_hub.intake.result import MAX_REASONS, Rejection
 from ai_hub.intake.row_options import RowOptions
-from ai_hub.intake.times import NO_ZONE, check_times, is_naive
+from ai_hub.intake.times import NO_FORMAT, NO_ZONE, check_times, is_naive
 
 _OBSERVATION_KEY = ("tenant_id", "asset_id", "feature_type", "timestamp")
 _WEATHER_KEY = ("tenant_id", "asset_id", "timestamp", "issued_at")
@@ -118,7 +118,7 @@ def check_weather(
     columns = [
         timestamp,
         *entity,
-        check_times("issued_at", issued, timestamp, known, NO_ZONE),
+        check_times("issued_at", issued, timestamp, known, NO_ZONE, NO_FORMAT),
         *(
             check_measurements(name, column(table, name), size, WEATHER_LIMITS[name], known)
             for name in WEATHER_COLUMNS
@@ -165,7 +165,11 @@ def _entity_columns(table: pa.Table, tenant_id: str | None, known: Nulls) -> lis
     """Timestamp, tenant and asset, in the order in which faults are named."""
     size = table.num_rows
     timestamp = check_times(
-        "timestamp", _required(table, "timestamp"), known=known, no_offset=NO_ZONE
+        "timestamp",
+        _required(table, "timestamp"),
+        known=known,
+        no_offset=NO_ZONE,
+        no_time=NO_FORMAT,
     )
     if tenant_id is None:
         tenants = _required(table, "tenant_id")

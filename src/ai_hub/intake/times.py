@@ -22,6 +22,7 @@ NO_ZONE = (
     ". It has no offset: write one (Z is UTC), or name the zone of such times "
     "(--timezone, timezone=)"
 )
+NO_FORMAT = ". If it is a time, say how it is written (--time-format, time_format=)"
 WITH_OFFSET = "a time with an offset, such as 2025-10-09T14:30:00Z"
 
 _UNIT_MICROS = {"s": 1_000_000, "ms": 1_000, "us": 1}
@@ -36,12 +37,13 @@ def check_times(
     default: Column | None = None,
     known: Nulls = NO_MORE,
     no_offset: str = _NO_OFFSET,
+    no_time: str = "",
     rounding: Rounding = "up",
 ) -> Column:
     """Instants as microseconds since the epoch, finer ones rounded as said (data up).
 
     With a `default`, null or empty takes its time. `known` says which texts stand for null,
-    `no_offset` what helps where a time has no offset.
+    `no_offset` what helps where a time has no offset, `no_time` where a text with digits is none.
     """
     texts = pa.types.is_string(raw.type)
     micros, bad = _text_times(raw, rounding) if texts else _typed_times(raw, rounding)
@@ -59,7 +61,8 @@ def check_times(
             if pa.types.is_timestamp(raw.type):
                 return f"expected {YEARS}"
         text = cell.as_py() if texts else None
-        return f"expected {_expected(text)}" + (no_offset if is_local(text) else "")
+        hint = no_offset if is_local(text) else no_time if _may_be_one(text) else ""
+        return f"expected {_expected(text)}{hint}"
 
     return Column(field, micros, bad, lambda keys: pa.array(keys).cast(TIME), why, raw)
 
@@ -74,6 +77,17 @@ def _expected(text: str | None) -> str:
     except InvalidInput as error:
         return error.expected
     return YEARS
+
+
+def _may_be_one(text: str | None) -> bool:
+    """Whether a text that is no ISO 8601 could be a time in another way."""
+    if text is None or read_mark(text) is not None or not any(map(str.isdigit, text)):
+        return False
+    try:
+        datetime.fromisoformat(text.strip())
+    except ValueError:
+        return True
+    return False
 
 
 def is_local(text: str | None) -> bool:
