@@ -48,6 +48,13 @@ def test_what_stands_for_null_costs_a_reading_its_row_and_a_measurement_nothing(
     assert checked.remarks == ()
 
 
+def test_what_is_counted_as_no_number_is_named_with_it() -> None:
+    checked = measured(["NA"] * 200 + ["warm", "1"])
+    assert checked.unreadable == 201
+    (remark,) = checked.remarks
+    assert remark.text == "humidity: warm, NA is no number, and taken as null."
+
+
 def test_a_decimal_comma_that_was_not_taken_for_one_can_be() -> None:
     assert "--decimal comma" in readings(["1", "+0056,5"]).why(1)
     assert "--decimal" not in readings(["1", "56.5 W"]).why(1)

@@ -68,17 +68,19 @@ def check_measurements(
         lambda _: "",
         raw,
     )
+    null = found.named & ~found.numeric
     examples = [
-        Remark(about, field, f"{field}: {_shown(checked, rows)} {said}, and taken as null.")
-        for about, rows, said in (
-            ("unreadable", unreadable, "is no number"),
-            ("outside", beyond, f"is outside the physical limits {limits}"),
+        Remark(about, field, f"{field}: {_shown(checked, rows, more)} {said}, and taken as null.")
+        for about, rows, more, said in (
+            # Those that stand for null are counted with the others, and so named with them.
+            ("unreadable", unreadable, null, "is no number"),
+            ("outside", beyond, null & False, f"is outside the physical limits {limits}"),
         )
         if rows.any()
     ]
     return replace(
         checked,
-        unreadable=int((unreadable | (found.named & ~found.numeric)).sum()),
+        unreadable=int((unreadable | null).sum()),
         outside=int(beyond.sum()),
         remarks=tuple(examples),
     )
@@ -113,8 +115,10 @@ def _floats(
     return Column(field, found.values, faulty | np.isinf(found.values), build, why, raw)
 
 
-def _shown(checked: Column, rows: Mask) -> str:
-    cells = dict.fromkeys(str(checked.shown(int(row))) for row in np.flatnonzero(rows)[:_LOOKED_AT])
+def _shown(checked: Column, *masks: Mask) -> str:
+    """Some different cells, those of the first mask first."""
+    rows = [row for mask in masks for row in np.flatnonzero(mask)[:_LOOKED_AT].tolist()]
+    cells = dict.fromkeys(str(checked.shown(row)) for row in rows)
     return ", ".join(list(cells)[:_SHOWN]) + (", ..." if len(cells) > _SHOWN else "")
 
 
