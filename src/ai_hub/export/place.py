@@ -65,7 +65,7 @@ class Places:
         none is. Raises InvalidInput for what is the path of no file."""
         given = str(path)
         if not path.name or "\0" in given or _unspeakable(given):
-            raise InvalidInput("output_path", given, "the path of a file")
+            raise InvalidInput("output_path", given, "the path of a file, not of a directory")
         path, root = path.absolute(), _real(self.root)
         folder = _real(path.parent) if ".." in path.parts else path.parent
         for top in reversed((folder, *folder.parents)):
