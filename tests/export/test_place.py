@@ -175,6 +175,24 @@ def test_what_appears_meanwhile_is_looked_at_again(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["f"]
 
 
+async def test_a_training_set_in_memory_replaces_no_more(
+    settings: Settings, tmp_path: Path
+) -> None:
+    mine = put(tmp_path / "mine")
+    async with FeatureStore(settings) as store:
+        await store.ingest([ROW], "t")
+        found = await store.get_training_set([ROW], "forecast_basic", tenant_id="t")
+        for force in (False, True):
+            for name in ("features.duckdb", "features.duckdb.wal", "ai-hub.toml", "/dev/null"):
+                with pytest.raises(InvalidInput, match="output_path"):
+                    found.to_parquet(name, force=force)
+        with pytest.raises(InvalidInput, match=r"output_path.*force"):
+            found.to_parquet(mine)
+        found.to_parquet(mine, force=True)
+        found.to_parquet(mine)
+    assert pq.read_metadata(mine).num_rows == 1
+
+
 @pytest.mark.parametrize("path", ["/", "", ".", "a\0b", "\ud800.parquet"])
 async def test_what_is_the_path_of_no_file_is_refused(settings: Settings, path: str) -> None:
     with pytest.raises(InvalidInput, match="output_path"):

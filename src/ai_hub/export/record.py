@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -124,7 +125,8 @@ class Exports:
         async with self._turns.turn():
             job = await self._in_thread(make)
             await self._check_rows(job)
-            return await self._stoppable(lambda told: _training_set(job, self._store.scan, told))
+            found = await self._stoppable(partial(_training_set, job, self._store.scan))
+            return replace(found, _places=self._places)
 
     async def find(self, tenant_id: str | None, limit: int) -> list[ExportRecord]:
         """The records of a tenant's exports (None: of all), the newest first.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,7 @@ class TrainingSet:
     """
 
     _table: pa.Table
+    _places: Places = field(default_factory=Places)
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
@@ -73,7 +74,7 @@ class TrainingSet:
         is that no export wrote (unless `force`), ExportFailed when it cannot be written.
         """
         check_compression(compression)
-        place = Places().place(Path(path), force)
+        place = self._places.place(Path(path), force)
         with place.draft(uuid.uuid4().hex, make_folder=False) as draft:
             write_training_set(self, draft, compression)
             draft.publish()
@@ -147,8 +148,8 @@ def _table(job: SpineJob, fields: list[pa.Field], columns: dict[str, Values]) ->
     given = {"tenant_id": (pa.field("tenant_id", _ID), tenant), **own}
     keys = [given.pop(name) for name in ("timestamp", "tenant_id", "asset_id")]
     made = {}
-    for field in fields:
-        made[field.name] = (field, arrow_column(field, columns.pop(field.name)))
+    for own_field in fields:
+        made[own_field.name] = (own_field, arrow_column(own_field, columns.pop(own_field.name)))
     value = [(given if "value" in given else made).pop("value")]
     everything = [*keys, *value, *given.values(), *made.values()]
     metadata = (spine.schema.metadata or {}) | {
