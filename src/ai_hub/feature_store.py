@@ -14,7 +14,7 @@ from ai_hub.config import Settings
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.registry import Registry
-from ai_hub.definitions.values import DAY, MAX_ASSETS, Entity, check_id, check_list, to_micros
+from ai_hub.definitions.values import DAY, MAX_ASSETS, check_id, check_list, to_micros
 from ai_hub.errors import StoreUnavailable
 from ai_hub.export.record import record_fields
 from ai_hub.metrics import Metrics
@@ -25,7 +25,7 @@ from ai_hub.serving.cache import CacheStats
 from ai_hub.serving.reader import Found
 from ai_hub.serving.readiness import Part
 from ai_hub.serving.spec import Spec, Specs
-from ai_hub.serving.warming import Progress, warm
+from ai_hub.serving.warming import Progress, forget, warm
 
 if TYPE_CHECKING:
     from ai_hub.definitions.target import Horizon
@@ -277,9 +277,9 @@ class FeatureStore:
         """Forget the cached vectors of some assets, of one set or all; counts what was dropped."""
         one = [] if asset_id is None else [asset_id]
         wanted = [*check_list("asset_ids", asset_ids, "asset ids", MAX_ASSETS), *one]
-        entities = [Entity(tenant_id, one) for one in check_assets(tenant_id, wanted)]
-        dropped = await self._open.cache.drop(entities, self.specs.prefix(feature_set))
-        return {"assets": len(entities), "invalidated": dropped}
+        ids, prefix = check_assets(tenant_id, wanted), self.specs.prefix(feature_set)
+        dropped = await forget(self._open.cache, tenant_id, ids, prefix)
+        return {"assets": len(ids), "invalidated": dropped}
 
     async def cache_stats(self) -> CacheStats:
         """What the cache holds and how it did."""

@@ -388,3 +388,13 @@ async def test_a_fault_after_an_answer_began_ends_the_connection(path: str) -> N
         assert got.count(b"HTTP/1.1") <= 1
         assert not got.endswith(b"1234567")
         writer.close()
+
+
+def test_connections_that_are_gone_leave_nothing(server: Server) -> None:
+    sent = b"GET /health HTTP/1.1\r\nhost: localhost\r\n" + b"x-1: a\r\n" * 8_000
+    before = resident(server)
+    for _ in range(300):
+        with suppress(ConnectionError), connected(server) as connection:
+            connection.sendall(sent)
+            connection.recv(1_000)
+    assert resident(server) - before < 30 * MIB

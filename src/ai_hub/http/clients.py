@@ -69,7 +69,7 @@ class Clients:
             431,
             Problem(
                 f"request: its target and headers are over the limit of {settings.max_head} bytes "
-                "(AI_HUB_MAX_HEAD)"
+                "(AI_HUB_MAX_HEAD), or more than 1,000"
             ),
         )
         self.gate = Gate(settings.allowed_hosts, settings.host)

@@ -11,19 +11,23 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from enum import IntEnum
-from functools import lru_cache
 from typing import Any, cast
-from urllib.parse import unquote
 
 import httptools
 
 from ai_hub.http.body import Reply, Scope, reply_of
 from ai_hub.http.clients import Clients
-from ai_hub.http.exchange import Exchange
+from ai_hub.http.exchange import Exchange, target_of
 from ai_hub.http.messages import Problem
 
 _MOST_UNREAD = 64 * 1024
 """Bytes of a body that wait for the application; more are left to the client."""
+_MOST_HEADERS = 1_000
+_MOST_PARTS = 4_096
+"""Parts of a body that may be small; with more of them they have _LEAST_PART bytes on average."""
+_LEAST_PART = 16
+_TRAILER = 64
+"""How many parts a trailer counts for."""
 _MOST_FRAMING = 64 * 1024
 """Bytes that may carry a body besides its own and as many again: sizes of chunks and trailers."""
 _MOST_DROPPED = 1024 * 1024
@@ -65,7 +69,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser: Any = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport
         self._unsent = 0
         self._addresses: tuple[Any, Any] = (None, None)
@@ -77,7 +81,7 @@ class Connection(asyncio.Protocol):
         self._arrived = self._before = 0
         self._piece = 0
         self._first = True
-        self._body = 0
+        self._body = self._parts = 0
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._incoming: Exchange | None = None
@@ -105,6 +109,9 @@ class Connection(asyncio.Protocol):
             if exchange is not None:
                 exchange.gone = True
                 exchange.wake()
+        self._current = self._incoming = None
+        # The parser refers to this too: what both hold is let go of now, not at some collection.
+        self._parser, self._headers, self._url = None, [], b""
         self.resume_writing()
 
     def pause_writing(self) -> None:
@@ -150,7 +157,7 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """The first byte of a request."""
         self._stage = _Stage.HEAD
-        self._ticks = self._body = 0
+        self._ticks = self._body = self._parts = 0
         self._arrived = self._piece
         self._before = 0 if self._first else self._piece
         self._first = False
@@ -163,8 +170,14 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; or a trailer, which nobody asked for."""
+        headers = self._headers
         if self._stage is _Stage.HEAD:
-            self._headers.append((name.lower(), value))
+            headers.append((name.lower(), value))
+            if len(headers) > _MOST_HEADERS:
+                raise _Refused(self._clients.too_large)
+        else:
+            self._parts += _TRAILER
+            self._check_parts()
 
     def on_headers_complete(self) -> None:
         """The head is there: the request can be answered."""
@@ -181,7 +194,7 @@ class Connection(asyncio.Protocol):
             return
         version = parser.get_http_version()
         try:
-            path, raw_path, query = _target(self._url)
+            path, raw_path, query = target_of(self._url)
         except (httptools.HttpParserError, UnicodeDecodeError):
             raise _Refused(_NO_HTTP) from None
         self._host, expects, refused = clients.gate.look(
@@ -213,6 +226,9 @@ class Connection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         """A part of a body."""
         self._body += len(body)
+        self._parts += 1
+        if self._parts > _MOST_PARTS:
+            self._check_parts()
         exchange = self._incoming
         if exchange is not None and not exchange.complete:
             exchange.feed(body)
@@ -333,6 +349,11 @@ class Connection(asyncio.Protocol):
         elif self._stage is _Stage.BODY and self._arrived > 2 * self._body + _MOST_FRAMING:
             self._refuse(_FRAMING)
 
+    def _check_parts(self) -> None:
+        """Of a body that comes in very many. Raises _Refused."""
+        if self._parts > _MOST_PARTS and self._body < _LEAST_PART * self._parts:
+            raise _Refused(_FRAMING)
+
     def _refuse(self, reply: Reply) -> None:
         """Refuse the request under way, after the answers to those before it."""
         self._stage = _Stage.REFUSED
@@ -366,19 +387,3 @@ class Connection(asyncio.Protocol):
         self._arrived += size
         if self._arrived > _MOST_DROPPED:
             self._transport.close()
-
-
-def _target(url: bytes) -> tuple[str, bytes, bytes]:
-    return _short_target(url) if len(url) <= _SHORT else _parsed(url)
-
-
-def _parsed(url: bytes) -> tuple[str, bytes, bytes]:
-    """Path, the path as it was written, and query of a request's target."""
-    parsed = httptools.parse_url(url)
-    raw = parsed.path or b"/"
-    path = raw.decode("ascii")
-    return unquote(path) if "%" in path else path, raw, parsed.query or b""
-
-
-_SHORT = 256
-_short_target = lru_cache(maxsize=1_024)(_parsed)

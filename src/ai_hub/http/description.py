@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from ai_hub import __version__
 from ai_hub.definitions.registry import Registry
+from ai_hub.definitions.values import MAX_HORIZONS
 from ai_hub.export.job import Compression
 from ai_hub.http.schemas import ID, POLICY, WIDTH, Schema, components, listed, set_name
 from ai_hub.intake.labels import FORMATS
@@ -256,7 +257,7 @@ def _parameters(chosen: Schema) -> Schema:
         "tenant_id": ID,
         "limit": {"type": "integer", "minimum": 1, "maximum": 10_000, "default": 100},
         "feature_set": chosen,
-        "horizons": listed(WIDTH, 0, 100),
+        "horizons": {**listed(WIDTH, 0, MAX_HORIZONS), "uniqueItems": True},
         "missing": POLICY,
         "indicators": {"type": "boolean", "default": False},
         "compression": {"type": "string", "enum": [*get_args(Compression)], "default": "snappy"},

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Protocol
+from urllib.parse import unquote
+
+import httptools
 
 from ai_hub.http.body import Message, Scope
 
@@ -136,3 +140,22 @@ class Exchange:
             self.complete = True
             self.wake()
             self._line.answered(self)
+
+
+def target_of(url: bytes) -> tuple[str, bytes, bytes]:
+    """Path, the path as it was written, and query of a request's target.
+
+    Raises HttpParserError or UnicodeDecodeError.
+    """
+    return _short_target(url) if len(url) <= _SHORT else _parsed(url)
+
+
+def _parsed(url: bytes) -> tuple[str, bytes, bytes]:
+    parsed = httptools.parse_url(url)
+    raw = parsed.path or b"/"
+    path = raw.decode("ascii")
+    return unquote(path) if "%" in path else path, raw, parsed.query or b""
+
+
+_SHORT = 256
+_short_target = lru_cache(maxsize=1_024)(_parsed)

@@ -104,7 +104,17 @@ _WORDS = {
 }
 _SHOWN_BYTES = 60
 _SHOWN_NAME = 80
+_MOST_SHOWN = 64 * 1024
+"""Bytes of a body whose values are quoted. To find one in a larger body takes a second reading."""
 _MOST_DIGITS = 1_000
+
+
+class _Unshown:
+    def __repr__(self) -> str:
+        return "what stands there in a large body"
+
+
+_UNSHOWN = _Unshown()
 
 
 class Malformed(InvalidInput):
@@ -123,9 +133,15 @@ def decode(body: bytes, into: type[_T]) -> _T:
 
 def refused(body: bytes, error: msgspec.ValidationError, into: type) -> InvalidInput:
     """msgspec's refusal of a body in our words, with the value it was about."""
+    value: Any
     try:
-        value: Any = _read(body)
-    except (ValueError, RecursionError) as deeper:
+        if len(body) <= _MOST_SHOWN:
+            value = _read(body)
+        else:
+            # Whether it is JSON at all, which is found much faster than what is in it.
+            msgspec.json.decode(body, type=msgspec.Raw)
+            value = _UNSHOWN
+    except (ValueError, RecursionError, msgspec.DecodeError) as deeper:
         return _malformed(body, deeper)
     match = _PLACE.match(str(error))
     what, path = (match["what"], match["path"] or "$") if match else (str(error), "$")
@@ -139,7 +155,7 @@ def refused(body: bytes, error: msgspec.ValidationError, into: type) -> InvalidI
     if what.startswith("Object missing required field") and named:
         return InvalidInput(named[1], None, "a value: the field is required")
     if what.startswith("Object contains unknown field") and named:
-        found = value.get(named[1]) if isinstance(value, dict) else None
+        found = value.get(named[1]) if isinstance(value, dict) else value
         known = ", ".join(getattr(into, "__struct_fields__", ()))
         return InvalidInput(named[1][:_SHOWN_NAME], found, f"no fields but {known}")
     return InvalidInput(field, value, in_words(what))
@@ -156,6 +172,8 @@ def in_words(what: str) -> str:
 
 def _unreadable(body: bytes, error: Exception) -> InvalidInput:
     """Why msgspec cannot read a body: a value that JSON does not have, or that it is not JSON."""
+    if len(body) > _MOST_SHOWN:
+        return _malformed(body, error)
     try:
         found: object = _read(body)
     except (ValueError, RecursionError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from ai_hub.definitions.kinds import WEATHER_COLUMNS
+from ai_hub.definitions.kinds import STATS, WEATHER_COLUMNS
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import (
     MAX_ASSETS,
@@ -34,9 +34,11 @@ TIME: Schema = {
     "format": "date-time",
     "description": "ISO 8601 with an offset, of the years 1 to 9999",
 }
+_NAME: Schema = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,62}$"}
 WIDTH: Schema = {
     "type": "string",
-    "pattern": "^[1-9][0-9]{0,4}(us|ms|s|m|h|d)$",
+    "pattern": "^[1-9]([0-9]{0,11}(us|ms)|[0-9]{0,8}s|[0-9]{0,6}m|[0-9]{0,4}h|[0-9]{0,3}d"
+    "|[0-9]{0,2}w)$",
     "description": 'Such as "90m", "24h" or "7d", at most 100 years',
 }
 POLICY: Schema = {
@@ -98,16 +100,24 @@ def _requests(registry: Registry) -> Schema:
         "timestamp": nullable(TIME),
         "missing": nullable(POLICY),
     }
-    target = fields(
-        {"horizon": WIDTH},
-        {
-            "name": nullable(TEXT), "tolerance": nullable(TEXT), "stat": nullable(TEXT),
-            "window": nullable(WIDTH), "min_count": nullable({"type": "integer", "minimum": 1}),
-        },
+    value = fields(
+        {"name": _NAME, "horizon": WIDTH},
+        {"tolerance": {"anyOf": [WIDTH, {"const": "0"}]}},
         closed=True,
-    )  # fmt: skip
+    )
+    statistic = fields(
+        {
+            "name": _NAME,
+            "horizon": WIDTH,
+            "stat": {"type": "string", "enum": [*STATS]},
+            "window": WIDTH,
+        },
+        {"min_count": {"type": "integer", "minimum": 1}},
+        closed=True,
+    )
     either = {"not": {"required": ["feature_set", "feature_names"]}}
     assets = listed(ID, 1, MAX_ASSETS)
+    measured = {str(name): nullable(NUMBER) for name in WEATHER_COLUMNS}
     return {
         "GetRequest": {**_asked({"tenant_id": ID, "asset_id": ID}, some), **either},
         "BatchRequest": {
@@ -124,7 +134,7 @@ def _requests(registry: Registry) -> Schema:
                 "output_path": nullable({"type": "string", "minLength": 1, "maxLength": 1_000}),
                 "missing": nullable(POLICY),
                 "compression": {"type": "string", "enum": [*get_args(Compression)]},
-                "horizons": listed({"anyOf": [WIDTH, target]}, 0, MAX_HORIZONS),
+                "horizons": listed({"anyOf": [WIDTH, value, statistic]}, 0, MAX_HORIZONS),
                 "indicators": FLAG,
                 "frequency": nullable(WIDTH),
             },
@@ -139,7 +149,7 @@ def _requests(registry: Registry) -> Schema:
         "CacheRequest": _asked(
             {"tenant_id": ID, "asset_ids": assets}, {"feature_set": nullable(chosen)}
         ),
-        "Observations": fields({"tenant_id": ID, "rows": listed(_ref("Observation"), 0)}),
+        "Observations": _asked({"tenant_id": ID, "rows": listed(_ref("Observation"), 1)}),
         "Observation": fields(
             {"timestamp": TIME, "asset_id": ID, "value": NUMBER},
             {
@@ -147,12 +157,11 @@ def _requests(registry: Registry) -> Schema:
                 "quality": nullable({"type": "integer"}),
             },
         ),
-        "Weather": fields({"tenant_id": ID, "rows": listed(_ref("WeatherRow"), 0)}),
-        "WeatherRow": fields(
-            {"timestamp": TIME, "asset_id": ID},
-            {"issued_at": nullable(TIME)}
-            | {str(name): nullable(NUMBER) for name in WEATHER_COLUMNS},
-        ),
+        "Weather": _asked({"tenant_id": ID, "rows": listed(_ref("WeatherRow"), 1)}),
+        "WeatherRow": {
+            **fields({"timestamp": TIME, "asset_id": ID}, {"issued_at": nullable(TIME)} | measured),
+            "anyOf": [fields({name: NUMBER}) for name in measured],
+        },
     }  # fmt: skip
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from ai_hub.definitions.values import check_count
+from ai_hub.definitions.values import Entity, check_count
+from ai_hub.serving.cache import Cache
 from ai_hub.serving.reader import Found
 from ai_hub.serving.spec import Spec
 
 _PART = 200
-"""Assets that are computed together: so many that a part costs little, so few that others are not
-kept waiting."""
+"""Assets that are computed or forgotten together: so many that a part costs little, so few that
+others are not kept waiting."""
 
 _MOST_ABREAST = 1_000
 _DEGRADED = b'"degraded":true'
@@ -49,3 +50,13 @@ async def warm(
     parts = (part(spec, asset_ids[first : first + _PART]) for spec in specs for first in firsts)
     await asyncio.gather(*parts)
     return counts
+
+
+async def forget(cache: Cache, tenant_id: str, asset_ids: Sequence[str], prefix: str) -> int:
+    """Drop the vectors of assets, some at a time, so that others are answered in between."""
+    dropped = 0
+    for begin in range(0, len(asset_ids), _PART):
+        part = [Entity(tenant_id, one) for one in asset_ids[begin : begin + _PART]]
+        dropped += await cache.drop(part, prefix)
+        await asyncio.sleep(0)
+    return dropped

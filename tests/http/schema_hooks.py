@@ -1,0 +1,99 @@
+"""What a schema cannot say of a request, told to the fuzzer: rules between two of its values.
+
+Loaded by the fuzzer in its own process; see test_schema_fuzz.py.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+import schemathesis
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+
+_MOST = 1024 * 1024
+_paths = itertools.count(1)
+
+
+def _table(value: float, temperature: float) -> pa.Table:
+    return pa.table(
+        {"asset_id": ["a"], "timestamp": ["2025-01-01T00:00:00Z"], "value": [value],
+         "temperature": [temperature]}
+    )  # fmt: skip
+
+
+def _written(kind: str, table: pa.Table) -> bytes:
+    out = io.BytesIO()
+    match kind:
+        case "text/csv":
+            pyarrow.csv.write_csv(table, out)
+        case "application/x-ndjson":
+            out.write(json.dumps(table.to_pylist()[0]).encode())
+        case "application/vnd.apache.parquet":
+            pyarrow.parquet.write_table(table, out)
+        case "application/vnd.apache.arrow.stream":
+            with pa.ipc.new_stream(out, table.schema) as writer:
+                writer.write_table(table)
+        case _:
+            with pa.ipc.new_file(out, table.schema) as writer:
+                writer.write_table(table)
+    return out.getvalue()
+
+
+_FORMATS = (
+    "text/csv",
+    "application/x-ndjson",
+    "application/vnd.apache.parquet",
+    "application/vnd.apache.arrow.stream",
+    "application/vnd.apache.arrow.file",
+)
+for _kind in _FORMATS:
+    _measured = st.floats(-50, 50).map(lambda value: round(value, 3))
+    _tables = st.builds(_table, _measured, _measured)
+    schemathesis.openapi.media_type(
+        _kind, _tables.map(lambda table, kind=_kind: _written(kind, table))
+    )
+
+
+@schemathesis.hook
+def map_case(context: Any, case: Any) -> Any:
+    """A case that was meant to be taken, kept to the rules between its values."""
+    if case.meta is None:
+        return case
+    modes = [case.meta.generation.mode, *(one.mode for one in case.meta.components.values())]
+    if any(mode is not GenerationMode.POSITIVE for mode in modes):
+        return case
+    query = dict(case.query or {})
+    if "ingest" in case.path:
+        # In JSON the body names the tenant, in a table the query.
+        if case.media_type == "application/json":
+            query.pop("tenant_id", None)
+        else:
+            query.setdefault("tenant_id", "fuzz")
+    if "training-set" in case.path:
+        # A label must not have the name of a feature.
+        table = _table(1.0, 0.0).drop_columns(["temperature", "value"])
+        case.body = _written(case.media_type, table)
+    case.query = query
+    if isinstance(case.body, dict):
+        case.body = _kept(dict(case.body))
+    return case
+
+
+def _kept(body: dict[str, Any]) -> dict[str, Any]:
+    times = [body.get("start_time"), body.get("end_time")]
+    if all(isinstance(one, str) for one in times):
+        body["end_time"] = body["start_time"]
+    if isinstance(body.get("output_path"), str):
+        body["output_path"] = f"fuzz/{next(_paths)}.parquet"
+    if isinstance(body.get("horizons"), list):
+        body["horizons"] = [one for one in body["horizons"] if isinstance(one, str)][:1]
+    if isinstance(body.get("asset_ids"), list) and len(json.dumps(body)) > _MOST:
+        body["asset_ids"] = body["asset_ids"][:50]
+    return body
