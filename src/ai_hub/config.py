@@ -211,10 +211,10 @@ class Settings:
         metadata=_key(parse.host, "address that the server listens on"),
     )
     allowed_hosts: tuple[str, ...] = field(
-        default=(),
+        default=("localhost",),
         metadata=_key(
             parse.hosts,
-            "names it may be asked by, with commas; by default localhost and its address",
+            "names that it may be asked by besides its address, with commas",
             parse.hosts_text,
         ),
     )

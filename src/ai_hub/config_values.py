@@ -172,7 +172,7 @@ def hosts(value: object) -> tuple[str, ...]:
 
 def hosts_text(names: tuple[str, ...]) -> str:
     """Names as they can be given."""
-    return ",".join(names) or "localhost"
+    return ",".join(names)
 
 
 def flag(value: object) -> bool:

@@ -51,7 +51,7 @@ class Gate:
     def __init__(self, allowed: Iterable[str], bound: str) -> None:
         names = {name.lower().removesuffix(".") for name in allowed}
         self._any = ANY in names
-        self._names = (names or {"localhost", bound.lower()}) | {*LOOPBACK}
+        self._names = names | {bound.lower()} | {*LOOPBACK}
 
     def look(
         self, headers: Headers, version: str, known: bytes | None, address: object
