@@ -314,6 +314,7 @@ def test_a_column_for_each_time_of_day_goes_with_a_date() -> None:
         ("timestamp", {"wide": "series"}, "columns beside that of the times"),
         ("timestamp,1,2,3", {"wide": "times"}, "names are times of day, such as 00:30"),
         ("timestamp,00:30,23:30,00:00", {"wide": "times"}, "call it 24:00"),
+        ("timestamp,01:00,02:00A,02:00B", {"wide": "times"}, "'02:00A', expected a name such as"),
         ("timestamp,00:30,t", {"wide": "times", "time_column": "t"}, "none in a file with --wide"),
     ],
 )
@@ -322,6 +323,13 @@ def test_a_wide_file_that_could_mean_something_else_is_refused(
 ) -> None:
     with pytest.raises(InvalidInput, match=match):
         opened(f"{header}\n", **options)
+
+
+def test_columns_that_are_not_ours_cost_nothing_however_many_they_are() -> None:
+    names = ",".join(f"c{number}" for number in range(5_000))
+    file = opened(f"timestamp,asset_id,value,{names}\n2025-01-01T00:00Z,m1,1{',0' * 5_000}\n")
+    ((table, _),) = file.parts()
+    assert table.num_columns < 50
 
 
 def test_a_wide_table_may_be_typed() -> None:

@@ -18,15 +18,15 @@ from ai_hub.intake.layout import Layout, Wanted
 from ai_hub.intake.marks import mark_cell, read_mark
 from ai_hub.intake.wide import Wide, fields_beside, find_wide
 
-_MOST_OTHERS = 100
 _CLOCK = "time"
+_MAX_OTHERS = 20  # more say no more in an error
 _MIXED = "a date, with the time of day in the column that time_column names"
 
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
     """Where our columns stand in a file: `columns` by place, the times of day if they have a
-    column, the wide columns if there are any; `others` are the names of the rest."""
+    column, the wide columns if there are any; `others` are the first names of the rest."""
 
     columns: Mapping[str, int]
     clock: int | None
@@ -58,7 +58,7 @@ class Assembly:
         read = {*columns.values(), layout.time, *(wide.places if wide else ())}
         names = [" ".join(name.split()) for at, name in enumerate(layout.names) if at not in read]
         others = [name for name in dict.fromkeys(names) if name and name not in FIELDS]
-        return cls(columns, layout.time, wide, tuple(others[:_MOST_OTHERS]))
+        return cls(columns, layout.time, wide, tuple(others[:_MAX_OTHERS]))
 
     @property
     def places(self) -> tuple[int, ...]:

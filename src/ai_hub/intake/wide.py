@@ -103,6 +103,10 @@ def find_wide(
             raise InvalidInput("time_column", names[time], "none in a file with --wide times")
         labels = {place: label for place in rest if (label := _time(names[place])) is not None}
         _check_times(list(labels.values()), [names[place] for place in rest])
+        for place in rest:
+            if place not in labels and names[place].strip()[0].isdigit():
+                hint = "Rename the column, or leave it out of the file."
+                raise InvalidInput("wide", names[place].strip(), "a name such as 00:30", hint)
         return Wide(what, tuple(labels.values()), tuple(labels))
     rest = [place for place in rest if place != time]
     if not rest:
