@@ -408,3 +408,17 @@ def test_a_second_table_is_refused_where_it_begins(filler: int) -> None:
         rows(opened(text.format("time", "load_max"), columns))
     again = rows(opened(text.format("time", "load"), columns))  # as in files put together
     assert [row["timestamp"] for row in again[-2:]] == ["time", "2025-01-13"]
+
+
+def test_one_of_several_columns_of_a_name_is_named_by_its_number() -> None:
+    text = "Zeit;kWh;kW;kWh\n2025-01-13T00:00Z;1;2;3\n"
+    columns = {"timestamp": "Zeit", "value": "kWh"}
+    with pytest.raises(InvalidInput, match=r'Columns 2 and 4 .* "kWh#2" '):
+        opened(text, columns)
+    for number, value in ((1, "1"), (2, "3")):
+        (row,) = rows(opened(text, {**columns, "value": f"kWh#{number}"}))
+        assert row["value"] == value
+    with pytest.raises(InvalidInput, match='a column named "kWh#3"'):
+        opened(text, {**columns, "value": "kWh#3"})
+    (row,) = rows(opened(text.replace("kW;", "kWh#2;"), {**columns, "value": "kWh#2"}))
+    assert row["value"] == "2"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
@@ -19,15 +20,24 @@ _SPELLINGS: tuple[Callable[[str], str], ...] = (
 )
 """A name as it stands there, and what may differ in it: blanks, line breaks, case, a #."""
 
+_NUMBERED = re.compile(r"(.*[^#\s])#([1-9]\d{0,3})")
+
 DELIMITER_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
 
 
 def places_of(header: Sequence[str], name: str) -> list[int]:
-    """Where in `header` a name stands: as it is, or else as nearly so as it does anywhere."""
+    """Where in `header` a name stands: as it is, or else as nearly so as it does anywhere.
+
+    `kWh#2` is the second column named kWh, if none has that name itself.
+    """
     for spelling, spelled in zip(_SPELLINGS, _spelled(tuple(header)), strict=True):
         if found := spelled.get(spelling(name)):
             return found
-    return []
+    numbered = _NUMBERED.fullmatch(name)
+    if numbered is None:
+        return []
+    number = int(numbered.group(2))
+    return places_of(header, numbered.group(1))[number - 1 : number]
 
 
 @lru_cache(maxsize=256)
@@ -53,7 +63,9 @@ def match_columns(
     for field, name in [*((field, field) for field in own), *columns.items()]:
         places = places_of(header, name)
         if len(places) > 1:
-            raise InvalidInput(field, _shown(header), f'one column named "{name}"')
+            numbers = " and ".join(str(place + 1) for place in places)
+            hint = f'Columns {numbers} have that name. "{name}#2" names the second of them.'
+            raise InvalidInput(field, _shown(header), f'one column named "{name}"', hint)
         if places:
             found[field] = places[0]
         elif field in columns or field in required:
