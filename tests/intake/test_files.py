@@ -422,3 +422,9 @@ def test_one_of_several_columns_of_a_name_is_named_by_its_number() -> None:
         opened(text, {**columns, "value": "kWh#3"})
     (row,) = rows(opened(text.replace("kW;", "kWh#2;"), {**columns, "value": "kWh#2"}))
     assert row["value"] == "2"
+
+
+def test_a_table_whose_names_are_instants_has_to_be_turned() -> None:
+    text = "entity_id,type,2024-04-01T22:00:00.000Z,2024-04-01T23:00:00.000Z\nm1,grid,1,2\n"
+    with pytest.raises(InvalidInput, match="--wide times takes times of the day alone"):
+        opened(text, wide="times")

@@ -21,6 +21,7 @@ _SPELLINGS: tuple[Callable[[str], str], ...] = (
 """A name as it stands there, and what may differ in it: blanks, line breaks, case, a #."""
 
 _NUMBERED = re.compile(r"(.*[^#\s])#([1-9]\d{0,3})")
+_INSTANT = re.compile(r"\s*\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 
 DELIMITER_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
 
@@ -84,6 +85,12 @@ def missing(field: str, name: str, header: Sequence[str], delimiter: str = "") -
     if near:
         nearest = next(other for other in header if spelling(other) == near[0])
         hints.append(f'The nearest is "{nearest.strip()}".')
+    instants = [other for other in header if _INSTANT.match(other)]
+    if len(instants) > 1:
+        hints.append(
+            f'Names such as "{instants[0].strip()}" are times with a date, and --wide times takes '
+            "times of the day alone: turn the table, so that each time has a row."
+        )
     if field in ("asset_id", "value"):
         hints.append(
             "If columns are named after assets, series or times of day, say --wide assets, "
