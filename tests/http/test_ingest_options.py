@@ -101,3 +101,5 @@ def test_the_document_lists_the_options(server: Server) -> None:
     assert {"tenant_id", "dry_run", "timezone", "value_column", "interval_start"} <= {*named}
     assert named["null"]["schema"]["type"] == "array"
     assert named["skip_lines"]["schema"]["type"] == "integer"
+    sheet = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    assert {"text/tab-separated-values", sheet} < {*operation["post"]["requestBody"]["content"]}

@@ -18,6 +18,8 @@ from ai_hub.intake.read_options import DRY_RUN, READ_OPTIONS
 _TABLES = (
     "application/x-ndjson",
     "text/csv",
+    "text/tab-separated-values",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "application/vnd.apache.parquet",
     "application/vnd.apache.arrow.stream",
     "application/vnd.apache.arrow.file",
