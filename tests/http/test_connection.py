@@ -289,6 +289,16 @@ def test_a_refusal_is_seen_by_who_sends_on_for_a_while(small: Server, chunked: b
     assert b"connection: close\r\n" in answer
 
 
+def test_a_large_body_that_is_refused_keeps_nobody_waiting(small: Server) -> None:
+    size = 16 * MIB
+    head = POST + b"content-length: %d\r\n\r\n" % size
+    for _ in range(5):
+        # Either all of it is taken or the connection ends; a wait would be a TimeoutError.
+        with connected(small) as connection, suppress(ConnectionError):
+            connection.settimeout(5)
+            connection.sendall(head + b" " * size)
+
+
 # The end.
 
 

@@ -381,6 +381,8 @@ class Connection(asyncio.Protocol):
             return
         self._stage = _Stage.REFUSED
         self._ticks = self._arrived = 0
+        # Nobody takes the rest of its body: what arrived of it keeps nothing from being dropped.
+        self._incoming = None
         self._transport.write_eof()
 
     def _drop(self, size: int) -> None:
