@@ -235,7 +235,7 @@ def test_settings_of_services_are_settings(name: str) -> None:
     kept = service_environment(name, AI_HUB_RETENTION_RAW="30d")
     assert Settings.load(environ=kept).retention_raw == Duration.of("30d")
     assert (settings.insecure, settings.allowed_hosts) == (
-        (True, ("ai-hub", "localhost")) if name == "ai-hub" else (False, ())
+        (True, ("ai-hub", "localhost")) if name == "ai-hub" else (False, ("localhost",))
     )
 
 

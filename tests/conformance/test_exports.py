@@ -101,7 +101,9 @@ def two_years_of_an_asset_and_some_of_others() -> World:
         for at in T + np.cumsum(gaps):
             observations.append(observation(asset, int(at), float(random.normal(50, 9))))
     weather = [
-        weather_row("station", WeatherRow(T + h * HOUR, T + (h - 6) * HOUR, {"temperature": h}))
+        weather_row(
+            "station", WeatherRow(T + h * HOUR, T + (h - 6) * HOUR, {"temperature": h / 20})
+        )
         for h in range(0, 900, 5)
     ]
     mappings = (Mapping("a", "station"), Mapping("b-long", "station"),
