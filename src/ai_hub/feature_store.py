@@ -291,8 +291,7 @@ class FeatureStore:
 
     def measured(self) -> Metrics:
         """What this process counted until now (what the doors show)."""
-        if self._parts is not None:
-            self.metrics.of_cache(self._parts.cache.state, self._parts.cache.errors)
+        self.metrics.of_cache(self._open.cache.state, self._open.cache.errors)
         return self.metrics
 
     # Training sets out.

@@ -92,4 +92,4 @@ def test_the_worst_body_stalls_nobody(server: Server, method: str, path: str) ->
             answer = server.client.request(method, f"/ai/features{path}", content=content)
             assert answer.status_code in (400, 422)
     # Tests share the processor; what stalled was seconds long.
-    assert max(beside.seconds) < 1
+    assert max(beside.seconds, default=0) < 1

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from ai_hub.errors import StoreUnavailable
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.body import JSON, Receive, Reply, Scope
 from ai_hub.metrics import Metrics, exposition
@@ -82,7 +83,10 @@ class Siblings:
     def _counted(self) -> Metrics:
         counted = Metrics(workers=0)
         counted.add(self._before)
-        counted.add(self._store.measured())
+        try:
+            counted.add(self._store.measured())
+        except StoreUnavailable:  # closed: what landed until then was counted too
+            counted.add(self._store.metrics)
         return counted
 
     async def keep_publishing(self) -> None:

@@ -18,7 +18,6 @@ from ai_hub.intake.dialect import OPTIONS as DIALECT_OPTIONS
 from ai_hub.intake.dialect import Dialect
 from ai_hub.intake.options import BatchKind, Option, options_of
 from ai_hub.intake.row_options import RowOptions
-from ai_hub.intake.step import Step
 
 ROW_OPTIONS = options_of(RowOptions)
 
@@ -53,6 +52,8 @@ def _is_nothing(value: object) -> bool:
 
 
 def _check_single(name: str, value: object) -> None:
+    from ai_hub.intake.step import Step
+
     ends = name == "valid_range" and isinstance(value, list | tuple)
     if not ends and not isinstance(value, str | int | float | timedelta | Step | ValidRange):
         raise InvalidInput(name, value, "one text, number or flag")
