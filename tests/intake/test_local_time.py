@@ -20,7 +20,6 @@ from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import Batch
 from ai_hub.intake.checks import check_observations, check_weather
 from ai_hub.intake.columns import plain
-from ai_hub.intake.files import count_hint
 from ai_hub.intake.local_time import LocalClock, in_utc
 from ai_hub.intake.marks import remarks_of
 from ai_hub.intake.row_options import RowOptions
@@ -334,7 +333,6 @@ def test_a_file_is_read_in_parts_of_so_many_rows(name: str, tmp_path: Path) -> N
     parts = list(read_file(path, {"timestamp": "ts"}, rows=100))
     assert [len(table) for table, _ in parts] == [100, 100, 50]
     assert parts[-1][1] == 1.0
-    assert count_hint(path) == path.stat().st_size
     found = [check_observations(table, "t").table.column("timestamp") for table, _ in parts]
     assert [time for column in found for time in column.to_pylist()] == times
 
@@ -353,8 +351,6 @@ def test_a_mapped_column_that_the_file_lacks_is_an_error_that_lists_what_it_has(
 def test_a_file_that_is_not_there_is_an_error(name: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"file: .*No such file"):
         next(read_file(tmp_path / name))
-    with pytest.raises(InvalidInput, match=r"file: .*No such file"):
-        count_hint(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["x.parquet", "x.csv.gz", "x.xlsx", "x.csv"])

@@ -29,21 +29,12 @@ from ai_hub.intake.readers.rows import Rows, RowsReader
 from ai_hub.intake.readers.spreadsheet import SpreadsheetReader
 from ai_hub.intake.readers.table import TableReader
 from ai_hub.intake.readers.text import TextReader
-from ai_hub.intake.source import STDIN, Source, no_file
+from ai_hub.intake.source import Source, no_file
 
 _NAMED = {".parquet": "Parquet", ".pq": "Parquet", ".xlsx": "spreadsheet"}
 _TEXT_OPTIONS = ("delimiter", "encoding", "comment")
 _FILE_OPTIONS = (*_TEXT_OPTIONS, "skip_lines", "units_row", "sheet")
 _FOREIGN = r"[^\x00-\x7f]"
-
-
-def count_hint(path: Path) -> int:
-    """The size of a file in bytes, for a progress bar (0 for standard input). Raises InvalidInput
-    if it is not there."""
-    try:
-        return 0 if path == STDIN else path.stat().st_size
-    except OSError as error:
-        raise no_file(path, error) from None
 
 
 @dataclass(frozen=True, slots=True)

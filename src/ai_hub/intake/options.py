@@ -10,7 +10,6 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
-from urllib.parse import quote
 
 from ai_hub.errors import InvalidInput
 
@@ -116,13 +115,3 @@ def as_words(options: Iterable[Option], values: Mapping[str, object]) -> list[st
 def as_command(options: Iterable[Option], values: Mapping[str, object]) -> str:
     """Values as options of a command, quoted as a shell reads them."""
     return shlex.join(as_words(options, values))
-
-
-def as_query(options: Iterable[Option], values: Mapping[str, object]) -> str:
-    """Values as parameters of a query."""
-    known = {option.name: option for option in options}
-    return "&".join(
-        f"{name}={quote(text, safe='')}"
-        for name, value in values.items()
-        for text in known[name].texts(value)
-    )
