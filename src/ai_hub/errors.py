@@ -9,7 +9,7 @@ AiHubError
 │   └── UnknownExport
 ├── TooLarge               a body over the limit
 ├── ExportFailed           an export stopped; nothing of it is left behind
-├── Busy                   as many exports as may are under way or wait
+├── Busy                   as much as may is under way or waits; it is tried again later
 ├── ServerUnreachable      a command needs a running server and there is none
 └── StoreError             the offline store did not do what was asked
     ├── StoreUnavailable   it cannot be reached, or did not answer in time
@@ -122,16 +122,13 @@ class ExportFailed(AiHubError):
 
 
 class Busy(AiHubError):
-    """As many exports are under way, and wait for their turn, as may."""
+    """As much of something is under way, and waits for its turn, as may."""
 
     retry_after = 10
     """Seconds."""
 
-    def __init__(self, jobs: int, waiting: int) -> None:
-        super().__init__(
-            f"exports: {jobs} are under way and {waiting} wait for their turn (AI_HUB_EXPORT_JOBS, "
-            f"AI_HUB_EXPORT_QUEUE). Try again in {self.retry_after} s."
-        )
+    def __init__(self, why: str) -> None:
+        super().__init__(f"{why}. Try again in {self.retry_after} s.")
 
 
 class ServerUnreachable(AiHubError):

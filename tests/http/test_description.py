@@ -111,3 +111,16 @@ def test_the_page_needs_nothing_else(server: Server) -> None:
     assert "url(" not in page
     for route in ROUTES:
         assert route.path in page
+
+
+def test_what_may_be_asked_again_says_when() -> None:
+    described = [
+        (path, answers)
+        for path, operations in DOCUMENT["paths"].items()
+        for operation in operations.values()
+        for status, answers in operation["responses"].items()
+        if status == "503"
+    ]
+    assert len(described) > 10
+    for path, answer in described:
+        assert "Retry-After" in answer["headers"], path

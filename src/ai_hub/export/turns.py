@@ -23,7 +23,10 @@ class Turns:
     async def turn(self) -> AsyncIterator[None]:
         """Wait for a turn, and have it. Raises Busy if too many wait already."""
         if self._free.locked() and self._waiting >= self._queue:
-            raise Busy(self._jobs, self._waiting)
+            raise Busy(
+                f"exports: {self._jobs} are under way and {self._waiting} wait for their turn "
+                "(AI_HUB_EXPORT_JOBS, AI_HUB_EXPORT_QUEUE)"
+            )
         self._waiting += 1
         try:
             await self._free.acquire()

@@ -12,19 +12,23 @@ from ai_hub import logs
 from ai_hub.errors import AiHubError
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.body import (
+    AGAIN,
     BODY,
     FAULT,
+    RETRY_AFTER,
     ClientLeft,
     Message,
     Receive,
     Reply,
     Scope,
     Send,
+    leave_room,
     read_body,
     refusal,
     respond,
 )
 from ai_hub.http.hot import HotRoutes
+from ai_hub.http.room import Rooms
 from ai_hub.http.watch import Watch
 from ai_hub.metrics import Metrics, exposition
 
@@ -50,7 +54,8 @@ class Application:
     def __init__(self, store: FeatureStore, watch: Watch | None = None) -> None:
         self._store = store
         self.settings = store.settings
-        self._hot = HotRoutes(store)
+        self._rooms = Rooms(store.settings.max_body)
+        self._hot = HotRoutes(store, self._rooms)
         self._watch = watch or Watch(store)
         self._handlers = self._hot.handlers | {
             ("GET", "/metrics"): self._watch.metrics,
@@ -71,7 +76,7 @@ class Application:
     def _build(self) -> Any:
         from ai_hub.http.routes import build
 
-        return build(self._store, self._hot, self._watch)
+        return build(self._store, self._hot, self._rooms, self._watch)
 
     async def prepare(self) -> None:
         """Import what the first ingest, export and look at the metrics would."""
@@ -98,6 +103,8 @@ class Application:
                 route = scope.get("path_template") or _OTHER
         except ClientLeft:
             return
+        finally:
+            leave_room(scope)
         seconds = perf_counter() - begin
         self._answered(route, status, seconds)
         if self._tell:
@@ -126,7 +133,8 @@ class Application:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request)]
+                more = [(b"x-request-id", request)] + [RETRY_AFTER] * (status == AGAIN)
+                message["headers"] = [*message["headers"], *more]
             await send(message)
 
         if scope["method"] not in ("GET", "OPTIONS"):
@@ -148,7 +156,7 @@ class Application:
     async def _whole(self, scope: Scope, receive: Receive) -> Receive:
         """What gives the framework the body, which is read here. Raises AiHubError, ClientLeft."""
         table = scope["path"].rstrip("/") in _MANY_FORMATS
-        body = await read_body(scope, receive, self._most if table else self._limit)
+        body = await read_body(scope, receive, self._most if table else self._limit, self._rooms)
         scope[BODY] = body
         if not table:
             # JSON whatever it is called, as on the hot routes: curl says it sends a form.

@@ -17,6 +17,7 @@ from ai_hub.errors import (
     TooLarge,
 )
 from ai_hub.http.messages import Malformed, Problem
+from ai_hub.http.room import LITTLE, Rooms, Share
 
 _T = TypeVar("_T")
 Scope = MutableMapping[str, Any]
@@ -33,11 +34,17 @@ def reply_of(status: int, problem: Problem) -> Reply:
     return status, JSON, msgspec.json.encode(problem)
 
 
+AGAIN = 503
+"""The status of what may be asked again in a while."""
+RETRY_AFTER = (b"retry-after", b"%d" % Busy.retry_after)
+"""The header that says in how long."""
+
 FAULT = reply_of(500, Problem("the server failed to answer; its log says why"))
 """The answer when a fault of ours leaves no other."""
 
 BODY = "ai_hub.body"
 """The key of a request's scope that holds its whole body, for messages that quote it."""
+_SHARE = "ai_hub.share"
 
 
 class UnknownEncoding(InvalidInput):
@@ -48,12 +55,13 @@ class ClientLeft(Exception):
     """The client closed the connection before it had its answer."""
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The whole body.
+async def read_body(scope: Scope, receive: Receive, limit: int, rooms: Rooms) -> bytes:
+    """The whole body; a large one is read once there is room, which `leave_room` gives back.
 
-    Raises TooLarge beyond `limit` bytes, UnknownEncoding for a compressed one, ClientLeft if it
-    never arrived in full.
+    Raises TooLarge beyond `limit` bytes, UnknownEncoding for a compressed one, Busy where there is
+    no room in time, ClientLeft if it never arrived in full.
     """
+    said = 0
     for name, value in scope["headers"]:
         if name == b"content-encoding" and value.lower() not in (b"", b"identity"):
             raise UnknownEncoding(
@@ -61,21 +69,26 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
                 value.decode("latin-1"),
                 "a body that is not compressed",
             )
-        if name == b"content-length" and int(value) > limit:
-            raise TooLarge(limit)
+        if name == b"content-length":
+            said = int(value)
+            if said > limit:
+                raise TooLarge(limit)
+    if said > LITTLE:
+        await _share(scope, rooms).take(said)
     message = await receive()
     if message["type"] != "http.request":
         raise ClientLeft
     body: bytes = message.get("body", b"")
     if len(body) > limit:
         raise TooLarge(limit)
-    return await _whole(body, receive, limit) if message.get("more_body", False) else body
-
-
-async def _whole(begin: bytes, receive: Receive, limit: int) -> bytes:
-    parts = [begin]
-    size = len(begin)
+    if not message.get("more_body", False):
+        return body
+    share = _share(scope, rooms)
+    parts = [body]
+    size = len(body)
     while True:
+        # Where its size was not said.
+        await share.grow(size, limit)
         message = await receive()
         if message["type"] != "http.request":
             raise ClientLeft
@@ -85,7 +98,22 @@ async def _whole(begin: bytes, receive: Receive, limit: int) -> bytes:
             raise TooLarge(limit)
         parts.append(part)
         if not message.get("more_body", False):
+            share.fit(size)
             return b"".join(parts)
+
+
+def _share(scope: Scope, rooms: Rooms) -> Share:
+    found: Share | None = scope.get(_SHARE)
+    if found is None:
+        found = scope[_SHARE] = Share(rooms)
+    return found
+
+
+def leave_room(scope: Scope) -> None:
+    """A request was answered: there is room again for the body of another."""
+    share: Share | None = scope.get(_SHARE)
+    if share is not None:
+        share.end()
 
 
 async def while_connected(
@@ -124,6 +152,8 @@ async def respond(send: Send, reply: Reply, request: bytes) -> None:
         (b"content-length", b"%d" % len(body)),
         (b"x-request-id", request),
     ]
+    if status == AGAIN:
+        headers.append(RETRY_AFTER)
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
@@ -147,7 +177,7 @@ def status_of(error: AiHubError) -> int:
         case TooLarge():
             return 413
         case StoreUnavailable() | Busy():
-            return 503
+            return AGAIN
         case _:
             return 500
 

@@ -31,7 +31,7 @@ _KINDS: dict[type, Schema] = {
 }
 _BINARY: Schema = {"type": "string", "format": "binary"}
 _ALWAYS = (400, 403, 408, 421, 431, 500)
-_WITH_BODY = (413, 415, 422)
+_WITH_BODY = (413, 415, 422, 503)
 _WHY = {
     400: "It is not HTTP, or its body is not JSON.",
     403: "A web page of another site asks (`Origin`).",
@@ -43,7 +43,11 @@ _WHY = {
     422: "A value is not what is expected; the problem names it.",
     431: "Target and headers are over the limit.",
     500: "A fault of the server, or an export that could not be written.",
-    503: "The database does not answer.",
+    503: "The database does not answer, or as much as may is under way already.",
+}
+_RETRY_AFTER: Schema = {
+    "description": "In how many seconds to ask again",
+    "schema": {"type": "integer", "minimum": 1},
 }
 
 _AT = "2025-10-09T14:30:00Z"
@@ -249,6 +253,8 @@ def _responses(route: Route, more: tuple[int, ...]) -> dict[str, Any]:
             "description": why,
             "content": {"application/json": {"schema": schema}},
         }
+        if status == 503:
+            found[str(status)]["headers"] = {"Retry-After": _RETRY_AFTER}
     return found
 
 

@@ -15,6 +15,7 @@ from ai_hub.errors import AiHubError
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.body import JSON, Receive, Reply, Scope, read_body, refusal
 from ai_hub.http.messages import BatchRequest, GetRequest, decode
+from ai_hub.http.room import LITTLE, Rooms
 from ai_hub.serving.assets import check_few
 from ai_hub.serving.reader import Found, short
 
@@ -22,7 +23,7 @@ _quoted = msgspec.json.Encoder().encode
 _decode_get = msgspec.json.Decoder(GetRequest).decode
 _decode_batch = msgspec.json.Decoder(BatchRequest).decode
 _R = TypeVar("_R")
-LARGE = 64 * 1024
+LARGE = LITTLE
 """Bytes of a body beyond which it is parsed beside the event loop."""
 _HIT = b',"cache_hit":true'
 _MISS = b',"cache_hit":false'
@@ -56,8 +57,9 @@ def health_of(store: FeatureStore) -> dict[str, str]:
 class HotRoutes:
     """`get`, `batch` and `health` on an open feature store."""
 
-    def __init__(self, store: FeatureStore) -> None:
+    def __init__(self, store: FeatureStore, rooms: Rooms) -> None:
         self._store = store
+        self._rooms = rooms
         self._limit = min(store.settings.max_request, store.settings.max_body)
         self._truncate = store.settings.granularity.truncate
         self._health = _quoted(health_of(store))
@@ -70,7 +72,7 @@ class HotRoutes:
     async def get(self, scope: Scope, receive: Receive) -> Reply:
         """`POST /ai/features/get`."""
         try:
-            body = await read_body(scope, receive, self._limit)
+            body = await read_body(scope, receive, self._limit, self._rooms)
             if len(body) > LARGE:
                 asked = await asyncio.to_thread(_request, _decode_get, body, GetRequest)
             else:
@@ -82,7 +84,7 @@ class HotRoutes:
     async def batch(self, scope: Scope, receive: Receive) -> Reply:
         """`POST /ai/features/batch`."""
         try:
-            body = await read_body(scope, receive, self._limit)
+            body = await read_body(scope, receive, self._limit, self._rooms)
             if len(body) > LARGE:
                 asked = await asyncio.to_thread(_request, _decode_batch, body, BatchRequest)
             else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ from ai_hub.definitions.values import check_id
 from ai_hub.errors import InvalidInput
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.messages import encode
+from ai_hub.http.room import Rooms
 from ai_hub.intake.batch import BatchKind
 from ai_hub.intake.bodies import read_batch
 from ai_hub.intake.files import DataFile
@@ -22,31 +24,39 @@ from ai_hub.intake.formats import decode_json_rows, open_body, open_rows
 from ai_hub.intake.pipeline import ingest_file
 from ai_hub.intake.read_options import DRY_RUN, READ_OPTIONS, ReadOptions
 
+_FEW_BYTES = 2 * 1024 * 1024
+
 
 @post("/ingest", status_code=200)
 async def ingest_observations(request: Request[Any, Any, Any], state: State) -> Response[bytes]:
     """Land observations; 200 when any row landed, else 422. Rejected rows are counted and named."""
-    return await _ingest(request, state.store, "observations")
+    return await _ingest(request, state.store, state.rooms, "observations")
 
 
 @post("/ingest/weather", status_code=200)
 async def ingest_weather(request: Request[Any, Any, Any], state: State) -> Response[bytes]:
     """Land weather rows of assets or of stations that assets share."""
-    return await _ingest(request, state.store, "weather")
+    return await _ingest(request, state.store, state.rooms, "weather")
 
 
 async def _ingest(
-    request: Request[Any, Any, Any], store: FeatureStore, kind: BatchKind
+    request: Request[Any, Any, Any], store: FeatureStore, rooms: Rooms, kind: BatchKind
 ) -> Response[bytes]:
     query = _Query.of(request.query_params.multi_items(), kind, store.settings.valid_ranges)
     body = await request.body()
     content_type = request.headers.get("content-type")
-    file, tenant_id = await asyncio.to_thread(_opened, query, body, content_type)
-    if query.dry_run:
-        result = await ingest_file(file, tenant_id, None)
-    else:
-        batch = await asyncio.to_thread(read_batch, file, tenant_id, len(body))
-        result = await store.land(batch, kind)
+    async with AsyncExitStack() as turn:
+        await turn.enter_async_context(rooms.parser(len(body)))
+        file, tenant_id = await asyncio.to_thread(_opened, query, body, content_type)
+        if query.dry_run:
+            result = await ingest_file(file, tenant_id, None)
+        else:
+            batch = await asyncio.to_thread(read_batch, file, tenant_id, len(body))
+            del file
+            if batch.table.nbytes <= _FEW_BYTES:
+                # Any number of these may wait to land.
+                await turn.aclose()
+            result = await store.land(batch, kind)
     return Response(
         encode(result.document()),
         status_code=200 if result.accepted else 422,

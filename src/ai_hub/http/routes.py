@@ -16,7 +16,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.response import Redirect
 
 from ai_hub.definitions.values import check_id, parse_time, to_datetime
-from ai_hub.errors import AiHubError, Busy, InvalidInput, shown
+from ai_hub.errors import AiHubError, InvalidInput, shown
 from ai_hub.export.turns import Turns
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.body import BODY, FAULT, ClientLeft, Reply, refusal, while_connected
@@ -37,6 +37,7 @@ from ai_hub.http.messages import (
 )
 from ai_hub.http.page import HEADERS, page
 from ai_hub.http.paths import export_path
+from ai_hub.http.room import Rooms
 from ai_hub.http.training import training_set
 from ai_hub.http.watch import Watch
 
@@ -219,10 +220,7 @@ def _response(reply: Reply) -> Response[bytes]:
 
 
 def _on_error(request: _Asked, error: AiHubError) -> Response[bytes]:
-    response = _response(refusal(error))
-    if isinstance(error, Busy):
-        response.headers["retry-after"] = str(error.retry_after)
-    return response
+    return _response(refusal(error))
 
 
 def _on_leaving(request: _Asked, error: ClientLeft) -> Response[bytes]:
@@ -259,7 +257,7 @@ def _on_fault(request: _Asked, error: Exception) -> Response[bytes]:
     return _response(FAULT)
 
 
-def build(store: FeatureStore, hot: HotRoutes, watch: Watch) -> Litestar:
+def build(store: FeatureStore, hot: HotRoutes, rooms: Rooms, watch: Watch) -> Litestar:
     """The framework's application on an open feature store."""
     described = document(store.registry)
     features = Router(
@@ -288,6 +286,7 @@ def build(store: FeatureStore, hot: HotRoutes, watch: Watch) -> Litestar:
             {
                 "store": store,
                 "hot": hot,
+                "rooms": rooms,
                 "watch": watch,
                 "openapi": encode(described),
                 "page": page(described),

@@ -1,0 +1,137 @@
+"""Room for bodies: how much memory they may take together, and who waits for some of it.
+
+What a body takes is known by its size, before it is read: 8 times that and 100 MB, which
+`intake/bodies.py` holds. So one of the largest size may be read and parsed at a time, or several
+smaller ones; others wait for a moment, unread, and are then asked to come again. Bodies of up to a
+mebibyte have a room of their own, and little ones need none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from ai_hub.errors import Busy
+
+LITTLE = 64 * 1024
+"""Bytes of a body that needs no room."""
+_SMALL = 1024 * 1024
+_SMALL_TOGETHER = 64 * _SMALL
+_TIMES = 8
+_MORE = 100_000_000
+_PARSERS = 2
+_MOST_SECONDS = 5.0
+_MOST_WAITING = 64
+
+
+class Room:
+    """So many bytes, given in the order in which they were asked for.
+
+    Nobody waits for longer than `seconds`, nor behind more than 64 others.
+    """
+
+    def __init__(self, most: int, seconds: float = _MOST_SECONDS) -> None:
+        self.left = most
+        """Bytes that nobody has."""
+        self._seconds = seconds
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    async def take(self, count: int) -> None:
+        """Wait for so many bytes, and have them. Raises Busy."""
+        if count <= self.left and not self._waiting:
+            self.left -= count
+            return
+        if len(self._waiting) >= _MOST_WAITING:
+            raise _busy()
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append((count, turn))
+        try:
+            async with asyncio.timeout(self._seconds):
+                await turn
+        except BaseException as error:
+            # Its turn may have come in the same moment.
+            self.give(0 if turn.cancelled() else count)
+            if isinstance(error, TimeoutError):
+                raise _busy() from None
+            raise
+
+    def give(self, count: int) -> None:
+        """Give so many bytes back."""
+        self.left += count
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        while self._waiting:
+            count, turn = self._waiting[0]
+            if not turn.done():
+                if count > self.left:
+                    break
+                self.left -= count
+                turn.set_result(None)
+            self._waiting.popleft()
+
+
+def _needs(size: int) -> int:
+    """What a request may take in all whose body is of so many bytes."""
+    return _TIMES * size + _MORE
+
+
+def _busy() -> Busy:
+    return Busy("body: others are being read that take as much memory as there is for them")
+
+
+class Rooms:
+    """The rooms of a server whose largest body is of `most` bytes.
+
+    What a table of few bytes decodes to may be large, so that few are parsed at a time.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._parsers = asyncio.Semaphore(_PARSERS), asyncio.Semaphore(1)
+        self.small = Room(_SMALL_TOGETHER)
+        self.large = Room(_needs(most))
+
+    def parser(self, size: int) -> asyncio.Semaphore:
+        """The turn in which a table of so many bytes is parsed; large ones have their own."""
+        return self._parsers[size > _SMALL]
+
+
+class Share:
+    """What one request has of a room."""
+
+    __slots__ = ("_count", "_room", "_rooms")
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._room: Room | None = None
+        self._count = 0
+
+    async def take(self, size: int) -> None:
+        """Have room for a body of so many bytes, instead of what there was. Raises Busy."""
+        self.end()
+        if size > LITTLE:
+            small = size <= _SMALL
+            room = self._rooms.small if small else self._rooms.large
+            count = size if small else _needs(size)
+            await room.take(count)
+            self._room, self._count = room, count
+
+    async def grow(self, size: int, most: int) -> None:
+        """Have room for a body of which so many bytes came, and of which nobody knows the end."""
+        if self._room is None and size > LITTLE:
+            await self.take(min(most, _SMALL))
+        if self._room is self._rooms.small and size > _SMALL:
+            await self.take(most)
+
+    def fit(self, size: int) -> None:
+        """Give back what a body of so many bytes does not need."""
+        if self._room is not None:
+            count = _needs(size) if self._room is self._rooms.large else size
+            self._room.give(self._count - count)
+            self._count = count
+
+    def end(self) -> None:
+        """Give it back."""
+        room, self._room = self._room, None
+        if room is not None:
+            room.give(self._count)

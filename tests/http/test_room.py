@@ -1,0 +1,186 @@
+"""Room for bodies: so much together, in the order asked, and nobody waits for long."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from acceptance.serving import Server, serving
+from ai_hub.errors import Busy
+from ai_hub.http.room import Room, Rooms, Share
+from watching import COMMAND, eventually
+
+MIB = 1024 * 1024
+
+
+async def settled() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+@given(st.lists(st.tuples(st.integers(1, 10), st.sampled_from(["ends", "leaves"])), max_size=12))
+async def test_no_more_than_there_is_and_first_come_first_served(
+    asked: list[tuple[int, str]],
+) -> None:
+    room = Room(10)
+    got: list[int] = []
+
+    async def one(place: int, count: int, how: str) -> None:
+        await room.take(count)
+        try:
+            got.append(place)
+            await asyncio.sleep(0.001 * (how == "leaves"))
+        finally:
+            room.give(count)
+
+    tasks = []
+    for place, (count, how) in enumerate(asked):
+        tasks.append(asyncio.create_task(one(place, count, how)))
+        await settled()
+        if how == "leaves":
+            tasks[-1].cancel()
+        assert 0 <= room.left <= 10
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert got == sorted(got)
+    assert {place for place, (_, how) in enumerate(asked) if how == "ends"} <= {*got}
+    assert room.left == 10
+
+
+async def test_a_wait_ends_with_a_refusal_that_says_when_to_come_again() -> None:
+    room = Room(10, seconds=0.05)
+    await room.take(7)
+    behind = asyncio.create_task(room.take(4))
+    await settled()
+    with pytest.raises(Busy, match="Try again in 10 s"):
+        await room.take(3)
+    with pytest.raises(Busy):
+        await behind
+    await room.take(3)
+    assert room.left == 0
+    room.give(10)
+    assert room.left == 10
+
+
+async def test_one_of_the_largest_or_several_others() -> None:
+    rooms = Rooms(64 * MIB)
+    everything = rooms.large.left
+    shares = [Share(rooms) for _ in range(3)]
+    await shares[0].take(64 * MIB)
+    assert rooms.large.left == 0
+    await shares[1].take(64 * 1024)
+    await shares[2].take(MIB)
+    assert rooms.small.left == 63 * MIB
+    shares[0].end()
+    for share in shares[:2]:
+        await share.take(18 * MIB)
+    assert 0 < rooms.large.left < everything // 2
+    for share in shares:
+        share.end()
+        share.end()
+    assert (rooms.large.left, rooms.small.left) == (everything, 64 * MIB)
+
+
+async def test_a_body_without_a_size_counts_as_the_largest_until_it_ends() -> None:
+    rooms = Rooms(64 * MIB)
+    everything = rooms.large.left
+    share = Share(rooms)
+    for size, large, small in (
+        (1_000, everything, 64 * MIB),
+        (70_000, everything, 63 * MIB),
+        (MIB + 1, 0, 64 * MIB),
+        (20 * MIB, 0, 64 * MIB),
+    ):
+        await share.grow(size, 64 * MIB)
+        assert (rooms.large.left, rooms.small.left) == (large, small)
+    share.fit(20 * MIB)
+    assert rooms.large.left == 8 * 44 * MIB
+    share.end()
+    assert rooms.large.left == everything
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with room for one body of 2 MiB at a time."""
+    how = {"database_url": "duckdb:///:memory:", "max_body": "4MiB"}
+    with serving(COMMAND, tmp_path_factory.mktemp("narrow"), **how) as running:
+        running.call("GET", "/sets")  # it has started in full
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("route", "chunked"), [("ingest", True), ("ingest/weather", False), ("training-set", False)]
+)
+def test_a_large_body_waits_unread_while_another_is_read(
+    narrow: Server, route: str, chunked: bool
+) -> None:
+    query = "?tenant_id=t" + "&feature_set=forecast_basic" * (route == "training-set")
+    path = f"/ai/features/{route}{query}"
+    content = b"timestamp,asset_id,value,temperature\n" + b"2025-01-01T00:00:00Z,a,1,1\n" * 80_000
+    size = b"transfer-encoding: chunked" if chunked else b"content-length: %d" % len(content)
+    first = b"%x\r\n%b\r\n" % (len(content), content) if chunked else content[:-20]
+    head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: text/csv\r\n".encode()
+    csv = {"headers": {"content-type": "text/csv"}}
+    with socket.create_connection(("127.0.0.1", narrow.port), timeout=20) as stuck:
+        stuck.sendall(head + size + b"\r\n\r\n" + first)
+        time.sleep(0.3)
+        begin = time.monotonic()
+        refused = narrow.client.post(path, content=content, **csv)
+        assert refused.status_code == 503
+        assert 2 < time.monotonic() - begin < 15
+        assert refused.headers["retry-after"] == "10"
+        assert refused.json()["detail"].startswith("body: others are being read")
+        # What is not large waits for nobody.
+        begin = time.monotonic()
+        rows = [{"timestamp": "2025-01-01T00:00:00Z", "asset_id": "a" * 200, "value": 1}] * 3_000
+        found = narrow.call("POST", "/ingest", {"tenant_id": "u", "rows": rows})
+        assert found["accepted"] == 3_000
+        assert len(json.dumps(rows)) > 64 * 1024
+        assert time.monotonic() - begin < 2
+        stuck.sendall(b"0\r\n\r\n" if chunked else content[-20:])
+        assert stuck.recv(100).startswith(b"HTTP/1.1 200 ")
+    # And as soon as there is room it is read.
+    eventually(lambda: narrow.client.post(path, content=content, **csv).status_code == 200)
+
+
+def test_who_waits_is_read_once_there_is_room(narrow: Server) -> None:
+    path = "/ai/features/ingest?tenant_id=t"
+    content = b"timestamp,asset_id,value\n" + b"2025-01-01T00:00:00Z,a,1\n" * 100_000
+    head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: text/csv\r\n".encode()
+    head += b"content-length: %d\r\n\r\n" % len(content)
+    with (
+        socket.create_connection(("127.0.0.1", narrow.port), timeout=20) as first,
+        socket.create_connection(("127.0.0.1", narrow.port), timeout=20) as second,
+    ):
+        first.sendall(head + content[:-1])
+        time.sleep(0.2)
+        second.sendall(head.replace(b"\r\n\r\n", b"\r\nexpect: 100-continue\r\n\r\n"))
+        second.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            second.recv(100)
+        first.sendall(content[-1:])
+        second.settimeout(20)
+        assert second.recv(100).startswith(b"HTTP/1.1 100 ")
+        second.sendall(content)
+        for connection in (first, second):
+            assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_client_that_leaves_leaves_its_room(narrow: Server) -> None:
+    path = "/ai/features/ingest?tenant_id=t"
+    content = b"timestamp,asset_id,value\n" + b"2025-01-01T00:00:00Z,a,1\n" * 100_000
+    head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(content)}\r\n\r\n"
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", narrow.port), timeout=20) as connection:
+            connection.sendall(head.encode() + content[: len(content) // 2])
+            time.sleep(0.1)
+    begin = time.monotonic()
+    answer = narrow.client.post(path, content=content, headers={"content-type": "text/csv"})
+    assert answer.status_code == 200
+    assert time.monotonic() - begin < 5
