@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -44,6 +46,14 @@ def log(server: Server, event: str | None = None) -> list[dict[str, Any]]:
     lines = (server.folder / "log.txt").read_text().rpartition("\n")[0].splitlines()
     events = [json.loads(line) for line in lines if line.startswith("{")]
     return [one for one in events if event is None or one["event"] == event]
+
+
+def resident(server: Server) -> int:
+    """Bytes of memory of a server that has started in full."""
+    eventually(lambda: log(server, "serving"))
+    server.client.get("/metrics")
+    pages = Path(f"/proc/{server.process.pid}/statm").read_text().split()[1]
+    return int(pages) * resource.getpagesize()
 
 
 def eventually(true: Callable[[], object], seconds: float = 20) -> None:

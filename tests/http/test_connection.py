@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
 import signal
 import socket
 import threading
@@ -21,7 +20,7 @@ from ai_hub.config import Settings
 from ai_hub.http.body import Receive, Scope, Send
 from ai_hub.http.clients import Clients
 from ai_hub.http.connection import Connection
-from watching import COMMAND, eventually, log
+from watching import COMMAND, eventually, log, resident
 
 BODY = json.dumps({"tenant_id": "t", "asset_id": "a", "feature_names": ["hour_of_day"]}).encode()
 HEALTH = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
@@ -75,14 +74,6 @@ def one_answer(connection: socket.socket) -> bytes:
 
 def rest(connection: socket.socket) -> bytes:
     return b"".join(iter(lambda: connection.recv(65_536), b""))
-
-
-def resident(server: Server) -> int:
-    """Bytes of memory of a server that has started in full."""
-    eventually(lambda: log(server, "serving"))
-    server.client.get("/metrics")
-    pages = Path(f"/proc/{server.process.pid}/statm").read_text().split()[1]
-    return int(pages) * resource.getpagesize()
 
 
 # The head.

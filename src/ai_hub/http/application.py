@@ -22,6 +22,7 @@ from ai_hub.http.body import (
     Reply,
     Scope,
     Send,
+    has_room,
     leave_room,
     read_body,
     refusal,
@@ -120,6 +121,8 @@ class Application:
             raise
         except Exception as error:  # noqa: BLE001  # Whatever it is, the client gets an answer.
             reply = _fault(scope, error)
+        # Who does not read the answer keeps no room from others.
+        leave_room(scope)
         await respond(send, reply, request)
         return reply[0]
 
@@ -133,6 +136,8 @@ class Application:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if not has_room(scope):
+                    leave_room(scope)
                 more = [(b"x-request-id", request)] + [RETRY_AFTER] * (status == AGAIN)
                 message["headers"] = [*message["headers"], *more]
             await send(message)

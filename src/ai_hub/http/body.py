@@ -109,6 +109,12 @@ def _share(scope: Scope, rooms: Rooms) -> Share:
     return found
 
 
+def has_room(scope: Scope) -> bool:
+    """Whether a request has room of a large body, for its answer as well."""
+    share: Share | None = scope.get(_SHARE)
+    return share is not None and share.large
+
+
 def leave_room(scope: Scope) -> None:
     """A request was answered: there is room again for the body of another."""
     share: Share | None = scope.get(_SHARE)

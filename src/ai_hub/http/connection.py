@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from enum import IntEnum
+from contextlib import AbstractContextManager
 from typing import Any, cast
 
 import httptools
 
-from ai_hub.http.body import Reply, Scope, reply_of
+from ai_hub.http.body import Reply, Scope
 from ai_hub.http.clients import Clients
 from ai_hub.http.exchange import Exchange, target_of
-from ai_hub.http.messages import Problem
+from ai_hub.http.refused import CONNECT, FRAMING, NO_HTTP, TOO_SLOW, WEBSOCKET, Refused
+from ai_hub.http.stage import Stage
 
+_PIECE = 4 * 1024
+"""Bytes that are parsed at a time: few requests, however short they are."""
 _MOST_UNREAD = 64 * 1024
 """Bytes of a body that wait for the application; more are left to the client."""
 _MOST_HEADERS = 1_000
@@ -33,36 +36,6 @@ _MOST_FRAMING = 64 * 1024
 _MOST_DROPPED = 1024 * 1024
 """Bytes that are read and dropped behind a refusal."""
 
-_NO_HTTP = reply_of(400, Problem("request: it is not HTTP/1.1, or not whole"))
-_TOO_SLOW = reply_of(408, Problem("request: it did not arrive in time"))
-_FRAMING = reply_of(400, Problem("body: its chunks carry less than their own sizes take"))
-_WEBSOCKET = reply_of(400, Problem("upgrade: got 'websocket', expected a plain request", "upgrade"))
-
-
-_CONNECT = reply_of(
-    405, Problem("method: got CONNECT, expected another; /docs lists them", "method")
-)
-
-
-class _Stage(IntEnum):
-    """What is expected of the client."""
-
-    IDLE = 0
-    """A request, or nothing more."""
-    HEAD = 1
-    """The rest of a request's head."""
-    BODY = 2
-    """The rest of its body."""
-    REFUSED = 3
-    """Nothing: what comes is dropped."""
-
-
-class _Refused(Exception):
-    """The request that is being parsed is refused; `reply` says why."""
-
-    def __init__(self, reply: Reply) -> None:
-        self.reply = reply
-
 
 class Connection(asyncio.Protocol):
     """The protocol of one connection, and what the parser calls."""
@@ -74,7 +47,7 @@ class Connection(asyncio.Protocol):
         self._unsent = 0
         self._addresses: tuple[Any, Any] = (None, None)
         self._host: bytes | None = None
-        self._stage = _Stage.IDLE
+        self._stage = Stage.IDLE
         self._ticks = 0
         # Bytes that arrived since the head or the body under way began, and how many of these may
         # be of requests before it, which came in the same piece.
@@ -87,6 +60,8 @@ class Connection(asyncio.Protocol):
         self._incoming: Exchange | None = None
         self._current: Exchange | None = None
         self._queue: deque[Exchange] = deque()
+        # What arrived and is not parsed yet, as requests wait for their turn.
+        self._later = bytearray()
         self._paused = False
         self.date = b""
         self.writable: asyncio.Future[None] | None = None
@@ -103,8 +78,9 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """The client left, or was left."""
         self._clients.discard(self)
-        self._stage = _Stage.REFUSED
+        self._stage = Stage.REFUSED
         self._queue.clear()
+        self._later.clear()
         for exchange in (self._current, self._incoming):
             if exchange is not None:
                 exchange.gone = True
@@ -122,20 +98,35 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """It reads again."""
         if self.writable is not None:
+            self._ticks = 0
             self.writable.set_result(None)
             self.writable = None
 
     def data_received(self, data: bytes) -> None:
         """Bytes of requests, in whatever pieces."""
+        if self._later or len(data) > _PIECE:
+            self._later += data
+            self._go_on()
+        else:
+            self._parse(data)
+
+    def _go_on(self) -> None:
+        """Parse what arrived, as far as no request waits for its turn."""
+        while self._later and not self._queue:
+            piece = bytes(self._later[:_PIECE])
+            del self._later[:_PIECE]
+            self._parse(piece)
+
+    def _parse(self, data: bytes) -> None:
         while True:
             stage = self._stage
-            if stage is _Stage.REFUSED:
+            if stage is Stage.REFUSED:
                 self._drop(len(data))
                 return
-            if stage is not _Stage.HEAD:
+            if stage is not Stage.HEAD:
                 self._ticks = 0
             self._piece = len(data)
-            self._first = stage is _Stage.IDLE
+            self._first = stage is Stage.IDLE
             self._arrived += len(data)
             try:
                 self._parser.feed_data(data)
@@ -144,11 +135,11 @@ class Connection(asyncio.Protocol):
                 continue
             except httptools.HttpParserCallbackError as error:
                 why = error.__context__
-                self._refuse(why.reply if isinstance(why, _Refused) else _NO_HTTP)
+                self._refuse(why.reply if isinstance(why, Refused) else NO_HTTP)
             except httptools.HttpParserError:
-                self._refuse(_NO_HTTP)
+                self._refuse(NO_HTTP)
             else:
-                if self._stage is not _Stage.IDLE:
+                if self._stage is not Stage.IDLE:
                     self._check_size()
             return
 
@@ -156,7 +147,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
-        self._stage = _Stage.HEAD
+        self._stage = Stage.HEAD
         self._ticks = self._body = self._parts = 0
         self._arrived = self._piece
         self._before = 0 if self._first else self._piece
@@ -171,10 +162,10 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; or a trailer, which nobody asked for."""
         headers = self._headers
-        if self._stage is _Stage.HEAD:
+        if self._stage is Stage.HEAD:
             headers.append((name.lower(), value))
             if len(headers) > _MOST_HEADERS:
-                raise _Refused(self._clients.too_large)
+                raise Refused(self._clients.too_large)
         else:
             self._parts += _TRAILER
             self._check_parts()
@@ -185,23 +176,23 @@ class Connection(asyncio.Protocol):
         if self._arrived > clients.most_head:
             size = len(self._url) + sum(len(name) + len(value) + 4 for name, value in headers)
             if size > clients.most_head:
-                raise _Refused(clients.too_large)
+                raise Refused(clients.too_large)
         if parser.should_upgrade():
             if parser.get_method() == b"CONNECT":
-                raise _Refused(_CONNECT)
+                raise Refused(CONNECT)
             if any(one[0] == b"upgrade" and one[1].lower() == b"websocket" for one in headers):
-                raise _Refused(_WEBSOCKET)
+                raise Refused(WEBSOCKET)
             return
         version = parser.get_http_version()
         try:
             path, raw_path, query = target_of(self._url)
         except (httptools.HttpParserError, UnicodeDecodeError):
-            raise _Refused(_NO_HTTP) from None
+            raise Refused(NO_HTTP) from None
         self._host, expects, refused = clients.gate.look(
             headers, version, self._host, self._addresses[0][0]
         )
         if refused is not None:
-            raise _Refused(refused)
+            raise Refused(refused)
         scope: Scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -218,7 +209,7 @@ class Connection(asyncio.Protocol):
             "state": {},
         }
         closes = version != "1.1" or not parser.should_keep_alive()
-        self._stage = _Stage.BODY
+        self._stage = Stage.BODY
         self._ticks = self._arrived = 0
         self._incoming = exchange = Exchange(self, scope, closes, expects)
         self._take(exchange)
@@ -238,17 +229,21 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """The last byte of a request."""
         exchange, self._incoming = self._incoming, None
-        if exchange is not None and self._stage is _Stage.BODY:
-            self._stage = _Stage.IDLE
+        if exchange is not None and self._stage is Stage.BODY:
+            self._stage = Stage.IDLE
             self._ticks = 0
             exchange.more = False
             exchange.wake()
 
     # What an exchange calls.
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Send bytes to the client."""
         self._transport.write(data)
+
+    def holding(self, size: int) -> AbstractContextManager[None]:
+        """Count an answer of so many bytes until the client took it."""
+        return self._clients.answers.held(self, size)
 
     def read_on(self) -> None:
         """Read from the client again, if nothing else forbids it."""
@@ -265,9 +260,15 @@ class Connection(asyncio.Protocol):
             self._end(whole=not exchange.more)
         elif self._queue:
             self._start(self._queue.popleft())
+        self._go_on()
         self.read_on()
 
     # What the clients' clock and the server's end call.
+
+    @property
+    def stalled(self) -> int:
+        """How many ticks ago the client last read of an answer that waits for it."""
+        return self._ticks if self.writable is not None else 0
 
     def tick(self) -> None:
         """Some time passed: end what takes too long."""
@@ -286,18 +287,18 @@ class Connection(asyncio.Protocol):
             self._ticks = 0
             return
         match self._stage:
-            case _Stage.IDLE:
+            case Stage.IDLE:
                 if self._current is not None:
                     self._ticks = 0
                 elif self._ticks > patience.idle:
                     self._transport.close()
-            case _Stage.HEAD:
+            case Stage.HEAD:
                 if self._ticks > patience.head:
-                    self._refuse(_TOO_SLOW)
-            case _Stage.BODY:
+                    self._refuse(TOO_SLOW)
+            case Stage.BODY:
                 if self._ticks > patience.silence:
-                    self._refuse(_TOO_SLOW)
-            case _Stage.REFUSED:
+                    self._refuse(TOO_SLOW)
+            case Stage.REFUSED:
                 if self._ticks > patience.head and self._current is None:
                     self._transport.abort()
 
@@ -344,19 +345,19 @@ class Connection(asyncio.Protocol):
 
     def _check_size(self) -> None:
         """Of what has not arrived in full yet."""
-        if self._stage is _Stage.HEAD and self._arrived - self._before > self._clients.most_head:
+        if self._stage is Stage.HEAD and self._arrived - self._before > self._clients.most_head:
             self._refuse(self._clients.too_large)
-        elif self._stage is _Stage.BODY and self._arrived > 2 * self._body + _MOST_FRAMING:
-            self._refuse(_FRAMING)
+        elif self._stage is Stage.BODY and self._arrived > 2 * self._body + _MOST_FRAMING:
+            self._refuse(FRAMING)
 
     def _check_parts(self) -> None:
-        """Of a body that comes in very many. Raises _Refused."""
+        """Of a body that comes in very many. Raises Refused."""
         if self._parts > _MOST_PARTS and self._body < _LEAST_PART * self._parts:
-            raise _Refused(_FRAMING)
+            raise Refused(FRAMING)
 
     def _refuse(self, reply: Reply) -> None:
         """Refuse the request under way, after the answers to those before it."""
-        self._stage = _Stage.REFUSED
+        self._stage = Stage.REFUSED
         self._ticks = 0
         self._arrived = 0
         broken, self._incoming = self._incoming, None
@@ -376,10 +377,11 @@ class Connection(asyncio.Protocol):
     def _end(self, whole: bool) -> None:
         """Close, now or when the client has stopped sending."""
         self._queue.clear()
+        self._later.clear()
         if whole or self._clients.draining or not self._transport.can_write_eof():
             self._transport.close()
             return
-        self._stage = _Stage.REFUSED
+        self._stage = Stage.REFUSED
         self._ticks = self._arrived = 0
         # Nobody takes the rest of its body: what arrived of it keeps nothing from being dropped.
         self._incoming = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Protocol
@@ -10,9 +11,11 @@ from urllib.parse import unquote
 
 import httptools
 
-from ai_hub.http.body import Message, Scope
+from ai_hub.http.body import Message, Scope, has_room
 
 _STATUS_LINES = {one.value: f"HTTP/1.1 {one.value} {one.phrase}\r\n".encode() for one in HTTPStatus}
+_PIECE = 64 * 1024
+"""Bytes of an answer that are sent at once, whether the client reads or not."""
 _GOES_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -24,8 +27,11 @@ class Line(Protocol):
     writable: asyncio.Future[None] | None
     """Done once the client has read enough; None while it does."""
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Send bytes to the client."""
+
+    def holding(self, size: int) -> AbstractContextManager[None]:
+        """Count an answer of so many bytes until the client took it."""
 
     def read_on(self) -> None:
         """Read from the client again, if nothing else forbids it."""
@@ -97,14 +103,41 @@ class Exchange:
 
     async def send(self, message: Message) -> None:
         """Send the head of the answer, or a part of its body."""
-        while self._line.writable is not None and not self.gone:
-            await asyncio.shield(self._line.writable)
+        if self._line.writable is not None:
+            await self._writable()
         if self.gone:
             return
         if message["type"] == "http.response.start":
             self._start(message)
+            return
+        body, more = message.get("body", b""), message.get("more_body", False)
+        self._check(body, more)
+        if len(body) <= _PIECE or self.head_only:
+            if body and not self.head_only:
+                self._line.write(body)
+            if not more:
+                self._complete()
         else:
-            self._continue(message)
+            await self._send_large(body, more)
+
+    async def _writable(self) -> None:
+        """Wait for the client to read."""
+        while self._line.writable is not None and not self.gone:
+            await asyncio.shield(self._line.writable)
+
+    async def _send_large(self, body: bytes, more: bool) -> None:
+        """Send what the client takes, piece by piece, until it took all."""
+        # What a large body has room for is counted there.
+        counted = nullcontext() if has_room(self.scope) else self._line.holding(len(body))
+        with counted:
+            for place in range(0, len(body), _PIECE):
+                await self._writable()
+                if self.gone:
+                    return
+                self._line.write(memoryview(body)[place : place + _PIECE])
+            if not more:
+                self._complete()
+            await self._writable()
 
     def _start(self, message: Message) -> None:
         if self.started:
@@ -125,21 +158,18 @@ class Exchange:
         lines.append(b"connection: close\r\n\r\n" if self.closes else b"\r\n")
         self._line.write(b"".join(lines))
 
-    def _continue(self, message: Message) -> None:
+    def _check(self, body: bytes, more: bool) -> None:
         if not self.started or self.complete:
             raise RuntimeError("a part of an answer that is not under way")
-        body = message.get("body", b"")
-        more = message.get("more_body", False)
         if self._left >= 0:
             self._left -= len(body)
             if self._left < 0 or (self._left and not more and not self.head_only):
                 raise RuntimeError("an answer of another length than it said")
-        if body and not self.head_only:
-            self._line.write(body)
-        if not more:
-            self.complete = True
-            self.wake()
-            self._line.answered(self)
+
+    def _complete(self) -> None:
+        self.complete = True
+        self.wake()
+        self._line.answered(self)
 
 
 def target_of(url: bytes) -> tuple[str, bytes, bytes]:

@@ -106,6 +106,11 @@ class Share:
         self._room: Room | None = None
         self._count = 0
 
+    @property
+    def large(self) -> bool:
+        """Whether it is of the room of large bodies."""
+        return self._room is self._rooms.large
+
     async def take(self, size: int) -> None:
         """Have room for a body of so many bytes, instead of what there was. Raises Busy."""
         self.end()
