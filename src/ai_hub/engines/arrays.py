@@ -8,7 +8,7 @@ part of another.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,10 +76,8 @@ class SourceTable:
 
         First comes the code that each of these sources had.
         """
-        low = np.searchsorted(self.entity, entities, "left")
-        counts = np.searchsorted(self.entity, entities, "right") - low
+        counts, rows = _rows_of(self.entity, entities)
         entity = np.repeat(np.arange(len(entities)), counts)
-        rows = np.arange(len(entity)) + np.repeat(low - np.cumsum(counts) + counts, counts)
         sources, source = np.unique(self.source[rows], return_inverse=True)
         return sources, SourceTable(entity, self.since[rows], source)
 
@@ -99,11 +97,58 @@ class Weather:
 
 
 @dataclass(frozen=True, slots=True)
+class AttributeTable:
+    """What one attribute of each entity is, and since when: rows sorted by entity and `since`.
+
+    `number` is NaN where there is none. For `timezone`, `zone` is the place of the name in `zones`,
+    -1 where there is none; for every other attribute it is -1. An entity without a row, or asked
+    about a time before its first one, has neither.
+    """
+
+    entity: Ints
+    since: Ints
+    number: Floats
+    zone: Ints
+    zones: tuple[str, ...] = ()
+
+    def at(self, points: Points, axis: Axis) -> Floats:
+        """The number that each point's entity has at its time; NaN for none."""
+        row = self._row(points, axis)
+        return np.where(row < 0, np.nan, np.append(self.number, np.nan)[row])
+
+    def zone_at(self, points: Points, axis: Axis) -> Ints:
+        """The place in `zones` of what each point's entity has at its time; -1 for none."""
+        row = self._row(points, axis)
+        return np.where(row < 0, -1, np.append(self.zone, -1)[row])
+
+    def of(self, entities: Ints) -> AttributeTable:
+        """The rows of some entities, coded from 0 again."""
+        counts, rows = _rows_of(self.entity, entities)
+        entity = np.repeat(np.arange(len(entities)), counts)
+        return replace(
+            self,
+            entity=entity,
+            since=self.since[rows],
+            number=self.number[rows],
+            zone=self.zone[rows],
+        )
+
+    def _row(self, points: Points, axis: Axis) -> Ints:
+        """The row that holds at each point; -1 for none."""
+        since = np.clip(self.since, axis.origin, axis.origin + axis.span - 1)
+        keys = axis.keys(self.entity, since)
+        row = np.searchsorted(keys, axis.keys(points.code, points.time), "right") - 1
+        return np.where(np.append(self.entity, -1)[row] == points.code, row, -1)
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryArrays:
-    """What a store read for some entities: every series and the weather that the plan names."""
+    """What a store read for some entities: every series, the weather and the attributes that the
+    plan names."""
 
     series: Mapping[str, Series]
     weather: Weather | None = None
+    attributes: Mapping[str, AttributeTable] = field(default_factory=dict)
 
 
 NO_SERIES = Series(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
@@ -133,6 +178,8 @@ def axis_of(points: Points, history: HistoryArrays, longest: int) -> Axis | None
     if weather is not None and len(weather.time):
         times.append(weather.time)
         codes = max(codes, int(weather.code.max()) + 1, int(weather.source_of.entity[-1]) + 1)
+    for table in history.attributes.values():
+        codes = max(codes, int(table.entity.max(initial=0)) + 1)
     first = min(int(time.min()) for time in times)
     last = max(int(time.max()) for time in times)
     span = last - first + longest + 2
@@ -150,6 +197,13 @@ def weather_of(weather: Weather, entities: Ints) -> Weather:
     return Weather(code, weather.time[rows], weather.issued[rows], columns, source_of)
 
 
+def attributes_of(
+    attributes: Mapping[str, AttributeTable], entities: Ints
+) -> dict[str, AttributeTable]:
+    """The attributes of some entities, coded from 0 again."""
+    return {key: table.of(entities) for key, table in attributes.items()}
+
+
 def by_entity(points: Points, history: HistoryArrays) -> list[tuple[Points, HistoryArrays]]:
     """Each entity's points with its own part of the history, entity and source coded 0."""
     parts = []
@@ -159,8 +213,18 @@ def by_entity(points: Points, history: HistoryArrays) -> list[tuple[Points, Hist
         weather = history.weather
         if weather is not None:
             weather = weather_of(weather, np.array([code]))
-        parts.append((Points(np.zeros(len(mine), np.int64), mine), HistoryArrays(series, weather)))
+        attributes = attributes_of(history.attributes, np.array([code]))
+        own = HistoryArrays(series, weather, attributes)
+        parts.append((Points(np.zeros(len(mine), np.int64), mine), own))
     return parts
+
+
+def _rows_of(entity: Ints, entities: Ints) -> tuple[Ints, Ints]:
+    """How many rows of a table sorted by entity each of some entities has, and which these are."""
+    low = np.searchsorted(entity, entities, "left")
+    counts = np.searchsorted(entity, entities, "right") - low
+    starts = np.repeat(low - np.cumsum(counts) + counts, counts)
+    return counts, np.arange(len(starts)) + starts
 
 
 def _of_code(series: Series, code: int) -> Series:

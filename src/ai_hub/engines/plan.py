@@ -90,6 +90,7 @@ class Plan:
     weather: tuple[str, ...]
     lookback: int
     weather_lookback: int
+    attributes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, feature_set: FeatureSet) -> Plan:

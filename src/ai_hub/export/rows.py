@@ -118,6 +118,7 @@ class Rows:
             max(self.plan.weather_lookback, FILL_WINDOW if weather else 0),
             max((target.horizon.micros for target in self.targets), default=0),
             own if edges or self.targets else None,
+            self.plan.attributes,
         )
 
     def columns(self, chunk: Chunk, points: Points) -> dict[str, Values]:

@@ -37,6 +37,17 @@ WEATHER = pa.schema(
     ]
 )
 
+ATTRIBUTES = pa.schema(
+    [
+        ("valid_from", TIME),
+        ("tenant_id", pa.string()),
+        ("asset_id", pa.string()),
+        ("key", pa.string()),
+        ("number", pa.float64()),
+        ("text", pa.string()),
+    ]
+)
+
 TIME_FIELDS = frozenset({"timestamp", "issued_at"})
 ID_FIELDS = frozenset({"tenant_id", "asset_id", "feature_type"})
 FIELDS = frozenset(OBSERVATIONS.names) | frozenset(WEATHER.names)

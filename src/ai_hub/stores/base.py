@@ -54,7 +54,7 @@ class ScanRequest:
 
     `lookback` and `weather_lookback` reach before start, `lookahead` (training targets) beyond end.
     `edges` names a series whose first and last stored observation is wanted too; all assets are
-    then those that have one, in whatever time.
+    then those that have one, in whatever time. `attributes` are keys of attributes of assets.
     """
 
     tenant_id: str
@@ -67,6 +67,7 @@ class ScanRequest:
     weather_lookback: int
     lookahead: int = 0
     edges: str | None = None
+    attributes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,15 @@ class Store(Protocol):
         A mapping of the same instant is replaced. Without `valid_from` it is the source from now
         on: an asset's first mapping holds always, a later one from `changed_at`, and where that
         source holds then already, nothing changes.
+        """
+
+    async def append_attributes(self, attributes: pa.Table, changed_at: int) -> Landed:
+        """Land one checked batch of attributes (schema ATTRIBUTES), whole or not at all.
+
+        A row with a `valid_from` replaces that of its key and instant. One without is the value
+        from now on: the first of its asset and key holds always, a later one from `changed_at`, and
+        where that value holds then already, nothing changes. Rows with one come before those
+        without.
         """
 
     async def compute(

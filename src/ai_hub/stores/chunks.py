@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from ai_hub.engines.arrays import HistoryArrays, Ints, Series, weather_of
+from ai_hub.engines.arrays import HistoryArrays, Ints, Series, attributes_of, weather_of
 from ai_hub.stores.arrays import coded_ids, edges_of, own_weather, series_of
 from ai_hub.stores.base import Chunk, ScanRequest
 
@@ -91,10 +91,11 @@ def _of_assets(chunk: Chunk, first: int, last: int) -> Chunk:
     weather = history.weather
     if weather is not None:
         weather = weather_of(weather, np.arange(first, last))
+    attributes = attributes_of(history.attributes, np.arange(first, last))
     return replace(
         chunk,
         asset_ids=chunk.asset_ids[first:last],
-        history=HistoryArrays(series, weather),
+        history=HistoryArrays(series, weather, attributes),
         edges=None if chunk.edges is None else chunk.edges.of(slice(first, last)),
     )
 
@@ -117,5 +118,5 @@ def _by_time(chunk: Chunk, request: ScanRequest) -> Generator[Chunk, None, None]
             name: _rows(whole, np.searchsorted(whole.time, reach))
             for name, whole in chunk.history.series.items()
         }
-        history = HistoryArrays(series, chunk.history.weather)
+        history = replace(chunk.history, series=series)
         yield Chunk(chunk.asset_ids, start, end, history, chunk.edges)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -13,7 +13,16 @@ import pyarrow as pa
 
 from ai_hub.definitions.kinds import WEATHER_COLUMNS, Missing
 from ai_hub.definitions.values import DAY, FIRST_INSTANT, LAST_INSTANT
-from ai_hub.engines.arrays import Floats, HistoryArrays, Ints, Points, Series, SourceTable, Weather
+from ai_hub.engines.arrays import (
+    AttributeTable,
+    Floats,
+    HistoryArrays,
+    Ints,
+    Points,
+    Series,
+    SourceTable,
+    Weather,
+)
 from ai_hub.engines.plan import FILL_WINDOW, Plan, Source, sources_for
 from ai_hub.engines.vectors import vectors
 from ai_hub.stores.arrays import micros_of
@@ -91,6 +100,7 @@ class PointReader:
         tenant_id: str,
         asset_ids: Sequence[str],
         source_ids: Sequence[str],
+        attributes: Mapping[str, AttributeTable],
         at: int,
     ) -> Vectors:
         """The features of some assets as of `at`, filled.
@@ -125,7 +135,8 @@ class PointReader:
         series = {name: window.series(cursor, name, plan.lookback) for name in plan.series}
         if reading is not None:
             weather = reading.result()
-        return Vectors(*vectors(plan, points, HistoryArrays(series, weather), missing, read_on))
+        history = HistoryArrays(series, weather, attributes)
+        return Vectors(*vectors(plan, points, history, missing, read_on))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from ai_hub.engines.arrays import HistoryArrays, Series, SourceTable, Weather
 from ai_hub.stores.arrays import edges_of, sorted_series, sorted_weather
 from ai_hub.stores.base import Chunk, ScanRequest
 from ai_hub.stores.chunks import cut, groups
+from ai_hub.stores.embedded.attributes import read_attributes
 from ai_hub.stores.embedded.session import Cursor, transaction
 from ai_hub.stores.weather_sources import Mappings, coded_sources, sources_of
 
@@ -213,4 +214,5 @@ def _read_group(
             cursor, tenant_id, request.weather, sources, source_of,
             start - request.weather_lookback, end,
         )  # fmt: skip
-    return Chunk(tuple(group), start, end, HistoryArrays(series, weather))
+    attributes = read_attributes(cursor, tenant_id, group, request.attributes)
+    return Chunk(tuple(group), start, end, HistoryArrays(series, weather, attributes))

@@ -38,6 +38,17 @@ CREATE TABLE IF NOT EXISTS asset_weather_source (
 ALTER TABLE asset_weather_source ALTER COLUMN source_id DROP NOT NULL;
 ALTER TABLE asset_weather_source ADD COLUMN IF NOT EXISTS valid_from TIMESTAMPTZ;
 
+-- From `valid_from` on, until the next row of its key, an attribute of an asset is a number or a
+-- text; neither of them ends it.
+CREATE TABLE IF NOT EXISTS asset_attributes (
+    tenant_id  VARCHAR     NOT NULL,
+    asset_id   VARCHAR     NOT NULL,
+    key        VARCHAR     NOT NULL,
+    valid_from TIMESTAMPTZ NOT NULL,
+    number     DOUBLE,
+    text       VARCHAR
+);
+
 CREATE TABLE IF NOT EXISTS feature_exports (
     export_id           VARCHAR     NOT NULL,
     tenant_id           VARCHAR     NOT NULL,

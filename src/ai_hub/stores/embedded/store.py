@@ -16,6 +16,7 @@ from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.values import Entity
 from ai_hub.engines.plan import Plan
 from ai_hub.stores.base import Changed, Chunk, Landed, ScanRequest, Vectors
+from ai_hub.stores.embedded.attributes import AttributeMap, append_attributes
 from ai_hub.stores.embedded.exports import EmbeddedExportLog
 from ai_hub.stores.embedded.points import PointReader, newest_times
 from ai_hub.stores.embedded.scan import scan_chunks
@@ -46,6 +47,7 @@ class EmbeddedStore:
         self._scans = scans
         self._sessions = Sessions(str(path))
         self.export_log = EmbeddedExportLog(self._sessions)
+        self._attributes = AttributeMap()
         try:
             with closing(self._sessions.cursor()) as cursor, translated():
                 self._sources: SourceMap = load_sources(cursor)
@@ -81,16 +83,26 @@ class EmbeddedStore:
             )
         )
 
+    async def append_attributes(self, attributes: pa.Table, changed_at: int) -> Landed:
+        """Land one checked batch of attributes, whole or not at all."""
+        return await self._sessions.write(
+            lambda cursor: append_attributes(cursor, self._attributes, attributes, changed_at)
+        )
+
     async def compute(
         self, plan: Plan, missing: Missing | None, tenant_id: str, asset_ids: Sequence[str], at: int
     ) -> Vectors:
         """The features of some assets as of one time, filled."""
         sources = [source_at(one, self._sources.of(tenant_id, one), at) for one in asset_ids]
-        return await self._sessions.read(
-            lambda cursor: self._points.compute(
-                cursor, self._sessions.beside, plan, missing, tenant_id, asset_ids, sources, at
-            )
-        )
+
+        def computed(cursor: Cursor) -> Vectors:
+            attributes = self._attributes.tables(cursor, tenant_id, asset_ids, plan.attributes)
+            return self._points.compute(
+                cursor, self._sessions.beside, plan, missing, tenant_id, asset_ids, sources,
+                attributes, at,
+            )  # fmt: skip
+
+        return await self._sessions.read(computed)
 
     def scan(self, request: ScanRequest) -> Generator[Chunk, None, None]:
         """The history for an export, in chunks by ascending asset and time (blocking)."""

@@ -123,6 +123,7 @@ FROM (
     ('weather_features', 'tenant_id, asset_id, timestamp, issued_at'),
     ('asset_weather_source', 'tenant_id, asset_id'),
     ('feature_exports', 'export_id'),
+    ('asset_attributes', 'tenant_id, asset_id, key, valid_from'),
     ('hourly_features', NULL),
     ('daily_features', NULL),
     ('forecast_basic_features', NULL),

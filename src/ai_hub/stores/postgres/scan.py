@@ -18,6 +18,7 @@ from ai_hub.config import Settings
 from ai_hub.definitions.values import to_micros
 from ai_hub.engines.arrays import Ints
 from ai_hub.stores.arrays import edges_of
+from ai_hub.stores.attributes import Value, attribute_tables
 from ai_hub.stores.base import Chunk, ScanRequest
 from ai_hub.stores.postgres import scan_sql as sql
 from ai_hub.stores.postgres.grouped_rows import IdCodes, RowBuffer
@@ -69,6 +70,7 @@ class _Reader:
         self._most = most
         self._edges = None if request.edges is None else self._first_and_last(request.edges)
         self._mappings = self._mapped() if request.weather else {}
+        self._attributes = self._having() if request.attributes else []
         self._weather_row = _WEATHER_ROW + _WEATHER_VALUE * len(request.weather)
 
     def whole(self) -> ScanPart:
@@ -121,6 +123,7 @@ class _Reader:
             None if weather is None else weather.grouped(len(sources)),
             source_of,
             None if self._edges is None else edges_of(ids, self._edges),
+            attribute_tables(request.attributes, ids, self._attributes),
         )
 
     def _fill(self, rows: RowBuffer, ids: IdCodes, query: str, size: int, most: float) -> None:
@@ -165,6 +168,16 @@ class _Reader:
         ):
             mappings.setdefault(asset_id, []).append((to_micros(since), source_id))
         return mappings
+
+    def _having(self) -> list[tuple[str, str, int, Value]]:
+        request = self._request
+        query = sql.attributes(
+            request.tenant_id, request.attributes, self._which(request.asset_ids)
+        )
+        return [
+            (asset_id, key, to_micros(since), text if number is None else number)
+            for asset_id, key, since, number, text in self._snapshot.rows(query)
+        ]
 
     def _reads(self, asset_id: str, start: int, end: int) -> Reads:
         return sources_of(asset_id, self._mappings.get(asset_id, ()), start, end)

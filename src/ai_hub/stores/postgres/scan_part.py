@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from ai_hub.engines.arrays import HistoryArrays, Ints, SourceTable, Weather
+from ai_hub.engines.arrays import (
+    AttributeTable,
+    HistoryArrays,
+    Ints,
+    SourceTable,
+    Weather,
+    attributes_of,
+)
 from ai_hub.stores.arrays import sorted_series, sorted_weather
 from ai_hub.stores.base import Chunk, Edges, ScanRequest
 from ai_hub.stores.chunks import cut, groups
@@ -24,7 +31,7 @@ class ScanPart:
     """Rows of some assets, for the times in [start, end], as far as these reach.
 
     By code, `asset_ids` has the id of each asset, `source_of` says whose weather it reads when, and
-    `edges` are of the assets too.
+    `edges` and `attributes` are of the assets too.
     """
 
     start: int
@@ -34,6 +41,7 @@ class ScanPart:
     weather: GroupedRows | None
     source_of: SourceTable
     edges: Edges | None = None
+    attributes: Mapping[str, AttributeTable] = field(default_factory=dict)
 
 
 def part_chunks(part: ScanPart, request: ScanRequest) -> Iterator[Chunk]:
@@ -61,11 +69,12 @@ def _history(part: ScanPart, request: ScanRequest, codes: Ints) -> HistoryArrays
     for name, rows in part.series.items():
         places, (time, value) = rows.of(codes)
         series[name] = sorted_series(places, time, value)
+    attributes = attributes_of(part.attributes, codes)
     if part.weather is None:
-        return HistoryArrays(series)
+        return HistoryArrays(series, None, attributes)
     sources, source_of = part.source_of.of(codes)
     places, columns = part.weather.of(sources)
-    return HistoryArrays(series, _weather(request, places, columns, source_of))
+    return HistoryArrays(series, _weather(request, places, columns, source_of), attributes)
 
 
 def _by_time(part: ScanPart, request: ScanRequest, code: int) -> Iterator[Chunk]:
@@ -89,14 +98,15 @@ def _history_of_one(
     for name, rows in part.series.items():
         time, value = rows.within(code, start - request.lookback, end + request.lookahead)
         series[name] = sorted_series(np.zeros(len(time), np.int64), time, value)
+    attributes = attributes_of(part.attributes, np.array([code]))
     if part.weather is None:
-        return HistoryArrays(series)
+        return HistoryArrays(series, None, attributes)
     sources, source_of = part.source_of.of(np.array([code]))
     since = start - request.weather_lookback
     parts = [part.weather.within(source, since, end) for source in sources.tolist()]
     places = np.repeat(np.arange(len(parts)), [len(own[0]) for own in parts])
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    return HistoryArrays(series, _weather(request, places, columns, source_of))
+    return HistoryArrays(series, _weather(request, places, columns, source_of), attributes)
 
 
 def _weather(

@@ -76,6 +76,14 @@ def sources(tenant_id: str, which: str) -> str:
     )
 
 
+def attributes(tenant_id: str, keys: Sequence[str], which: str) -> str:
+    """The stored rows of some attributes of assets."""
+    return (
+        "SELECT asset_id, key, valid_from, number, text FROM asset_attributes "
+        f"WHERE tenant_id = {literal(tenant_id)} AND key = ANY({literals(keys)}){which}"
+    )
+
+
 def edges(tenant_id: str, name: str, asset_ids: Sequence[str] | None) -> str:
     """The times of the first and the last observation of a series, of some assets or all.
 

@@ -227,17 +227,28 @@ class Sessions:
         """The rows of a read of some tables, planned and answered as of one snapshot.
 
         Raises StoreError.
+        """
+
+        async def read(connection: Connection) -> list[Row]:
+            rows: list[Row] = await connection.fetch(text, *arguments)
+            return rows
+
+        return await self.in_snapshot(read, tables)
+
+    async def in_snapshot(
+        self, work: Callable[[Connection], Awaitable[_T]], tables: Sequence[str]
+    ) -> _T:
+        """Reads of some tables as of one snapshot; once more if the connection was lost.
 
         The tables are locked first: whoever moves rows in a way that an older snapshot cannot
         follow, waits for the lock before the move is committed (decision 0008).
         """
 
-        async def read(connection: Connection) -> list[Row]:
+        async def read(connection: Connection) -> _T:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 # This takes no snapshot yet; the next statement does.
                 await connection.execute(f"LOCK TABLE {', '.join(tables)} IN ACCESS SHARE MODE")
-                rows: list[Row] = await connection.fetch(text, *arguments)
-                return rows
+                return await work(connection)
 
         return await self.again(read)
 

@@ -12,6 +12,7 @@ from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import Entity
 from ai_hub.engines.plan import Plan
 from ai_hub.stores.base import Changed, Chunk, Landed, ScanRequest, Vectors
+from ai_hub.stores.postgres.attributes import append_attributes
 from ai_hub.stores.postgres.changes import Changes
 from ai_hub.stores.postgres.exports import PostgresExportLog
 from ai_hub.stores.postgres.points import PointReader
@@ -83,6 +84,10 @@ class PostgresStore:
             return touched
 
         return await self._sessions.write(assign)
+
+    async def append_attributes(self, attributes: pa.Table, changed_at: int) -> Landed:
+        """Land one checked batch of attributes, whole or not at all."""
+        return await self._land(lambda on: append_attributes(on, attributes, changed_at))
 
     async def compute(
         self, plan: Plan, missing: Missing | None, tenant_id: str, asset_ids: Sequence[str], at: int

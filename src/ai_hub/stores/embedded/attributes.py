@@ -1,0 +1,131 @@
+"""The attributes of assets on the embedded store: a table, and a tenant's in memory beside."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from ai_hub.engines.arrays import AttributeTable
+from ai_hub.stores.attributes import (
+    ATTRIBUTE_COLUMNS,
+    Changes,
+    Key,
+    Row,
+    attribute_tables,
+    keys_of,
+    settled,
+)
+from ai_hub.stores.base import Landed
+from ai_hub.stores.embedded.session import Cursor, registered, transaction
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_COLUMNS = ", ".join(ATTRIBUTE_COLUMNS)
+_READ = (
+    "SELECT asset_id, key, epoch_us(valid_from), number, text FROM asset_attributes "
+    "WHERE tenant_id = ?"
+)
+_SAME = " AND ".join(f"s.{name} = n.{name}" for name in ATTRIBUTE_COLUMNS[:4])
+
+
+class AttributeMap:
+    """What the assets of a tenant have, read from the table when it is first asked for.
+
+    The writer holds the lock from before its commit until the map has what it wrote, so that nobody
+    reads an older table into the map meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self._tenants: dict[str, dict[tuple[str, str], Changes]] = {}
+
+    def of(self, cursor: Cursor, key: Key) -> Changes:
+        """What is stored of one attribute of an asset."""
+        return self._tenant(cursor, key.tenant_id).get((key.asset_id, key.key), ())
+
+    def tables(
+        self, cursor: Cursor, tenant_id: str, asset_ids: Sequence[str], keys: Sequence[str]
+    ) -> dict[str, AttributeTable]:
+        """Some attributes of some assets, these coded by their position."""
+        if not keys:
+            return {}
+        mine = self._tenant(cursor, tenant_id)
+        rows = (
+            (asset_id, key, since, value)
+            for asset_id in asset_ids
+            for key in keys
+            for since, value in mine.get((asset_id, key), ())
+        )
+        return attribute_tables(keys, asset_ids, rows)
+
+    def put(self, rows: Iterable[Row]) -> None:
+        """Take note of rows that were written."""
+        for row in rows:
+            mine = self._tenants.get(row.tenant_id)
+            if mine is not None:
+                place = (row.asset_id, row.key)
+                changes = {**dict(mine.get(place, ())), row.valid_from: row.value}
+                mine[place] = tuple(sorted(changes.items()))
+
+    def _tenant(self, cursor: Cursor, tenant_id: str) -> dict[tuple[str, str], Changes]:
+        found = self._tenants.get(tenant_id)
+        if found is None:
+            with self.lock:
+                found = self._tenants.get(tenant_id) or self._read(cursor, tenant_id)
+        return found
+
+    def _read(self, cursor: Cursor, tenant_id: str) -> dict[tuple[str, str], Changes]:
+        found: dict[tuple[str, str], Changes] = {}
+        # Of each text one: the rows of an asset and those of a key have the same.
+        same: dict[str, str] = {}
+        query = f"{_READ} ORDER BY valid_from"
+        for asset_id, key, since, number, text in cursor.execute(query, [tenant_id]).fetchall():
+            place = (same.setdefault(asset_id, asset_id), same.setdefault(key, key))
+            value = text if number is None else number
+            found[place] = (*found.get(place, ()), (since, value))
+        self._tenants[tenant_id] = found
+        return found
+
+
+def append_attributes(
+    cursor: Cursor, held: AttributeMap, batch: pa.Table, changed_at: int
+) -> Landed:
+    """Land one batch in one transaction."""
+    import pyarrow as pa
+
+    with held.lock:
+        stored = {key: held.of(cursor, key) for key in keys_of(batch)}
+        done = settled(batch, stored, changed_at)
+        if done.rows:
+            columns = [pa.array(column) for column in zip(*done.rows, strict=True)]
+            columns[3] = columns[3].cast(pa.timestamp("us", "UTC"))
+            columns[4], columns[5] = columns[4].cast(pa.float64()), columns[5].cast(pa.string())
+            rows = pa.table(columns, ATTRIBUTE_COLUMNS)
+            with registered(cursor, changed=rows), transaction(cursor):
+                cursor.execute(f"DELETE FROM asset_attributes s USING changed n WHERE {_SAME}")
+                cursor.execute(f"INSERT INTO asset_attributes SELECT {_COLUMNS} FROM changed")
+            held.put(done.rows)
+    return Landed(done.replaced, done.unchanged, done.touched)
+
+
+def read_attributes(
+    cursor: Cursor, tenant_id: str, asset_ids: Sequence[str], keys: Sequence[str]
+) -> dict[str, AttributeTable]:
+    """Some attributes of some assets as the transaction of the cursor sees them."""
+    if not keys:
+        return {}
+    rows = cursor.execute(
+        f"{_READ} AND list_contains(?::VARCHAR[], key) "
+        "AND asset_id IN (SELECT unnest(?::VARCHAR[]))",
+        [tenant_id, list(keys), list(asset_ids)],
+    ).fetchall()
+    return attribute_tables(
+        keys,
+        asset_ids,
+        (
+            (asset_id, key, since, text if number is None else number)
+            for asset_id, key, since, number, text in rows
+        ),
+    )
