@@ -26,6 +26,7 @@ STEPS = (
     ("serving",),
     ("export",),
     ("opening",),
+    ("ingestion",),
     ("feature_store", "administration"),
     ("http", "cli", "demo"),
 )
@@ -97,6 +98,7 @@ KINDS = {
     "http/schemas.py": "decides",
     "http/stage.py": "decides",
     "http/*.py": "talks",
+    "ingestion.py": "talks",
     "intake/bodies.py": "talks",
     "intake/files.py": "talks",
     "intake/formats.py": "talks",

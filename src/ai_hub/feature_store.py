@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any
 
 from ai_hub.config import Settings
 from ai_hub.definitions.feature_set import FeatureSet
@@ -17,6 +17,7 @@ from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import DAY, MAX_ASSETS, check_id, check_list, to_micros
 from ai_hub.errors import StoreUnavailable
 from ai_hub.export.record import record_fields
+from ai_hub.ingestion import Ingestion
 from ai_hub.metrics import Metrics
 from ai_hub.opening import Open, open_parts
 from ai_hub.serving.answer import Answer, answers_of
@@ -30,9 +31,6 @@ from ai_hub.serving.warming import Progress, forget, warm
 if TYPE_CHECKING:
     from ai_hub.definitions.target import Horizon
     from ai_hub.export.training_set import TrainingSet
-    from ai_hub.intake.batch import Batch, BatchKind
-    from ai_hub.intake.read_options import ObservationKeywords, WeatherKeywords
-    from ai_hub.intake.result import IngestResult
 
 _Progress = Callable[[int], None] | None
 
@@ -41,7 +39,7 @@ def _now() -> int:
     return time.time_ns() // 1_000
 
 
-class FeatureStore:
+class FeatureStore(Ingestion):
     """Meter readings in, feature vectors and training sets out.
 
     Use it as `async with FeatureStore.open("duckdb:///features.duckdb") as store:`. Instants are
@@ -92,55 +90,6 @@ class FeatureStore:
     async def prepare(self) -> None:
         """Import and connect now what the first ingest and the first export would."""
         await self._open.prepare()
-
-    # Observations in.
-
-    async def ingest(
-        self, data: object, tenant_id: str | None = None, **options: Unpack[ObservationKeywords]
-    ) -> IngestResult:
-        """Land observations: pandas, Polars or Arrow tables, dict rows, or the path of a file.
-
-        Columns timestamp, asset_id, value, and optionally feature_type, quality and tenant_id;
-        `options` say how they are named, written and meant. 100,000 rows land at a time, each
-        batch whole or not at all; `progress` is told the rows dealt with, a `dry_run` previews.
-        Raises InvalidInput for a missing column or naive timestamps; a faulty row is rejected,
-        counted and named in the result.
-        """
-        return await self._ingest("observations", data, tenant_id, **options)
-
-    async def ingest_weather(
-        self, data: object, tenant_id: str | None = None, **options: Unpack[WeatherKeywords]
-    ) -> IngestResult:
-        """Land weather rows of assets or stations, as `ingest` does observations.
-
-        Columns timestamp, asset_id, any of the six measurements, and optionally issued_at.
-        """
-        return await self._ingest("weather", data, tenant_id, **options)
-
-    async def land(self, batch: Batch, target: BatchKind) -> IngestResult:
-        """Land one checked batch whole (what the doors do with a body or a part of a file)."""
-        return await self._open.writer.land(batch, target)
-
-    async def assign_weather_source(
-        self,
-        *,
-        tenant_id: str,
-        source_id: str | None,
-        asset_ids: Sequence[str],
-        valid_from: datetime | None = None,
-    ) -> int:
-        """Let assets take their weather from a source (a station), or (None) from their own rows.
-
-        It holds from `valid_from` on, until the asset's next one; one of the same instant is
-        replaced. By default an asset's first holds always, a later one from now on. How many
-        assets that was a change for.
-        """
-        if source_id is not None:
-            check_id("source_id", source_id)
-        ids = check_assets(tenant_id, asset_ids)
-        since = None if valid_from is None else to_micros(valid_from, "valid_from", "up")
-        now = self.settings.granularity.truncate(self.now())
-        return await self._open.writer.assign_weather_source(tenant_id, source_id, ids, since, now)
 
     # Answers out.
 
@@ -386,14 +335,3 @@ class FeatureStore:
 
     def _effective(self, at: int, exact: bool) -> int:
         return at if exact else self.settings.granularity.truncate(at)
-
-    async def _ingest(
-        self, kind: BatchKind, data: object, tenant_id: str | None, dry_run: bool = False,
-        progress: _Progress = None, **given: object,
-    ) -> IngestResult:  # fmt: skip
-        from ai_hub.intake.pipeline import ingest_rows
-        from ai_hub.intake.read_options import ReadOptions
-
-        options = ReadOptions.of(kind, given, self.settings.valid_ranges)
-        land = None if dry_run else partial(self._open.writer.land, kind=kind)
-        return await ingest_rows(data, tenant_id, options, land, progress)

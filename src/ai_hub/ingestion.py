@@ -1,0 +1,90 @@
+"""What a feature store takes in: the part of the front that is about data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Unpack
+
+from ai_hub.config import Settings
+from ai_hub.definitions.values import check_id, to_micros
+from ai_hub.opening import Open
+from ai_hub.serving.assets import check_assets
+
+if TYPE_CHECKING:
+    from ai_hub.intake.batch import Batch, BatchKind
+    from ai_hub.intake.read_options import ObservationKeywords, WeatherKeywords
+    from ai_hub.intake.result import IngestResult
+
+_Progress = Callable[[int], None] | None
+
+
+class Ingestion:
+    """Readings, weather and what assets have, brought into the store that is open."""
+
+    settings: Settings
+    now: Callable[[], int]
+
+    @property
+    def _open(self) -> Open:
+        """What is open. Raises StoreUnavailable."""
+        raise NotImplementedError
+
+    async def ingest(
+        self, data: object, tenant_id: str | None = None, **options: Unpack[ObservationKeywords]
+    ) -> IngestResult:
+        """Land observations: pandas, Polars or Arrow tables, dict rows, or the path of a file.
+
+        Columns timestamp, asset_id, value, and optionally feature_type, quality and tenant_id;
+        `options` say how they are named, written and meant. 100,000 rows land at a time, each
+        batch whole or not at all; `progress` is told the rows dealt with, a `dry_run` previews.
+        Raises InvalidInput for a missing column or naive timestamps; a faulty row is rejected,
+        counted and named in the result.
+        """
+        return await self._ingest("observations", data, tenant_id, **options)
+
+    async def ingest_weather(
+        self, data: object, tenant_id: str | None = None, **options: Unpack[WeatherKeywords]
+    ) -> IngestResult:
+        """Land weather rows of assets or stations, as `ingest` does observations.
+
+        Columns timestamp, asset_id, any of the six measurements, and optionally issued_at.
+        """
+        return await self._ingest("weather", data, tenant_id, **options)
+
+    async def land(self, batch: Batch, target: BatchKind) -> IngestResult:
+        """Land one checked batch whole (what the doors do with a body or a part of a file)."""
+        return await self._open.writer.land(batch, target)
+
+    async def assign_weather_source(
+        self,
+        *,
+        tenant_id: str,
+        source_id: str | None,
+        asset_ids: Sequence[str],
+        valid_from: datetime | None = None,
+    ) -> int:
+        """Let assets take their weather from a source (a station), or (None) from their own rows.
+
+        It holds from `valid_from` on, until the asset's next one; one of the same instant is
+        replaced. By default an asset's first holds always, a later one from now on. How many
+        assets that was a change for.
+        """
+        if source_id is not None:
+            check_id("source_id", source_id)
+        ids = check_assets(tenant_id, asset_ids)
+        since = None if valid_from is None else to_micros(valid_from, "valid_from", "up")
+        now = self.settings.granularity.truncate(self.now())
+        return await self._open.writer.assign_weather_source(tenant_id, source_id, ids, since, now)
+
+    async def _ingest(
+        self, kind: BatchKind, data: object, tenant_id: str | None, dry_run: bool = False,
+        progress: _Progress = None, **given: object,
+    ) -> IngestResult:  # fmt: skip
+        from ai_hub.intake.pipeline import ingest_rows
+        from ai_hub.intake.read_options import ReadOptions
+
+        options = ReadOptions.of(kind, given, self.settings.valid_ranges)
+        land = None if dry_run else partial(self._open.writer.land, kind=kind)
+        return await ingest_rows(data, tenant_id, options, land, progress)
