@@ -39,6 +39,7 @@ USES: dict[str, Use] = {
     "prepare": lambda s: s.prepare(),
     "ingest": lambda s: s.ingest([ROW], "t"),
     "ingest_weather": lambda s: s.ingest_weather([{**ROW, "temperature": 1.0}], "t"),
+    "ingest_attributes": lambda s: s.ingest_attributes([{"asset_id": "a", "capacity": 1}], "t"),
     "assign_weather_source": lambda s: s.assign_weather_source(
         tenant_id="t", source_id="s", asset_ids=["a"]
     ),

@@ -14,7 +14,7 @@ from ai_hub.serving.assets import check_assets
 
 if TYPE_CHECKING:
     from ai_hub.intake.batch import Batch, BatchKind
-    from ai_hub.intake.read_options import ObservationKeywords, WeatherKeywords
+    from ai_hub.intake.read_options import AttributeKeywords, ObservationKeywords, WeatherKeywords
     from ai_hub.intake.result import IngestResult
 
 _Progress = Callable[[int], None] | None
@@ -52,6 +52,17 @@ class Ingestion:
         Columns timestamp, asset_id, any of the six measurements, and optionally issued_at.
         """
         return await self._ingest("weather", data, tenant_id, **options)
+
+    async def ingest_attributes(
+        self, data: object, tenant_id: str | None = None, **options: Unpack[AttributeKeywords]
+    ) -> IngestResult:
+        """Land what assets have besides: a capacity, a timezone ...; as `ingest` does observations.
+
+        Columns asset_id, key and value, or asset_id and one for each key; and optionally
+        valid_from. Without it an asset's first value of a key holds always, a later one from now
+        on. A null value ends the attribute; a column for a key says nothing where it is empty.
+        """
+        return await self._ingest("attributes", data, tenant_id, **options)
 
     async def land(self, batch: Batch, target: BatchKind) -> IngestResult:
         """Land one checked batch whole (what the doors do with a body or a part of a file)."""

@@ -72,12 +72,12 @@ async def open_parts(
     try:
         store = closed_later(await open_store(settings))
         cache = closed_later(await open_cache(settings))
-        patience = settings.patience.seconds
+        patience, step = settings.patience.seconds, settings.granularity
         parts = Open(
             store,
             cache,
             closed_later(Reader(store, cache, now, patience, metrics)),
-            closed_later(Writer(store, cache, metrics)),
+            closed_later(Writer(store, cache, metrics, lambda: step.truncate(now()))),
             closed_later(Readiness(store, spec, cache, settings.export_root)),
             closed_later(Exports(store, settings, now, metrics)),
             closing,

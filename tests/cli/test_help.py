@@ -19,6 +19,7 @@ COMMANDS = (
     "ingest",
     "ingest-weather",
     "weather-source",
+    "ingest-attributes",
     "get",
     "export",
     "exports",

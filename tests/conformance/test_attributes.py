@@ -9,11 +9,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ai_hub import FeatureStore
 from ai_hub.config import Settings
-from ai_hub.definitions.values import DAY, FIRST_INSTANT, LAST_INSTANT, Entity, parse_time
+from ai_hub.definitions.values import (
+    DAY,
+    FIRST_INSTANT,
+    LAST_INSTANT,
+    SECOND,
+    Entity,
+    Granularity,
+    parse_time,
+    to_datetime,
+)
 from ai_hub.engines.arrays import AttributeTable, HistoryArrays, Points, axis_of
 from ai_hub.intake.batch import ATTRIBUTES
 from ai_hub.stores.attributes import coded_tables
@@ -87,8 +98,7 @@ def append(model: Model, rows: Sequence[Sent], now: int) -> Landed:
     """What the model becomes, and what the store should say of it."""
     replaced = unchanged = 0
     touched = set()
-    stated = [row for row in rows if row.valid_from is not None]
-    for row in (*stated, *sorted(row for row in rows if row.valid_from is None)):
+    for row in sorted(rows, key=lambda row: row.valid_from is not None):
         mine = model.setdefault((row.tenant_id, row.asset_id, row.key), {})
         since = row.valid_from
         if since is None:
@@ -208,3 +218,38 @@ def test_a_table_of_some_entities_has_their_rows(
     times = (T - DAY, T, T + 1)
     for place, entity in enumerate(entities):
         assert values_at(some, place, times) == values_at(table, entity, times)
+
+
+async def test_a_changed_attribute_drops_the_vectors_of_its_asset(
+    any_cache: Deployment, tmp_path: Path
+) -> None:
+    at = to_datetime(T)
+
+    async def hits(store: FeatureStore) -> list[bool]:
+        answers = await store.get_batch(
+            tenant_id="t", asset_ids=["a", "b"], feature_set="forecast_basic", timestamp=at
+        )
+        return [answers[asset].cache_hit for asset in ("a", "b")]
+
+    row = {"asset_id": "a", "key": "capacity", "value": 1.0}
+    async with any_cache.open(tmp_path) as store:
+        assert await hits(store) == [False, False]
+        assert (await store.ingest_attributes([row], "t")).accepted == 1
+        assert await hits(store) == [False, True]
+        # What changes nothing drops nothing.
+        assert (await store.ingest_attributes([row], "t")).unchanged == 1
+        assert await hits(store) == [True, True]
+
+
+@pytest.mark.parametrize("step", ["1m", "1h"])
+async def test_a_later_value_holds_from_the_step_of_the_change_on(
+    deployment: Deployment, tmp_path: Path, step: str
+) -> None:
+    store = deployment.open(tmp_path, granularity=step)
+    store.now = lambda: T + 30 * SECOND
+    async with store:
+        for value in (1.0, 2.0):
+            await store.ingest_attributes([{"asset_id": "a", "capacity": value}], "t")
+        ((_, _, history),) = scanned(store._open.store, "t", ["a"])
+    since = Granularity.of(step).truncate(T)
+    assert history.attributes["capacity"].since.tolist() == [FIRST_INSTANT, since]

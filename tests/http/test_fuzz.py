@@ -16,6 +16,7 @@ PATHS = {
     "/batch": "POST",
     "/ingest": "POST",
     "/ingest/weather": "POST",
+    "/ingest/attributes": "POST",
     "/weather-sources": "PUT",
     "/export": "POST",
     "/training-set": "POST",
@@ -78,7 +79,7 @@ def test_any_json(server: Server, path: str) -> None:
     one()
 
 
-@pytest.mark.parametrize("path", ["/ingest", "/ingest/weather"])
+@pytest.mark.parametrize("path", ["/ingest", "/ingest/weather", "/ingest/attributes"])
 def test_any_rows(server: Server, path: str) -> None:
     row = st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, atoms))
 

@@ -21,6 +21,7 @@ ROUTES = {
     "/ai/features/sets/{name}": "get",
     "/ai/features/ingest": "post",
     "/ai/features/ingest/weather": "post",
+    "/ai/features/ingest/attributes": "post",
     "/ai/features/weather-sources": "put",
     "/ai/features/export": "post",
     "/ai/features/exports": "get",

@@ -191,7 +191,10 @@ def test_json_is_taken_by_any_name_and_a_key_given_twice_counts_last(
     server.call(*route, content=body)
 
 
-@pytest.mark.parametrize("route", [*BODIES, ("POST", "/ingest"), ("POST", "/ingest/weather")])
+@pytest.mark.parametrize(
+    "route",
+    [*BODIES, ("POST", "/ingest"), ("POST", "/ingest/weather"), ("POST", "/ingest/attributes")],
+)
 def test_a_compressed_body_is_refused(server: Server, route: tuple[str, str]) -> None:
     content = gzip.compress(b"{}")
     header = {"content-encoding": "gzip"}

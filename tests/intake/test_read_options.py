@@ -10,12 +10,17 @@ from ai_hub.errors import InvalidInput
 from ai_hub.intake.options import BatchKind, as_words
 from ai_hub.intake.read_options import (
     READ_OPTIONS,
+    AttributeKeywords,
     ObservationKeywords,
     ReadOptions,
     WeatherKeywords,
 )
 
-KEYWORDS = {"observations": ObservationKeywords, "weather": WeatherKeywords}
+KEYWORDS = {
+    "observations": ObservationKeywords,
+    "weather": WeatherKeywords,
+    "attributes": AttributeKeywords,
+}
 KINDS: tuple[BatchKind, ...] = get_args(BatchKind)
 SAID: dict[str, Any] = {
     "timestamp_column": "time", "asset_column": "meter", "tenant_column": "who",
@@ -26,7 +31,7 @@ SAID: dict[str, Any] = {
     "time_column": "clock", "skip_lines": 3, "comment": "#", "units_row": True, "wide": "assets",
     "sheet": "Tabelle 1", "timezone": "Europe/Berlin", "ambiguous": "later",
     "interval_start": "15m", "interval_end": "1h", "null": ["-9999", "missing"],
-    "valid_range": "0:500",
+    "valid_range": "0:500", "valid_from_column": "since",
 }  # fmt: skip
 
 
@@ -73,6 +78,9 @@ def test_what_is_not_said_changes_nothing(nothing: object) -> None:
         ("weather", {"column": ["temp=t"]}, "column"),
         ("weather", {"column": ["temperature="]}, "column"),
         ("weather", {"column": 5}, "column"),
+        ("attributes", {"timestamp_column": "x"}, "options"),
+        ("attributes", {"wide": "assets"}, "options"),
+        ("attributes", {"valid_from_column": 5}, "valid_from_column"),
         ("observations", {"timezone": 5}, "timezone"),
         ("observations", {"delimiter": 5}, "delimiter"),
         ("observations", {"time_format": 5}, "time_format"),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _READERS: Mapping[str, tuple[Command, BatchKind]] = {
     "ingest": (ingest.ingest, "observations"),
     "ingest-weather": (ingest.ingest_weather, "weather"),
+    "ingest-attributes": (ingest.ingest_attributes, "attributes"),
 }
 _PLAIN: Mapping[str, Any] = {
     # Plain help: drawing it with Rich would double the time of `--help`.
@@ -101,6 +102,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None] | typer.Typer], ...] = (
     ("ingest", without_options(ingest.ingest)),
     ("ingest-weather", without_options(ingest.ingest_weather)),
     ("weather-source", ingest.weather_source),
+    ("ingest-attributes", without_options(ingest.ingest_attributes)),
     ("get", vectors.get),
     ("export", exports.export),
     ("exports", exports.commands),

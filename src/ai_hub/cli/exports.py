@@ -197,7 +197,7 @@ def exports(
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """List the exports, the newest first, or verify their files.
+    """List exports, the newest first, or verify their files.
 
     Example: ai-hub exports --tenant acme
     """

@@ -1,4 +1,4 @@
-"""Commands that bring data in: `ingest`, `ingest-weather` and `weather-source`."""
+"""Commands that bring data in: readings, weather, stations and attributes of assets."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from ai_hub.cli.backend import Document
     from ai_hub.config import Settings
     from ai_hub.intake.batch import Batch, BatchKind
-    from ai_hub.intake.files import DataFile
     from ai_hub.intake.pipeline import Land, Told
     from ai_hub.intake.result import IngestResult, Preview
+    from ai_hub.intake.row_files import RowFile
 
 File = Annotated[
     Path,
@@ -58,6 +58,11 @@ AllowRejects = Annotated[
         "--allow-rejects", help="Exit with 0 even where more than half of the rows are rejected."
     ),
 ]
+_COMMANDS: Mapping[BatchKind, str] = {
+    "observations": "ingest",
+    "weather": "ingest-weather",
+    "attributes": "ingest-attributes",
+}
 
 
 def ingest(
@@ -100,6 +105,28 @@ def ingest_weather(
     Example: ai-hub ingest-weather jfk.csv --tenant acme --asset-id JFK --column temperature=temp
     """
     job = _Job("weather", file, tenant, options, dry_run, rejects, allow_rejects)
+    _run(job, url, as_json)
+
+
+def ingest_attributes(
+    file: File,
+    tenant: FileTenant = None,
+    dry_run: DryRun = False,
+    rejects: Rejects = None,
+    allow_rejects: AllowRejects = False,
+    url: Url = None,
+    as_json: Json = False,
+    **options: object,
+) -> None:
+    """Land attributes of assets from a file.
+
+    An attribute is what an asset has besides readings: a capacity, an area, a timezone. Columns
+    asset_id, key and value, or asset_id and one for each key; and optionally valid_from. Without it
+    an asset's first value of a key holds always, a later one from now on.
+
+    Example: ai-hub ingest-attributes meters.csv --tenant acme
+    """
+    job = _Job("attributes", file, tenant, options, dry_run, rejects, allow_rejects)
     _run(job, url, as_json)
 
 
@@ -218,10 +245,10 @@ async def _landed(job: _Job, url: str | None, told: Told) -> IngestResult:
         return await ingest_file(file, job.tenant_id, land, told, check)
 
 
-def _opened(job: _Job, settings: Settings) -> DataFile:
+def _opened(job: _Job, settings: Settings) -> RowFile:
     from ai_hub.definitions.values import check_id
-    from ai_hub.intake.files import DataFile
     from ai_hub.intake.read_options import ReadOptions
+    from ai_hub.intake.row_files import row_file
     from ai_hub.intake.source import Source
 
     if job.tenant_id is not None:
@@ -229,7 +256,7 @@ def _opened(job: _Job, settings: Settings) -> DataFile:
     if job.rejects is not None and _are_one(job.rejects, job.file):
         raise InvalidInput("--rejects", str(job.rejects), "another file than the one to read")
     options = ReadOptions.of(job.kind, job.options, settings.valid_ranges)
-    return DataFile(Source.of_path(job.file), options, options.required(job.tenant_id))
+    return row_file(Source.of_path(job.file), options, options.required(job.tenant_id))
 
 
 def _are_one(path: Path, other: Path) -> bool:
@@ -246,8 +273,7 @@ def _preview(job: _Job, preview: Preview) -> None:
         table(names, rows, "The first rows as they would land")
     for found in preview.detected:
         say(f"Found out: {found}")
-    command = "ingest" if job.kind == "observations" else "ingest-weather"
-    words = ["ai-hub", command, str(job.file)]
+    words = ["ai-hub", _COMMANDS[job.kind], str(job.file)]
     words += ["--tenant", job.tenant_id] if job.tenant_id is not None else []
     said = as_command(READ_OPTIONS[job.kind], preview.options)
     say(f"All of it said: {shlex.join(words)} {said}".rstrip())

@@ -35,6 +35,7 @@ _END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 _INGEST_PATHS: dict[BatchKind, str] = {
     "observations": "/ai/features/ingest",
     "weather": "/ai/features/ingest/weather",
+    "attributes": "/ai/features/ingest/attributes",
 }
 _MAX_BODY = 64 * 1024**2
 _ALWAYS_READ = 1024**2

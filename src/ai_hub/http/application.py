@@ -38,6 +38,7 @@ _log = logging.getLogger(__name__)
 _MANY_FORMATS = (
     "/ai/features/ingest",
     "/ai/features/ingest/weather",
+    "/ai/features/ingest/attributes",
     "/ai/features/training-set",
 )
 _OTHER = "other"

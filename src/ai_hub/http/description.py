@@ -115,6 +115,16 @@ ROUTES = (
         answers={422: "IngestResult"},
     ),
     Route(
+        "post", "/ai/features/ingest/attributes",
+        "Land attributes of assets (capacity, timezone ...): a row a value, or a column a key.",
+        "IngestResult", "Attributes",
+        _ACME | {"rows": [
+            {"asset_id": "meter-001", "key": "capacity", "value": 120},
+            {"asset_id": "meter-001", "key": "timezone", "value": "Europe/Berlin"}]},
+        ("tenant_id",), refuses=(503,), tables=True, rows="attributes",
+        answers={422: "IngestResult"},
+    ),
+    Route(
         "put", "/ai/features/weather-sources",
         "Let assets take their weather from a station that they share, from a time on.",
         "Mapped", "WeatherSourceRequest",

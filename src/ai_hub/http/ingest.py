@@ -1,4 +1,4 @@
-"""The two ingest routes: a body in any of the formats, landed as one batch."""
+"""The ingest routes: a body in any of the formats, landed as one batch."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from ai_hub.http.messages import encode
 from ai_hub.http.room import Rooms
 from ai_hub.intake.batch import BatchKind
 from ai_hub.intake.bodies import read_batch
-from ai_hub.intake.files import DataFile
 from ai_hub.intake.formats import decode_json_rows, open_body, open_rows
 from ai_hub.intake.pipeline import ingest_file
 from ai_hub.intake.read_options import DRY_RUN, READ_OPTIONS, ReadOptions
+from ai_hub.intake.row_files import RowFile
 
 _FEW_BYTES = 2 * 1024 * 1024
 
@@ -37,6 +37,12 @@ async def ingest_observations(request: Request[Any, Any, Any], state: State) -> 
 async def ingest_weather(request: Request[Any, Any, Any], state: State) -> Response[bytes]:
     """Land weather rows of assets or of stations that assets share."""
     return await _ingest(request, state.store, state.rooms, "weather")
+
+
+@post("/ingest/attributes", status_code=200)
+async def ingest_attributes(request: Request[Any, Any, Any], state: State) -> Response[bytes]:
+    """Land attributes of assets: a row a value, or a column a key."""
+    return await _ingest(request, state.store, "attributes")
 
 
 async def _ingest(
@@ -93,7 +99,7 @@ class _Query:
         return cls(tenant_id, dry_run is True, ReadOptions.of(kind, found, valid_ranges))
 
 
-def _opened(query: _Query, body: bytes, content_type: str | None) -> tuple[DataFile, str]:
+def _opened(query: _Query, body: bytes, content_type: str | None) -> tuple[RowFile, str]:
     media = (content_type or "application/json").partition(";")[0].strip().lower()
     # What curl says of a body by default.
     if media in ("application/json", "application/x-www-form-urlencoded"):

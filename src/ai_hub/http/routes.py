@@ -22,7 +22,7 @@ from ai_hub.feature_store import FeatureStore
 from ai_hub.http.body import BODY, FAULT, ClientLeft, Reply, refusal, while_connected
 from ai_hub.http.description import document
 from ai_hub.http.hot import LARGE, HotRoutes, health_of
-from ai_hub.http.ingest import ingest_observations, ingest_weather
+from ai_hub.http.ingest import ingest_attributes, ingest_observations, ingest_weather
 from ai_hub.http.messages import (
     BatchRequest,
     CacheRequest,
@@ -269,6 +269,7 @@ def build(store: FeatureStore, hot: HotRoutes, rooms: Rooms, watch: Watch) -> Li
             feature_set,
             ingest_observations,
             ingest_weather,
+            ingest_attributes,
             weather_sources,
             export,
             exports,

@@ -162,6 +162,11 @@ def _requests(registry: Registry) -> Schema:
             **fields({"timestamp": TIME, "asset_id": ID}, {"issued_at": nullable(TIME)} | measured),
             "anyOf": [fields({name: NUMBER}) for name in measured],
         },
+        "Attributes": _asked({"tenant_id": ID, "rows": listed(_ref("Attribute"), 1)}),
+        "Attribute": fields(
+            {"asset_id": ID, "key": _NAME, "value": {"anyOf": [NUMBER, ID, {"type": "null"}]}},
+            {"valid_from": nullable(TIME)},
+        ),
     }  # fmt: skip
 
 

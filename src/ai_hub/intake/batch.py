@@ -52,6 +52,9 @@ TIME_FIELDS = frozenset({"timestamp", "issued_at"})
 ID_FIELDS = frozenset({"tenant_id", "asset_id", "feature_type"})
 FIELDS = frozenset(OBSERVATIONS.names) | frozenset(WEATHER.names)
 
+ATTRIBUTE_FIELDS = frozenset(ATTRIBUTES.names) | {"value"}
+"""The columns of attributes on their way to the check: a value, or what a checked one has."""
+
 AS_THEY_CAME = {field: f"{field}\x01" for field in TIME_FIELDS}
 """The columns that keep times as they came, beside their ISO texts, until they are in UTC."""
 
@@ -64,9 +67,10 @@ Part = tuple[pa.Table, float]
 class Batch:
     """The unit of ingest: the checked rows of one body, or of one part of a file.
 
-    `table` has the schema OBSERVATIONS or WEATHER, one row per key (the last one sent), sorted by
-    entity, series and time. `sent` and `rejected` count rows; `reasons` are the first MAX_REASONS
-    rejections by row. `naive`: the timestamp column was naive datetimes, so no row was taken.
+    `table` has the schema OBSERVATIONS, WEATHER or ATTRIBUTES, one row per key (the last one sent),
+    sorted by entity, series and time. `sent` and `rejected` count rows; `reasons` are the first
+    MAX_REASONS rejections by row. `naive`: the column of times was naive datetimes, so no row was
+    taken.
     `duplicates` are rows taken that a later one of the batch replaced. `unreadable` and `outside`
     count by column the optional cells that are null now: they held no number, or one that cannot
     be. `remarks` say so in words, and what else the caller should know.

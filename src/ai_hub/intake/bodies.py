@@ -16,9 +16,9 @@ import pyarrow as pa
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import Batch
 from ai_hub.intake.checks import check_rows
-from ai_hub.intake.files import DataFile
 from ai_hub.intake.pipeline import checker
 from ai_hub.intake.result import MAX_REASONS, Remark
+from ai_hub.intake.row_files import RowFile
 
 MAX_BODY_ROWS = 10_000_000
 """The most rows of a body, whatever they take."""
@@ -30,7 +30,7 @@ _HOPELESS = 100_000
 _PART_ROWS = 50_000
 
 
-def read_batch(file: DataFile, tenant_id: str | None, size: int, rows: int = _PART_ROWS) -> Batch:
+def read_batch(file: RowFile, tenant_id: str | None, size: int, rows: int = _PART_ROWS) -> Batch:
     """All rows of a body of `size` bytes, checked `rows` at a time, one row per key.
 
     Raises InvalidInput where they take more memory than such a body may, and where hardly a row of
@@ -59,7 +59,7 @@ def read_batch(file: DataFile, tenant_id: str | None, size: int, rows: int = _PA
     return batches[0] if len(batches) == 1 else _as_one(batches, file, tenant_id)
 
 
-def _as_one(batches: Sequence[Batch], file: DataFile, tenant_id: str | None) -> Batch:
+def _as_one(batches: Sequence[Batch], file: RowFile, tenant_id: str | None) -> Batch:
     rows = pa.concat_tables([batch.table for batch in batches])
     last = check_rows(file.options.kind, rows, tenant_id)
     remarks: dict[tuple[str, str], Remark] = {}

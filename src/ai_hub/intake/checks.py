@@ -18,14 +18,15 @@ from ai_hub.definitions.values import (
     check_id,
 )
 from ai_hub.errors import InvalidInput
+from ai_hub.intake.attribute_checks import check_attributes
 from ai_hub.intake.batch import OBSERVATIONS, WEATHER, Batch, BatchKind
-from ai_hub.intake.columns import Column, Mask, column
+from ai_hub.intake.columns import Column, Mask, column, rejection
 from ai_hub.intake.duplicates import contradictions, last_of_each
 from ai_hub.intake.ids import check_ids
-from ai_hub.intake.marks import read_mark, remarks_of
+from ai_hub.intake.marks import remarks_of
 from ai_hub.intake.nulls import Nulls
 from ai_hub.intake.readings import check_measurements, check_quality, check_readings
-from ai_hub.intake.result import MAX_REASONS, Rejection
+from ai_hub.intake.result import MAX_REASONS
 from ai_hub.intake.row_options import RowOptions
 from ai_hub.intake.times import NO_FORMAT, NO_ZONE, check_times, is_naive
 
@@ -48,6 +49,8 @@ def check_rows(
             return check_observations(table, tenant_id, first_row, options, reasons)
         case "weather":
             return check_weather(table, tenant_id, first_row, options, reasons)
+        case "attributes":
+            return check_attributes(table, tenant_id, first_row, options, reasons)
         case _:
             assert_never(kind)
 
@@ -209,19 +212,10 @@ def _batch(
         tenant_id=tenant_id,
         sent=len(faulty),
         rejected=len(refused),
-        reasons=tuple(_rejection(columns, int(row), first_row) for row in refused[:reasons]),
+        reasons=tuple(rejection(columns, int(row), first_row) for row in refused[:reasons]),
         naive=len(faulty) > 0 and timestamp is not None and is_naive(timestamp.type),
         duplicates=len(replaced),
         unreadable={one.field: one.unreadable for one in columns if one.unreadable},
         outside={one.field: one.outside for one in columns if one.outside},
         remarks=(*remarks_of(table), *remarks),
     )
-
-
-def _rejection(columns: Sequence[Column], row: int, first_row: int) -> Rejection:
-    first = next(checked for checked in columns if checked.faulty[row])
-    mark = None
-    if first.raw is not None and pa.types.is_string(first.raw.type):
-        mark = read_mark(first.raw[row].as_py())
-    field = None if mark is not None and mark.whole_row else first.field
-    return Rejection(first_row + row, field, first.shown(row), first.why(row))

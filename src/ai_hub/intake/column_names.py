@@ -25,6 +25,7 @@ _FIELDS = {
     "feature_type_column": "feature_type",
     "quality_column": "quality",
     "issued_at_column": "issued_at",
+    "valid_from_column": "valid_from",
 }
 _LIMITS = {"asset_id": MAX_ID_LENGTH, "feature_type": MAX_SERIES_LENGTH}
 
@@ -47,6 +48,9 @@ class ColumnNames:
     )
     issued_at_column: str | None = option(
         "NAME", "The column with the issue times of forecasts.", only="weather"
+    )
+    valid_from_column: str | None = option(
+        "NAME", "The column with the times from which values hold.", only="attributes"
     )
     column: tuple[str, ...] = option(
         "OURS=NAME",

@@ -7,7 +7,7 @@ Python looks at distinct values only, and only at those that a vectorised rule c
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.marks import cut, mark_cell, read_mark
-from ai_hub.intake.result import Remark
+from ai_hub.intake.result import Rejection, Remark
 
 Mask = NDArray[np.bool_]
 
@@ -61,6 +61,16 @@ def column(table: pa.Table, field: str) -> pa.Array | None:
     if count > 1:
         raise InvalidInput(field, table.column_names, f'one column named "{field}"')
     return plain(table.column(field)) if count else None
+
+
+def rejection(columns: Sequence[Column], row: int, first_row: int) -> Rejection:
+    """The rejection of a row by the first of its columns that is at fault."""
+    first = next(checked for checked in columns if checked.faulty[row])
+    mark = None
+    if first.raw is not None and pa.types.is_string(first.raw.type):
+        mark = read_mark(first.raw[row].as_py())
+    field = None if mark is not None and mark.whole_row else first.field
+    return Rejection(first_row + row, field, first.shown(row), first.why(row))
 
 
 def plain(values: Any) -> pa.Array:

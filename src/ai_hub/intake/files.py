@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,22 +65,10 @@ class DataFile:
         required: Sequence[str] = ("timestamp",),
     ) -> None:
         self.options = options
-        self._nothing = False
         self.given = dialect = options.dialect
         wanted = Assembly.wanted(options.names.mapped(), required, dialect)
-        self._reader: Reader
-        if isinstance(source, Source):
-            self._reader = _reader(unpack(source), dialect, wanted)
-        else:
-            _refuse(dialect, _FILE_OPTIONS, "table")
-            # A list without rows has no columns either, and nothing is wrong with it.
-            self._nothing = not len(source) and not getattr(source, "column_names", ())
-            if self._nothing:
-                source = pa.table({name: pa.nulls(0) for name in wanted.names()})
-            if isinstance(source, Rows):
-                self._reader = RowsReader(source, options, wanted)
-            else:
-                self._reader = TableReader(source, wanted)
+        self._nothing = has_nothing(source)
+        self._reader = reader_of(source, options, wanted)
         self._assembly = Assembly.of(self._reader.layout, dialect)
         self._formats = Formats()
         sample = self._reader.sample(self._assembly.places)
@@ -134,17 +122,12 @@ class DataFile:
             yield pa.table({}), 1.0
             return
         clock = LocalClock(self.options.rows, self.times)
-        for table, fraction in _of_rows(self.tables(), rows):
+        for table, fraction in of_rows(self.tables(), rows):
             yield self.options.names.complete(clock.to_utc(table)), fraction
 
     def findings(self) -> list[Finding]:
         """What was found out and makes the file other than PLAIN, as the options that say it."""
-        known, why = PLAIN.given() | self.given.given(), self._formats.why
-        return [
-            Finding(option, value, why.get(option))
-            for option, value in self.explicit().given().items()
-            if known.get(option) != value
-        ]
+        return findings_of(self.explicit(), self.given, self._formats.why)
 
     def explicit(self) -> Dialect:
         """A dialect that says all that was found out, so that nothing has to be."""
@@ -163,12 +146,44 @@ class DataFile:
     def _read(self, assembly: Assembly, table: pa.Table) -> pa.Table:
         table = self._formats.with_times(assembly.joined(table))
         table = self._formats.with_numbers(assembly.spread(table))
-        return table if self._reader.letters else _with_known_letters(table)
+        return table if self._reader.letters else with_known_letters(table)
 
     def _show(self, detection: Detection, table: pa.Table) -> None:
         joined = self._assembly.joined(table)
         detection.see_times(joined)
         detection.see_numbers(self._assembly.spread(joined))
+
+
+def has_nothing(source: Source | Rows | pa.Table) -> bool:
+    """Whether it is a list without rows, which has no columns, and nothing is wrong with it."""
+    return (
+        not isinstance(source, Source)
+        and not len(source)
+        and not getattr(source, "column_names", ())
+    )
+
+
+def reader_of(source: Source | Rows | pa.Table, options: ReadOptions, wanted: Wanted) -> Reader:
+    """What reads a source, rows or a table in memory; see DataFile for what it raises."""
+    dialect = options.dialect
+    if isinstance(source, Source):
+        return _reader(unpack(source), dialect, wanted)
+    _refuse(dialect, _FILE_OPTIONS, "table")
+    if has_nothing(source):
+        source = pa.table({name: pa.nulls(0) for name in wanted.names()})
+    if isinstance(source, Rows):
+        return RowsReader(source, options, wanted)
+    return TableReader(source, wanted)
+
+
+def findings_of(explicit: Dialect, given: Dialect, why: Mapping[str, str]) -> list[Finding]:
+    """What makes a file other than PLAIN and was not said; `why` has the cells that prove it."""
+    known = PLAIN.given() | given.given()
+    return [
+        Finding(option, value, why.get(option))
+        for option, value in explicit.given().items()
+        if known.get(option) != value
+    ]
 
 
 def _reader(source: Source, dialect: Dialect, wanted: Wanted) -> Reader:
@@ -192,7 +207,7 @@ def _refuse(dialect: Dialect, options: Sequence[str], kind: str) -> None:
             raise InvalidInput(option, value, f"no such option for a {kind}")
 
 
-def _with_known_letters(table: pa.Table) -> pa.Table:
+def with_known_letters(table: pa.Table) -> pa.Table:
     """`table` without ids whose letters are not known, which become marks."""
     for name in sorted(ID_FIELDS & {*table.column_names}):
         texts = plain(table.column(name))
@@ -205,7 +220,7 @@ def _with_known_letters(table: pa.Table) -> pa.Table:
     return table
 
 
-def _of_rows(parts: Iterator[Part], rows: int) -> Iterator[Part]:
+def of_rows(parts: Iterator[Part], rows: int) -> Iterator[Part]:
     """The same rows in tables of `rows`; of a file without rows, one empty table."""
     waiting: pa.Table | None = None
     yielded = False

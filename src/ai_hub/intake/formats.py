@@ -18,10 +18,10 @@ import pyarrow.ipc
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.arrow_faults import UNREADABLE, check_schema
 from ai_hub.intake.arrow_sizes import ARROW_FILE, check_size, memory_for, too_much
-from ai_hub.intake.files import DataFile
 from ai_hub.intake.read_options import ReadOptions
 from ai_hub.intake.readers.parquet import MAGIC as PARQUET
 from ai_hub.intake.readers.rows import Rows
+from ai_hub.intake.row_files import RowFile, row_file
 from ai_hub.intake.source import Source
 
 _ROWS = "a JSON array of row objects"
@@ -30,11 +30,11 @@ _SHOWN_BYTES = 80
 
 def open_body(
     content_type: str | None, body: bytes, options: ReadOptions, required: Sequence[str]
-) -> DataFile:
+) -> RowFile:
     """The rows of an HTTP body.
 
     Raises InvalidInput for a content type that is not known, for a body that is not of it, and as
-    a DataFile does.
+    a RowFile does.
     """
     name, _, parameters = (content_type or "").partition(";")
     name = name.strip().lower()
@@ -46,12 +46,12 @@ def open_body(
     if name.startswith("text/") and options.dialect.encoding is None:
         dialect = replace(options.dialect, encoding=_charset(parameters))
         options = replace(options, dialect=dialect)
-    return DataFile(_READERS[name](body), options, required)
+    return row_file(_READERS[name](body), options, required)
 
 
-def open_rows(rows: Sequence[object], options: ReadOptions, required: Sequence[str]) -> DataFile:
+def open_rows(rows: Sequence[object], options: ReadOptions, required: Sequence[str]) -> RowFile:
     """Rows of JSON, whose times are ISO 8601 and whose numbers are numbers unless said."""
-    return DataFile(Rows(rows, _as_text), options.of_programs(), required)
+    return row_file(Rows(rows, _as_text), options.of_programs(), required)
 
 
 def read_body(

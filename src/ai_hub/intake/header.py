@@ -52,11 +52,16 @@ def _spelled(header: tuple[str, ...]) -> list[dict[str, list[int]]]:
 
 
 def match_columns(
-    header: Sequence[str], columns: Mapping[str, str], required: Sequence[str], delimiter: str = ""
+    header: Sequence[str],
+    columns: Mapping[str, str],
+    required: Sequence[str],
+    delimiter: str = "",
+    readings: bool = True,
 ) -> dict[str, int]:
     """Our columns to their places in `header`: those mapped, and those that have our name there.
 
-    `columns` maps our names to the file's. Raises InvalidInput, named after our column, for a
+    `columns` maps our names to the file's; `readings`: the rows may be those of a wide table of
+    readings. Raises InvalidInput, named after our column, for a
     mapped or required one that is not there, or is there more than once.
     """
     own = [field for field in (*required, *sorted(FIELDS - {*required})) if field not in columns]
@@ -70,11 +75,13 @@ def match_columns(
         if places:
             found[field] = places[0]
         elif field in columns or field in required:
-            raise missing(field, name, header, delimiter)
+            raise missing(field, name, header, delimiter, readings)
     return found
 
 
-def missing(field: str, name: str, header: Sequence[str], delimiter: str = "") -> InvalidInput:
+def missing(
+    field: str, name: str, header: Sequence[str], delimiter: str = "", readings: bool = True
+) -> InvalidInput:
     """The error of a column that is not there: what came, and the name that is nearest."""
     spelling = _SPELLINGS[-1]
     near = get_close_matches(spelling(name), [spelling(other) for other in header], 1, 0.5)
@@ -91,7 +98,7 @@ def missing(field: str, name: str, header: Sequence[str], delimiter: str = "") -
             f'Names such as "{instants[0].strip()}" are times with a date, and --wide times takes '
             "times of the day alone: turn the table, so that each time has a row."
         )
-    if field in ("asset_id", "value"):
+    if readings and field in ("asset_id", "value"):
         hints.append(
             "If columns are named after assets, series or times of day, say --wide assets, "
             "--wide series or --wide times."

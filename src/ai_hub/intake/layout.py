@@ -26,7 +26,7 @@ class Layout:
 
     `columns` maps our names to places in `names`; `time` is the place of the times of day, if they
     have a column of their own. `skip_lines` is the number of lines before the header, `before` the
-    number of those before the first row.
+    number of those before the first row. `anchor` is our column that every row has.
     """
 
     names: tuple[str, ...]
@@ -36,16 +36,19 @@ class Layout:
     skip_lines: int = 0
     units_row: bool = False
     before: int = 1
+    anchor: str = "timestamp"
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The columns to be found: those mapped (ours to theirs), those of ours that must be there,
-    and the one with the times of day, if there is one."""
+    """The columns to be found: those mapped (ours to theirs), those of ours that must be there
+    (`anchor` among them, in which a row at fault as a whole is told), and the one with the times of
+    day, if there is one."""
 
     columns: Mapping[str, str]
     required: tuple[str, ...]
     time: str | None = None
+    anchor: str = "timestamp"
 
     def names(self) -> list[str]:
         """The names that the header must have."""
@@ -54,7 +57,9 @@ class Wanted:
 
     def match(self, names: Sequence[str], delimiter: str = "") -> tuple[dict[str, int], int | None]:
         """The places of our columns, and of the times of day; InvalidInput for what is missing."""
-        columns = match_columns(names, self.columns, self.required, delimiter)
+        columns = match_columns(
+            names, self.columns, self.required, delimiter, self.anchor == "timestamp"
+        )
         if self.time is None:
             return columns, None
         places = places_of(names, self.time)
@@ -82,7 +87,7 @@ def find_layout(lines: Sequence[str], dialect: Dialect, wanted: Wanted) -> Layou
     if units is None:
         units = bool(rows) and is_units(rows[0], names, columns, bool(dialect.wide))
     before = min(first + 1, len(lines)) if units else at + length
-    return Layout(tuple(names), columns, time, delimiter, at, units, before)
+    return Layout(tuple(names), columns, time, delimiter, at, units, before, wanted.anchor)
 
 
 def is_units(
@@ -90,10 +95,11 @@ def is_units(
 ) -> bool:
     """Whether a row says the units of columns: no time, and a unit where a number is expected.
 
-    In a wide table a number is expected in every column that is not ours.
+    In a wide table a number is expected in every column that is not ours; where rows need have no
+    time, no row says units.
     """
     cells = [cell.strip() for cell in row]
-    time = columns["timestamp"]
+    time = columns.get("timestamp", len(cells))
     if time >= len(cells) or sum(character.isdigit() for character in cells[time]) > 1:
         return False
     if cells[time] == names[time].strip():

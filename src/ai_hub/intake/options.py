@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from ai_hub.errors import InvalidInput
 
-BatchKind = Literal["observations", "weather"]
+BatchKind = Literal["observations", "weather", "attributes"]
 """What rows are."""
 
 Kind = type[str] | type[int] | type[bool]
@@ -24,7 +24,7 @@ _FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0"
 @dataclass(frozen=True, slots=True)
 class Option:
     """One field as a door offers it: `repeatable` ones take several values. `only` names the kind
-    of rows that it is for, if it is not for both."""
+    of rows that it is for, if it is not for several."""
 
     name: str
     kind: Kind

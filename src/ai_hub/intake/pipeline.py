@@ -16,11 +16,11 @@ from ai_hub.definitions.values import check_id, iso, to_micros
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import Batch, Part
 from ai_hub.intake.checks import check_rows
-from ai_hub.intake.files import DataFile
 from ai_hub.intake.frames import to_table
 from ai_hub.intake.read_options import ReadOptions
 from ai_hub.intake.readers.rows import Rows
 from ai_hub.intake.result import MAX_REASONS, IngestResult, Preview
+from ai_hub.intake.row_files import RowFile, row_file
 from ai_hub.intake.source import Source
 
 _PREVIEW_ROWS = 5
@@ -71,7 +71,7 @@ async def ingest_parts(
 
 
 async def ingest_file(
-    file: DataFile,
+    file: RowFile,
     tenant_id: str | None,
     land: Land | None,
     told: Told | None = None,
@@ -102,7 +102,7 @@ async def ingest_file(
     return replace(result, preview=Preview(tuple(map(_shown, rows)), detected, options))
 
 
-def checker(file: DataFile, tenant_id: str | None, reasons: int = MAX_REASONS) -> Check:
+def checker(file: RowFile, tenant_id: str | None, reasons: int = MAX_REASONS) -> Check:
     """The check of a file's rows; `reasons` is how many rejections it names in each batch."""
     options = file.options
 
@@ -133,7 +133,7 @@ async def ingest_rows(
         batch = by_rows(rows, first)
         if batch.naive:
             raise InvalidInput(
-                "timestamp",
+                "valid_from" if options.kind == "attributes" else "timestamp",
                 batch.reasons[0].value,
                 "aware datetimes",
                 "Say which zone they are in: timezone=, tz_localize or replace(tzinfo=...).",
@@ -147,14 +147,14 @@ async def ingest_rows(
     return await ingest_file(file, tenant_id, land, told, check)
 
 
-def _opened(data: object, tenant_id: str | None, options: ReadOptions) -> DataFile:
+def _opened(data: object, tenant_id: str | None, options: ReadOptions) -> RowFile:
     required = options.required(tenant_id)
     if isinstance(data, str | PathLike):
-        return DataFile(Source.of_path(Path(data)), options, required)
+        return row_file(Source.of_path(Path(data)), options, required)
     stream = hasattr(data, "__arrow_c_stream__")
     if isinstance(data, list | tuple) or (isinstance(data, Iterator) and not stream):
-        return DataFile(Rows(list(data)), options.of_programs(), required)
-    return DataFile(to_table(data, options.fields_of), options, required)
+        return row_file(Rows(list(data)), options.of_programs(), required)
+    return row_file(to_table(data, options.fields_of), options, required)
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:

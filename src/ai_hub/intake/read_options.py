@@ -1,6 +1,6 @@
 """All that a caller may say about rows on their way in: one definition for every door.
 
-`READ_OPTIONS` has, for observations and for weather, the names, types and help sentences: flags of
+`READ_OPTIONS` has, for each kind of rows, the names, types and help sentences: flags of
 the commands, query parameters of the routes, keywords in Python.
 """
 
@@ -28,10 +28,28 @@ GROUPS: Mapping[str, tuple[Option, ...]] = {
 }
 """The options by what they are about."""
 
+_OF_READINGS = frozenset(
+    ("timestamp_column", "asset_id", "time_column", "wide", "interval_start", "interval_end")
+)
+"""Options about rows that have a time."""
+
+_ATTRIBUTES_AS = {
+    "asset_id": "asset_id",
+    "tenant_id": "tenant_id",
+    "key": "feature_type",
+    "valid_from": "issued_at",
+}
+"""The columns of attributes that hold no value, and the column of readings that is like each."""
+
+
+def _is_for(option: Option, kind: BatchKind) -> bool:
+    if kind == "attributes" and option.name in _OF_READINGS:
+        return False
+    return option.only in (None, kind)
+
+
 READ_OPTIONS: Mapping[BatchKind, tuple[Option, ...]] = {
-    kind: tuple(
-        option for group in GROUPS.values() for option in group if option.only in (None, kind)
-    )
+    kind: tuple(option for group in GROUPS.values() for option in group if _is_for(option, kind))
     for kind in get_args(BatchKind)
 }
 
@@ -57,6 +75,28 @@ def _check_single(name: str, value: object) -> None:
     ends = name == "valid_range" and isinstance(value, list | tuple)
     if not ends and not isinstance(value, str | int | float | timedelta | Step | ValidRange):
         raise InvalidInput(name, value, "one text, number or flag")
+
+
+class AttributeKeywords(TypedDict, total=False):
+    """`dry_run`, `progress` and READ_OPTIONS of attributes, as a type checker reads them."""
+
+    dry_run: bool
+    progress: Callable[[int], None] | None
+    asset_column: str | None
+    tenant_column: str | None
+    valid_from_column: str | None
+    delimiter: str | None
+    decimal: str | None
+    thousands: str | None
+    encoding: str | None
+    time_format: str | None
+    skip_lines: int | None
+    comment: str | None
+    units_row: bool | None
+    sheet: str | None
+    timezone: str | None
+    ambiguous: str | None
+    null: object
 
 
 class _Keywords(TypedDict, total=False):
@@ -153,18 +193,27 @@ class ReadOptions:
 
     def required(self, tenant_id: str | None) -> tuple[str, ...]:
         """Our columns that must be there."""
-        needed = ["timestamp", "asset_id", *(["value"] if self.kind == "observations" else [])]
+        needed = [] if self.kind == "attributes" else ["timestamp"]
+        needed += ["asset_id", *(["value"] if self.kind == "observations" else [])]
         needed += ["tenant_id"] if tenant_id is None else []
         constant = self.names.constants()
         return tuple(name for name in needed if name not in constant)
 
     def fields_of(self, names: Sequence[str]) -> dict[str, str]:
         """Which of our columns each of these names stands for; in a wide table, where all the
-        others are readings or times, that is `value`."""
+        others are readings or times, that is `value`. Of attributes: as which of them its cells
+        are read."""
         from ai_hub.intake.batch import FIELDS
         from ai_hub.intake.header import places_of
 
         mapped = self.names.mapped()
+        if self.kind == "attributes":
+            read_as = {
+                names[at]: field
+                for ours, field in _ATTRIBUTES_AS.items()
+                for at in places_of(names, mapped.get(ours, ours))
+            }
+            return {name: read_as.get(name, "value") for name in names}
         asked = [*mapped.items(), *((field, field) for field in sorted(FIELDS - {*mapped}))]
         if self.dialect.time_column is not None:
             asked.append(("timestamp", self.dialect.time_column))

@@ -10,18 +10,18 @@ from pathlib import Path
 import pyarrow as pa
 
 from ai_hub.errors import InvalidInput
-from ai_hub.intake.batch import FIELDS, Batch
+from ai_hub.intake.batch import ATTRIBUTE_FIELDS, FIELDS, Batch
 from ai_hub.intake.cells import plain_cells
-from ai_hub.intake.files import DataFile
 from ai_hub.intake.marks import read_mark
 from ai_hub.intake.pipeline import Check, checker
+from ai_hub.intake.row_files import RowFile
 
 # No names of ours, so that the file can be ingested once its cells are put right.
 _REASONS = ("rejected_row", "rejected_field", "rejected_value", "why")
 
 
 @contextmanager
-def rejects_into(path: Path, file: DataFile, tenant_id: str | None) -> Iterator[Check]:
+def rejects_into(path: Path, file: RowFile, tenant_id: str | None) -> Iterator[Check]:
     """The check of a file's rows, which also writes those that it rejects to `path`, as CSV.
 
     A line has the row's place in the file (from 0), the field at fault, what stood there, what is
@@ -36,11 +36,12 @@ def rejects_into(path: Path, file: DataFile, tenant_id: str | None) -> Iterator[
     with stream:
         lines = csv.writer(stream, lineterminator="\n")
         named: list[str] = []
+        ours = ATTRIBUTE_FIELDS if file.options.kind == "attributes" else FIELDS
 
         def check(rows: pa.Table, first: int) -> Batch:
             batch = checker(file, tenant_id, reasons=len(rows))(rows, first)
             if not named:
-                named.extend(name for name in rows.column_names if name in FIELDS)
+                named.extend(name for name in rows.column_names if name in ours)
                 lines.writerow([*_REASONS, *named])
             places = [reason.row - first for reason in batch.reasons if reason.row is not None]
             cells = [_texts(name, rows.column(name), places) for name in named]

@@ -55,24 +55,25 @@ class Wide:
         row, column = order % max(size, 1), order // max(size, 1)
         kept = ~is_marked_row(table.column("timestamp"))[row] | (column == 0)
         row, column, order = row[kept], column[kept], order[kept]
-        cells = [_numbers(table.column(str(place))) for place in self.places]
+        cells = [numbers(table.column(str(place))) for place in self.places]
         wide = {str(place) for place in self.places}
         others = [name for name in table.column_names if name not in wide]
         beside = {name: plain_cells(name, table.column(name)) for name in others}
         long = pa.table(beside).take(pa.array(row))
         labels = pa.array(self.labels, pa.string()).take(pa.array(column))
-        values = pa.concat_arrays(_of_one_type(cells)).take(pa.array(order))
+        values = pa.concat_arrays(of_one_type(cells)).take(pa.array(order))
         return long.append_column(_SPREAD[self.what], labels).append_column("value", values)
 
 
-def _numbers(values: pa.ChunkedArray) -> pa.Array:
+def numbers(values: pa.ChunkedArray) -> pa.Array:
     """A column of readings; what is no number by its type is so as a text."""
     found = plain_cells("value", values)
     numbers = (pa.types.is_null, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
     return found if any(is_of(found.type) for is_of in numbers) else found.cast(pa.string())
 
 
-def _of_one_type(cells: Sequence[pa.Array]) -> Sequence[pa.Array]:
+def of_one_type(cells: Sequence[pa.Array]) -> Sequence[pa.Array]:
+    """Columns of one type that holds what is in all of them: texts, where one has texts."""
     kinds = {values.type for values in cells}
     if len(kinds) == 1:
         return cells

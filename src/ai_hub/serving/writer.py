@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from ai_hub.metrics import Metrics
@@ -26,13 +26,27 @@ _SILENT_SECONDS = 10.0
 _T = TypeVar("_T")
 
 
-class Writer:
-    """Lands batches and weather sources, and keeps the cache true to them."""
+def _now() -> int:
+    return time.time_ns() // 1_000
 
-    def __init__(self, store: Store, cache: Cache, metrics: Metrics | None = None) -> None:
+
+class Writer:
+    """Lands batches and weather sources, and keeps the cache true to them.
+
+    `now` is the time from which attributes hold that do not say it, in microseconds.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        cache: Cache,
+        metrics: Metrics | None = None,
+        now: Callable[[], int] = _now,
+    ) -> None:
         self._store = store
         self._cache = cache
         self._metrics = metrics or Metrics()
+        self._now = now
         self._untold = 0
         self._silent_until = 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -89,6 +103,8 @@ class Writer:
                 return await self._store.append(batch.table)
             case "weather":
                 return await self._store.append_weather(batch.table)
+            case "attributes":
+                return await self._store.append_attributes(batch.table, self._now())
             case _:
                 assert_never(kind)
 

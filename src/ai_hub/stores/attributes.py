@@ -79,7 +79,7 @@ def settled(batch: pa.Table, stored: Mapping[Key, Changes], changed_at: int) -> 
     times = batch["valid_from"].cast("int64").to_pylist()
     pairs = zip(batch["number"].to_pylist(), batch["text"].to_pylist(), strict=True)
     values = [text if number is None else number for number, text in pairs]
-    order = sorted(range(len(keys)), key=lambda row: times[row] is None)
+    order = sorted(range(len(keys)), key=lambda row: times[row] is not None)
     held = {key: dict(stored.get(key, ())) for key in keys}
     rows: dict[tuple[Key, int], Row] = {}
     replaced = unchanged = 0

@@ -127,8 +127,7 @@ class Store(Protocol):
 
         A row with a `valid_from` replaces that of its key and instant. One without is the value
         from now on: the first of its asset and key holds always, a later one from `changed_at`, and
-        where that value holds then already, nothing changes. Rows with one come before those
-        without.
+        where that value holds then already, nothing changes. Rows without one come first.
         """
 
     async def compute(

@@ -37,6 +37,6 @@ class Reader(Protocol):
     def tables(self, places: Sequence[int]) -> Iterator[Part]:
         """All rows, in order, as often as it is called; the columns are named by their places.
 
-        `places` differ from each other, and the first is that of the times.
+        `places` differ from each other, and the first is that of the anchor.
         """
         ...

@@ -12,11 +12,12 @@ from ai_hub.intake.layout import Layout
 def check_one_table(table: pa.Table, layout: Layout, first_row: int, field: str) -> None:
     """Raises InvalidInput, named after `field`, for a row of `table` that begins another table.
 
-    It has the name of the times where the times are, and elsewhere another name than the header.
+    It has the name of the anchor (the times) where that is, and elsewhere another name than the
+    header.
     The same header once more, as in files put together, is a row at fault like others. `first_row`
     is the place of the table's first row among all.
     """
-    place = layout.columns["timestamp"]
+    place = layout.columns[layout.anchor]
     if str(place) not in table.column_names:
         return
     name = layout.names[place]

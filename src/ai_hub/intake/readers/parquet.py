@@ -47,7 +47,7 @@ class ParquetReader:
         except UNREADABLE:
             raise self._damaged() from None
         columns, time = wanted.match(names)
-        self.layout = Layout(names, columns, time, before=0)
+        self.layout = Layout(names, columns, time, before=0, anchor=wanted.anchor)
 
     def sample(self, places: Sequence[int]) -> pa.Table:
         """The first 1,000 rows at most."""

@@ -65,7 +65,7 @@ class RowsReader:
         self._fields = options.fields_of(names)
         shown_names = [name.encode("utf-8", "backslashreplace").decode() for name in names]
         columns, time = wanted.match(shown_names)
-        self.layout = Layout(tuple(shown_names), columns, time, before=0)
+        self.layout = Layout(tuple(shown_names), columns, time, before=0, anchor=wanted.anchor)
 
     def sample(self, places: Sequence[int]) -> pa.Table:
         """The first 1,000 rows at most."""
@@ -83,8 +83,7 @@ class RowsReader:
 
     def _column(self, rows: Sequence[object], place: int) -> pa.Array:
         key = self._keys[place]
-        # The first place is that of the times, in which a row at fault as a whole is told.
-        whole = place == self.layout.columns["timestamp"]
+        whole = place == self.layout.columns[self.layout.anchor]
         cells = [
             row.get(key) if isinstance(row, dict) else self._at_fault(row) if whole else None
             for row in rows

@@ -63,7 +63,7 @@ class SpreadsheetReader:
             units = is_units(first, names, columns, bool(dialect.wide))
         self._rows = body[1:] if units else body
         self.rows: int | None = len(self._rows)
-        self.layout = Layout(tuple(names), columns, clock, "", at, units, at + 1)
+        self.layout = Layout(tuple(names), columns, clock, "", at, units, at + 1, wanted.anchor)
         self.found = Dialect(sheet=name, skip_lines=at, units_row=units)
 
     def sample(self, places: Sequence[int]) -> pa.Table:

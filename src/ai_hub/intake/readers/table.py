@@ -28,7 +28,7 @@ class TableReader:
         self.found = Dialect()
         names = tuple(table.column_names)
         columns, time = wanted.match(names)
-        self.layout = Layout(names, columns, time, before=0)
+        self.layout = Layout(names, columns, time, before=0, anchor=wanted.anchor)
 
     def sample(self, places: Sequence[int]) -> pa.Table:
         """The first 1,000 rows at most."""
