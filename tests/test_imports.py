@@ -37,7 +37,8 @@ LAZILY = {"cli": {"http", "demo"}, "demo": {"http"}}
 # In a folder everything may import everything, but in these it is again only what is above.
 WITHIN = {
     "definitions": (
-        *("values", "kinds", "valid_range", "target", "feature_set", "builtin", "registry"),
+        *("values", "kinds", "valid_range", "target", "builtin_features", "feature_set"),
+        *("builtin", "registry"),
     )
 }
 # `import ai_hub` must stay light: names of the package are imported from where they are defined.

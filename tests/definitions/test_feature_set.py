@@ -208,3 +208,28 @@ def test_a_definition_is_plain_values_kind_first() -> None:
         ("tz", "UTC"),
     ]
     assert definition_of(Lag("l", Duration.of("2h"), missing=0.0))["missing"] == 0.0
+
+
+def test_a_built_in_feature_may_stand_in_a_set_by_its_name() -> None:
+    named = FeatureSet("one", version=1, features=["hour_of_day", LAG])  # type: ignore[arg-type]
+    assert named == one(HOUR_OF_DAY, LAG)
+    with pytest.raises(InvalidInput, match=r"^features: got 'lag_1hh', .*Did you mean lag_1h\?"):
+        one("lag_1hh")  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match=r"^features: got 'zzzz', expected the name of a built-"):
+        one("zzzz")  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match=r"^features: got 'lag_1h', expected a list"):
+        FeatureSet("one", 1, "lag_1h")  # type: ignore[arg-type]
+
+
+def test_owner_and_description_say_nothing_of_what_the_values_mean() -> None:
+    owned = FeatureSet("one", 1, (LAG,), owner="grid-team", description="d", use_cases=("u",))
+    assert owned.fingerprint == one(LAG).fingerprint
+    assert owned.document()["owner"] == "grid-team"
+
+
+@pytest.mark.parametrize("field", ["owner", "description", "use_cases"])
+@pytest.mark.parametrize("value", [5, None, "x" * 2_001, "\ud800", "a\0"])
+def test_what_describes_a_set_is_text(field: str, value: object) -> None:
+    given = [value] if field == "use_cases" else value
+    with pytest.raises(InvalidInput, match=rf"^{field}: .*a text of at most 2,000 characters"):
+        FeatureSet("one", 1, (LAG,), **{field: given})  # type: ignore[arg-type]

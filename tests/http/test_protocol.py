@@ -144,7 +144,7 @@ def test_feature_sets_are_described(server: Server) -> None:
     ]  # fmt: skip
     for one in listed:
         assert one.keys() == {
-            "name", "version", "fingerprint", "description", "use_cases", "missing",
+            "name", "version", "fingerprint", "description", "owner", "use_cases", "missing",
             "feature_count", "features", "definitions",
         }  # fmt: skip
         assert one == server.call("GET", f"/sets/{one['name']}")

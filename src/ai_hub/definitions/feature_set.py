@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from functools import cached_property, lru_cache
 from graphlib import CycleError, TopologicalSorter
 
+from ai_hub.definitions.builtin_features import BY_NAME
 from ai_hub.definitions.kinds import (
     Bucket,
     Derived,
@@ -18,7 +21,15 @@ from ai_hub.definitions.kinds import (
     check_missing,
     check_name,
 )
-from ai_hub.definitions.values import DEFAULT_SERIES, MAX_SERIES_LENGTH, Duration, check_id
+from ai_hub.definitions.values import (
+    DEFAULT_SERIES,
+    MAX_NAMES,
+    MAX_SERIES_LENGTH,
+    Duration,
+    check_id,
+    check_list,
+    check_text,
+)
 from ai_hub.errors import InvalidInput
 
 SEMANTICS = 2
@@ -32,7 +43,8 @@ class FeatureSet:
     `series` is the one whose times an export has rows for, and that targets are of: by default that
     of the first feature on observations. A set with a name has a version too, and a version's
     definition never changes. A set without a name is a request's own list of features; it has no
-    version.
+    version. A built-in feature may stand in `features` by its name. `owner` says who answers for
+    the set.
     """
 
     name: str | None
@@ -42,14 +54,16 @@ class FeatureSet:
     use_cases: tuple[str, ...] = ()
     missing: Missing = "mean"
     series: str = ""
+    owner: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "features", tuple(self.features))
-        object.__setattr__(self, "use_cases", tuple(self.use_cases))
+        given = check_list("features", self.features, "features", MAX_NAMES)
+        object.__setattr__(self, "features", tuple(map(_feature, given)))
+        uses = check_list("use_cases", self.use_cases, "texts", MAX_NAMES)
+        object.__setattr__(self, "use_cases", tuple(check_text("use_cases", use) for use in uses))
         object.__setattr__(self, "missing", check_missing(self.missing))
-        for feature in self.features:
-            if not isinstance(feature, Feature):
-                raise InvalidInput("features", feature, "features such as Lag or Rolling")
+        check_text("description", self.description)
+        check_text("owner", self.owner)
         if self.name is not None:
             check_name("name", self.name)
             if type(self.version) is not int or self.version < 1:
@@ -59,8 +73,8 @@ class FeatureSet:
         if not self.features:
             raise InvalidInput("features", self.features, "at least one feature")
         names = self.feature_names
-        for name in names:
-            if names.count(name) > 1:
+        for name, count in Counter(names).items():
+            if count > 1:
                 raise InvalidInput("features", name, "each name once")
         _check_derived({f.name: f for f in self.features})
         if not self.series:
@@ -117,6 +131,7 @@ class FeatureSet:
             "version": self.version,
             "fingerprint": self.fingerprint,
             "description": self.description,
+            "owner": self.owner,
             "use_cases": list(self.use_cases),
             "missing": self.missing,
             "feature_count": len(self.features),
@@ -136,6 +151,20 @@ class FeatureSet:
             return str(requested)
         own = any(f.missing is not None for f in self.features)
         return f"{self.missing}+own" if own else str(self.missing)
+
+
+def _feature(given: object) -> Feature:
+    """A feature, or the built-in one of that name."""
+    if isinstance(given, Feature):
+        return given
+    if not isinstance(given, str):
+        raise InvalidInput("features", given, "features such as Lag or Rolling")
+    found = BY_NAME.get(given)
+    if found is None:
+        near = get_close_matches(given, BY_NAME, 1)
+        hint = f"Did you mean {near[0]}?" if near else ""
+        raise InvalidInput("features", given, "the name of a built-in feature", hint)
+    return found
 
 
 @lru_cache(maxsize=1024)

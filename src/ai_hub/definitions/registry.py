@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ai_hub.definitions.builtin import FEATURE_SETS, FEATURES
+from ai_hub.definitions.builtin import FEATURE_SETS
+from ai_hub.definitions.builtin_features import FEATURES
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import Derived, Feature
 from ai_hub.errors import InvalidInput, UnknownFeature, UnknownFeatureSet

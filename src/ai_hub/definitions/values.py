@@ -41,6 +41,8 @@ MAX_NAMES = 1_000
 """Feature names of a request."""
 MAX_HORIZONS = 100
 """Targets of a training set."""
+MAX_TEXT = 2_000
+"""Characters of a description."""
 DEFAULT_SERIES = "value"
 
 _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -83,6 +85,21 @@ def check_id(field: str, value: object, limit: int = MAX_ID_LENGTH) -> str:
     if fault is not None:
         raise InvalidInput(field, value, fault)
     assert isinstance(value, str)
+    return value
+
+
+def check_text(field: str, value: object, most: int = MAX_TEXT) -> str:
+    """`value` if it is a text that people read, of at most `most` characters."""
+    if (
+        not isinstance(value, str)
+        or len(value) > most
+        or (
+            not value.isascii()
+            and any(unicodedata.category(character) == "Cs" for character in value)
+        )
+        or "\0" in value
+    ):
+        raise InvalidInput(field, value, f"a text of at most {most:,} characters")
     return value
 
 

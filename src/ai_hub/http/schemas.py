@@ -188,7 +188,7 @@ _ANSWERS: Schema = {
     ),
     "FeatureSet": fields(
         {"name": TEXT, "version": COUNT, "fingerprint": TEXT, "description": TEXT,
-         "use_cases": listed(TEXT, 0), "missing": {"type": ["string", "number"]},
+         "owner": TEXT, "use_cases": listed(TEXT, 0), "missing": {"type": ["string", "number"]},
          "feature_count": COUNT, "features": listed(TEXT, 1),
          "definitions": listed(table({}), 1)}
     ),
