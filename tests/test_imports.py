@@ -38,7 +38,7 @@ LAZILY = {"cli": {"http", "demo"}, "demo": {"http"}}
 WITHIN = {
     "definitions": (
         *("values", "kinds", "valid_range", "target", "builtin_features", "feature_set"),
-        *("builtin", "registry"),
+        *("document", "json_schema", "builtin", "registry"),
     )
 }
 # `import ai_hub` must stay light: names of the package are imported from where they are defined.

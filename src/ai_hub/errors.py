@@ -3,7 +3,8 @@
 AiHubError
 ├── ConfigError            a setting is unknown or malformed
 ├── InvalidInput           a value from a caller is not what is expected
-│   └── UnknownFeature     a feature name that no registered set has
+│   ├── UnknownFeature     a feature name that no registered set has
+│   └── InvalidDefinition  a definition is not what is expected; its place is named
 ├── NotFound               a name or id that nothing answers to
 │   ├── UnknownFeatureSet
 │   └── UnknownExport
@@ -84,6 +85,24 @@ class UnknownFeature(InvalidInput):
 
     def __init__(self, name: object, known: Iterable[str]) -> None:
         super().__init__("feature_names", name, f"one of {', '.join(known)}")
+
+
+class InvalidDefinition(InvalidInput):
+    """A definition is not what is expected.
+
+    `place` says where in its document: names of members, and positions in lists.
+    """
+
+    def __init__(
+        self,
+        place: tuple[str | int, ...],
+        field: str,
+        value: object,
+        expected: str,
+        hint: str = "",
+    ) -> None:
+        self.place = place
+        super().__init__(field, value, expected, hint)
 
 
 class NotFound(AiHubError, LookupError):
