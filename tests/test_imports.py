@@ -38,7 +38,7 @@ LAZILY = {"cli": {"http", "demo"}, "demo": {"http"}}
 WITHIN = {
     "definitions": (
         *("values", "kinds", "valid_range", "target", "builtin_features", "feature_set"),
-        *("document", "json_schema", "builtin", "registry"),
+        *("document", "file", "json_schema", "builtin", "registry"),
     )
 }
 # `import ai_hub` must stay light: names of the package are imported from where they are defined.
@@ -63,6 +63,7 @@ LIBRARIES = {
     "rich": ("cli*.py", "demo*.py"),
     "polars": ("engines/*.py", "export/training_set.py", "demo*.py"),
     "pandas": (),
+    "yaml": ("definitions/file.py",),
     "python_calamine": ("intake/readers/spreadsheet.py",),
     "pyarrow": (*ARRAYS, "testing*.py"),
     "numpy": (*ARRAYS, "testing*.py"),
@@ -84,6 +85,7 @@ KINDS = {
     "cli/*.py": "talks",
     "config.py": "talks",
     "config_sources.py": "talks",
+    "definitions/file.py": "talks",
     "demo/tour.py": "talks",
     "export/job.py": "decides",
     "export/rows.py": "decides",
