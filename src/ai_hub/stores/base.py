@@ -14,6 +14,7 @@ from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.values import Entity
 from ai_hub.engines.plan import Plan
 from ai_hub.stores.export_log import ExportLog
+from ai_hub.stores.registry_table import RegistryTable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -152,8 +153,12 @@ class Store(Protocol):
 
 
 class OfflineStore(Store, Protocol):
-    """What the front opens: a store, and the log of exports that lies beside its tables."""
+    """What the front opens: a store, and what lies beside its tables of data."""
 
     @property
     def export_log(self) -> ExportLog:
         """What was exported."""
+
+    @property
+    def registry_table(self) -> RegistryTable:
+        """What was applied."""

@@ -70,3 +70,24 @@ CREATE TABLE IF NOT EXISTS feature_exports (
 -- For files of earlier releases.
 ALTER TABLE feature_exports ADD COLUMN IF NOT EXISTS checksum VARCHAR;
 ALTER TABLE feature_exports ADD COLUMN IF NOT EXISTS replaced_by VARCHAR;
+
+-- The registry: what was applied, which version a name alone means, and how often it has changed.
+-- There is at most one row of a name and version, and of a revision.
+CREATE TABLE IF NOT EXISTS feature_sets (
+    name        VARCHAR     NOT NULL,
+    version     INTEGER     NOT NULL,
+    state       VARCHAR     NOT NULL,
+    fingerprint VARCHAR     NOT NULL,
+    semantics   INTEGER     NOT NULL,
+    document    VARCHAR     NOT NULL,
+    applied_at  TIMESTAMPTZ NOT NULL,
+    applied_by  VARCHAR     NOT NULL,
+    revision    BIGINT      NOT NULL
+);
+CREATE TABLE IF NOT EXISTS feature_set_defaults (
+    name    VARCHAR NOT NULL,
+    version INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS registry_revision (
+    revision BIGINT NOT NULL
+);

@@ -19,6 +19,7 @@ from ai_hub.stores.base import Changed, Chunk, Landed, ScanRequest, Vectors
 from ai_hub.stores.embedded.attributes import AttributeMap, append_attributes
 from ai_hub.stores.embedded.exports import EmbeddedExportLog
 from ai_hub.stores.embedded.points import PointReader, newest_times
+from ai_hub.stores.embedded.registry import EmbeddedRegistryTable
 from ai_hub.stores.embedded.scan import scan_chunks
 from ai_hub.stores.embedded.seen import assets_seen
 from ai_hub.stores.embedded.session import MEMORY, Cursor, Sessions, translated
@@ -48,6 +49,7 @@ class EmbeddedStore:
         self._sessions = Sessions(str(path))
         self.export_log = EmbeddedExportLog(self._sessions)
         self._attributes = AttributeMap()
+        self.registry_table = EmbeddedRegistryTable(self._sessions)
         try:
             with closing(self._sessions.cursor()) as cursor, translated():
                 self._sources: SourceMap = load_sources(cursor)

@@ -16,6 +16,7 @@ from ai_hub.stores.postgres.attributes import append_attributes
 from ai_hub.stores.postgres.changes import Changes
 from ai_hub.stores.postgres.exports import PostgresExportLog
 from ai_hub.stores.postgres.points import PointReader
+from ai_hub.stores.postgres.registry import PostgresRegistryTable
 from ai_hub.stores.postgres.scan import scan_chunks
 from ai_hub.stores.postgres.seen import assets_seen
 from ai_hub.stores.postgres.session import Connection, Sessions
@@ -45,6 +46,7 @@ class PostgresStore:
         )
         self._weather_periods = RetentionPeriods(None, keep.get("weather_features"))
         self.export_log = PostgresExportLog(sessions)
+        self.registry_table = PostgresRegistryTable(settings, sessions)
         self._changes = Changes(settings)
 
     @classmethod
@@ -122,6 +124,7 @@ class PostgresStore:
             closing.push_async_callback(self._sessions.close)
             closing.push_async_callback(self._changes.close)
             closing.push_async_callback(self.export_log.close)
+            closing.push_async_callback(self.registry_table.close)
 
     async def _land(self, work: Callable[[Connection], Awaitable[Landed]]) -> Landed:
         async def land(on: Connection) -> Landed:

@@ -1,0 +1,77 @@
+"""The registry in DuckDB."""
+
+from __future__ import annotations
+
+from ai_hub.stores.embedded.session import Cursor, Sessions, transaction
+from ai_hub.stores.registry_table import (
+    SET_COLUMNS,
+    Decision,
+    Heard,
+    StoredRegistry,
+    row_of,
+    set_of,
+)
+
+_INSTANTS = {"applied_at"}
+_READ = ", ".join(f"epoch_us({one})" if one in _INSTANTS else one for one in SET_COLUMNS)
+_MARKS = ", ".join(
+    "make_timestamptz(?::BIGINT)" if one in _INSTANTS else "?" for one in SET_COLUMNS
+)
+_INSERT = f"INSERT INTO feature_sets ({', '.join(SET_COLUMNS)}) VALUES ({_MARKS})"
+
+
+class EmbeddedRegistryTable:
+    """The registry of one database file, which only this process changes."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    async def load(self) -> StoredRegistry:
+        """All of it, as of one moment."""
+
+        def load(cursor: Cursor) -> StoredRegistry:
+            with transaction(cursor):
+                return _load(cursor)
+
+        return await self._sessions.read(load)
+
+    async def change(self, decide: Decision) -> StoredRegistry:
+        """Change it in one transaction; what is there afterwards."""
+
+        def change(cursor: Cursor) -> StoredRegistry:
+            with transaction(cursor):
+                before = _load(cursor)
+                wanted = decide(before)
+                if not wanted:
+                    return before
+                for one in wanted.sets:
+                    cursor.execute(
+                        "DELETE FROM feature_sets WHERE name = ? AND version = ?",
+                        [one.name, one.version],
+                    )
+                    cursor.execute(_INSERT, row_of(one))
+                for name, version in wanted.defaults.items():
+                    cursor.execute("DELETE FROM feature_set_defaults WHERE name = ?", [name])
+                    cursor.execute(
+                        "INSERT INTO feature_set_defaults (name, version) VALUES (?, ?)",
+                        [name, version],
+                    )
+                cursor.execute("DELETE FROM registry_revision")
+                cursor.execute(
+                    "INSERT INTO registry_revision (revision) VALUES (?)", [before.revision + 1]
+                )
+                return _load(cursor)
+
+        return await self._sessions.write(change)
+
+    async def watch(self, heard: Heard) -> None:
+        """Nothing to report: no other process writes to the file."""
+
+
+def _load(cursor: Cursor) -> StoredRegistry:
+    revision = cursor.execute("SELECT max(revision) FROM registry_revision").fetchall()[0][0]
+    rows = cursor.execute(
+        f"SELECT {_READ} FROM feature_sets ORDER BY revision, name, version"
+    ).fetchall()
+    defaults = cursor.execute("SELECT name, version FROM feature_set_defaults ORDER BY name")
+    return StoredRegistry(revision or 0, tuple(map(set_of, rows)), dict(defaults.fetchall()))

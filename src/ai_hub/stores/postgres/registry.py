@@ -1,0 +1,127 @@
+"""The registry in PostgreSQL: one change at a time, of which every process hears."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from ai_hub.config import Settings
+from ai_hub.errors import StoreError
+from ai_hub.stores.postgres.session import Connection, Sessions, session
+from ai_hub.stores.registry_table import (
+    SET_COLUMNS,
+    Decision,
+    Heard,
+    StoredRegistry,
+    row_of,
+    set_of,
+)
+
+CHANNEL = "ai_hub_registry"
+LOCK = 7_248_003_012
+"""The advisory lock of a change: others wait, and see what it left."""
+_PAUSE_SECONDS = 0.4
+"""Between two looks at the revision: a notice may be lost, and a pooler passes none on."""
+_PATIENCE_SECONDS = 2.0
+"""A connection that takes longer for that is taken for dead."""
+
+_NAMES = ", ".join(SET_COLUMNS)
+_MARKS = ", ".join(f"${place}" for place in range(1, len(SET_COLUMNS) + 1))
+_SETS = ", ".join(f"{name} = excluded.{name}" for name in SET_COLUMNS[2:])
+_PUT = (
+    f"INSERT INTO feature_sets ({_NAMES}) VALUES ({_MARKS}) "
+    f"ON CONFLICT (name, version) DO UPDATE SET {_SETS}"
+)
+_DEFAULT = (
+    "INSERT INTO feature_set_defaults (name, version) VALUES ($1, $2) "
+    "ON CONFLICT (name) DO UPDATE SET version = excluded.version"
+)
+_REVISION = "SELECT revision FROM registry_revision"
+
+
+class PostgresRegistryTable:
+    """The registry of a database, and the connection on which this process hears of its changes."""
+
+    def __init__(self, settings: Settings, sessions: Sessions) -> None:
+        self._settings = settings
+        self._sessions = sessions
+        self._known = -1
+        self._task: asyncio.Task[None] | None = None
+
+    async def load(self) -> StoredRegistry:
+        """All of it, as of one moment."""
+        found = await self._sessions.again(_load)
+        self._known = max(self._known, found.revision)
+        return found
+
+    async def change(self, decide: Decision) -> StoredRegistry:
+        """Change it in one transaction, alone; what is there afterwards."""
+
+        async def change(on: Connection) -> StoredRegistry:
+            async with on.transaction():
+                await on.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
+                before = await _read(on)
+                wanted = decide(before)
+                if not wanted:
+                    return before
+                for one in wanted.sets:
+                    await on.execute(_PUT, *row_of(one))
+                for name, version in wanted.defaults.items():
+                    await on.execute(_DEFAULT, name, version)
+                await on.execute("UPDATE registry_revision SET revision = revision + 1")
+                # It goes out with the commit.
+                await on.execute("SELECT pg_notify($1, $2)", CHANNEL, str(before.revision + 1))
+                return await _read(on)
+
+        return await self._sessions.write(change)
+
+    async def watch(self, heard: Heard) -> None:
+        """Report what other processes change, from now on and within a second."""
+        self._task = self._task or asyncio.create_task(self._watch(heard))
+
+    async def close(self) -> None:
+        """Watch no longer."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _watch(self, heard: Heard) -> None:
+        while True:
+            # While the database is away what is known holds on.
+            with suppress(StoreError):
+                async with session(self._settings) as connection:
+                    await self._look(connection, heard)
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _look(self, connection: Connection, heard: Heard) -> None:
+        """Look at the revision at every notice, and without one now and then."""
+        told = asyncio.Event()
+        await connection.add_listener(CHANNEL, lambda *_: told.set())
+        while True:
+            revision = await connection.fetchval(_REVISION, timeout=_PATIENCE_SECONDS)
+            if revision != self._known:
+                found = await _load(connection)
+                self._known = found.revision
+                heard(found)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_PAUSE_SECONDS):
+                    await told.wait()
+            told.clear()
+
+
+async def _load(connection: Connection) -> StoredRegistry:
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        return await _read(connection)
+
+
+async def _read(connection: Connection) -> StoredRegistry:
+    revision = await connection.fetchval(_REVISION)
+    rows = await connection.fetch(
+        f"SELECT {_NAMES} FROM feature_sets ORDER BY revision, name, version"
+    )
+    defaults = await connection.fetch("SELECT name, version FROM feature_set_defaults")
+    return StoredRegistry(
+        revision or 0,
+        tuple(set_of(tuple(row)) for row in rows),
+        {row["name"]: row["version"] for row in sorted(defaults)},
+    )
