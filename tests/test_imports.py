@@ -25,6 +25,7 @@ STEPS = (
     ("stores",),
     ("serving",),
     ("export",),
+    ("feature_sets",),
     ("opening",),
     ("ingestion",),
     ("feature_store", "administration"),

@@ -7,6 +7,7 @@ AiHubError
 │   └── InvalidDefinition  a definition is not what is expected; its place is named
 ├── NotFound               a name or id that nothing answers to
 │   ├── UnknownFeatureSet
+│   ├── RetiredFeatureSet  a version of a set that nobody is served any more
 │   └── UnknownExport
 ├── TooLarge               a body over the limit
 ├── ExportFailed           an export stopped; nothing of it is left behind
@@ -115,6 +116,18 @@ class UnknownFeatureSet(NotFound):
     def __init__(self, name: object, known: Iterable[str]) -> None:
         self.field = "feature_set"
         super().__init__(f"feature_set: got {shown(name)}, expected one of {', '.join(known)}")
+
+
+class RetiredFeatureSet(NotFound):
+    """A version of a feature set that nobody is served any more."""
+
+    def __init__(self, label: str, default: int) -> None:
+        self.field = "feature_set"
+        name = label.partition("@")[0]
+        super().__init__(
+            f"feature_set: got {shown(label)}, expected a version that is not retired. "
+            f"The default version is {name}@{default}."
+        )
 
 
 class UnknownExport(NotFound):

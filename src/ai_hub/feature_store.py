@@ -11,12 +11,12 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from ai_hub.config import Settings
-from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import DAY, MAX_ASSETS, check_id, check_list, to_micros
 from ai_hub.errors import StoreUnavailable
 from ai_hub.export.record import record_fields
+from ai_hub.feature_sets import FeatureSets
 from ai_hub.ingestion import Ingestion
 from ai_hub.metrics import Metrics
 from ai_hub.opening import Open, open_parts
@@ -25,7 +25,7 @@ from ai_hub.serving.assets import check_assets, check_batch
 from ai_hub.serving.cache import CacheStats
 from ai_hub.serving.reader import Found
 from ai_hub.serving.readiness import Part
-from ai_hub.serving.spec import Spec, Specs
+from ai_hub.serving.spec import Spec
 from ai_hub.serving.warming import Progress, forget, warm
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def _now() -> int:
     return time.time_ns() // 1_000
 
 
-class FeatureStore(Ingestion):
+class FeatureStore(Ingestion, FeatureSets):
     """Meter readings in, feature vectors and training sets out.
 
     Use it as `async with FeatureStore.open("duckdb:///features.duckdb") as store:`. Instants are
@@ -50,10 +50,9 @@ class FeatureStore(Ingestion):
     def __init__(
         self, settings: Settings, registry: Registry | None = None, now: Callable[[], int] = _now
     ) -> None:
+        super().__init__(registry or Registry())
         self.settings = settings
-        self.registry = registry or Registry()
         self.now = now
-        self.specs = Specs(self.registry)
         self.metrics = Metrics()
         self._parts: Open | None = None
         self._closed = False
@@ -74,7 +73,7 @@ class FeatureStore(Ingestion):
 
     async def __aenter__(self) -> FeatureStore:
         spec = self.specs.of(self.registry.sets()[0].label)
-        self._parts = await open_parts(self.settings, spec, self.now, self.metrics)
+        self._parts = await open_parts(self.settings, spec, self.now, self.metrics, self._hear)
         self._closed = False
         return self
 
@@ -315,13 +314,6 @@ class FeatureStore(Ingestion):
     async def export_record(self, export_id: str) -> dict[str, Any]:
         """One recorded export. Raises UnknownExport."""
         return record_fields(await self._open.exports.record(export_id))
-
-    # Definitions.
-
-    def register(self, feature_set: FeatureSet) -> None:
-        """Make a feature set known by its name and version."""
-        self.registry.register(feature_set)
-        self.specs.forget()
 
     @property
     def _open(self) -> Open:

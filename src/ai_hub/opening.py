@@ -20,6 +20,7 @@ from ai_hub.serving.spec import Spec
 from ai_hub.serving.writer import Writer
 from ai_hub.stores.base import OfflineStore
 from ai_hub.stores.opening import open_store
+from ai_hub.stores.registry_table import Heard
 
 
 class _Part(Protocol):
@@ -57,11 +58,12 @@ class Open:
 
 
 async def open_parts(
-    settings: Settings, spec: Spec, now: Callable[[], int], metrics: Metrics
+    settings: Settings, spec: Spec, now: Callable[[], int], metrics: Metrics, heard: Heard
 ) -> Open:
     """The parts that the settings name; `spec` is what readiness asks of the store.
 
-    Raises StoreError or ConfigError for what cannot be opened, and leaves nothing open then.
+    `heard` is told of the registry now, and whenever another process has changed it. Raises
+    StoreError or ConfigError for what cannot be opened, and leaves nothing open then.
     """
     closing = AsyncExitStack()
 
@@ -84,6 +86,8 @@ async def open_parts(
         )
         if not cache.shared:
             await store.watch(cache.changed)
+        heard(await store.registry_table.load())
+        await store.registry_table.watch(heard)
         await parts.exports.open()
     except BaseException:
         await closing.aclose()

@@ -142,7 +142,7 @@ class Deployment:
     def open(self, folder: Path, *sets: FeatureSet, **settings: Any) -> FeatureStore:
         registry = Registry()
         for feature_set in sets:
-            registry.register(feature_set)
+            registry = registry.with_set(feature_set)
         chosen = Settings(
             database_url=self.url(folder),
             export_root=folder / "exports",

@@ -16,7 +16,7 @@ from ai_hub.definitions.document import (
     plain_feature,
     read_document,
     read_set,
-    read_text,
+    set_of_text,
     text_of,
 )
 from ai_hub.definitions.feature_set import FeatureSet
@@ -40,7 +40,7 @@ def test_a_set_comes_back_from_its_text(drawn: FeatureSet, words: str) -> None:
         "drawn", 3, drawn.features, words, (words,), drawn.missing, drawn.series, owner=words
     )
     for one in (drawn, described):
-        found = read_text(text_of(one))
+        found = set_of_text(text_of(one))
         assert found == one
         assert found.fingerprint == one.fingerprint
         assert text_of(found) == text_of(one)
@@ -48,7 +48,7 @@ def test_a_set_comes_back_from_its_text(drawn: FeatureSet, words: str) -> None:
 
 @pytest.mark.parametrize("feature_set", FEATURE_SETS, ids=lambda one: one.label)
 def test_the_built_in_sets_come_back(feature_set: FeatureSet) -> None:
-    assert read_text(text_of(feature_set)) == feature_set
+    assert set_of_text(text_of(feature_set)) == feature_set
     by_name = {
         "name": feature_set.name,
         "version": feature_set.version,
@@ -151,7 +151,7 @@ def test_whatever_a_field_holds_it_is_read_or_refused(
         found = read_set({**OWN, "features": [{**feature, **changed}], **around})
     except InvalidDefinition:
         return
-    assert read_text(text_of(found)) == found
+    assert set_of_text(text_of(found)) == found
 
 
 def test_every_kind_is_known_by_its_name() -> None:

@@ -46,7 +46,7 @@ def text_of(feature_set: FeatureSet) -> str:
     return json.dumps(document_of([feature_set]), ensure_ascii=False, separators=(",", ":"))
 
 
-def read_text(text: str) -> FeatureSet:
+def set_of_text(text: str) -> FeatureSet:
     """The feature set of a text of the registry. Raises InvalidDefinition."""
     (found,) = read_document(json.loads(text))
     return found

@@ -91,7 +91,7 @@ def set_name(registry: Registry) -> Schema:
 
 def _requests(registry: Registry) -> Schema:
     chosen = set_name(registry)
-    names = [feature.name for feature in registry.select(None).features]
+    names = [*registry.feature_names]
     some = {
         "feature_set": nullable(chosen),
         "feature_names": nullable(

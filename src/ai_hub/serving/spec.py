@@ -60,7 +60,7 @@ def _prefix(feature_set: FeatureSet) -> str:
 
 
 class Specs:
-    """Specs by what a request says, each built once."""
+    """Specs by what a request says, each built once; another registry has others."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -96,10 +96,6 @@ class Specs:
     def prefix(self, feature_set: str | None) -> str:
         """What the cache fields of a set's specs begin with; those of every spec, if None."""
         return "" if feature_set is None else _prefix(self._registry.get(feature_set))
-
-    def forget(self) -> None:
-        """Build anew from here on: the registry has changed."""
-        self._kept.clear()
 
     def _build(
         self, asked: object, feature_set: object, names: tuple[str, ...] | None, missing: object

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import suppress
 
 from ai_hub.config import Settings
@@ -16,6 +17,8 @@ from ai_hub.stores.registry_table import (
     row_of,
     set_of,
 )
+
+_log = logging.getLogger(__name__)
 
 CHANNEL = "ai_hub_registry"
 LOCK = 7_248_003_012
@@ -102,11 +105,19 @@ class PostgresRegistryTable:
             if revision != self._known:
                 found = await _load(connection)
                 self._known = found.revision
-                heard(found)
+                _tell(heard, found)
             with suppress(TimeoutError):
                 async with asyncio.timeout(_PAUSE_SECONDS):
                     await told.wait()
             told.clear()
+
+
+def _tell(heard: Heard, found: StoredRegistry) -> None:
+    try:
+        heard(found)
+    except StoreError as error:
+        # A newer release has changed it: this one goes on with what it knows.
+        _log.error("registry unread", extra={"revision": found.revision, "why": str(error)})
 
 
 async def _load(connection: Connection) -> StoredRegistry:
