@@ -39,7 +39,7 @@ LAZILY = {"cli": {"http", "demo"}, "demo": {"http"}}
 WITHIN = {
     "definitions": (
         *("values", "kinds", "valid_range", "target", "builtin_features", "feature_set"),
-        *("document", "file", "json_schema", "builtin", "registry"),
+        *("document", "file", "json_schema", "builtin", "registry", "changes"),
     )
 }
 # `import ai_hub` must stay light: names of the package are imported from where they are defined.
@@ -93,6 +93,7 @@ KINDS = {
     "export/spine.py": "decides",
     "export/__init__.py": "decides",
     "export/*.py": "talks",
+    "feature_sets.py": "talks",
     "feature_store.py": "talks",
     "http/answers.py": "decides",
     "http/description.py": "decides",
@@ -123,6 +124,7 @@ KINDS = {
     "serving/answer.py": "decides",
     "serving/assets.py": "decides",
     "serving/cache.py": "decides",
+    "serving/registry_plan.py": "decides",
     "serving/spec.py": "decides",
     "serving/*__init__.py": "decides",
     "serving/*.py": "talks",

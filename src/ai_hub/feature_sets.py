@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from ai_hub.definitions.document import set_of_text
+import getpass
+import time
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from ai_hub.definitions.changes import Change
+from ai_hub.definitions.document import unique
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.registry import Registry
-from ai_hub.errors import InvalidInput, StoreError
+from ai_hub.definitions.values import check_text, iso
+from ai_hub.engines.reads import reads_of
+from ai_hub.serving.registry_plan import (
+    RegistryPlan,
+    applied,
+    applying,
+    doubts,
+    label_of,
+    made_default,
+    registry_of,
+    retired,
+)
 from ai_hub.serving.spec import Specs
-from ai_hub.stores.registry_table import StoredRegistry
+from ai_hub.stores.registry_table import RegistryChange, RegistryTable, StoredRegistry
 
 
 class FeatureSets:
@@ -22,14 +40,100 @@ class FeatureSets:
         self._own = registry
         self._stored = StoredRegistry()
 
+    @property
+    def _table(self) -> RegistryTable:
+        """The registry of the database."""
+        raise NotImplementedError
+
     def register(self, feature_set: FeatureSet) -> None:
         """Make a feature set known to this process by its name and version, until it ends.
 
         Raises InvalidInput for a version that is known with another definition.
         """
         self.registry.with_set(feature_set)
-        self._own = self._own.with_set(feature_set)
+        if feature_set.label not in map(label_of, self._stored.sets):
+            self._own = self._own.with_set(feature_set)
         self._go_by(self._stored)
+
+    async def plan(self, feature_sets: Iterable[FeatureSet]) -> RegistryPlan:
+        """What `apply` would change, and what looks wrong; nothing is changed.
+
+        Raises InvalidInput for a version that comes twice, and StoreError.
+        """
+        wanted = unique(feature_sets)
+        stored = await self._table.load()
+        self._hear(stored)
+        changes = applying(stored, wanted)
+        return RegistryPlan(changes, await self._warnings(changes), stored.revision)
+
+    async def apply(
+        self, feature_sets: Iterable[FeatureSet], applied_by: str | None = None
+    ) -> RegistryPlan:
+        """Have every process on this database serve these feature sets, all of them or none.
+
+        What is applied already is no change, and what is not among them stays as it is. Raises
+        InvalidInput, with the differences, for a version that has another definition, and
+        StoreError.
+        """
+        wanted, at = unique(feature_sets), time.time_ns() // 1_000
+        by = check_text("applied_by", _user() if applied_by is None else applied_by, 200)
+        changes: tuple[Change, ...] = ()
+
+        def decide(stored: StoredRegistry) -> RegistryChange:
+            nonlocal changes
+            changes = applying(stored, wanted)
+            return applied(stored, changes, at, by)
+
+        stored = await self._table.change(decide)
+        self._hear(stored)
+        return RegistryPlan(changes, await self._warnings(changes), stored.revision)
+
+    async def retire(self, feature_set: str) -> None:
+        """Serve a version (`name@version`) no more; exports that were made with it stay readable.
+
+        Raises InvalidInput for a built-in version and for a default one, UnknownFeatureSet, and
+        StoreError.
+        """
+
+        self._hear(await self._table.change(partial(retired, label=feature_set)))
+
+    async def set_default(self, feature_set: str) -> None:
+        """Let a name alone mean this version (`name@version`).
+
+        Raises UnknownFeatureSet, RetiredFeatureSet, InvalidInput without a version, and StoreError.
+        """
+
+        self._hear(await self._table.change(partial(made_default, label=feature_set)))
+
+    def described(self, feature_set: str) -> dict[str, Any]:
+        """A version (a retired one too) as plain values, with its state in the registry.
+
+        Raises UnknownFeatureSet.
+        """
+        return self._described(self.registry.find(feature_set))
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Every version, retired ones too, as `described` gives it; by name and version."""
+        order = sorted(self.registry.versions(), key=lambda one: (one.name or "", one.version or 0))
+        return [self._described(one) for one in order]
+
+    def _described(self, chosen: FeatureSet) -> dict[str, Any]:
+        row = next((one for one in self._stored.sets if label_of(one) == chosen.label), None)
+        return chosen.document() | {
+            "state": "retired" if self.registry.is_retired(chosen) else "active",
+            "default": self.registry.is_default(chosen),
+            "applied_at": None if row is None else iso(row.applied_at),
+            "applied_by": None if row is None else row.applied_by,
+        }
+
+    async def _warnings(self, changes: Iterable[Change]) -> tuple[str, ...]:
+        """What looks wrong with sets that are new."""
+        new = [one.feature_set for one in changes if one.action == "create"]
+        reads = reads_of(feature for one in new for feature in one.features)
+        if not (reads.series or reads.weather):
+            return ()
+        without = await self._table.without_data([*reads.series], [*reads.weather])
+        return tuple(doubt for one in new for doubt in doubts(one, without))
 
     def _hear(self, stored: StoredRegistry) -> None:
         """Go by what was applied. Raises StoreError if it cannot be read."""
@@ -43,21 +147,9 @@ class FeatureSets:
         self.registry, self.specs = registry, Specs(registry)
 
 
-def registry_of(own: Registry, stored: StoredRegistry) -> Registry:
-    """A process's own registry and what was applied to its database.
-
-    Raises StoreError for a definition that this release cannot read.
-    """
-    sets, retired = [], []
-    for one in stored.sets:
-        label = f"{one.name}@{one.version}"
-        try:
-            sets.append(set_of_text(one.document))
-        except (InvalidInput, ValueError) as error:
-            raise StoreError(
-                f"The registry has {label}, which this release cannot read ({error}). "
-                "Upgrade ai-hub here."
-            ) from error
-        if one.state == "retired":
-            retired.append(label)
-    return own.with_applied(sets, retired, stored.defaults)
+def _user() -> str:
+    """Who this process runs as."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # nobody that the system knows, as in a container
+        return ""

@@ -31,6 +31,7 @@ from ai_hub.serving.warming import Progress, forget, warm
 if TYPE_CHECKING:
     from ai_hub.definitions.target import Horizon
     from ai_hub.export.training_set import TrainingSet
+    from ai_hub.stores.registry_table import RegistryTable
 
 _Progress = Callable[[int], None] | None
 
@@ -314,6 +315,10 @@ class FeatureStore(Ingestion, FeatureSets):
     async def export_record(self, export_id: str) -> dict[str, Any]:
         """One recorded export. Raises UnknownExport."""
         return record_fields(await self._open.exports.record(export_id))
+
+    @property
+    def _table(self) -> RegistryTable:
+        return self._open.store.registry_table
 
     @property
     def _open(self) -> Open:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +21,16 @@ from ai_hub.definitions.document import (
     text_of,
 )
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.kinds import Feature
+from ai_hub.definitions.kinds import (
+    Bucket,
+    Calendar,
+    Derived,
+    Feature,
+    Lag,
+    Latest,
+    Rolling,
+)
+from ai_hub.definitions.values import Duration
 from ai_hub.errors import InvalidDefinition
 from ai_hub.testing import sets
 
@@ -157,3 +167,32 @@ def test_whatever_a_field_holds_it_is_read_or_refused(
 def test_every_kind_is_known_by_its_name() -> None:
     assert {*KINDS.values()} == {*Feature.__args__}  # type: ignore[attr-defined]
     assert json.loads(text_of(read_set(OWN)))["schema"] == 1
+
+
+def test_a_document_of_the_first_schema_is_read_for_ever() -> None:
+    """A frozen copy of what a registry may hold: never change the file."""
+    text = (Path(__file__).parent / "files" / "document-1.json").read_text("utf-8").strip()
+    width = Duration.of
+    found = set_of_text(text)
+    assert found == FeatureSet(
+        "every_kind",
+        7,
+        (
+            Calendar("hour_of_day", "hour_of_day"),
+            Calendar("local_hour", "hour_of_day", "Europe/Berlin", missing="keep"),
+            Rolling("avg_48h", "mean", width("48h")),
+            Rolling("peak", "max", width("90m"), "left", "generation", missing=0.0),
+            Lag("lag_168h", width("7d")),
+            Lag("lag_15m", width("15m"), width("1m")),
+            Bucket("today", "sum", width("1d")),
+            Latest("temperature", "temperature"),
+            Latest("wind", "wind_speed", width("6h"), width("0", zero=True)),
+            Derived("ratio", "lag_15m / avg_48h", missing="zero"),
+        ),
+        description="One of every kind",
+        use_cases=("tests",),
+        missing="zero",
+        series="generation",
+        owner="grid-team",
+    )
+    assert text_of(found) == text

@@ -38,6 +38,25 @@ asyncio.run(main())
 """
 )
 
+SETS = 20
+"""Feature sets of each APPLY."""
+
+APPLY = (
+    _START
+    + """
+from ai_hub import FeatureSet, Lag
+async def main():
+    async with FeatureStore(Settings(database_url=sys.argv[1])) as store:
+        print("ready", flush=True)
+        for version in range(1, 10**9):
+            await store.apply(FeatureSet(f"set_{i}", version, (Lag("lag", f"{version}h"),))
+                              for i in range(20))
+            await store.set_default(f"set_0@{version}")
+            print(version, flush=True)
+asyncio.run(main())
+"""
+)
+
 EXPORT = (
     _START
     + """

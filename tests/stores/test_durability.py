@@ -15,8 +15,9 @@ import pytest
 
 from ai_hub import FeatureStore
 from ai_hub.config import Settings
+from conformance.kit import FILE, PLAIN, Deployment
 from stores.export_kills import killed
-from stores.processes import BATCH, EXPORT, INGEST, Process
+from stores.processes import APPLY, BATCH, EXPORT, INGEST, SETS, Process
 
 T = datetime(2025, 10, 9, 14, 30, tzinfo=UTC)
 END = T + timedelta(days=999)
@@ -125,3 +126,33 @@ def test_an_export_killed_half_way_leaves_no_file_after_the_next_opening(
     assert list(out.parent.iterdir()) == ([out] if before else [])
     if before:
         assert out.read_bytes() == was
+
+
+@pytest.mark.parametrize(
+    "deployment",
+    [FILE, pytest.param(PLAIN, marks=pytest.mark.postgresql)],
+    ids=str,
+)
+@pytest.mark.parametrize("kills", [pytest.param(3), pytest.param(40, marks=pytest.mark.long)])
+def test_a_kill_in_the_middle_of_apply_leaves_a_whole_registry(
+    tmp_path: Path, deployment: Deployment, kills: int
+) -> None:
+    for round_ in range(kills):
+        place = tmp_path / str(round_)
+        place.mkdir()
+        with Process(APPLY, deployment.url(place)) as process:
+            assert process.line() == "ready"
+            time.sleep(random.uniform(0, 0.5))
+            acknowledged = process.kill()
+        last = int(acknowledged[-1]) if acknowledged else 0
+
+        async def look(place: Path = place) -> tuple[list[int], int]:
+            async with deployment.open(place) as store:
+                versions = [len(store.registry.versions(f"set_{i}")) for i in range(SETS)]
+                known = bool(versions[0])
+                return versions, (store.registry.get("set_0").version or 0) if known else 0
+
+        versions, default = asyncio.run(look())
+        # What was acknowledged is there; the next one is there whole or not at all.
+        assert versions in ([last] * SETS, [last + 1] * SETS)
+        assert default in (last, last + 1)

@@ -56,6 +56,14 @@ class RegistryChange:
         return bool(self.sets or self.defaults)
 
 
+@dataclass(frozen=True, slots=True)
+class WithoutData:
+    """Series and weather columns that nobody has data of."""
+
+    series: frozenset[str] = frozenset()
+    weather: frozenset[str] = frozenset()
+
+
 Decision = Callable[[StoredRegistry], RegistryChange]
 """What is to change, seeing what is there; what it raises ends the transaction."""
 Heard = Callable[[StoredRegistry], None]
@@ -84,5 +92,9 @@ class RegistryTable(Protocol):
         revision stays, where it decides on no change.
         """
 
+    async def without_data(self, series: Sequence[str], weather: Sequence[str]) -> WithoutData:
+        """Those of some series and weather columns that nobody has data of, as far as can be seen
+        in a moment."""
+
     async def watch(self, heard: Heard) -> None:
-        """Report what other processes change, from now on and within a second."""
+        """Report what other processes change from now on, within a second; maybe how it is, too."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from ai_hub.definitions.kinds import WEATHER_COLUMNS
 from ai_hub.stores.embedded.session import Cursor, Sessions, transaction
 from ai_hub.stores.registry_table import (
     SET_COLUMNS,
     Decision,
     Heard,
     StoredRegistry,
+    WithoutData,
     row_of,
     set_of,
 )
@@ -63,6 +67,25 @@ class EmbeddedRegistryTable:
                 return _load(cursor)
 
         return await self._sessions.write(change)
+
+    async def without_data(self, series: Sequence[str], weather: Sequence[str]) -> WithoutData:
+        """Those of some series and weather columns that nobody has data of."""
+
+        def look(cursor: Cursor) -> WithoutData:
+            def none_of(table: str, where: str, *given: str) -> bool:
+                query = f"SELECT 1 FROM {table} WHERE {where} LIMIT 1"
+                return cursor.execute(query, given).fetchone() is None
+
+            return WithoutData(
+                frozenset(one for one in series if none_of("ai_features", "feature_type = ?", one)),
+                frozenset(
+                    one
+                    for one in weather
+                    if one in WEATHER_COLUMNS and none_of("weather_features", f"{one} IS NOT NULL")
+                ),
+            )
+
+        return await self._sessions.read(look)
 
     async def watch(self, heard: Heard) -> None:
         """Nothing to report: no other process writes to the file."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 
 from ai_hub.config import Settings
-from ai_hub.errors import StoreError
+from ai_hub.definitions.kinds import WEATHER_COLUMNS
+from ai_hub.errors import StoreError, StoreUnavailable
 from ai_hub.stores.postgres.session import Connection, Sessions, session
 from ai_hub.stores.registry_table import (
     SET_COLUMNS,
     Decision,
     Heard,
     StoredRegistry,
+    WithoutData,
     row_of,
     set_of,
 )
@@ -39,6 +42,9 @@ _DEFAULT = (
     "INSERT INTO feature_set_defaults (name, version) VALUES ($1, $2) "
     "ON CONFLICT (name) DO UPDATE SET version = excluded.version"
 )
+_FEATURES, _WEATHER, _OF_SERIES = "ai_features", "weather_features", "feature_type = $1"
+_MOMENT = 1_000
+"""Milliseconds of a look at what there is data of."""
 _REVISION = "SELECT revision FROM registry_revision"
 
 
@@ -53,9 +59,7 @@ class PostgresRegistryTable:
 
     async def load(self) -> StoredRegistry:
         """All of it, as of one moment."""
-        found = await self._sessions.again(_load)
-        self._known = max(self._known, found.revision)
-        return found
+        return await self._sessions.again(_load)
 
     async def change(self, decide: Decision) -> StoredRegistry:
         """Change it in one transaction, alone; what is there afterwards."""
@@ -78,8 +82,34 @@ class PostgresRegistryTable:
 
         return await self._sessions.write(change)
 
+    async def without_data(self, series: Sequence[str], weather: Sequence[str]) -> WithoutData:
+        """Those of some series and weather columns that nobody has data of.
+
+        No index leads to them: what is not found in a moment is taken to be there.
+        """
+        wanted = [one for one in weather if one in WEATHER_COLUMNS]
+        return WithoutData(
+            frozenset([s for s in series if await self._none(_FEATURES, _OF_SERIES, s)]),
+            frozenset(
+                [w for w in wanted if await self._none("weather_features", f"{w} IS NOT NULL")]
+            ),
+        )
+
+    async def _none(self, table: str, where: str, *given: str) -> bool:
+        async def look(on: Connection) -> bool:
+            async with on.transaction(readonly=True):
+                await on.execute(f"SET LOCAL statement_timeout = {_MOMENT}")
+                await on.execute("SET LOCAL enable_seqscan = on")
+                found = await on.fetch(f"SELECT FROM {table} WHERE {where} LIMIT 1", *given)
+                return not found
+
+        try:
+            return await self._sessions.again(look)
+        except StoreUnavailable:
+            return False
+
     async def watch(self, heard: Heard) -> None:
-        """Report what other processes change, from now on and within a second."""
+        """Report how it is, and what other processes change from now on, within a second."""
         self._task = self._task or asyncio.create_task(self._watch(heard))
 
     async def close(self) -> None:

@@ -1,0 +1,181 @@
+"""What a change of the registry writes, and what it is called before it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ai_hub.definitions.changes import Change, changes_of, check_allowed
+from ai_hub.definitions.document import set_of_text, text_of
+from ai_hub.definitions.feature_set import SEMANTICS, FeatureSet
+from ai_hub.definitions.kinds import WEATHER_COLUMNS
+from ai_hub.definitions.registry import Registry
+from ai_hub.engines.reads import reads_of
+from ai_hub.errors import InvalidInput, StoreError, UnknownFeatureSet
+from ai_hub.stores.registry_table import (
+    RegistryChange,
+    StoredRegistry,
+    StoredSet,
+    WithoutData,
+)
+
+_BUILT_IN = Registry()
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryPlan:
+    """What applying feature sets changes: what becomes of each, and what looks wrong with it."""
+
+    changes: tuple[Change, ...]
+    warnings: tuple[str, ...]
+    revision: int
+
+    @property
+    def is_allowed(self) -> bool:
+        """Whether they can be applied: no version gets another definition."""
+        return all(one.action != "refuse" for one in self.changes)
+
+    def document(self) -> dict[str, Any]:
+        """The same as plain values, as HTTP and `ai-hub plan --json` give it."""
+        return {
+            "revision": self.revision,
+            "allowed": self.is_allowed,
+            "changes": [_change(one) for one in self.changes],
+            "warnings": list(self.warnings),
+        }
+
+
+def registry_of(own: Registry, stored: StoredRegistry) -> Registry:
+    """A process's own registry and what was applied to its database.
+
+    Raises StoreError for a definition that this release cannot read.
+    """
+    sets, retired = [], []
+    for one in stored.sets:
+        try:
+            sets.append(set_of_text(one.document))
+        except (InvalidInput, ValueError) as error:
+            raise StoreError(
+                f"The registry has {label_of(one)}, which this release cannot read ({error}). "
+                "Upgrade ai-hub here."
+            ) from error
+        if one.state == "retired":
+            retired.append(label_of(one))
+    return own.with_applied(sets, retired, stored.defaults)
+
+
+def applying(stored: StoredRegistry, wanted: Iterable[FeatureSet]) -> tuple[Change, ...]:
+    """What becomes of each set that is applied."""
+    fingerprints = {label_of(one): one.fingerprint for one in stored.sets}
+    return changes_of(registry_of(_BUILT_IN, stored), fingerprints, wanted)
+
+
+def applied(stored: StoredRegistry, changes: Sequence[Change], at: int, by: str) -> RegistryChange:
+    """What applying writes: rows, and the defaults of names that are new.
+
+    Raises InvalidInput, with the differences, for a version that would have another definition.
+    """
+    check_allowed(registry_of(_BUILT_IN, stored), changes)
+    known = {label_of(one): one for one in stored.sets}
+    rows, defaults = [], {}
+    for change in changes:
+        chosen = change.feature_set
+        name, version = str(chosen.name), chosen.version or 0
+        row = known.get(chosen.label) or StoredSet(
+            name, version, "active", "", 0, "", 0, "", stored.revision + 1
+        )
+        if change.action in ("create", "describe", "update semantics"):
+            rows.append(
+                replace(
+                    row,
+                    fingerprint=chosen.fingerprint,
+                    semantics=SEMANTICS,
+                    document=text_of(chosen),
+                    applied_at=at,
+                    applied_by=by,
+                )
+            )
+        if change.action == "create" and change.is_default:
+            defaults[name] = version
+    return RegistryChange(tuple(rows), defaults)
+
+
+def retired(stored: StoredRegistry, label: str) -> RegistryChange:
+    """What serving a version no more writes.
+
+    Raises InvalidInput for a built-in version and for a default one, and UnknownFeatureSet.
+    """
+    registry = registry_of(_BUILT_IN, stored)
+    chosen = _version(registry, label)
+    if _is_built_in(chosen):
+        raise InvalidInput("feature_set", label, "no built-in version, which stays")
+    if registry.is_default(chosen):
+        raise InvalidInput(
+            "feature_set",
+            label,
+            "a version that is not the default one",
+            f"Make another version of {chosen.name} the default first.",
+        )
+    rows = (one for one in stored.sets if label_of(one) == chosen.label and one.state != "retired")
+    return RegistryChange(tuple(replace(one, state="retired") for one in rows))
+
+
+def made_default(stored: StoredRegistry, label: str) -> RegistryChange:
+    """What letting a name alone mean a version writes.
+
+    Raises InvalidInput without a version, UnknownFeatureSet, and RetiredFeatureSet.
+    """
+    registry = registry_of(_BUILT_IN, stored)
+    chosen = registry.get(_version(registry, label).label)
+    if registry.is_default(chosen) or chosen.version is None:
+        return RegistryChange()
+    return RegistryChange(defaults={str(chosen.name): chosen.version})
+
+
+def _version(registry: Registry, label: object) -> FeatureSet:
+    """The version that a label with a version names. Raises InvalidInput or UnknownFeatureSet."""
+    if isinstance(label, str) and "@" not in label:
+        raise InvalidInput("feature_set", label, "a name with its version, such as my_set@1")
+    return registry.find(label)
+
+
+def _is_built_in(feature_set: FeatureSet) -> bool:
+    try:
+        _BUILT_IN.find(feature_set.label)
+    except UnknownFeatureSet:
+        return False
+    return True
+
+
+def label_of(one: StoredSet) -> str:
+    """`name@version`."""
+    return f"{one.name}@{one.version}"
+
+
+def doubts(feature_set: FeatureSet, without: WithoutData) -> Iterable[str]:
+    """What looks wrong with a new set, a sentence each."""
+    for feature in feature_set.features:
+        reads, what = reads_of([feature]), f"{feature_set.label}: {feature.name}"
+        for name in without.series & reads.series.keys():
+            told = f"{what} reads the series {name!r}, of which no asset has a reading."
+            if name in WEATHER_COLUMNS:
+                told += f" The weather's {name} is Latest({feature.name!r}, {name!r})."
+            yield told
+        for name in without.weather & reads.weather.keys():
+            yield f"{what} reads the weather's {name}, of which no station or asset has a value."
+
+
+def _change(change: Change) -> dict[str, Any]:
+    chosen = change.feature_set
+    return {
+        "feature_set": change.label,
+        "action": change.action,
+        "fingerprint": chosen.fingerprint,
+        "default": change.is_default,
+        "retired": change.is_retired,
+        "differences": [{**one.document(), "text": str(one)} for one in change.differences],
+        "reads": reads_of(chosen.features).document(),
+        "features": {one.name: str(reads_of([one])) for one in chosen.features},
+        "cold": change.action in ("create", "update semantics"),
+    }
