@@ -4,7 +4,8 @@ AiHubError
 ├── ConfigError            a setting is unknown or malformed
 ├── InvalidInput           a value from a caller is not what is expected
 │   ├── UnknownFeature     a feature name that no registered set has
-│   └── InvalidDefinition  a definition is not what is expected; its place is named
+│   ├── InvalidDefinition  a definition is not what is expected; its place is named
+│   └── RegistryConflict   a change that what is in the registry does not allow
 ├── NotFound               a name or id that nothing answers to
 │   ├── UnknownFeatureSet
 │   ├── RetiredFeatureSet  a version of a set that nobody is served any more
@@ -104,6 +105,10 @@ class InvalidDefinition(InvalidInput):
     ) -> None:
         self.place = place
         super().__init__(field, value, expected, hint)
+
+
+class RegistryConflict(InvalidInput):
+    """A change that what is in the registry does not allow."""
 
 
 class NotFound(AiHubError, LookupError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import time
 from collections.abc import Iterable
@@ -53,7 +54,7 @@ class FeatureSets:
         self.registry.with_set(feature_set)
         if feature_set.label not in map(label_of, self._stored.sets):
             self._own = self._own.with_set(feature_set)
-        self._go_by(self._stored)
+        self._go_by(self._stored, registry_of(self._own, self._stored))
 
     async def plan(self, feature_sets: Iterable[FeatureSet]) -> RegistryPlan:
         """What `apply` would change, and what looks wrong; nothing is changed.
@@ -62,8 +63,8 @@ class FeatureSets:
         """
         wanted = unique(feature_sets)
         stored = await self._table.load()
-        self._hear(stored)
-        changes = applying(stored, wanted)
+        await self._hear(stored)
+        changes = await asyncio.to_thread(applying, stored, wanted)
         return RegistryPlan(changes, await self._warnings(changes), stored.revision)
 
     async def apply(
@@ -72,8 +73,8 @@ class FeatureSets:
         """Have every process on this database serve these feature sets, all of them or none.
 
         What is applied already is no change, and what is not among them stays as it is. Raises
-        InvalidInput, with the differences, for a version that has another definition, and
-        StoreError.
+        RegistryConflict, with the differences, for a version that has another definition,
+        InvalidInput for one that comes twice, and StoreError.
         """
         wanted, at = unique(feature_sets), time.time_ns() // 1_000
         by = check_text("applied_by", _user() if applied_by is None else applied_by, 200)
@@ -85,17 +86,17 @@ class FeatureSets:
             return applied(stored, changes, at, by)
 
         stored = await self._table.change(decide)
-        self._hear(stored)
+        await self._hear(stored)
         return RegistryPlan(changes, await self._warnings(changes), stored.revision)
 
     async def retire(self, feature_set: str) -> None:
         """Serve a version (`name@version`) no more; exports that were made with it stay readable.
 
-        Raises InvalidInput for a built-in version and for a default one, UnknownFeatureSet, and
-        StoreError.
+        Raises RegistryConflict for a built-in version and for a default one, InvalidInput without
+        a version, UnknownFeatureSet, and StoreError.
         """
 
-        self._hear(await self._table.change(partial(retired, label=feature_set)))
+        await self._hear(await self._table.change(partial(retired, label=feature_set)))
 
     async def set_default(self, feature_set: str) -> None:
         """Let a name alone mean this version (`name@version`).
@@ -103,7 +104,7 @@ class FeatureSets:
         Raises UnknownFeatureSet, RetiredFeatureSet, InvalidInput without a version, and StoreError.
         """
 
-        self._hear(await self._table.change(partial(made_default, label=feature_set)))
+        await self._hear(await self._table.change(partial(made_default, label=feature_set)))
 
     def described(self, feature_set: str) -> dict[str, Any]:
         """A version (a retired one too) as plain values, with its state in the registry.
@@ -129,20 +130,26 @@ class FeatureSets:
     async def _warnings(self, changes: Iterable[Change]) -> tuple[str, ...]:
         """What looks wrong with sets that are new."""
         new = [one.feature_set for one in changes if one.action == "create"]
-        reads = reads_of(feature for one in new for feature in one.features)
+        features = [feature for one in new for feature in one.features]
+        reads = await asyncio.to_thread(reads_of, features)
         if not (reads.series or reads.weather):
             return ()
         without = await self._table.without_data([*reads.series], [*reads.weather])
-        return tuple(doubt for one in new for doubt in doubts(one, without))
+        if not (without.series or without.weather):
+            return ()
+        return await asyncio.to_thread(doubts, new, without)
 
-    def _hear(self, stored: StoredRegistry) -> None:
+    async def _hear(self, stored: StoredRegistry) -> None:
         """Go by what was applied. Raises StoreError if it cannot be read."""
-        if stored.revision > self._stored.revision:
-            self._go_by(stored)
+        while stored.revision > self._stored.revision:
+            own = self._own
+            registry = await asyncio.to_thread(registry_of, own, stored)
+            # A set may have been registered meanwhile, or something newer heard.
+            if own is self._own and stored.revision > self._stored.revision:
+                self._go_by(stored, registry)
 
-    def _go_by(self, stored: StoredRegistry) -> None:
+    def _go_by(self, stored: StoredRegistry, registry: Registry) -> None:
         """Answer by a stored registry from here on."""
-        registry = registry_of(self._own, stored)
         self._stored = stored
         self.registry, self.specs = registry, Specs(registry)
 

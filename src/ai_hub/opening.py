@@ -86,7 +86,7 @@ async def open_parts(
         )
         if not cache.shared:
             await store.watch(cache.changed)
-        heard(await store.registry_table.load())
+        await heard(await store.registry_table.load())
         await store.registry_table.watch(heard)
         await parts.exports.open()
     except BaseException:

@@ -143,7 +143,7 @@ async def test_a_change_by_another_process_is_heard_within_a_second(
         await reader.registry_table.load()
         if not noticed:
             monkeypatch.setattr(registry, "CHANNEL", "ai_hub_of_nobody")
-        await reader.registry_table.watch(heard.put_nowait)
+        await reader.registry_table.watch(heard.put)
         async with asyncio.timeout(5):
             assert (await heard.get()).revision == 0
         await asyncio.sleep(0.1)

@@ -86,7 +86,13 @@ def map_case(context: Any, case: Any) -> Any:
     return case
 
 
+_SET = {"name": "fuzz", "version": 1, "features": ["hour_of_day", "lag_1h"]}
+
+
 def _kept(body: dict[str, Any]) -> dict[str, Any]:
+    if "feature_sets" in body:
+        # Whether a definition is one, its expressions and names say.
+        body["feature_sets"] = [_SET] if body["feature_sets"] else []
     times = [body.get("start_time"), body.get("end_time")]
     if all(isinstance(one, str) for one in times):
         body["end_time"] = body["start_time"]

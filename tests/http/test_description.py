@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from acceptance.serving import Server
+from ai_hub.definitions.document import read_document
 from ai_hub.definitions.registry import Registry
 from ai_hub.http import messages
 from ai_hub.http.description import ROUTES, Route, document
@@ -71,7 +72,7 @@ def test_what_is_asked_without_a_body_is_answered_as_described(
         return
     exports = server.call("GET", "/exports?limit=1")["exports"]
     export_id = exports[0]["export_id"] if exports else "none"
-    path = route.path.format(name="forecast_basic", export_id=export_id)
+    path = route.path.format(name="forecast_basic", version=1, export_id=export_id)
     answer = server.client.get(path, params=dict.fromkeys(route.needs, "acme"))
     if answer.status_code == 404 and not exports:
         fits(answer.json(), SCHEMAS["Problem"])
@@ -97,7 +98,10 @@ def test_every_refusal_has_its_schema(server: Server) -> None:
             assert ("requestBody" in said) <= ({413, 415, 422} <= statuses)
     for name in re.findall(r'"#/components/schemas/(\w+)"', msgspec.json.encode(DOCUMENT).decode()):
         assert name in SCHEMAS
-    assert server.client.get("/docs/openapi.json").json() == DOCUMENT
+    # Other tests here may have applied the set of the example; the document names it from then on.
+    (example,) = (one.example for one in TRIED if one.path.endswith("/sets/apply"))
+    registries = Registry(), Registry().with_applied(read_document(example), [], {})
+    assert server.client.get("/docs/openapi.json").json() in [*map(document, registries)]
 
 
 def test_the_page_needs_nothing_else(server: Server) -> None:

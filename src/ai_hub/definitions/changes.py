@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from ai_hub.definitions.feature_set import FeatureSet, definition_of
 from ai_hub.definitions.registry import Registry
-from ai_hub.errors import InvalidInput, UnknownFeatureSet
+from ai_hub.errors import RegistryConflict, UnknownFeatureSet
 
 Action = Literal["create", "describe", "update semantics", "none", "refuse"]
 """A new version; other words about one that is there; one whose fingerprint this release makes
@@ -98,8 +98,8 @@ def changes_of(
 
 
 def check_allowed(registry: Registry, changes: Iterable[Change]) -> None:
-    """Raise InvalidInput for a version that would have another definition: all of them are named,
-    each with its differences."""
+    """Raise RegistryConflict if versions would have another definition: all of them are named, each
+    with its differences."""
     refused = [one for one in changes if one.action == "refuse"]
     if not refused:
         return
@@ -107,7 +107,7 @@ def check_allowed(registry: Registry, changes: Iterable[Change]) -> None:
     advice = ", ".join(
         f"{one.feature_set.name}@{next_version(registry, one.feature_set.name)}" for one in refused
     )
-    raise InvalidInput(
+    raise RegistryConflict(
         "version",
         ", ".join(one.label for one in refused) if len(refused) > 1 else first.label,
         "a version whose definition is unchanged",

@@ -13,6 +13,7 @@ from ai_hub.errors import (
     Busy,
     InvalidInput,
     NotFound,
+    RegistryConflict,
     StoreUnavailable,
     TooLarge,
 )
@@ -176,6 +177,8 @@ def status_of(error: AiHubError) -> int:
             return 400
         case UnknownEncoding():
             return 415
+        case RegistryConflict():
+            return 409
         case InvalidInput():
             return 422
         case NotFound():

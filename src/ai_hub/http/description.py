@@ -36,6 +36,7 @@ _WHY = {
     400: "It is not HTTP, or its body is not JSON.",
     403: "A web page of another site asks (`Origin`).",
     404: "There is nothing of that name.",
+    409: "What is in the registry does not allow it.",
     408: "It did not arrive in time.",
     413: "The body is over the limit.",
     415: "The body is compressed, or of a type that is not taken.",
@@ -53,6 +54,9 @@ _RETRY_AFTER: Schema = {
 _AT = "2025-10-09T14:30:00Z"
 _DAY = {"start_time": "2025-10-09T00:00:00Z", "end_time": "2025-10-10T00:00:00Z"}
 _ACME = {"tenant_id": "acme"}
+_DEFINITIONS = {"feature_sets": [{"name": "load_ratio", "version": 1, "features": [
+    "lag_24h", {"kind": "Rolling", "name": "avg_48h", "stat": "mean", "window": "48h"},
+    {"kind": "Derived", "name": "ratio", "expression": "lag_24h / avg_48h"}]}]}  # fmt: skip
 _CHOSEN = {"feature_set": "forecast_basic", "timestamp": _AT}
 
 
@@ -90,11 +94,38 @@ ROUTES = (
         "BatchVectors", "BatchRequest",
         _ACME | {"asset_ids": ["meter-001", "meter-002"]} | _CHOSEN, refuses=(404,),
     ),
-    Route("get", "/ai/features/sets", "Every registered feature set.", "FeatureSets"),
+    Route(
+        "get", "/ai/features/sets", "Every feature set in every version, retired ones too.",
+        "FeatureSets",
+    ),
     Route(
         "get", "/ai/features/sets/{name}",
-        "One feature set, by `name` (its newest version) or `name@version`.", "FeatureSet",
+        "One feature set, by `name` (its default version) or `name@version`.", "FeatureSet",
         refuses=(404,),
+    ),
+    Route(
+        "get", "/ai/features/sets/{name}/versions/{version}", "One version of a feature set.",
+        "FeatureSet", refuses=(404,),
+    ),
+    Route(
+        "post", "/ai/features/sets/plan",
+        "What applying a document of definitions would change, and what looks wrong with it.",
+        "RegistryPlan", "DefinitionsRequest", _DEFINITIONS, refuses=(503,),
+    ),
+    Route(
+        "post", "/ai/features/sets/apply",
+        "Have every process serve the feature sets of a document, all of them or none.",
+        "RegistryPlan", "DefinitionsRequest", _DEFINITIONS, refuses=(409, 503),
+    ),
+    Route(
+        "post", "/ai/features/sets/default",
+        "Let the name of a feature set alone mean one of its versions.", "FeatureSet",
+        "FeatureSetRequest", {"feature_set": "forecast_basic@1"}, refuses=(404, 503),
+    ),
+    Route(
+        "post", "/ai/features/sets/retire",
+        "Serve a version of a feature set no more; exports made with it stay readable.",
+        "FeatureSet", "FeatureSetRequest", refuses=(404, 409, 503),
     ),
     Route(
         "post", "/ai/features/ingest",
@@ -198,7 +229,7 @@ def document(registry: Registry) -> dict[str, Any]:
 def _operation(route: Route, parameters: Schema) -> dict[str, Any]:
     inside = [
         {"name": name, "in": "path", "required": True, "schema": parameters[name]}
-        for name in ("name", "export_id")
+        for name in ("name", "version", "export_id")
         if f"{{{name}}}" in route.path
     ]
     asked = [
@@ -271,6 +302,7 @@ def _responses(route: Route, more: tuple[int, ...]) -> dict[str, Any]:
 def _parameters(chosen: Schema) -> Schema:
     return {
         "name": chosen,
+        "version": {"type": "integer", "minimum": 1, "maximum": 999_999_999},
         "export_id": {"type": "string", "minLength": 1},
         "tenant_id": ID,
         "limit": {"type": "integer", "minimum": 1, "maximum": 10_000, "default": 100},

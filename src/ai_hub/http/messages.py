@@ -80,6 +80,20 @@ class CacheRequest(msgspec.Struct, forbid_unknown_fields=True):
     feature_set: str | None = None
 
 
+class DefinitionsRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """Feature sets to plan or apply, as in a definitions file; who applies them is noted."""
+
+    feature_sets: list[Any]
+    schema: int = 1
+    applied_by: str = ""
+
+
+class FeatureSetRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """A version of a feature set, as `name@version`."""
+
+    feature_set: str
+
+
 class Problem(msgspec.Struct):
     """Why a request was refused: a sentence, and the field it is about."""
 

@@ -5,23 +5,33 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Any
 
 from litestar import Litestar, MediaType, Request, Response, Router, get, post, put
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.response import Redirect
 
+from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import check_id, parse_time, to_datetime
 from ai_hub.errors import AiHubError, InvalidInput, shown
 from ai_hub.export.turns import Turns
 from ai_hub.feature_store import FeatureStore
-from ai_hub.http.body import BODY, FAULT, ClientLeft, Reply, refusal, while_connected
+from ai_hub.http.asked import body as _body
+from ai_hub.http.body import FAULT, ClientLeft, Reply, refusal, while_connected
+from ai_hub.http.definitions import (
+    apply,
+    feature_set,
+    feature_set_version,
+    feature_sets,
+    plan,
+    retire,
+    set_default,
+)
 from ai_hub.http.description import document
-from ai_hub.http.hot import LARGE, HotRoutes, health_of
+from ai_hub.http.hot import HotRoutes, health_of
 from ai_hub.http.ingest import ingest_attributes, ingest_observations, ingest_weather
 from ai_hub.http.messages import (
     BatchRequest,
@@ -31,7 +41,6 @@ from ai_hub.http.messages import (
     Problem,
     WarmRequest,
     WeatherSourceRequest,
-    decode,
     encode,
     in_words,
 )
@@ -44,15 +53,6 @@ from ai_hub.http.watch import Watch
 _log = logging.getLogger(__name__)
 
 _Asked = Request[Any, Any, Any]
-_T = TypeVar("_T")
-
-
-async def _body(request: _Asked, into: type[_T]) -> _T:
-    """What a request says. Raises Malformed, or InvalidInput naming the field."""
-    body: bytes = request.scope[BODY]  # type: ignore[literal-required]
-    if len(body) > LARGE:
-        return await asyncio.to_thread(decode, body, into)
-    return decode(body, into)
 
 
 @post("/get", status_code=200)
@@ -67,20 +67,6 @@ async def get_batch(request: _Asked, state: State) -> Response[bytes]:
     """The features of 1 to 1,000 entities of one tenant, in one read."""
     data = await _body(request, BatchRequest)
     return Response(await state.hot.answer_batch(data), media_type=MediaType.JSON)
-
-
-@get("/sets")
-async def feature_sets(state: State) -> dict[str, Any]:
-    """Every registered feature set."""
-    store: FeatureStore = state.store
-    return {"feature_sets": [one.document() for one in store.registry.sets()]}
-
-
-@get("/sets/{name:str}")
-async def feature_set(name: str, state: State) -> dict[str, Any]:
-    """One feature set, by `name` (its newest version) or `name@version`."""
-    store: FeatureStore = state.store
-    return store.registry.get(name).document()
 
 
 @put("/weather-sources")
@@ -205,13 +191,16 @@ async def start() -> Redirect:
 @get("/docs", media_type=MediaType.HTML)
 async def docs(state: State) -> Response[bytes]:
     """Every route, for people."""
-    return Response(state.page, media_type=MediaType.HTML, headers=HEADERS)
+    return Response(
+        state.described.page(state.store.registry), media_type=MediaType.HTML, headers=HEADERS
+    )
 
 
 @get("/docs/openapi.json")
 async def openapi(state: State) -> Response[bytes]:
     """Every route, for programs."""
-    return Response(state.openapi, media_type=MediaType.JSON)
+    found = state.described.openapi(state.store.registry)
+    return Response(found, media_type=MediaType.JSON)
 
 
 def _response(reply: Reply) -> Response[bytes]:
@@ -257,9 +246,31 @@ def _on_fault(request: _Asked, error: Exception) -> Response[bytes]:
     return _response(FAULT)
 
 
+class _Described:
+    """The description of the routes, made anew when the registry is another one: it names sets."""
+
+    def __init__(self) -> None:
+        self._of: Registry | None = None
+        self._openapi = self._page = b""
+
+    def openapi(self, registry: Registry) -> bytes:
+        """For programs."""
+        self._made(registry)
+        return self._openapi
+
+    def page(self, registry: Registry) -> bytes:
+        """For people."""
+        self._made(registry)
+        return self._page
+
+    def _made(self, registry: Registry) -> None:
+        if self._of is not registry:
+            described = document(registry)
+            self._openapi, self._page, self._of = encode(described), page(described), registry
+
+
 def build(store: FeatureStore, hot: HotRoutes, rooms: Rooms, watch: Watch) -> Litestar:
     """The framework's application on an open feature store."""
-    described = document(store.registry)
     features = Router(
         "/ai/features",
         route_handlers=[
@@ -267,6 +278,11 @@ def build(store: FeatureStore, hot: HotRoutes, rooms: Rooms, watch: Watch) -> Li
             get_batch,
             feature_sets,
             feature_set,
+            feature_set_version,
+            plan,
+            apply,
+            retire,
+            set_default,
             ingest_observations,
             ingest_weather,
             ingest_attributes,
@@ -289,8 +305,7 @@ def build(store: FeatureStore, hot: HotRoutes, rooms: Rooms, watch: Watch) -> Li
                 "hot": hot,
                 "rooms": rooms,
                 "watch": watch,
-                "openapi": encode(described),
-                "page": page(described),
+                "described": _Described(),
                 "training_turns": Turns(1, store.settings.export_queue),
             }
         ),

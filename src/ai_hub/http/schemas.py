@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, get_args
 
+from ai_hub.definitions.changes import Action
+from ai_hub.definitions.document import SCHEMA
+from ai_hub.definitions.json_schema import json_schema
 from ai_hub.definitions.kinds import STATS, WEATHER_COLUMNS
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import (
@@ -149,6 +153,12 @@ def _requests(registry: Registry) -> Schema:
         "CacheRequest": _asked(
             {"tenant_id": ID, "asset_ids": assets}, {"feature_set": nullable(chosen)}
         ),
+        "DefinitionsRequest": _asked(
+            {"feature_sets": listed(_ref("DefinedFeatureSet"), 0, MAX_NAMES)},
+            {"schema": {"const": SCHEMA}, "applied_by": {"type": "string", "maxLength": 200}},
+        ),
+        "FeatureSetRequest": _asked({"feature_set": chosen}),
+        **_defined(),
         "Observations": _asked({"tenant_id": ID, "rows": listed(_ref("Observation"), 1)}),
         "Observation": fields(
             {"timestamp": TIME, "asset_id": ID, "value": NUMBER},
@@ -168,6 +178,12 @@ def _requests(registry: Registry) -> Schema:
             {"valid_from": nullable(TIME)},
         ),
     }  # fmt: skip
+
+
+def _defined() -> Schema:
+    """The definitions of a document, by names that nothing else here has."""
+    text = json.dumps(json_schema()["$defs"]).replace("#/$defs/", "#/components/schemas/Defined")
+    return {f"Defined{name}": schema for name, schema in json.loads(text).items()}
 
 
 _FEATURES = table({"type": ["number", "null"]})
@@ -190,7 +206,23 @@ _ANSWERS: Schema = {
         {"name": TEXT, "version": COUNT, "fingerprint": TEXT, "description": TEXT,
          "owner": TEXT, "use_cases": listed(TEXT, 0), "missing": {"type": ["string", "number"]},
          "feature_count": COUNT, "features": listed(TEXT, 1),
-         "definitions": listed(table({}), 1)}
+         "definitions": listed(table({}), 1),
+         "state": {"type": "string", "enum": ["active", "retired"]}, "default": FLAG,
+         "applied_at": nullable(TIME), "applied_by": nullable(TEXT)}
+    ),
+    "RegistryPlan": fields(
+        {"revision": COUNT, "allowed": FLAG, "changes": listed(_ref("RegistryChange"), 0),
+         "warnings": listed(TEXT, 0)}
+    ),
+    "RegistryChange": fields(
+        {"feature_set": TEXT,
+         "action": {"type": "string", "enum": [*get_args(Action)]}, "fingerprint": TEXT,
+         "default": FLAG, "retired": FLAG,
+         "differences": listed(
+             fields({"feature": nullable(TEXT), "field": TEXT, "before": {}, "after": {},
+                     "text": TEXT}), 0),
+         "reads": fields({"series": table(TEXT), "weather": table(TEXT)}),
+         "features": table(TEXT), "cold": FLAG}
     ),
     "FeatureSets": fields({"feature_sets": listed(_ref("FeatureSet"), 0)}),
     "IngestResult": fields(

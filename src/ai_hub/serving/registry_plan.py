@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from ai_hub.definitions.changes import Change, changes_of, check_allowed
 from ai_hub.definitions.document import set_of_text, text_of
 from ai_hub.definitions.feature_set import SEMANTICS, FeatureSet
-from ai_hub.definitions.kinds import WEATHER_COLUMNS
+from ai_hub.definitions.kinds import WEATHER_COLUMNS, Derived, Feature
 from ai_hub.definitions.registry import Registry
 from ai_hub.engines.reads import reads_of
-from ai_hub.errors import InvalidInput, StoreError, UnknownFeatureSet
+from ai_hub.errors import InvalidInput, RegistryConflict, StoreError, UnknownFeatureSet
 from ai_hub.stores.registry_table import (
     RegistryChange,
     StoredRegistry,
@@ -21,6 +22,8 @@ from ai_hub.stores.registry_table import (
 )
 
 _BUILT_IN = Registry()
+MAX_VERSIONS = 10_000
+"""Versions that a registry may hold: every process keeps all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ def registry_of(own: Registry, stored: StoredRegistry) -> Registry:
     sets, retired = [], []
     for one in stored.sets:
         try:
-            sets.append(set_of_text(one.document))
+            sets.append(_read(one.document))
         except (InvalidInput, ValueError) as error:
             raise StoreError(
                 f"The registry has {label_of(one)}, which this release cannot read ({error}). "
@@ -63,6 +66,9 @@ def registry_of(own: Registry, stored: StoredRegistry) -> Registry:
         if one.state == "retired":
             retired.append(label_of(one))
     return own.with_applied(sets, retired, stored.defaults)
+
+
+_read = lru_cache(maxsize=MAX_VERSIONS)(set_of_text)
 
 
 def applying(stored: StoredRegistry, wanted: Iterable[FeatureSet]) -> tuple[Change, ...]:
@@ -74,10 +80,14 @@ def applying(stored: StoredRegistry, wanted: Iterable[FeatureSet]) -> tuple[Chan
 def applied(stored: StoredRegistry, changes: Sequence[Change], at: int, by: str) -> RegistryChange:
     """What applying writes: rows, and the defaults of names that are new.
 
-    Raises InvalidInput, with the differences, for a version that would have another definition.
+    Raises RegistryConflict, with the differences, for a version that would have another
+    definition, and InvalidInput where there would be too many.
     """
     check_allowed(registry_of(_BUILT_IN, stored), changes)
     known = {label_of(one): one for one in stored.sets}
+    count = len(known.keys() | {one.label for one in changes})
+    if count > MAX_VERSIONS:
+        raise InvalidInput("feature_sets", count, f"at most {MAX_VERSIONS:,} versions in all")
     rows, defaults = [], {}
     for change in changes:
         chosen = change.feature_set
@@ -104,14 +114,15 @@ def applied(stored: StoredRegistry, changes: Sequence[Change], at: int, by: str)
 def retired(stored: StoredRegistry, label: str) -> RegistryChange:
     """What serving a version no more writes.
 
-    Raises InvalidInput for a built-in version and for a default one, and UnknownFeatureSet.
+    Raises RegistryConflict for a built-in version and for a default one, InvalidInput without a
+    version, and UnknownFeatureSet.
     """
     registry = registry_of(_BUILT_IN, stored)
     chosen = _version(registry, label)
     if _is_built_in(chosen):
-        raise InvalidInput("feature_set", label, "no built-in version, which stays")
+        raise RegistryConflict("feature_set", label, "no built-in version, which stays")
     if registry.is_default(chosen):
-        raise InvalidInput(
+        raise RegistryConflict(
             "feature_set",
             label,
             "a version that is not the default one",
@@ -153,17 +164,25 @@ def label_of(one: StoredSet) -> str:
     return f"{one.name}@{one.version}"
 
 
-def doubts(feature_set: FeatureSet, without: WithoutData) -> Iterable[str]:
-    """What looks wrong with a new set, a sentence each."""
-    for feature in feature_set.features:
-        reads, what = reads_of([feature]), f"{feature_set.label}: {feature.name}"
-        for name in without.series & reads.series.keys():
-            told = f"{what} reads the series {name!r}, of which no asset has a reading."
-            if name in WEATHER_COLUMNS:
-                told += f" The weather's {name} is Latest({feature.name!r}, {name!r})."
-            yield told
-        for name in without.weather & reads.weather.keys():
-            yield f"{what} reads the weather's {name}, of which no station or asset has a value."
+def doubts(feature_sets: Iterable[FeatureSet], without: WithoutData) -> tuple[str, ...]:
+    """What looks wrong with new sets, a sentence each."""
+    return tuple(
+        doubt
+        for feature_set in feature_sets
+        for feature in feature_set.features
+        for doubt in _doubts(f"{feature_set.label}: {feature.name}", feature, without)
+    )
+
+
+def _doubts(what: str, feature: Feature, without: WithoutData) -> Iterator[str]:
+    reads = reads_of([feature])
+    for name in without.series & reads.series.keys():
+        told = f"{what} reads the series {name!r}, of which no asset has a reading."
+        if name in WEATHER_COLUMNS:
+            told += f" The weather's {name} is Latest({feature.name!r}, {name!r})."
+        yield told
+    for name in without.weather & reads.weather.keys():
+        yield f"{what} reads the weather's {name}, of which no station or asset has a value."
 
 
 def _change(change: Change) -> dict[str, Any]:
@@ -176,6 +195,9 @@ def _change(change: Change) -> dict[str, Any]:
         "retired": change.is_retired,
         "differences": [{**one.document(), "text": str(one)} for one in change.differences],
         "reads": reads_of(chosen.features).document(),
-        "features": {one.name: str(reads_of([one])) for one in chosen.features},
+        "features": {
+            one.name: ", ".join(one.inputs) if isinstance(one, Derived) else str(reads_of([one]))
+            for one in chosen.features
+        },
         "cold": change.action in ("create", "update semantics"),
     }

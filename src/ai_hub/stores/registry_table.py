@@ -6,7 +6,7 @@ transaction that makes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, fields
 from typing import Any, Literal, Protocol
 
@@ -66,7 +66,7 @@ class WithoutData:
 
 Decision = Callable[[StoredRegistry], RegistryChange]
 """What is to change, seeing what is there; what it raises ends the transaction."""
-Heard = Callable[[StoredRegistry], None]
+Heard = Callable[[StoredRegistry], Awaitable[None]]
 
 
 def set_of(row: Sequence[Any]) -> StoredSet:
@@ -88,8 +88,8 @@ class RegistryTable(Protocol):
     async def change(self, decide: Decision) -> StoredRegistry:
         """Change it in one transaction, alone; what is there afterwards.
 
-        `decide` is asked inside the transaction, maybe more than once. Nothing is written, and the
-        revision stays, where it decides on no change.
+        `decide` is asked inside the transaction, in a thread and maybe more than once. Where it
+        decides on no change, nothing is written and the revision stays.
         """
 
     async def without_data(self, series: Sequence[str], weather: Sequence[str]) -> WithoutData:

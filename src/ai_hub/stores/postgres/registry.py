@@ -68,7 +68,7 @@ class PostgresRegistryTable:
             async with on.transaction():
                 await on.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
                 before = await _read(on)
-                wanted = decide(before)
+                wanted = await asyncio.to_thread(decide, before)
                 if not wanted:
                     return before
                 for one in wanted.sets:
@@ -135,16 +135,16 @@ class PostgresRegistryTable:
             if revision != self._known:
                 found = await _load(connection)
                 self._known = found.revision
-                _tell(heard, found)
+                await _tell(heard, found)
             with suppress(TimeoutError):
                 async with asyncio.timeout(_PAUSE_SECONDS):
                     await told.wait()
             told.clear()
 
 
-def _tell(heard: Heard, found: StoredRegistry) -> None:
+async def _tell(heard: Heard, found: StoredRegistry) -> None:
     try:
-        heard(found)
+        await heard(found)
     except StoreError as error:
         # A newer release has changed it: this one goes on with what it knows.
         _log.error("registry unread", extra={"revision": found.revision, "why": str(error)})

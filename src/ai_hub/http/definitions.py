@@ -1,0 +1,81 @@
+"""The routes of definitions: what there is, what applying a document would change, and changes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from litestar import Request, get, post
+from litestar.datastructures import State
+
+from ai_hub.definitions.document import read_document
+from ai_hub.definitions.feature_set import FeatureSet
+from ai_hub.feature_store import FeatureStore
+from ai_hub.http.asked import body
+from ai_hub.http.messages import DefinitionsRequest, FeatureSetRequest
+
+_Asked = Request[Any, Any, Any]
+
+
+@get("/sets")
+async def feature_sets(state: State) -> dict[str, Any]:
+    """Every feature set in every version, retired ones too."""
+    store: FeatureStore = state.store
+    return {"feature_sets": await asyncio.to_thread(store.listed)}
+
+
+@get("/sets/{name:str}")
+async def feature_set(name: str, state: State) -> dict[str, Any]:
+    """One feature set, by `name` (its default version) or `name@version`."""
+    store: FeatureStore = state.store
+    return store.described(name)
+
+
+@get("/sets/{name:str}/versions/{version:str}")
+async def feature_set_version(name: str, version: str, state: State) -> dict[str, Any]:
+    """One version of a feature set."""
+    store: FeatureStore = state.store
+    return store.described(f"{name}@{version}")
+
+
+@post("/sets/plan", status_code=200)
+async def plan(request: _Asked, state: State) -> dict[str, Any]:
+    """What applying a document of definitions would change, and what looks wrong with it."""
+    store: FeatureStore = state.store
+    wanted, _ = await _wanted(request)
+    planned = await store.plan(wanted)
+    return await asyncio.to_thread(planned.document)
+
+
+@post("/sets/apply", status_code=200)
+async def apply(request: _Asked, state: State) -> dict[str, Any]:
+    """Have every process serve the feature sets of a document, all of them or none."""
+    store: FeatureStore = state.store
+    wanted, applied_by = await _wanted(request)
+    planned = await store.apply(wanted, applied_by)
+    return await asyncio.to_thread(planned.document)
+
+
+@post("/sets/retire", status_code=200)
+async def retire(request: _Asked, state: State) -> dict[str, Any]:
+    """Serve a version of a feature set no more."""
+    store: FeatureStore = state.store
+    chosen = (await body(request, FeatureSetRequest)).feature_set
+    await store.retire(chosen)
+    return store.described(chosen)
+
+
+@post("/sets/default", status_code=200)
+async def set_default(request: _Asked, state: State) -> dict[str, Any]:
+    """Let the name of a feature set alone mean one of its versions."""
+    store: FeatureStore = state.store
+    chosen = (await body(request, FeatureSetRequest)).feature_set
+    await store.set_default(chosen)
+    return store.described(chosen)
+
+
+async def _wanted(request: _Asked) -> tuple[tuple[FeatureSet, ...], str]:
+    """The sets of a document, and who applies it."""
+    asked = await body(request, DefinitionsRequest)
+    document = {"schema": asked.schema, "feature_sets": asked.feature_sets}
+    return await asyncio.to_thread(read_document, document), asked.applied_by
