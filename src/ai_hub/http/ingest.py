@@ -42,7 +42,7 @@ async def ingest_weather(request: Request[Any, Any, Any], state: State) -> Respo
 @post("/ingest/attributes", status_code=200)
 async def ingest_attributes(request: Request[Any, Any, Any], state: State) -> Response[bytes]:
     """Land attributes of assets: a row a value, or a column a key."""
-    return await _ingest(request, state.store, "attributes")
+    return await _ingest(request, state.store, state.rooms, "attributes")
 
 
 async def _ingest(
