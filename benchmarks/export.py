@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 
 from ai_hub.definitions.builtin import FEATURE_SETS
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.values import TimeRange
+from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.plan import Plan
 from ai_hub.export.job import ExportJob
 from ai_hub.export.parquet import write_export

@@ -16,7 +16,7 @@ import servers
 from ai_hub.cli.app import app
 from ai_hub.config import KEYS, Settings, variable
 from ai_hub.definitions.builtin import FEATURE_SETS, FEATURES
-from ai_hub.definitions.kinds import CLOSED, PARTS, STATS
+from ai_hub.definitions.vocabulary import CLOSED, PARTS, STATS
 from ai_hub.feature_store import FeatureStore
 from ai_hub.intake.read_options import READ_OPTIONS
 from ai_hub.metrics import FAMILIES

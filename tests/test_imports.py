@@ -38,8 +38,9 @@ LAZILY = {"cli": {"http", "demo"}, "demo": {"http"}}
 # In a folder everything may import everything, but in these it is again only what is above.
 WITHIN = {
     "definitions": (
-        *("values", "kinds", "valid_range", "target", "builtin_features", "feature_set"),
-        *("document", "file", "json_schema", "builtin", "registry", "changes"),
+        *("values", "vocabulary", "periods", "holidays", "measures", "expressions"),
+        *("valid_range", "kinds", "target", "builtin_features", "feature_set"),
+        *("document", "file", "json_schema", "builtin", "registry", "freezing", "changes"),
     )
 }
 # `import ai_hub` must stay light: names of the package are imported from where they are defined.
@@ -64,6 +65,7 @@ LIBRARIES = {
     "rich": ("cli*.py", "demo*.py"),
     "polars": ("engines/*.py", "export/training_set.py", "demo*.py"),
     "pandas": (),
+    "holidays": ("definitions/freezing.py",),
     "yaml": ("definitions/file.py",),
     "python_calamine": ("intake/readers/spreadsheet.py",),
     "pyarrow": (*ARRAYS, "testing*.py"),

@@ -21,6 +21,10 @@ _HOMES = {
     "Lag": "ai_hub.definitions.kinds",
     "Bucket": "ai_hub.definitions.kinds",
     "Latest": "ai_hub.definitions.kinds",
+    "Seasonal": "ai_hub.definitions.kinds",
+    "Ewm": "ai_hub.definitions.kinds",
+    "Age": "ai_hub.definitions.kinds",
+    "Attribute": "ai_hub.definitions.kinds",
     "Derived": "ai_hub.definitions.kinds",
     "Target": "ai_hub.definitions.target",
 }

@@ -12,6 +12,7 @@ from typing import Any
 from ai_hub.definitions.changes import Change
 from ai_hub.definitions.document import unique
 from ai_hub.definitions.feature_set import FeatureSet
+from ai_hub.definitions.freezing import frozen
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import check_text, iso
 from ai_hub.engines.reads import reads_of
@@ -51,6 +52,7 @@ class FeatureSets:
 
         Raises InvalidInput for a version that is known with another definition.
         """
+        feature_set = frozen(feature_set)
         self.registry.with_set(feature_set)
         if feature_set.label not in map(label_of, self._stored.sets):
             self._own = self._own.with_set(feature_set)

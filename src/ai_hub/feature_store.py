@@ -11,9 +11,9 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from ai_hub.config import Settings
-from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import DAY, MAX_ASSETS, check_id, check_list, to_micros
+from ai_hub.definitions.vocabulary import Missing
 from ai_hub.errors import StoreUnavailable
 from ai_hub.export.record import record_fields
 from ai_hub.feature_sets import FeatureSets

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from ai_hub.definitions.kinds import WEATHER_COLUMNS
+from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
 from cli.conftest import Run
 
 COMMANDS = (

@@ -21,9 +21,9 @@ import pyarrow.parquet as pq
 from ai_hub import FeatureStore
 from ai_hub.config import Settings
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.kinds import WEATHER_COLUMNS, Missing
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import FIRST_INSTANT, to_datetime, to_micros
+from ai_hub.definitions.vocabulary import WEATHER_COLUMNS, Missing
 from ai_hub.engines import arrays
 from ai_hub.engines.arrays import Columns
 from ai_hub.engines.plan import Plan, can_be_missing
@@ -72,6 +72,7 @@ def kernel_vectors(
     held = arrays.HistoryArrays(
         {name: _series(name, histories) for name in names},
         _weather(histories, source_of, changes),
+        {key: _attribute(key, histories) for key in plan.attributes},
     )
     order = sorted(range(len(points)), key=lambda i: points[i])
     code, time = np.array([points[i] for i in order], np.int64).reshape(-1, 2).T
@@ -97,6 +98,23 @@ def _series(name: str, histories: Sequence[History]) -> arrays.Series:
     code = np.array([row[0] for row in rows], np.int64)
     time = np.array([row[1] for row in rows], np.int64)
     return arrays.Series(code, time, np.array([row[2] for row in rows], np.float64))
+
+
+def _attribute(key: str, histories: Sequence[History]) -> arrays.AttributeTable:
+    rows = [
+        (code, one.valid_from, one.value)
+        for code, history in enumerate(histories)
+        for one in sorted(history.attributes, key=lambda one: one.valid_from)
+        if one.key == key
+    ]
+    zones = tuple(dict.fromkeys(value for _, _, value in rows if isinstance(value, str)))
+    return arrays.AttributeTable(
+        np.array([row[0] for row in rows], np.int64),
+        np.array([row[1] for row in rows], np.int64),
+        np.array([v if isinstance(v, float) else np.nan for _, _, v in rows], np.float64),
+        np.array([zones.index(v) if isinstance(v, str) else -1 for _, _, v in rows], np.int64),
+        zones,
+    )
 
 
 def _weather(

@@ -10,19 +10,17 @@ from hypothesis import strategies as st
 
 from ai_hub.definitions.builtin import FEATURE_SETS, FEATURES
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.kinds import (
+from ai_hub.definitions.kinds import Calendar, Latest, Rolling
+from ai_hub.definitions.values import DAY, HOUR, MINUTE, parse_time
+from ai_hub.definitions.vocabulary import (
     CLOSED,
     PARTS,
     STATS,
     WEATHER_COLUMNS,
-    Calendar,
     Closed,
-    Latest,
     Missing,
-    Rolling,
     Stat,
 )
-from ai_hub.definitions.values import DAY, HOUR, MINUTE, Duration, parse_time
 from ai_hub.engines.reference import Mapped
 from ai_hub.testing import (
     Case,
@@ -33,6 +31,7 @@ from ai_hub.testing import (
     feature_sets,
     instants,
     policies,
+    taking,
 )
 from conformance.kit import Change, Engine, Point, wrong
 
@@ -75,6 +74,7 @@ def check(
             history.series,
             histories[source].weather,
             tuple(Mapped(at, histories[to].weather) for one, at, to in changes if one == i),
+            history.attributes,
         )
         for i, (history, source) in enumerate(zip(histories, sources, strict=True))
     ]
@@ -83,7 +83,7 @@ def check(
         assert not wrong(feature_set, t, seen[i], vector, missing)
 
 
-@given(feature_sets(), policies(), neighbours())
+@given(feature_sets(asset_zone=True), policies(), neighbours())
 def test_drawn_sets_over_drawn_histories(
     engine: Engine,
     feature_set: FeatureSet,
@@ -122,7 +122,7 @@ def test_one_asset_at_every_row_and_at_its_window_edges(
 def test_ties_at_both_edges_of_a_window(engine: Engine, stat: Stat, closed: Closed) -> None:
     times = [T + edge + beside for edge in (-DAY, -HOUR, 0) for beside in (-1, 0, 1)]
     history = History({"value": [Observation(t, float(i * i)) for i, t in enumerate(times)]})
-    feature_set = FeatureSet("edges", 1, (Rolling("f", stat, Duration.of("24h"), closed),))
+    feature_set = FeatureSet("edges", 1, (Rolling("f", stat, "24h", closed, **taking(stat)),))
     points = [(0, T + shift) for shift in (-2 * DAY, -1, 0, 1, HOUR, DAY - 1, DAY, DAY + 1)]
     check(engine, feature_set, "keep", [history], [0], points)
 
@@ -181,7 +181,8 @@ def test_a_mean_of_the_weather_knows_an_issue_from_its_instant_on(engine: Engine
 def test_calendars_over_clock_changes_leap_days_and_before_the_epoch(
     engine: Engine, tz: str
 ) -> None:
-    feature_set = FeatureSet("calendar", 1, tuple(Calendar(p, p, tz) for p in PARTS))
+    parts = [part for part in PARTS if part != "is_holiday"]
+    feature_set = FeatureSet("calendar", 1, tuple(Calendar(p, p, tz) for p in parts))
     borders = (
         "2024-02-29T00:00:00Z", "2025-03-30T01:00:00Z", "2025-10-26T01:00:00Z",
         "2024-11-03T06:00:00Z", "1900-03-01T00:00:00Z", "1969-12-31T23:59:59.999999Z",

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from ai_hub import FeatureStore
 from ai_hub.definitions.builtin import FEATURES
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.values import DAY, HOUR, MINUTE, parse_time, to_datetime, to_micros
+from ai_hub.definitions.vocabulary import Missing
 from ai_hub.stores import chunks
 from ai_hub.stores.embedded import scan as embedded_scan
 from ai_hub.testing import (

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from ai_hub.definitions.builtin import FEATURES
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.kinds import CLOSED, STATS, Bucket, Closed, Derived, Rolling
+from ai_hub.definitions.kinds import Bucket, Derived, Rolling
 from ai_hub.definitions.values import DAY, HOUR, MINUTE, Duration, parse_time
+from ai_hub.definitions.vocabulary import CLOSED, STATS, Closed
 from ai_hub.testing import History, Observation
 from conformance.kit import Engine, wrong
 

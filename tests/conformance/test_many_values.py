@@ -14,18 +14,9 @@ import pytest
 
 from ai_hub.definitions.builtin import FEATURES
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.kinds import (
-    CLOSED,
-    STATS,
-    Bucket,
-    Derived,
-    Feature,
-    Lag,
-    Latest,
-    Missing,
-    Rolling,
-)
+from ai_hub.definitions.kinds import Bucket, Derived, Feature, Lag, Latest, Rolling
 from ai_hub.definitions.values import DAY, HOUR, MINUTE, Duration, parse_time, to_datetime
+from ai_hub.definitions.vocabulary import CLOSED, STATS, Missing
 from ai_hub.testing import History, Observation, Vector, WeatherRow, differences, vector
 from ai_hub.testing.histories import ABSURD
 from conformance.kit import Deployment, observation, plain, read_export, run, weather_row

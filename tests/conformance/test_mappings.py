@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from ai_hub import FeatureStore
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.kinds import WEATHER_COLUMNS, Latest
+from ai_hub.definitions.kinds import Latest
 from ai_hub.definitions.values import DAY, HOUR, MINUTE, parse_time, to_datetime
+from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
 from ai_hub.testing import History, WeatherRow
 from conformance.kit import (
     Change,

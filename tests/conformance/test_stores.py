@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from ai_hub import FeatureStore
 from ai_hub.definitions.builtin import FEATURES
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.kinds import WEATHER_COLUMNS, Missing
 from ai_hub.definitions.values import DAY, HOUR, MINUTE, parse_time, to_datetime
+from ai_hub.definitions.vocabulary import WEATHER_COLUMNS, Missing
 from ai_hub.testing import WeatherRow, differences, feature_sets, policies
 from conformance.kit import (
     MEMORY,

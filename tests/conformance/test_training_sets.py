@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ai_hub import FeatureStore
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.kinds import Lag, Latest, Missing
+from ai_hub.definitions.kinds import Lag, Latest
 from ai_hub.definitions.target import Target
 from ai_hub.definitions.values import (
     DAY,
@@ -25,6 +25,7 @@ from ai_hub.definitions.values import (
     to_datetime,
     to_micros,
 )
+from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.plan import can_be_missing
 from ai_hub.export.job import spine_job
 from ai_hub.stores import chunks

@@ -21,15 +21,7 @@ from ai_hub.definitions.document import (
     text_of,
 )
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.kinds import (
-    Bucket,
-    Calendar,
-    Derived,
-    Feature,
-    Lag,
-    Latest,
-    Rolling,
-)
+from ai_hub.definitions.kinds import Bucket, Calendar, Derived, Feature, Lag, Latest, Rolling
 from ai_hub.definitions.values import Duration
 from ai_hub.errors import InvalidDefinition
 from ai_hub.testing import sets

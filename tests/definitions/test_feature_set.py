@@ -7,8 +7,9 @@ import pytest
 
 from ai_hub.definitions.builtin import FEATURES
 from ai_hub.definitions.feature_set import FeatureSet, definition_of
-from ai_hub.definitions.kinds import Calendar, Derived, Feature, Lag, Latest, Missing, Rolling
+from ai_hub.definitions.kinds import Calendar, Derived, Feature, Lag, Latest, Rolling
 from ai_hub.definitions.values import Duration
+from ai_hub.definitions.vocabulary import Missing
 from ai_hub.errors import InvalidInput
 
 HOUR_OF_DAY = Calendar("hour_of_day", "hour_of_day")

@@ -7,19 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from ai_hub.definitions.kinds import (
-    Bucket,
-    Calendar,
-    Derived,
-    Feature,
-    Lag,
-    Latest,
-    Rolling,
-    check_missing,
-    check_name,
-    expression_tree,
-)
+from ai_hub.definitions.expressions import expression_tree
+from ai_hub.definitions.kinds import Bucket, Calendar, Derived, Feature, Lag, Latest, Rolling
 from ai_hub.definitions.values import HOUR, Duration
+from ai_hub.definitions.vocabulary import check_missing, check_name
 from ai_hub.errors import InvalidInput
 
 DAY_WIDE = Duration.of("24h")

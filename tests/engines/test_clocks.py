@@ -9,8 +9,9 @@ from importlib import resources
 import numpy as np
 import pytest
 
-from ai_hub.definitions.kinds import PARTS, Calendar
+from ai_hub.definitions.kinds import Calendar
 from ai_hub.definitions.values import DAY, FIRST_INSTANT, LAST_INSTANT, SECOND, parse_time
+from ai_hub.definitions.vocabulary import PARTS
 from ai_hub.engines.calendars import CALENDAR_PARTS, calendars
 from ai_hub.engines.clocks import utc_offsets
 from ai_hub.engines.reference import History, value

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.kinds import Calendar, Lag, Latest, Missing, Rolling, Stat
+from ai_hub.definitions.kinds import Calendar, Lag, Latest, Rolling
 from ai_hub.definitions.values import Duration
+from ai_hub.definitions.vocabulary import Missing, Stat
 from ai_hub.engines.arrays import Floats, Ints
 from ai_hub.engines.fill import fill
 from ai_hub.engines.plan import Plan, Source

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ai_hub.definitions.kinds import STATS, Stat
+from ai_hub.definitions.vocabulary import STATS, Stat
 from ai_hub.engines import ranges
 from ai_hub.engines.ranges import window_bounds
 from ai_hub.engines.windows import range_stats

@@ -11,30 +11,11 @@ from hypothesis import given
 
 from ai_hub.definitions.builtin import FORECAST_BASIC
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.kinds import (
-    CLOSED,
-    Bucket,
-    Calendar,
-    Closed,
-    Derived,
-    Feature,
-    Lag,
-    Latest,
-    Missing,
-    Part,
-    Rolling,
-    Stat,
-)
+from ai_hub.definitions.kinds import Bucket, Calendar, Derived, Feature, Lag, Latest, Rolling
 from ai_hub.definitions.values import DAY, HOUR, MINUTE, Duration, parse_time
-from ai_hub.engines.reference import (
-    History,
-    Mapped,
-    Observation,
-    Vector,
-    WeatherRow,
-    value,
-    vector,
-)
+from ai_hub.definitions.vocabulary import CLOSED, Closed, Missing, Part, Stat
+from ai_hub.engines.reference import History, Mapped, Vector, WeatherRow, value, vector
+from ai_hub.engines.reference_statistics import Observation
 from ai_hub.errors import InvalidInput
 from ai_hub.testing import Case, cases, close, differences, feature_sets, policies
 

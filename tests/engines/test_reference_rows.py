@@ -8,13 +8,14 @@ from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import Calendar, Lag, Rolling
 from ai_hub.definitions.target import Target
 from ai_hub.definitions.values import DAY, HOUR, MINUTE, Duration, parse_time
-from ai_hub.engines.reference import History, Number, Observation, Vector
+from ai_hub.engines.reference import History, Vector
 from ai_hub.engines.reference_rows import (
     frequency_times,
     observed_times,
     target_value,
     training_rows,
 )
+from ai_hub.engines.reference_statistics import Number, Observation
 
 T = parse_time("2025-10-09T14:00:00Z")
 LAG_1H = Lag("lag_1h", Duration(HOUR))

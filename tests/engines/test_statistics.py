@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from ai_hub.definitions.kinds import STATS, Rolling, Stat
+from ai_hub.definitions.kinds import Rolling
 from ai_hub.definitions.values import HOUR, Duration
-from ai_hub.engines.reference import History, Observation, fill_values, value
-from ai_hub.engines.statistics import STATISTICS, aggregates
+from ai_hub.definitions.vocabulary import STATS, Stat
+from ai_hub.engines.reference import History, fill_values, value
+from ai_hub.engines.reference_statistics import Observation
+from ai_hub.engines.statistics import aggregates
 
 HOUR_WIDE = Duration(HOUR)
 OLD = History({"value": [Observation(-2 * HOUR, 5.0)]})

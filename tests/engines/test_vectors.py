@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.kinds import Feature, Lag, Latest, Missing, Rolling
+from ai_hub.definitions.kinds import Feature, Lag, Latest, Rolling
 from ai_hub.definitions.values import DAY, HOUR, Duration, parse_time
+from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.arrays import HistoryArrays, Ints, Points, Series, SourceTable, Weather
 from ai_hub.engines.plan import Plan, Source
 from ai_hub.engines.vectors import vectors

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ai_hub.definitions.kinds import CLOSED, STATS, Closed
+from ai_hub.definitions.vocabulary import CLOSED, STATS, Closed
 from ai_hub.engines.windows import window_stats
 
 SPAN = 1_000

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ai_hub.definitions.kinds import WEATHER_COLUMNS
+from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
 from ai_hub.intake.batch import BATCH_ROWS, Part
 from ai_hub.intake.dialect import Dialect
 from ai_hub.intake.files import DataFile

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from ai_hub.definitions.builtin import FORECAST_BASIC
-from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.values import Entity, parse_time
+from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.calendars import calendar_at
 from ai_hub.engines.plan import Plan
 from ai_hub.intake.batch import Batch

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ai_hub.definitions.kinds import Missing
     from ai_hub.definitions.values import Rounding
+    from ai_hub.definitions.vocabulary import Missing
 
 Json = Annotated[
     bool,
@@ -52,7 +52,7 @@ Missing_ = Annotated[
 
 def missing_policy(text: str | None) -> Missing | None:
     """The policy that `--missing` says. Raises InvalidInput."""
-    from ai_hub.definitions.kinds import read_missing
+    from ai_hub.definitions.vocabulary import read_missing
 
     return None if text is None else read_missing(text, "--missing")
 

@@ -4,18 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ai_hub.definitions.kinds import (
-    WEATHER_COLUMNS,
-    Bucket,
-    Calendar,
-    Feature,
-    Lag,
-    Latest,
-    Part,
-    Rolling,
-    Stat,
-)
+from ai_hub.definitions.kinds import Bucket, Calendar, Feature, Lag, Latest, Rolling
 from ai_hub.definitions.values import Duration
+from ai_hub.definitions.vocabulary import WEATHER_COLUMNS, Part, Stat
 
 _PARTS: tuple[Part, ...] = (
     "hour_of_day",

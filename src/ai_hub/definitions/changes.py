@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ai_hub.definitions.feature_set import FeatureSet, definition_of
+from ai_hub.definitions.freezing import Dates, frozen, library_dates, notes
 from ai_hub.definitions.registry import Registry
 from ai_hub.errors import RegistryConflict, UnknownFeatureSet
 
@@ -54,6 +55,7 @@ class Change:
     differences: tuple[Difference, ...] = ()
     is_default: bool = False
     is_retired: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -62,16 +64,21 @@ class Change:
 
 
 def changes_of(
-    registry: Registry, stored: Mapping[str, str], feature_sets: Iterable[FeatureSet]
+    registry: Registry,
+    stored: Mapping[str, str],
+    feature_sets: Iterable[FeatureSet],
+    dates: Dates = library_dates,
 ) -> tuple[Change, ...]:
     """What applying the sets would do; `stored` are the fingerprints that were applied, by label.
 
-    What is not among the sets stays as it is.
+    What is not among the sets stays as it is. Holidays become `dates`, those of a version that is
+    there stay as they are. Raises InvalidInput for holidays that nobody knows.
     """
     found = []
     first_of: set[str | None] = set()
-    for one in feature_sets:
-        known = _known(registry, one.label)
+    for given in feature_sets:
+        known = _known(registry, given.label)
+        one = frozen(given, known, dates)
         if known is None:
             # A name alone means the first version that came.
             is_default = not registry.versions(one.name) and one.name not in first_of
@@ -92,6 +99,7 @@ def changes_of(
                 differences(known, one),
                 registry.is_default(known),
                 registry.is_retired(known),
+                notes(known, dates),
             )
         )
     return tuple(found)

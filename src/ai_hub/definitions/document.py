@@ -17,7 +17,9 @@ from difflib import get_close_matches
 from typing import Any, get_args
 
 from ai_hub.definitions.feature_set import FeatureSet
+from ai_hub.definitions.holidays import HolidayDates
 from ai_hub.definitions.kinds import Derived, Feature
+from ai_hub.definitions.valid_range import ValidRange, ValidValues, valid_document
 from ai_hub.definitions.values import MAX_NAMES, check_list
 from ai_hub.errors import InvalidDefinition, InvalidInput
 
@@ -141,7 +143,9 @@ def _plain(value: object) -> object:
         return value
     if isinstance(value, tuple | list):
         return [_plain(one) for one in value]
-    return str(value)
+    if isinstance(value, ValidRange | ValidValues):
+        return valid_document(value)
+    return value.document() if isinstance(value, HolidayDates) else str(value)
 
 
 def _feature(plain: object, place: Place, label: str) -> object:

@@ -11,16 +11,10 @@ from functools import cached_property, lru_cache
 from graphlib import CycleError, TopologicalSorter
 
 from ai_hub.definitions.builtin_features import BY_NAME
-from ai_hub.definitions.kinds import (
-    Bucket,
-    Derived,
-    Feature,
-    Lag,
-    Missing,
-    Rolling,
-    check_missing,
-    check_name,
-)
+from ai_hub.definitions.holidays import HolidayDates
+from ai_hub.definitions.kinds import Derived, Feature, Reading
+from ai_hub.definitions.periods import Offset, Period
+from ai_hub.definitions.valid_range import ValidRange, ValidValues, valid_document
 from ai_hub.definitions.values import (
     DEFAULT_SERIES,
     MAX_NAMES,
@@ -30,6 +24,7 @@ from ai_hub.definitions.values import (
     check_list,
     check_text,
 )
+from ai_hub.definitions.vocabulary import Missing, check_missing, check_name
 from ai_hub.errors import InvalidInput
 
 SEMANTICS = 2
@@ -93,8 +88,8 @@ class FeatureSet:
 
     @property
     def _first_series(self) -> str:
-        named = (f.series for f in self.features if isinstance(f, Rolling | Lag | Bucket))
-        return next(named, DEFAULT_SERIES)
+        read = (f for f in self.features if isinstance(f, Reading))
+        return next((f.series for f in read if f.source == "observations"), DEFAULT_SERIES)
 
     @cached_property
     def label(self) -> str:
@@ -173,21 +168,37 @@ def _unnamed(features: tuple[Feature, ...]) -> FeatureSet:
 
 
 def definition_of(feature: Feature) -> dict[str, object]:
-    """A feature as plain values, its kind first: what documentation, JSON and metadata show."""
+    """A feature as plain values, its kind first: what documentation, JSON and metadata show.
+
+    Holidays are shown by the digest of their dates, and what says nothing is left out.
+    """
     plain: dict[str, object] = {"kind": type(feature).__name__}
-    for field in fields(feature):
+    for field in sorted(fields(feature), key=lambda field: bool(field.kw_only)):
         value = getattr(feature, field.name)
-        if field.name == "missing" and value is None:
+        if field.kw_only and value == field.default:
             continue
-        plain[field.name] = str(value) if isinstance(value, Duration) else value
+        plain[field.name] = _plain(value)
     return plain
 
 
+def _plain(value: object) -> object:
+    match value:
+        case Duration() | Period() | Offset():
+            return str(value)
+        case ValidRange() | ValidValues():
+            return valid_document(value)
+        case HolidayDates():
+            return value.digest
+        case _:
+            return value
+
+
 def _canonical(feature: Feature) -> dict[str, object]:
-    """A feature as plain values without those at their default."""
+    """A feature as plain values without those at their default, and what only describes it."""
     plain = definition_of(feature)
     for field in fields(feature):
-        if field.name in plain and getattr(feature, field.name) == field.default:
+        described = field.name in ("unit", "description")
+        if field.name in plain and (described or getattr(feature, field.name) == field.default):
             del plain[field.name]
     return plain
 

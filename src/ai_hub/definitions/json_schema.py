@@ -13,12 +13,43 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from ai_hub.definitions.builtin_features import BY_NAME
 from ai_hub.definitions.document import KINDS, SCHEMA
 from ai_hub.definitions.feature_set import FeatureSet
+from ai_hub.definitions.holidays import HolidayDates
 from ai_hub.definitions.kinds import Feature
+from ai_hub.definitions.valid_range import ValidRange, ValidValues
 from ai_hub.definitions.values import MAX_NAMES, MAX_TEXT
 
 Schema = dict[str, Any]
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_NUMBER_OR_NULL: Schema = {"type": ["number", "null"]}
+_SHAPES: dict[type, Schema] = {
+    ValidRange: {
+        "anyOf": [
+            {"type": "array", "items": _NUMBER_OR_NULL, "minItems": 2, "maxItems": 2},
+            {
+                "type": "object",
+                "properties": {"low": _NUMBER_OR_NULL, "high": _NUMBER_OR_NULL},
+                "minProperties": 1,
+                "additionalProperties": False,
+            },
+        ]
+    },
+    ValidValues: {
+        "type": "object",
+        "properties": {"values": {"type": "array", "items": {"type": "number"}, "minItems": 1}},
+        "required": ["values"],
+        "additionalProperties": False,
+    },
+    HolidayDates: {
+        "type": "object",
+        "properties": {
+            "days": {"type": "array", "items": {"type": "integer"}},
+            "last_year": {"type": "integer"},
+        },
+        "required": ["days", "last_year"],
+        "additionalProperties": False,
+    },
+}
 _NAME = "^[A-Za-z_][A-Za-z0-9_]{0,62}$"
 
 
@@ -120,6 +151,8 @@ def _type(hint: object) -> Schema:
     }
     if hint in plain:
         return plain[hint]
+    if hint in _SHAPES:
+        return _SHAPES[hint]
     # A value of our own, which is written as a text: a width, say.
     first = (hint.__doc__ or hint.__name__).partition("\n")[0]
     return {"type": "string", "minLength": 1, "description": first}

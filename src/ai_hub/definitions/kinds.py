@@ -1,195 +1,335 @@
 """The algebra of features: what each kind is, checked when built.
 
 Every kind takes its `name` first. A kind says what a value means and nothing about how an engine
-computes it. `missing` is the feature's own policy, None where the set's applies.
+computes it. Of every feature there is a `unit`, a `description`, what its values may be (`valid`:
+a pair of limits, or a set of numbers) and its own `missing` policy, None where the set's applies.
+
+Kinds on observations read a `series` of the asset; with `source="weather"` they read a `column` of
+its weather as it is known at t (of each τ the latest issue), with `measured=True` only rows that
+were issued at their time or later. A width is exact (`"24h"`) or a period of the local calendar in
+`tz` (`"P1D"`). With `min_count` a value is null where fewer values are there.
 """
 
 from __future__ import annotations
 
-import ast
-import math
 import re
-import warnings
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Literal, cast, get_args
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from dataclasses import dataclass, field
 
+from ai_hub.definitions.expressions import expression_tree, names_of
+from ai_hub.definitions.holidays import HolidayDates
+from ai_hub.definitions.measures import Measure, check_measure, check_min_count, measure_of
+from ai_hub.definitions.periods import NO_OFFSET, UTC, Offset, Period, Width, check_zone, width_of
+from ai_hub.definitions.valid_range import Valid, valid_of
 from ai_hub.definitions.values import (
     DAY,
     DEFAULT_SERIES,
     HOUR,
     MAX_SERIES_LENGTH,
     Duration,
+    check_count,
     check_id,
+)
+from ai_hub.definitions.vocabulary import (
+    CLOSED,
+    PARTS,
+    SEASONAL_STATS,
+    SOURCE_KINDS,
+    WEATHER_COLUMNS,
+    Closed,
+    Missing,
+    Part,
+    SeasonalStat,
+    SourceKind,
+    Stat,
+    WeatherColumn,
+    check_choice,
+    check_missing,
+    check_name,
 )
 from ai_hub.errors import InvalidInput
 
-Stat = Literal["mean", "std", "min", "max", "range", "sum", "count", "median"]
-Closed = Literal["both", "right", "left", "none"]
-Part = Literal[
-    "hour_of_day",
-    "day_of_week",
-    "day_of_month",
-    "month",
-    "is_weekend",
-    "is_business_hours",
-]
-WeatherColumn = Literal[
-    "temperature", "humidity", "solar_irradiance", "wind_speed", "cloud_cover", "precipitation"
-]
-Missing = Literal["mean", "zero", "keep"] | float
-
-STATS: tuple[Stat, ...] = get_args(Stat)
-CLOSED: tuple[Closed, ...] = get_args(Closed)
-PARTS: tuple[Part, ...] = get_args(Part)
-WEATHER_COLUMNS: tuple[WeatherColumn, ...] = get_args(WeatherColumn)
+MOST_SEASONS = 1_000
+"""Lags of one Seasonal, at most."""
 
 _ONE_HOUR = Duration(HOUR)
 _ONE_DAY = Duration(DAY)
-_MAX_EXPRESSION = 400
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 # Columns that an export may add.
 _TAKEN = re.compile(r"__missing$|^target_[0-9]")
 _RESERVED = frozenset({"timestamp", "tenant_id", "asset_id", "value"})
+_BUCKET_PERIODS = (Period(0, 1), Period(0, 7), Period(1, 0), Period(12, 0))
 
 
-def check_name(field: str, name: object) -> str:
-    """`name` if it can name a feature or a set: an identifier of at most 63 characters."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise InvalidInput(
-            field, name, "a name of letters, digits and _, at most 63, no digit first"
-        )
-    return name
+class _Unsaid(str):
+    """A default that can be told from the same text said by a caller."""
+
+    __slots__ = ()
 
 
-def check_missing(policy: object, field: str = "missing") -> Missing:
-    """A missing policy: `mean`, `zero`, `keep` or a finite number."""
-    if isinstance(policy, str) and policy in ("mean", "zero", "keep"):
-        return cast(Missing, policy)
-    if isinstance(policy, int | float) and not isinstance(policy, bool):
-        try:
-            number = float(policy)
-        except OverflowError:
-            number = math.inf
-        if math.isfinite(number):
-            return number
-    raise InvalidInput(field, policy, '"mean", "zero", "keep" or a finite number')
+_UNSAID_UTC = _Unsaid(UTC)
 
 
-def read_missing(text: str, field: str = "missing") -> Missing:
-    """A missing policy as a text says it: a word, or a number. Raises InvalidInput."""
-    try:
-        return check_missing(float(text), field)
-    except ValueError:  # no number, or one that is refused (InvalidInput is a ValueError too)
-        return check_missing(text, field)
+@dataclass(frozen=True, slots=True)
+class _Described:
+    """What every feature has."""
+
+    name: str
+    missing: Missing | None = field(default=None, kw_only=True)
+    unit: str = field(default="", kw_only=True)
+    description: str = field(default="", kw_only=True)
+    valid: Valid | None = field(default=None, kw_only=True)
 
 
-def _finite(number: object, text: str) -> None:
-    try:
-        finite = isinstance(number, int | float) and math.isfinite(float(number))
-    except OverflowError:
-        finite = False
-    if not finite:
-        raise InvalidInput("expression", text, "numbers that a float can hold")
-
-
-def _choice(field: str, value: object, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise InvalidInput(field, value, f"one of {', '.join(known)}")
-
-
-def _common(feature: Feature) -> None:
-    check_name("name", feature.name)
-    if feature.name in _RESERVED or _TAKEN.search(feature.name):
-        raise InvalidInput("name", feature.name, "a name that no column of an export has already")
+def _check(feature: _Described) -> None:
+    name = check_name("name", feature.name)
+    if name in _RESERVED or _TAKEN.search(name):
+        raise InvalidInput("name", name, "a name that no column of an export has already")
     if feature.missing is not None:
         object.__setattr__(feature, "missing", check_missing(feature.missing))
+    if feature.valid is not None:
+        object.__setattr__(feature, "valid", valid_of(feature.valid))
+    for text in ("unit", "description"):
+        if not isinstance(getattr(feature, text), str):
+            raise InvalidInput(text, getattr(feature, text), "a text")
 
 
-def _width(feature: Feature, field: str, *, zero: bool = False) -> None:
-    object.__setattr__(feature, field, Duration.of(getattr(feature, field), field, zero=zero))
+def _set_width(feature: _Described, name: str, *, zero: bool = False) -> None:
+    width = Duration.of(getattr(feature, name), name, zero=zero)
+    object.__setattr__(feature, name, width)
+
+
+def _set_period(feature: _Described, name: str) -> None:
+    object.__setattr__(feature, name, width_of(getattr(feature, name), name))
 
 
 @dataclass(frozen=True, slots=True)
-class Calendar:
-    """A pure function of t: `part` of its local time in `tz`."""
+class Calendar(_Described):
+    """A pure function of t: `part` of the local wall clock in `tz`, moved by `offset`.
 
-    name: str
+    `is_holiday` is of a `country` (and its `subdivision`), and of a zone that is named; `holidays`
+    are its dates, frozen when the set that it is in is applied.
+    """
+
     part: Part
-    tz: str = "UTC"
-    missing: Missing | None = None
+    tz: str = _UNSAID_UTC
+    offset: Offset = NO_OFFSET
+    country: str | None = None
+    subdivision: str | None = None
+    holidays: HolidayDates | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        _common(self)
-        _choice("part", self.part, PARTS)
-        try:
-            ZoneInfo(self.tz)
-        except (ZoneInfoNotFoundError, ValueError, OSError, TypeError):
-            raise InvalidInput("tz", self.tz, "an IANA time zone such as Europe/Berlin") from None
+        _check(self)
+        check_choice("part", self.part, PARTS)
+        object.__setattr__(self, "offset", Offset.of(self.offset))
+        check_zone(self.tz)
+        if self.holidays is not None:
+            object.__setattr__(self, "holidays", HolidayDates.read(self.holidays))
+        if self.part != "is_holiday":
+            for name in ("country", "subdivision", "holidays"):
+                if getattr(self, name) is not None:
+                    raise InvalidInput(name, getattr(self, name), "nothing but for is_holiday")
+            return
+        if not isinstance(self.country, str) or not self.country:
+            raise InvalidInput("country", self.country, "a country such as DE for is_holiday")
+        if self.subdivision is not None and not isinstance(self.subdivision, str):
+            raise InvalidInput("subdivision", self.subdivision, "a part of the country, such as BY")
+        if isinstance(self.tz, _Unsaid):
+            raise InvalidInput("tz", None, "the zone whose dates the holidays are, by name")
 
 
 @dataclass(frozen=True, slots=True)
-class Rolling:
+class _Reading(_Described):
+    """What features on observations have, beside their `series`."""
+
+    source: SourceKind = field(default="observations", kw_only=True)
+    column: WeatherColumn | None = field(default=None, kw_only=True)
+    measured: bool = field(default=False, kw_only=True)
+
+
+def _check_reading(feature: _Reading, series: str) -> None:
+    _check(feature)
+    check_id("series", series, MAX_SERIES_LENGTH)
+    check_choice("source", feature.source, SOURCE_KINDS)
+    if type(feature.measured) is not bool:
+        raise InvalidInput("measured", feature.measured, "true or false")
+    if feature.source == "weather":
+        check_choice("column", feature.column, WEATHER_COLUMNS)
+        if series != DEFAULT_SERIES:
+            raise InvalidInput("series", series, 'no series, since source is "weather"')
+    elif feature.column is not None:
+        raise InvalidInput("column", feature.column, 'nothing, unless source="weather"')
+    elif feature.measured:
+        raise InvalidInput("measured", True, 'false, unless source="weather"')
+
+
+@dataclass(frozen=True, slots=True)
+class Rolling(_Reading):
     """`stat` over {v : τ in the window of width `window` that ends at t}.
 
-    `closed`: both = [t-w, t], right = (t-w, t], left = [t-w, t), none = (t-w, t).
+    `closed`: both = [t-w, t], right = (t-w, t], left = [t-w, t), none = (t-w, t). `q` is the share
+    of a quantile, `step` the distance of readings for coverage, `tolerance` how far a counter may
+    run backwards for increase.
     """
 
-    name: str
     stat: Stat
-    window: Duration
+    window: Width
     closed: Closed = "both"
     series: str = DEFAULT_SERIES
-    missing: Missing | None = None
+    tz: str = field(default=UTC, kw_only=True)
+    q: float | None = field(default=None, kw_only=True)
+    step: Duration | None = field(default=None, kw_only=True)
+    tolerance: float | None = field(default=None, kw_only=True)
+    min_count: int = field(default=1, kw_only=True)
 
     def __post_init__(self) -> None:
-        _common(self)
-        _choice("stat", self.stat, STATS)
-        _choice("closed", self.closed, CLOSED)
-        _width(self, "window")
-        check_id("series", self.series, MAX_SERIES_LENGTH)
+        _check_reading(self, self.series)
+        check_choice("closed", self.closed, CLOSED)
+        _set_period(self, "window")
+        check_zone(self.tz)
+        _set_measure(self)
+
+    @property
+    def measure(self) -> Measure:
+        """What is taken of the window's values."""
+        return measure_of(self.stat, self.q, self.step, self.tolerance)
 
 
 @dataclass(frozen=True, slots=True)
-class Lag:
+class Lag(_Reading):
     """The value of the latest τ with t-by-tolerance < τ <= t-by."""
 
-    name: str
-    by: Duration
+    by: Width
     tolerance: Duration = _ONE_HOUR
     series: str = DEFAULT_SERIES
-    missing: Missing | None = None
+    tz: str = field(default=UTC, kw_only=True)
 
     def __post_init__(self) -> None:
-        _common(self)
-        _width(self, "by")
-        _width(self, "tolerance")
-        check_id("series", self.series, MAX_SERIES_LENGTH)
+        _check_reading(self, self.series)
+        _set_period(self, "by")
+        _set_width(self, "tolerance")
+        check_zone(self.tz)
 
 
 @dataclass(frozen=True, slots=True)
-class Bucket:
+class Bucket(_Reading):
     """`stat` over {v : start of the bucket containing t <= τ <= t}: as far as it is known at t.
 
-    Buckets count from 2000-01-03T00:00Z, a Monday.
+    Buckets of an exact width count from 2000-01-03T00:00Z, a Monday. Those of P1D, P1W, P1M and P1Y
+    are local days, ISO weeks, months and years: they start at the first instant whose local date
+    belongs to them.
     """
 
-    name: str
     stat: Stat
-    every: Duration
+    every: Width
     series: str = DEFAULT_SERIES
-    missing: Missing | None = None
+    tz: str = field(default=UTC, kw_only=True)
+    q: float | None = field(default=None, kw_only=True)
+    step: Duration | None = field(default=None, kw_only=True)
+    tolerance: float | None = field(default=None, kw_only=True)
+    min_count: int = field(default=1, kw_only=True)
 
     def __post_init__(self) -> None:
-        _common(self)
-        _choice("stat", self.stat, STATS)
-        _width(self, "every")
-        check_id("series", self.series, MAX_SERIES_LENGTH)
+        _check_reading(self, self.series)
+        _set_period(self, "every")
+        if isinstance(self.every, Period) and self.every not in _BUCKET_PERIODS:
+            raise InvalidInput("every", str(self.every), "of periods P1D, P1W, P1M or P1Y")
+        check_zone(self.tz)
+        _set_measure(self)
+
+    @property
+    def measure(self) -> Measure:
+        """What is taken of the bucket's values."""
+        return measure_of(self.stat, self.q, self.step, self.tolerance)
+
+
+def _set_measure(feature: Rolling | Bucket) -> None:
+    if feature.step is not None:
+        _set_width(feature, "step")
+    check_measure(feature.stat, feature.q, feature.step, feature.tolerance)
+    check_min_count(feature.stat, feature.min_count)
+    _set_numbers(feature, "q", "tolerance")
+
+
+def _set_numbers(feature: _Described, *names: str) -> None:
+    """What is a number is a float: 1 and 1.0 are one definition."""
+    for name in names:
+        if getattr(feature, name) is not None:
+            object.__setattr__(feature, name, float(getattr(feature, name)))
 
 
 @dataclass(frozen=True, slots=True)
-class Latest:
+class Seasonal(_Reading):
+    """`stat` over those of Lag(k every), k = 1 ... `count`, that are not null."""
+
+    stat: SeasonalStat
+    every: Width
+    count: int
+    tolerance: Duration = _ONE_HOUR
+    series: str = DEFAULT_SERIES
+    tz: str = field(default=UTC, kw_only=True)
+    q: float | None = field(default=None, kw_only=True)
+    min_count: int = field(default=1, kw_only=True)
+
+    def __post_init__(self) -> None:
+        _check_reading(self, self.series)
+        _set_period(self, "every")
+        check_count("count", self.count, MOST_SEASONS)
+        # The earliest lag must be a width that there may be.
+        self.by(self.count)
+        _set_width(self, "tolerance")
+        check_zone(self.tz)
+        check_measure(self.stat, self.q, None, None, SEASONAL_STATS)
+        check_min_count(self.stat, self.min_count)
+        _set_numbers(self, "q")
+
+    def by(self, k: int) -> Width:
+        """How far back the k-th lag is: one step of k widths."""
+        if isinstance(self.every, Period):
+            return self.every.times(k)
+        return Duration.of(Duration(self.every.micros * k), "every")
+
+    @property
+    def measure(self) -> Measure:
+        """What is taken of the lags."""
+        return measure_of(self.stat, self.q, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Ewm(_Reading):
+    """Σ v 2^(-(t-τ)/halflife) / Σ 2^(-(t-τ)/halflife) over [t-window, t]."""
+
+    halflife: Duration
+    window: Width
+    series: str = DEFAULT_SERIES
+    tz: str = field(default=UTC, kw_only=True)
+    min_count: int = field(default=1, kw_only=True)
+
+    def __post_init__(self) -> None:
+        _check_reading(self, self.series)
+        _set_width(self, "halflife")
+        _set_period(self, "window")
+        check_zone(self.tz)
+        check_min_count("ewm", self.min_count)
+
+    @property
+    def measure(self) -> Measure:
+        """What is taken of the window's values."""
+        return Measure("ewm", halflife=self.halflife.micros)
+
+
+@dataclass(frozen=True, slots=True)
+class Age(_Reading):
+    """Seconds from the latest τ in (t-max_age, t] to t."""
+
+    max_age: Duration
+    series: str = DEFAULT_SERIES
+
+    def __post_init__(self) -> None:
+        _check_reading(self, self.series)
+        _set_width(self, "max_age")
+
+
+@dataclass(frozen=True, slots=True)
+class Latest(_Described):
     """The newest known value of a weather column.
 
     Among the source's rows with t-max_age < τ <= t, issued_at <= t and the column not null: a
@@ -197,32 +337,40 @@ class Latest:
     the value of the latest τ, and of that the latest issue. `measured_within="0"` prefers nothing.
     """
 
-    name: str
     column: WeatherColumn
     max_age: Duration = _ONE_DAY
     measured_within: Duration = _ONE_HOUR
-    missing: Missing | None = None
 
     def __post_init__(self) -> None:
-        _common(self)
-        _choice("column", self.column, WEATHER_COLUMNS)
-        _width(self, "max_age")
-        _width(self, "measured_within", zero=True)
+        _check(self)
+        check_choice("column", self.column, WEATHER_COLUMNS)
+        _set_width(self, "max_age")
+        _set_width(self, "measured_within", zero=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Derived:
-    """Arithmetic (+ - * / and parentheses) over other features of the same vector.
+class Attribute(_Described):
+    """The asset's number `key` with the latest valid_from <= t."""
 
-    It reads them as they are before filling: null in, null out. A division by zero is null.
-    """
-
-    name: str
-    expression: str
-    missing: Missing | None = None
+    key: str
 
     def __post_init__(self) -> None:
-        _common(self)
+        _check(self)
+        check_name("key", self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Derived(_Described):
+    """Arithmetic, comparisons and a few functions over other features of the same vector.
+
+    It reads them as they are before filling. Null in, null out (`coalesce` alone sees nulls), and
+    what is no finite number is null.
+    """
+
+    expression: str
+
+    def __post_init__(self) -> None:
+        _check(self)
         if not isinstance(self.expression, str):
             raise InvalidInput("expression", self.expression, "arithmetic over feature names")
         expression_tree(self.expression)
@@ -230,42 +378,9 @@ class Derived:
     @property
     def inputs(self) -> tuple[str, ...]:
         """The features it reads, in order of first use."""
-        nodes = ast.walk(expression_tree(self.expression))
-        names = [node for node in nodes if isinstance(node, ast.Name)]
-        names.sort(key=lambda node: (node.lineno, node.col_offset))
-        return tuple(dict.fromkeys(node.id for node in names))
+        return names_of(expression_tree(self.expression))
 
 
-Feature = Calendar | Rolling | Lag | Bucket | Latest | Derived
-Operator = ast.Add | ast.Sub | ast.Mult | ast.Div
-"""What may stand between two parts of an expression."""
-Sign = ast.UAdd | ast.USub
-"""What may stand before a part of an expression."""
-
-
-@lru_cache(maxsize=1024)
-def expression_tree(text: str) -> ast.expr:
-    """The parsed body of a Derived expression: names, numbers, + - * / and unary signs only."""
-    expected = (
-        "arithmetic (+ - * / and parentheses) over feature names, "
-        f"at most {_MAX_EXPRESSION} characters"
-    )
-    if len(text) > _MAX_EXPRESSION:
-        raise InvalidInput("expression", text, expected)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)
-            body = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise InvalidInput("expression", text, expected) from None
-    for node in ast.walk(body):
-        legal = isinstance(
-            node, ast.BinOp | ast.UnaryOp | ast.Name | ast.Load | Operator | Sign
-        ) or (isinstance(node, ast.Constant) and type(node.value) in (int, float))
-        if not legal:
-            raise InvalidInput("expression", text, expected)
-        if isinstance(node, ast.Constant):
-            _finite(node.value, text)
-    if not any(isinstance(node, ast.Name) for node in ast.walk(body)):
-        raise InvalidInput("expression", text, "arithmetic over at least one feature name")
-    return body
+Feature = Calendar | Rolling | Lag | Bucket | Latest | Seasonal | Ewm | Age | Attribute | Derived
+Reading = Rolling | Lag | Bucket | Seasonal | Ewm | Age
+"""Kinds on observations, or on a column of the weather."""

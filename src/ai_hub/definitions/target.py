@@ -6,9 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ai_hub.definitions.kinds import STATS, Stat, check_name
 from ai_hub.definitions.values import HOUR, Duration
+from ai_hub.definitions.vocabulary import STATS, Stat, check_choice, check_name
 from ai_hub.errors import InvalidInput
+
+TARGET_STATS: tuple[Stat, ...] = tuple(
+    stat for stat in STATS if stat not in ("quantile", "coverage")
+)
+"""Those that need neither a quantile's share nor a distance of readings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +88,7 @@ class Target:
         object.__setattr__(self, "tolerance", tolerance)
 
     def _check_window(self, horizon: Duration) -> None:
-        if self.stat not in STATS:
-            raise InvalidInput("stat", self.stat, f"one of {', '.join(STATS)}")
+        check_choice("stat", self.stat, TARGET_STATS)
         if self.tolerance is not None:
             raise InvalidInput("tolerance", str(self.tolerance), "none where there is a stat")
         if self.window is None:

@@ -1,4 +1,4 @@
-"""Readings that can be, and the physical limits of weather."""
+"""Values that can be: a range of them, or a few; and the physical limits of weather."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from ai_hub.definitions.kinds import WeatherColumn
+from ai_hub.definitions.vocabulary import WeatherColumn
 from ai_hub.errors import InvalidInput
 
 _RANGE = "MIN:MAX, such as 0:500 (either may be left out)"
@@ -45,6 +45,55 @@ class ValidRange:
     def __str__(self) -> str:
         low, high = (f"{end:g}" if math.isfinite(end) else "" for end in (self.low, self.high))
         return f"{low}:{high}"
+
+
+@dataclass(frozen=True, slots=True)
+class ValidValues:
+    """The few values that can be, ascending."""
+
+    values: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        try:
+            values = sorted({_number(value) for value in self.values})
+        except (TypeError, ValueError):
+            raise InvalidInput("valid", self.values, "numbers") from None
+        if not values:
+            raise InvalidInput("valid", self.values, "at least one number")
+        object.__setattr__(self, "values", tuple(values))
+
+    def __str__(self) -> str:
+        return "{" + ", ".join(f"{value:g}" for value in self.values) + "}"
+
+
+Valid = ValidRange | ValidValues
+"""What a feature's values may be."""
+
+
+def valid_of(value: object) -> Valid:
+    """What may be, from a pair (a range; None: no limit), a set of numbers, or a mapping.
+
+    The mapping has `low`, `high` or both, or `values`. Raises InvalidInput naming `valid`.
+    """
+    if isinstance(value, ValidRange | ValidValues):
+        return value
+    if isinstance(value, set | frozenset):
+        return ValidValues(tuple(value))
+    if isinstance(value, Mapping):
+        if set(value) == {"values"} and isinstance(value["values"], list | tuple):
+            return ValidValues(tuple(value["values"]))
+        if value and set(value) <= {"low", "high"}:
+            return ValidRange.of((value.get("low"), value.get("high")), "valid")
+        raise InvalidInput("valid", dict(value), "low and high, or values")
+    return ValidRange.of(value, "valid")
+
+
+def valid_document(valid: Valid) -> dict[str, object]:
+    """What may be as plain values: what `valid_of` reads."""
+    if isinstance(valid, ValidValues):
+        return {"values": list(valid.values)}
+    ends = {"low": valid.low, "high": valid.high}
+    return {name: end for name, end in ends.items() if math.isfinite(end)}
 
 
 def _number(end: object) -> float:

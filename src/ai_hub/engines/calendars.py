@@ -1,6 +1,6 @@
 """Parts of the local date and time: what can be said of an instant with no data at all.
 
-`CALENDAR_PARTS` is the table of parts: an int64 each, and never missing. A part has no words in SQL
+`CALENDAR_PARTS` is the table of parts. A part has no words in SQL
 here, since it is computed here for every store; the views for SQL have their own, in their
 migration, which tests hold to the same meaning.
 """
@@ -14,28 +14,76 @@ from typing import assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from ai_hub.definitions.kinds import PARTS, Calendar, Part
-from ai_hub.definitions.values import HOUR
-from ai_hub.engines.arrays import Columns, Ints
-from ai_hub.engines.clocks import utc_offsets
+from ai_hub.definitions.holidays import HolidayDates
+from ai_hub.definitions.kinds import Calendar
+from ai_hub.definitions.periods import ASSET_ZONE, Offset
+from ai_hub.definitions.values import DAY, FIRST_INSTANT, HOUR, LAST_INSTANT, MINUTE
+from ai_hub.definitions.vocabulary import PARTS, Part
+from ai_hub.engines.arrays import Columns, Floats, Ints, Mask
+from ai_hub.engines.clocks import moved, utc_offsets
+from ai_hub.engines.plan import can_be_missing
+from ai_hub.engines.zones import NO_ASSET_ZONES, Zones
 
 
-def calendars(features: tuple[Calendar, ...], time: Ints) -> Columns:
-    """Parts of the local date and time of each instant, as int64.
-
-    No part changes within an hour of local time: it is computed for the hours, which are few, and
-    looked up for the instants, which may be many.
-    """
+def calendars(features: tuple[Calendar, ...], time: Ints, zones: Zones) -> Columns:
+    """Parts of the local date and time of each instant: int64, or float64 (NaN = null)."""
     columns: Columns = {}
-    hours: dict[str, tuple[Ints | None, Ints]] = {}
+    clocks: dict[tuple[str, Offset], _WallClock] = {}
     for feature in features:
-        if feature.tz not in hours:
-            local = time if feature.tz == "UTC" else time + utc_offsets(feature.tz, time)
-            hours[feature.tz] = _hours(local // HOUR)
-        row, table = hours[feature.tz]
-        part = CALENDAR_PARTS[feature.part].of(table)
-        columns[feature.name] = part if row is None else part[row]
+        key = (feature.tz, feature.offset)
+        if key not in clocks:
+            ahead, unknown = zones.each(feature.tz, time, utc_offsets)
+            clocks[key] = _WallClock.of(time + ahead, unknown, feature.offset)
+        columns[feature.name] = clocks[key].part(feature)
     return columns
+
+
+@dataclass(frozen=True, slots=True)
+class _WallClock:
+    """The wall clock at some instants, moved; `unknown` where there is none.
+
+    Few parts change within an hour: they are computed for the hours, which are few, and looked up
+    for the instants, which may be many.
+    """
+
+    wall: Ints
+    unknown: Mask | None
+    row: Ints | None
+    hours: Ints
+
+    @classmethod
+    def of(cls, wall: Ints, unknown: Mask | None, offset: Offset) -> _WallClock:
+        """A clock, moved by an offset."""
+        if offset:
+            wall = moved(wall, offset)
+            outside = (wall < FIRST_INSTANT) | (wall > LAST_INSTANT)
+            unknown = outside if unknown is None else unknown | outside
+        return cls(wall, unknown, *_hours(wall // HOUR))
+
+    def part(self, feature: Calendar) -> Ints | Floats:
+        """A feature's part of it."""
+        row = CALENDAR_PARTS[feature.part]
+        found: Ints | Floats
+        if row.hourly is not None:
+            found = row.hourly(self.hours)
+            found = found if self.row is None else found[self.row]
+        elif row.exact is not None:
+            found = row.exact(self.wall)
+        else:
+            found = _holidays(feature.holidays, self.wall // DAY)
+        if can_be_missing(feature):
+            found = found.astype(np.float64)
+            if self.unknown is not None:
+                found[self.unknown] = np.nan
+        return found
+
+
+def _holidays(holidays: HolidayDates | None, day: Ints) -> Floats:
+    """1 on a holiday, 0 on another day, NaN where nothing is known."""
+    if holidays is None:
+        return np.full(len(day), np.nan)
+    known = (day >= holidays.first_day) & (day <= holidays.last_day)
+    return np.where(known, np.isin(day, np.array(holidays.days, np.int64)), np.nan)
 
 
 def _hours(hour: Ints) -> tuple[Ints | None, Ints]:
@@ -50,11 +98,16 @@ def _hours(hour: Ints) -> tuple[Ints | None, Ints]:
 
 @dataclass(frozen=True, slots=True)
 class CalendarPart:
-    """A part of the local date and time: its range, and its value for hours since the epoch."""
+    """A part of the local date and time: its range, and its value.
+
+    Of hours since the epoch (`hourly`) or of the wall clock in microseconds (`exact`); of neither
+    where it is of dates that are known otherwise.
+    """
 
     least: int
     greatest: int
-    of: Callable[[Ints], Ints]
+    hourly: Callable[[Ints], Ints] | None = None
+    exact: Callable[[Ints], Ints | Floats] | None = None
 
 
 def _weekday(hour: Ints) -> Ints:
@@ -90,6 +143,52 @@ def _month(dates: _Dates) -> Ints:
     return months % 12 + 1
 
 
+def _quarter(dates: _Dates) -> Ints:
+    return (_month(dates) + 2) // 3
+
+
+def _day_of_year(dates: _Dates) -> Ints:
+    first = dates.astype("datetime64[Y]").astype("datetime64[D]")
+    days: Ints = (dates - first).astype(np.int64)
+    return days + 1
+
+
+def _week_of_year(dates: _Dates) -> Ints:
+    """The ISO week: that of the week's Thursday."""
+    day = dates.astype(np.int64)
+    thursday = day - (day + 3) % 7 + 3
+    return (_day_of_year(thursday.astype("datetime64[D]")) + 6) // 7
+
+
+def _days_of_year(dates: _Dates) -> Ints:
+    year = dates.astype("datetime64[Y]")
+    days: Ints = ((year + 1).astype("datetime64[D]") - year.astype("datetime64[D]")).astype(
+        np.int64
+    )
+    return days
+
+
+def _share_of_day(wall: Ints) -> Floats:
+    return wall % DAY / DAY
+
+
+def _share_of_week(wall: Ints) -> Floats:
+    # 1970-01-01 was a Thursday.
+    return (wall + 3 * DAY) % (7 * DAY) / (7 * DAY)
+
+
+def _share_of_year(wall: Ints) -> Floats:
+    hour = wall // HOUR
+    into = _of_date(hour, _day_of_year) - 1 + _share_of_day(wall)
+    return into / _of_date(hour, _days_of_year)
+
+
+def _wave(
+    wave: Callable[[Floats], Floats], share: Callable[[Ints], Floats]
+) -> Callable[[Ints], Floats]:
+    return lambda wall: wave(2 * np.pi * share(wall))
+
+
 def _part(part: Part) -> CalendarPart:
     match part:
         case "hour_of_day":
@@ -104,6 +203,30 @@ def _part(part: Part) -> CalendarPart:
             return CalendarPart(0, 1, lambda hour: (_weekday(hour) >= 5).astype(np.int64))
         case "is_business_hours":
             return CalendarPart(0, 1, _is_business_hours)
+        case "minute_of_hour":
+            return CalendarPart(0, 59, exact=lambda wall: wall % HOUR // MINUTE)
+        case "minute_of_day":
+            return CalendarPart(0, 1439, exact=lambda wall: wall % DAY // MINUTE)
+        case "quarter":
+            return CalendarPart(1, 4, lambda hour: _of_date(hour, _quarter))
+        case "day_of_year":
+            return CalendarPart(1, 366, lambda hour: _of_date(hour, _day_of_year))
+        case "week_of_year":
+            return CalendarPart(1, 53, lambda hour: _of_date(hour, _week_of_year))
+        case "is_holiday":
+            return CalendarPart(0, 1)
+        case "day_sin":
+            return CalendarPart(-1, 1, exact=_wave(np.sin, _share_of_day))
+        case "day_cos":
+            return CalendarPart(-1, 1, exact=_wave(np.cos, _share_of_day))
+        case "week_sin":
+            return CalendarPart(-1, 1, exact=_wave(np.sin, _share_of_week))
+        case "week_cos":
+            return CalendarPart(-1, 1, exact=_wave(np.cos, _share_of_week))
+        case "year_sin":
+            return CalendarPart(-1, 1, exact=_wave(np.sin, _share_of_year))
+        case "year_cos":
+            return CalendarPart(-1, 1, exact=_wave(np.cos, _share_of_year))
         case _:
             assert_never(part)
 
@@ -111,7 +234,8 @@ def _part(part: Part) -> CalendarPart:
 CALENDAR_PARTS: Mapping[Part, CalendarPart] = {part: _part(part) for part in PARTS}
 
 
-def calendar_at(features: Iterable[Calendar], at: int) -> dict[str, int]:
-    """Calendar features of one instant: what can be said with no data at all."""
-    time = np.array([at], np.int64)
-    return {name: int(part[0]) for name, part in calendars(tuple(features), time).items()}
+def calendar_at(features: Iterable[Calendar], at: int) -> dict[str, float]:
+    """Calendar features of one instant that need no data: those whose zone is named, not null."""
+    named = tuple(f for f in features if f.tz != ASSET_ZONE)
+    found = calendars(named, np.array([at], np.int64), NO_ASSET_ZONES)
+    return {name: part[0].item() for name, part in found.items() if not np.isnan(part[0])}

@@ -1,4 +1,4 @@
-"""What a zone's clock is ahead of UTC, for many instants at once.
+"""What a zone's clock is ahead of UTC, and steps of its wall clock, for many instants at once.
 
 `zoneinfo` answers for one instant at a time. It is asked for the start of each step of a year and,
 where two answers differ, in between: then a year of a zone is a few instants and offsets, which are
@@ -8,14 +8,17 @@ kept.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from ai_hub.definitions.periods import UTC as UTC_ZONE
+from ai_hub.definitions.periods import Offset, Period
 from ai_hub.definitions.values import DAY, FIRST_INSTANT, LAST_INSTANT, SECOND, to_datetime
-from ai_hub.engines.arrays import Ints
+from ai_hub.engines.arrays import Ints, Mask
 
 # No zone changes its clock, and back again, in less (Freetown took four days, in 1939).
 _STEP = 2 * DAY
@@ -29,18 +32,109 @@ def utc_offsets(tz: str, time: Ints) -> Ints:
 
     In the first and the last two days of the calendar the zone keeps the offset of its neighbours.
     """
+    if tz == UTC_ZONE or not len(time):
+        return np.zeros(len(time), np.int64)
+    return _Clock.around(tz, time).ahead(time)
+
+
+def step_back(tz: str, time: Ints, period: Period) -> Ints:
+    """The instant a period before each on the wall clock of a zone.
+
+    A time that the clock skipped is taken the length of the gap later; one that it repeats in the
+    same half as the instant where that is repeated, else the first time.
+    """
     if not len(time):
         return time
-    inside = np.clip(time, _FIRST, _LAST)
-    first = to_datetime(int(inside.min())).year
-    last = to_datetime(int(inside.max())).year
-    wanted: Iterable[int] = range(first, last + 1)
-    if last - first > len(time):
-        wanted = sorted({to_datetime(int(instant)).year for instant in inside})
-    years = [_year(tz, year) for year in wanted]
-    since = np.concatenate([changes for changes, _ in years])
-    offsets = np.concatenate([offsets for _, offsets in years])
-    return offsets[np.searchsorted(since, inside, "right") - 1]
+    wall = moved(time + utc_offsets(tz, time), Offset(-period.months, -period.days))
+    return _Clock.around(tz, time, wall).instants(wall, time)
+
+
+def bucket_starts(tz: str, time: Ints, every: Period) -> Ints:
+    """The first instant whose local date is in the day, week, month or year of each one's."""
+    if not len(time):
+        return time
+    day, row = np.unique((time + utc_offsets(tz, time)) // DAY, return_inverse=True)
+    if every.days == 7:
+        # 1970-01-01 was a Thursday.
+        day = day - (day + 3) % 7
+    elif every.months:
+        unit = "datetime64[Y]" if every.months == 12 else "datetime64[M]"
+        day = day.astype("datetime64[D]").astype(unit).astype("datetime64[D]").astype(np.int64)
+    starts: Ints = _Clock.around(tz, day * DAY).first_instants(day * DAY)[row]
+    return starts
+
+
+def moved(wall: Ints, offset: Offset) -> Ints:
+    """A wall clock some months or days later; a month's day is clipped to its last."""
+    if not offset.months:
+        return wall + offset.days * DAY
+    day, into = np.divmod(wall, DAY)
+    dates = day.astype("datetime64[D]")
+    month = dates.astype("datetime64[M]")
+    in_month = dates - month.astype("datetime64[D]")
+    to = month + offset.months
+    last = (to + 1).astype("datetime64[D]") - 1
+    there: Ints = np.minimum(to.astype("datetime64[D]") + in_month, last).astype(np.int64)
+    return (there + offset.days) * DAY + into
+
+
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """The changes of a zone's clock around some instants, and its offset from each of them on."""
+
+    since: Ints
+    offsets: Ints
+
+    @classmethod
+    def around(cls, tz: str, *times: Ints) -> _Clock:
+        """The clock in the years of some instants or wall times, and in those beside them."""
+        inside = np.clip(np.concatenate(times), _FIRST, _LAST)
+        first = to_datetime(int(inside.min())).year - 1
+        last = to_datetime(int(inside.max())).year + 1
+        wanted: Iterable[int] = range(first, last + 1)
+        if last - first > len(inside) + 3:
+            named = {to_datetime(int(instant)).year for instant in inside}
+            wanted = sorted({year + beside for year in named for beside in (-1, 0, 1)})
+        years = [_year(tz, year) for year in wanted if 1 <= year <= datetime.max.year]
+        return cls(
+            np.concatenate([changes for changes, _ in years]),
+            np.concatenate([offsets for _, offsets in years]),
+        )
+
+    def ahead(self, time: Ints) -> Ints:
+        """How far the clock is ahead of UTC at each instant."""
+        return self.offsets[self._row(time)]
+
+    def instants(self, wall: Ints, time: Ints) -> Ints:
+        """When the clock shows `wall`: in the same half as `time` where both are repeated."""
+        first, second = self._first(wall), self._second(wall)
+        return wall - self.offsets[np.where(self._is_second(time), second, first)]
+
+    def first_instants(self, wall: Ints) -> Ints:
+        """When the clock first shows `wall` or later."""
+        row = self._first(wall)
+        # Where the clock skipped it, that is when it went forward.
+        following = np.append(self.since, LAST_INSTANT)[row + 1]
+        first: Ints = np.minimum(wall - self.offsets[row], following)
+        return first
+
+    def _row(self, time: Ints) -> Ints:
+        return np.maximum(np.searchsorted(self.since, time, "right") - 1, 0)
+
+    def _first(self, wall: Ints) -> Ints:
+        """Where the offset is with which the clock shows `wall` first, or would without a gap."""
+        shown = self.since[1:] + np.maximum(self.offsets[1:], self.offsets[:-1])
+        return np.searchsorted(shown, wall, "right")
+
+    def _second(self, wall: Ints) -> Ints:
+        return np.searchsorted(self.since[1:] + self.offsets[1:], wall, "right")
+
+    def _is_second(self, time: Ints) -> Mask:
+        """Whether the clock showed at each instant what it had shown already."""
+        row = self._row(time)
+        back = self.offsets[np.maximum(row - 1, 0)] - self.offsets[row]
+        second: Mask = time - self.since[row] < back
+        return second
 
 
 @lru_cache(maxsize=4096)

@@ -8,9 +8,9 @@ from typing import assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from ai_hub.definitions.kinds import Missing
+from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.arrays import Columns, Floats, Ints
-from ai_hub.engines.plan import Plan, Source, can_be_missing, fill_source
+from ai_hub.engines.plan import Plan, Source, can_be_missing, fill_number, fill_source
 
 Masks = dict[str, NDArray[np.bool_]]
 
@@ -48,8 +48,10 @@ def fill(
         match policy:
             case "keep":
                 pass
-            case "zero" | "mean":
+            case "zero":
                 filled[name] = np.where(mask, 0.0, column)
+            case "mean":
+                filled[name] = np.where(mask, fill_number(feature), column)
             case float():
                 filled[name] = np.where(mask, policy, column)
             case _:

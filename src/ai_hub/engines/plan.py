@@ -7,6 +7,7 @@ rows to read.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from graphlib import TopologicalSorter
@@ -14,22 +15,31 @@ from typing import Literal, NamedTuple, assert_never
 
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import (
+    Age,
+    Attribute,
     Bucket,
     Calendar,
-    Closed,
     Derived,
+    Ewm,
     Feature,
     Lag,
     Latest,
-    Missing,
+    Reading,
     Rolling,
-    Stat,
+    Seasonal,
 )
+from ai_hub.definitions.measures import COUNT, Measure
+from ai_hub.definitions.periods import ASSET_ZONE, Period, Width, longest
 from ai_hub.definitions.values import HOUR
-from ai_hub.engines.statistics import STATISTICS
+from ai_hub.definitions.vocabulary import WAVES, Closed, Missing
+from ai_hub.engines.statistics import statistic_of
 
 FILL_WINDOW = 168 * HOUR
 """The width of the window whose mean stands in for a missing value, in microseconds."""
+ZONE_KEY = "timezone"
+"""The attribute that names an asset's zone."""
+
+SourceKind = Literal["series", "weather"]
 
 
 class Source(NamedTuple):
@@ -38,46 +48,87 @@ class Source(NamedTuple):
     `closed` is that of the window [t-168h, t]: what does not see t is not filled from it ("left").
     """
 
-    kind: Literal["series", "weather"]
+    kind: SourceKind
     name: str
     closed: Closed = "both"
 
 
+class Input(NamedTuple):
+    """What a feature reads: a series of the asset, or a column of its weather as known at t.
+
+    Of weather, `measured` rows alone are those that were issued at their time or later.
+    """
+
+    kind: SourceKind
+    name: str
+    measured: bool = False
+
+    @classmethod
+    def of(cls, feature: Reading) -> Input:
+        """What a feature reads."""
+        if feature.source == "observations":
+            return cls("series", feature.series)
+        assert feature.column is not None
+        return cls("weather", feature.column, feature.measured)
+
+
+class Output(NamedTuple):
+    """A feature that a pass gives, what it takes of the window, and of how many values at least."""
+
+    name: str
+    measure: Measure
+    min_count: int = 1
+
+
 @dataclass(frozen=True, slots=True)
 class WindowPass:
-    """One trailing window over one series and every statistic asked of it."""
+    """One trailing window over one input and everything that is taken of it."""
 
-    series: str
-    width: int
+    input: Input
+    width: Width
+    tz: str
     closed: Closed
-    outputs: tuple[tuple[str, Stat], ...]
+    outputs: tuple[Output, ...]
 
     @property
-    def stats(self) -> tuple[Stat, ...]:
-        """The statistics asked for, each once."""
-        return tuple(dict.fromkeys(stat for _, stat in self.outputs))
+    def measures(self) -> tuple[Measure, ...]:
+        """What is taken of the window, each once."""
+        return _measures(self.outputs)
 
 
 @dataclass(frozen=True, slots=True)
 class BucketPass:
-    """One bucket width over one series and every statistic asked of it."""
+    """One bucket width over one input and everything that is taken of it."""
 
-    series: str
-    every: int
-    outputs: tuple[tuple[str, Stat], ...]
+    input: Input
+    width: Width
+    tz: str
+    outputs: tuple[Output, ...]
 
     @property
-    def stats(self) -> tuple[Stat, ...]:
-        """The statistics asked for, each once."""
-        return tuple(dict.fromkeys(stat for _, stat in self.outputs))
+    def closed(self) -> Closed:
+        """A bucket holds its start and t."""
+        return "both"
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """What is taken of the bucket, each once."""
+        return _measures(self.outputs)
 
 
 RangePass = WindowPass | BucketPass
 
 
+def _measures(outputs: tuple[Output, ...]) -> tuple[Measure, ...]:
+    wanted = [output.measure for output in outputs]
+    if any(output.min_count > 1 for output in outputs):
+        wanted.append(COUNT)
+    return tuple(dict.fromkeys(wanted))
+
+
 @dataclass(frozen=True)
 class Plan:
-    """What has to be read and computed for a feature set; widths in microseconds."""
+    """What has to be read and computed for a feature set; look-backs in microseconds."""
 
     feature_set: FeatureSet
     calendars: tuple[Calendar, ...]
@@ -85,7 +136,11 @@ class Plan:
     buckets: tuple[BucketPass, ...]
     lags: tuple[Lag, ...]
     latest: tuple[Latest, ...]
+    seasonals: tuple[Seasonal, ...]
+    ages: tuple[Age, ...]
+    held: tuple[Attribute, ...]
     derived: tuple[Derived, ...]
+    inputs: tuple[Input, ...]
     series: tuple[str, ...]
     weather: tuple[str, ...]
     lookback: int
@@ -98,9 +153,9 @@ class Plan:
         return _plan(feature_set)
 
     @property
-    def probes(self) -> tuple[Lag | Latest, ...]:
-        """The features that are one stored value: lags, then weather."""
-        return (*self.lags, *self.latest)
+    def probes(self) -> tuple[Lag | Latest | Age | Attribute, ...]:
+        """The features that are one stored value: lags, weather, ages, attributes."""
+        return (*self.lags, *self.latest, *self.ages, *self.held)
 
     @property
     def ranges(self) -> tuple[RangePass, ...]:
@@ -110,7 +165,17 @@ class Plan:
     @property
     def needs_data(self) -> tuple[str, ...]:
         """The features that cannot be computed from the time alone, in the set's order."""
-        return tuple(f.name for f in self.feature_set.features if not isinstance(f, Calendar))
+        return tuple(f.name for f in self.feature_set.features if not is_of_time(f))
+
+    @property
+    def reads(self) -> bool:
+        """Whether anything has to be read at all."""
+        return bool(self.series or self.weather or self.attributes)
+
+    @property
+    def has_asset_zone(self) -> bool:
+        """Whether anything is of the zone that the asset's attribute names."""
+        return ZONE_KEY in self.attributes
 
     def reach(self, source: Source) -> int:
         """How far before t the plan reads a source."""
@@ -120,44 +185,80 @@ class Plan:
 @lru_cache(maxsize=512)
 def _plan(feature_set: FeatureSet) -> Plan:
     features = feature_set.features
-    windows: dict[tuple[str, int, Closed], list[tuple[str, Stat]]] = defaultdict(list)
-    buckets: dict[tuple[str, int], list[tuple[str, Stat]]] = defaultdict(list)
-    lookback = weather_lookback = 0
-    series: dict[str, None] = {}
-    weather: dict[str, None] = {}
+    windows: dict[tuple[Input, Width, str, Closed], list[Output]] = defaultdict(list)
+    buckets: dict[tuple[Input, Width, str], list[Output]] = defaultdict(list)
+    reach = {"series": 0, "weather": 0}
     for feature in features:
         match feature:
-            case Rolling():
-                key = (feature.series, feature.window.micros, feature.closed)
-                windows[key].append((feature.name, feature.stat))
-                lookback = max(lookback, feature.window.micros)
+            case Rolling() | Ewm():
+                closed = feature.closed if isinstance(feature, Rolling) else "both"
+                key = (Input.of(feature), feature.window, _zone_of(feature.window, feature.tz))
+                windows[*key, closed].append(_output(feature))
             case Bucket():
-                buckets[feature.series, feature.every.micros].append((feature.name, feature.stat))
-                lookback = max(lookback, feature.every.micros)
-            case Lag():
-                lookback = max(lookback, feature.by.micros + feature.tolerance.micros)
-            case Latest():
-                weather[feature.column] = None
-                weather_lookback = max(weather_lookback, feature.max_age.micros)
-            case Calendar() | Derived():
+                key = (Input.of(feature), feature.every, _zone_of(feature.every, feature.tz))
+                buckets[key].append(_output(feature))
+            case Lag() | Seasonal() | Age() | Latest() | Attribute() | Calendar() | Derived():
                 pass
             case _:
                 assert_never(feature)
-        if isinstance(feature, Rolling | Bucket | Lag):
-            series[feature.series] = None
+        if isinstance(feature, Reading):
+            kind = Input.of(feature).kind
+            reach[kind] = max(reach[kind], _reach(feature))
+        elif isinstance(feature, Latest):
+            reach["weather"] = max(reach["weather"], feature.max_age.micros)
+    latest = tuple(f for f in features if isinstance(f, Latest))
+    inputs = tuple(dict.fromkeys(Input.of(f) for f in features if isinstance(f, Reading)))
+    columns = [f.column for f in latest] + [i.name for i in inputs if i.kind == "weather"]
     return Plan(
         feature_set,
         tuple(f for f in features if isinstance(f, Calendar)),
         tuple(WindowPass(*key, tuple(outputs)) for key, outputs in windows.items()),
         tuple(BucketPass(*key, tuple(outputs)) for key, outputs in buckets.items()),
         tuple(f for f in features if isinstance(f, Lag)),
-        tuple(f for f in features if isinstance(f, Latest)),
+        latest,
+        tuple(f for f in features if isinstance(f, Seasonal)),
+        tuple(f for f in features if isinstance(f, Age)),
+        tuple(f for f in features if isinstance(f, Attribute)),
         _in_order(features),
-        tuple(series),
-        tuple(weather),
-        lookback,
-        weather_lookback,
+        inputs,
+        tuple(i.name for i in inputs if i.kind == "series"),
+        tuple(dict.fromkeys(columns)),
+        reach["series"],
+        reach["weather"],
+        _attributes(features),
     )
+
+
+def _zone_of(width: Width, tz: str) -> str:
+    """The zone that a width is stepped in; exact ones need none, and share their passes."""
+    return tz if isinstance(width, Period) else ""
+
+
+def _output(feature: Rolling | Ewm | Bucket) -> Output:
+    return Output(feature.name, feature.measure, feature.min_count)
+
+
+def _reach(feature: Reading) -> int:
+    match feature:
+        case Rolling() | Ewm():
+            return longest(feature.window)
+        case Bucket():
+            return longest(feature.every)
+        case Lag():
+            return longest(feature.by) + feature.tolerance.micros
+        case Seasonal():
+            return longest(feature.by(feature.count)) + feature.tolerance.micros
+        case Age():
+            return feature.max_age.micros
+        case _:
+            assert_never(feature)
+
+
+def _attributes(features: Iterable[Feature]) -> tuple[str, ...]:
+    keys = [f.key for f in features if isinstance(f, Attribute)]
+    if any(has_asset_zone(f) for f in features):
+        keys.append(ZONE_KEY)
+    return tuple(dict.fromkeys(keys))
 
 
 def _in_order(features: tuple[Feature, ...]) -> tuple[Derived, ...]:
@@ -167,40 +268,77 @@ def _in_order(features: tuple[Feature, ...]) -> tuple[Derived, ...]:
     return tuple(derived[name] for name in order.static_order() if name in derived)
 
 
-def can_be_missing(feature: Feature) -> bool:
-    """Whether a feature can be null: not a calendar part, not a count."""
+def has_asset_zone(feature: Feature) -> bool:
+    """Whether a feature is of the zone that the asset's attribute names."""
     match feature:
-        case Rolling() | Bucket():
-            return STATISTICS[feature.stat].empty is None
-        case Lag() | Latest() | Derived():
-            return True
         case Calendar():
+            return feature.tz == ASSET_ZONE
+        case Rolling() | Ewm():
+            return isinstance(feature.window, Period) and feature.tz == ASSET_ZONE
+        case Bucket() | Seasonal():
+            return isinstance(feature.every, Period) and feature.tz == ASSET_ZONE
+        case Lag():
+            return isinstance(feature.by, Period) and feature.tz == ASSET_ZONE
+        case Latest() | Age() | Attribute() | Derived():
             return False
         case _:
             assert_never(feature)
 
 
+def is_of_time(feature: Feature) -> bool:
+    """Whether a feature can be computed from the time alone."""
+    return isinstance(feature, Calendar) and feature.tz != ASSET_ZONE
+
+
+def can_be_missing(feature: Feature) -> bool:
+    """Whether a feature can be null: not a count, and few parts of a calendar."""
+    match feature:
+        case Rolling() | Bucket() | Seasonal() | Ewm():
+            return statistic_of(feature.measure).empty is None or has_asset_zone(feature)
+        case Lag() | Latest() | Age() | Attribute() | Derived():
+            return True
+        case Calendar():
+            unsure = feature.part == "is_holiday" or bool(feature.offset)
+            return unsure or has_asset_zone(feature)
+        case _:
+            assert_never(feature)
+
+
 def is_integer(feature: Feature) -> bool:
-    """Whether a feature's values are int64 (calendar parts and counts) rather than float64."""
-    return not can_be_missing(feature)
+    """Whether values are int64 (counts, calendar parts) rather than float64, which has a null."""
+    match feature:
+        case Calendar():
+            return feature.part not in WAVES and not can_be_missing(feature)
+        case Rolling() | Bucket() | Seasonal():
+            return feature.stat == "count" and not can_be_missing(feature)
+        case Ewm() | Lag() | Latest() | Age() | Attribute() | Derived():
+            return False
+        case _:
+            assert_never(feature)
 
 
 def fill_source(feature: Feature) -> Source | None:
-    """Whose mean fills a feature under the policy `mean`; None where 0 does."""
+    """Whose mean fills a feature under the policy `mean`; None where `fill_number` does."""
     match feature:
-        case Lag():
-            return Source("series", feature.series, "left")
-        case Rolling() | Bucket():
-            if not STATISTICS[feature.stat].mean_fills:
+        case Lag() | Rolling() | Bucket() | Seasonal() | Ewm():
+            if not isinstance(feature, Lag) and not statistic_of(feature.measure).mean_fills:
                 return None
-            sees_t = isinstance(feature, Bucket) or feature.closed in ("both", "right")
-            return Source("series", feature.series, "both" if sees_t else "left")
+            blind = isinstance(feature, Lag | Seasonal) or (
+                isinstance(feature, Rolling) and feature.closed in ("left", "none")
+            )
+            read = Input.of(feature)
+            return Source(read.kind, read.name, "left" if blind else "both")
         case Latest():
             return Source("weather", feature.column)
-        case Calendar() | Derived():
+        case Age() | Attribute() | Calendar() | Derived():
             return None
         case _:
             assert_never(feature)
+
+
+def fill_number(feature: Feature) -> float:
+    """What fills a feature under the policy `mean` where no mean does."""
+    return feature.max_age.seconds if isinstance(feature, Age) else 0.0
 
 
 def sources_for(plan: Plan, missing: Missing | None) -> frozenset[Source]:

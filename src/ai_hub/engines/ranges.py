@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
-from ai_hub.definitions.kinds import Closed
+from ai_hub.definitions.vocabulary import Closed
 from ai_hub.engines.arrays import Floats, Ints, Mask
 
 # Gathered window values held at once; bounds the memory of the two-pass statistics.
@@ -59,18 +60,33 @@ def slices(sizes: Ints) -> Iterator[slice]:
     return (slice(a, b) for a, b in pairwise(edges))
 
 
+class Instants(NamedTuple):
+    """When values are (`keys`), and each range's t (`at`) and how long it is up to t (`lengths`).
+
+    All are microseconds, keys and t on one axis.
+    """
+
+    keys: Ints
+    at: Ints
+    lengths: Ints
+
+
 class Ranges:
     """Aggregates of the ranges [low, high) of an array that are not empty.
 
-    `each` gives one for all ranges. What overflows is left to the caller to silence.
+    `each` gives one for all ranges. What overflows is left to the caller to silence. `instants` are
+    needed by what depends on when values are, or how long a range is.
     """
 
-    def __init__(self, values: Floats, low: Ints, high: Ints) -> None:
+    def __init__(
+        self, values: Floats, low: Ints, high: Ints, instants: Instants | None = None
+    ) -> None:
         sizes = high - low
         filled = sizes > 0
         everywhere = len(sizes) > 0 and bool(filled.all())
         self._filled = None if everywhere else filled
         self._values = values
+        self._instants = instants
         self._starts = low if everywhere else low[filled]
         self._ends = high if everywhere else high[filled]
         self.sizes: Ints = sizes if everywhere else sizes[filled]
@@ -136,6 +152,90 @@ class Ranges:
             )
         return result
 
+    def quantile(self, q: float) -> Floats:
+        """Linear between order statistics, at (n-1) q."""
+        result = np.empty(len(self.sizes))
+        for part, members, offsets, size in self._gathered():
+            ordered = members[np.lexsort((members, np.repeat(np.arange(len(size)), size)))]
+            place = (size - 1) * q
+            row = np.floor(place).astype(np.int64)
+            share = place - row
+            low = ordered[offsets + row]
+            high = ordered[offsets + np.minimum(row + 1, size - 1)]
+            # Equal neighbours are their value to the bit.
+            between = low * (1 - share) + high * share
+            result[part] = np.where(low == high, low, between)
+        return result
+
+    @property
+    def first(self) -> Floats:
+        """The earliest value."""
+        return self._values[self._starts]
+
+    @property
+    def last(self) -> Floats:
+        """The latest value."""
+        return self._values[self._ends - 1]
+
+    def increase(self, tolerance: float) -> Floats:
+        """What a counter counted from the first value to the last; NaN for one alone."""
+        before, after = self._values[:-1], self._values[1:]
+        down = np.where(before - after <= tolerance, 0.0, after)
+        steps = np.append(0.0, np.where(after >= before, after - before, down))
+        counted = Ranges(steps, self._starts + 1, self._ends)
+        return np.asarray(counted.each(lambda ranges: ranges.sum), np.float64)
+
+    @property
+    def lengths(self) -> Ints:
+        """How long each range is up to t."""
+        return self._some(self._when.lengths)
+
+    @property
+    def time_mean(self) -> Floats:
+        """The mean over time of the step function that holds each value until the next, up to t."""
+        keys, at = self._when.keys, self._some(self._when.at)
+        first, last = keys[self._starts], keys[self._ends - 1]
+        held = np.append(np.diff(keys), 0)
+        total = at - first
+        long = np.maximum(total, 1)
+
+        def weighted(scale: float) -> Floats:
+            values = self._values * scale
+            inner = Ranges(values * held, self._starts, self._ends - 1)
+            sums = np.nan_to_num(np.asarray(inner.each(lambda r: r._added)), nan=0.0)
+            mean: Floats = (sums + self.last * scale * (at - last)) / long / scale
+            return mean
+
+        mean = weighted(1.0)
+        if not np.isfinite(mean).all():
+            mean = np.where(np.isfinite(mean), mean, weighted(_SCALE))
+        return np.where(self._flat, self.first, mean)
+
+    def ewm(self, halflife: int) -> Floats:
+        """The mean, where each value weighs half as much as one a halflife later."""
+        keys = self._when.keys
+        result = np.empty(len(self.sizes))
+        for part, rows, offsets, size in self._gathered_rows():
+            age = np.repeat(keys[self._ends[part] - 1], size) - keys[rows]
+            weights = np.exp2(-age / halflife)
+            members = self._values[rows]
+            total = np.add.reduceat(weights, offsets)
+            mean = np.add.reduceat(members * weights, offsets) / total
+            if not np.isfinite(mean).all():
+                small = np.add.reduceat(members * _SCALE * weights, offsets) / total / _SCALE
+                mean = np.where(np.isfinite(mean), mean, small)
+            result[part] = mean
+        return np.where(self._flat, self.first, result)
+
+    @property
+    def _when(self) -> Instants:
+        assert self._instants is not None, "this aggregate depends on when values are"
+        return self._instants
+
+    def _some(self, each: Ints) -> Ints:
+        """Of a number for every range those of the ranges that are not empty."""
+        return each if self._filled is None else each[self._filled]
+
     @cached_property
     def _flat(self) -> Mask:
         """Where all values are the same."""
@@ -170,9 +270,14 @@ class Ranges:
     def _gathered(self) -> Iterator[tuple[slice, Floats, Ints, Ints]]:
         """Some ranges at a time: which ones, their values one range after the other, where each
         range begins among these, and their sizes."""
+        for part, rows, offsets, sizes in self._gathered_rows():
+            yield part, self._values[rows], offsets, sizes
+
+    def _gathered_rows(self) -> Iterator[tuple[slice, Ints, Ints, Ints]]:
+        """The same with the rows of the values."""
         for part in slices(self.sizes):
             rows, offsets = gathered_rows(self._starts[part], self.sizes[part])
-            yield part, self._values[rows], offsets, self.sizes[part]
+            yield part, rows, offsets, self.sizes[part]
 
 
 def _root_of_squares(deviation: Floats, offsets: Ints, size: Ints) -> Floats:

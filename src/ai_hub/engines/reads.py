@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ai_hub.definitions.feature_set import FeatureSet
@@ -13,35 +13,47 @@ from ai_hub.engines.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class Reads:
-    """The width that is read of each series and each weather column, in microseconds."""
+    """The width that is read of each series and each weather column, in microseconds, and the keys
+    of attributes."""
 
     series: dict[str, int]
     weather: dict[str, int]
+    attributes: tuple[str, ...] = ()
 
-    def document(self) -> dict[str, dict[str, str]]:
-        """The same as plain values: `{"series": {"value": "168h"}, "weather": {}}`."""
+    def document(self) -> dict[str, object]:
+        """The same as plain values: `{"series": {"value": "168h"}, "weather": {}, "attributes":
+        []}`."""
         return {
-            "series": {name: str(Duration(width)) for name, width in self.series.items()},
-            "weather": {name: str(Duration(width)) for name, width in self.weather.items()},
+            "series": _texts(self.series),
+            "weather": _texts(self.weather),
+            "attributes": list(self.attributes),
         }
 
     def __str__(self) -> str:
         """In words: `168h of value, 24h of the weather's temperature`."""
-        widths = self.document()
-        parts = [f"{width} of {name}" for name, width in widths["series"].items()]
-        parts += [f"{width} of the weather's {name}" for name, width in widths["weather"].items()]
+        parts = [f"{width} of {name}" for name, width in _texts(self.series).items()]
+        weather = _texts(self.weather).items()
+        parts += [f"{width} of the weather's {name}" for name, width in weather]
+        parts += [f"the attribute {key}" for key in self.attributes]
         return ", ".join(parts) or "the time alone"
 
 
 def reads_of(features: Iterable[Feature]) -> Reads:
     """What some features read; a derived one reads what its inputs do."""
-    found = Reads({}, {})
+    series: dict[str, int] = {}
+    weather: dict[str, int] = {}
+    attributes: dict[str, None] = {}
     for feature in features:
         if isinstance(feature, Derived):
             continue
         plan = Plan.of(FeatureSet.unnamed((feature,)))
         for name in plan.series:
-            found.series[name] = max(plan.lookback, found.series.get(name, 0))
+            series[name] = max(plan.lookback, series.get(name, 0))
         for name in plan.weather:
-            found.weather[name] = max(plan.weather_lookback, found.weather.get(name, 0))
-    return found
+            weather[name] = max(plan.weather_lookback, weather.get(name, 0))
+        attributes |= dict.fromkeys(plan.attributes)
+    return Reads(series, weather, tuple(attributes))
+
+
+def _texts(widths: Mapping[str, int]) -> dict[str, str]:
+    return {name: str(Duration(width)) for name, width in widths.items()}

@@ -6,48 +6,35 @@ one asset, with no state between two answers. Instants are microseconds since th
 
 from __future__ import annotations
 
-import ast
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from fractions import Fraction
-from typing import assert_never
-from zoneinfo import ZoneInfo
+from typing import NamedTuple, assert_never
 
+from ai_hub.definitions.expressions import expression_tree
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import (
+    Age,
+    Attribute,
     Bucket,
     Calendar,
-    Closed,
     Derived,
+    Ewm,
     Feature,
     Lag,
     Latest,
-    Missing,
-    Operator,
-    Part,
+    Reading,
     Rolling,
-    Sign,
-    Stat,
-    check_missing,
-    expression_tree,
+    Seasonal,
 )
-from ai_hub.definitions.values import BUCKET_ORIGIN, HOUR, to_datetime
+from ai_hub.definitions.periods import ASSET_ZONE, Period, Width
+from ai_hub.definitions.values import BUCKET_ORIGIN, FIRST_INSTANT, HOUR, SECOND
+from ai_hub.definitions.vocabulary import Missing, Stat, WeatherColumn, check_missing
+from ai_hub.engines.reference_clock import bucket_start, calendar_part, step_back
+from ai_hub.engines.reference_expressions import evaluate
+from ai_hub.engines.reference_statistics import Number, Observation, mean, statistic
 
 FILL_WINDOW = 168 * HOUR
 """The width of the window whose mean stands in for a missing value, in microseconds."""
-
-Number = float | int | None
-"""A feature's value: int for calendar parts and counts, float otherwise, None for null."""
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """One value of one series at one instant."""
-
-    timestamp: int
-    value: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +52,23 @@ class History:
 
     A series has one observation per timestamp. `weather` is that of the asset's source while no
     mapping holds: one row per timestamp and issue. From the `valid_from` of each of `mappings` on,
-    until the next, the weather is that mapping's.
+    until the next, the weather is that mapping's. `attributes` hold from their `valid_from` on.
     """
 
     series: Mapping[str, Sequence[Observation]] = field(default_factory=dict)
     weather: Sequence[WeatherRow] = ()
     mappings: Sequence[Mapped] = ()
+    attributes: Sequence[AttributeValue] = ()
 
     def weather_at(self, t: int) -> Sequence[WeatherRow]:
         """The rows of the source that holds at `t`: a vector reads one source throughout."""
         holding = [mapped for mapped in self.mappings if mapped.valid_from <= t]
         return max(holding, key=lambda m: m.valid_from).weather if holding else self.weather
+
+    def attribute_at(self, key: str, t: int) -> float | str | None:
+        """What an attribute is at `t`: the value with the latest `valid_from`."""
+        holding = [a for a in self.attributes if a.key == key and a.valid_from <= t]
+        return max(holding, key=lambda a: a.valid_from).value if holding else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +77,15 @@ class Mapped:
 
     valid_from: int
     weather: Sequence[WeatherRow]
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeValue:
+    """What an attribute of an asset is from an instant on: a number, a text, or null."""
+
+    key: str
+    value: float | str | None
+    valid_from: int = FIRST_INSTANT
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,56 +117,125 @@ def value(
     """One feature at `t`, before filling; `features` are those a derived feature may read."""
     match feature:
         case Calendar():
-            return _calendar(feature.part, _local(t, feature.tz))
-        case Rolling() | Bucket():
-            return statistic(feature.stat, window_values(feature, t, history))
+            tz = _zone(feature.tz, t, history)
+            return None if tz is None else calendar_part(feature, t, tz)
+        case Rolling() | Bucket() | Ewm():
+            window = window_of(feature, t, history)
+            if window is None:
+                return None
+            measure = feature.measure
+            always = measure.stat in ("count", "coverage")
+            if not always and len(window.readings) < feature.min_count:
+                return None
+            return statistic(measure, window.readings, t, window.length)
         case Lag():
-            return _lag(feature, t, history)
+            found = _before(feature, feature.by, t, history)
+            return None if found is None else found.value
+        case Seasonal():
+            return _seasonal(feature, t, history)
+        case Age():
+            oldest = t - feature.max_age.micros
+            seen = [o.timestamp for o in known(feature, t, history) if oldest < o.timestamp <= t]
+            return (t - max(seen)) / SECOND if seen else None
         case Latest():
             return _latest(feature, t, history)
+        case Attribute():
+            held = history.attribute_at(feature.key, t)
+            return None if isinstance(held, str) else held
         case Derived():
             tree = expression_tree(feature.expression)
-            known = features or {}
-            return evaluate(tree, lambda name: value(known[name], t, history, known))
+            others = features or {}
+            return evaluate(tree, lambda name: value(others[name], t, history, others))
         case _:
             assert_never(feature)
 
 
-def window_values(feature: Rolling | Bucket, t: int, history: History) -> list[float]:
-    """The values that a window or a bucket holds at `t`."""
-    if isinstance(feature, Bucket):
-        start = t - (t - BUCKET_ORIGIN) % feature.every.micros
-        return _between(history, feature.series, start, t, "both")
-    return _between(history, feature.series, t - feature.window.micros, t, feature.closed)
+class Window(NamedTuple):
+    """What a window holds, and how long it is up to t."""
+
+    readings: list[Observation]
+    length: int
+
+
+def window_of(feature: Rolling | Bucket | Ewm, t: int, history: History) -> Window | None:
+    """What the window of a feature holds at `t`; None where its zone is not known."""
+    closed = feature.closed if isinstance(feature, Rolling) else "both"
+    width = feature.every if isinstance(feature, Bucket) else feature.window
+    if isinstance(width, Period):
+        tz = _zone(feature.tz, t, history)
+        if tz is None:
+            return None
+        bucket = isinstance(feature, Bucket)
+        start = bucket_start(t, width, tz) if bucket else step_back(t, width, tz)
+    elif isinstance(feature, Bucket):
+        start = t - (t - BUCKET_ORIGIN) % width.micros
+    else:
+        start = t - width.micros
+    # Instants are whole microseconds: an edge that is outside starts one later or ends one earlier.
+    first = start if closed in ("both", "left") else start + 1
+    last = t if closed in ("both", "right") else t - 1
+    inside = [o for o in known(feature, t, history) if first <= o.timestamp <= last]
+    return Window(inside, t - start)
+
+
+def window_values(
+    feature: Rolling | Bucket | Ewm | Seasonal, t: int, history: History
+) -> list[float]:
+    """The values that a feature's statistic is taken of at `t`."""
+    if isinstance(feature, Seasonal):
+        read = _lags(feature, t, history)
+    else:
+        window = window_of(feature, t, history)
+        read = [] if window is None else window.readings
+    return [o.value for o in read]
+
+
+def known(feature: Reading, t: int, history: History) -> list[Observation]:
+    """What a feature reads, as known at `t`: a series, or a column of the weather."""
+    if feature.source == "observations":
+        return list(history.series.get(feature.series, ()))
+    assert feature.column is not None
+    rows = _rows(feature.column, t, history)
+    if feature.measured:
+        rows = [row for row in rows if row.issued_at >= row.timestamp]
+    return _newest_issues(feature.column, rows)
 
 
 def fill_values(feature: Feature, t: int, history: History) -> list[float]:
-    """The values whose mean replaces a feature missing at `t`; none where 0 does.
+    """The values whose mean replaces a feature missing at `t`; none where none does.
 
     A feature that does not see t itself is not filled from it either.
     """
     match feature:
         case Latest():
-            return _weather_values(feature, t, history)
-        case Lag():
-            return _between(history, feature.series, t - FILL_WINDOW, t, "left")
-        case Rolling() | Bucket():
-            if not _mean_fills(feature.stat):
+            read = _newest_issues(feature.column, _rows(feature.column, t, history))
+        case Lag() | Rolling() | Bucket() | Seasonal() | Ewm():
+            stat = "mean" if isinstance(feature, Lag | Ewm) else feature.stat
+            if not _mean_fills(stat):
                 return []
-            sees_t = isinstance(feature, Bucket) or feature.closed in ("both", "right")
-            closed: Closed = "both" if sees_t else "left"
-            return _between(history, feature.series, t - FILL_WINDOW, t, closed)
-        case Calendar() | Derived():
+            if feature.source == "weather":
+                assert feature.column is not None
+                read = _newest_issues(feature.column, _rows(feature.column, t, history))
+            else:
+                read = list(history.series.get(feature.series, ()))
+            if isinstance(feature, Lag | Seasonal) or (
+                isinstance(feature, Rolling) and feature.closed in ("left", "none")
+            ):
+                read = [o for o in read if o.timestamp < t]
+        case Calendar() | Age() | Attribute() | Derived():
             return []
         case _:
             assert_never(feature)
+    return [o.value for o in read if t - FILL_WINDOW <= o.timestamp <= t]
 
 
 def _mean_fills(stat: Stat) -> bool:
     match stat:
         case "mean" | "min" | "max" | "sum" | "median":
             return True
-        case "std" | "range" | "count":
+        case "quantile" | "first" | "last" | "time_mean":
+            return True
+        case "std" | "range" | "count" | "delta" | "increase" | "coverage":
             return False
         case _:
             assert_never(stat)
@@ -177,158 +248,64 @@ def _filled(feature: Feature, t: int, history: History, policy: Missing) -> floa
         case "zero":
             return 0.0
         case "mean":
-            mean = statistic("mean", fill_values(feature, t, history))
-            return 0.0 if mean is None else mean
+            if isinstance(feature, Age):
+                return feature.max_age.seconds
+            found = mean(fill_values(feature, t, history))
+            return 0.0 if found is None else found
         case float():
             return policy
         case _:
             assert_never(policy)
 
 
-# After 400 years the Gregorian calendar repeats itself, weekdays included.
-_CYCLE = timedelta(days=146_097)
+def _zone(tz: str, t: int, history: History) -> str | None:
+    """The zone that a feature means: one by name, or that of the asset at `t`."""
+    if tz != ASSET_ZONE:
+        return tz
+    named = history.attribute_at("timezone", t)
+    return named if isinstance(named, str) else None
 
 
-def _local(t: int, tz: str) -> datetime:
-    """The wall clock at `t`; beyond the years 1 to 9999 that of a year that is like it."""
-    utc = to_datetime(t)
-    if tz == "UTC":
-        return utc
-    zone = ZoneInfo(tz)
-    inside = min(max(utc, _INSIDE[0]), _INSIDE[1])
-    offset = inside.astimezone(zone).utcoffset() or timedelta()
-    wall = utc.replace(tzinfo=None)
-    if inside != utc:
-        wall += _CYCLE if utc < inside else -_CYCLE
-    return wall + offset
+def _before(feature: Lag | Seasonal, by: Width, t: int, history: History) -> Observation | None:
+    """The latest of what a feature reads in (t-by-tolerance, t-by]."""
+    if isinstance(by, Period):
+        tz = _zone(feature.tz, t, history)
+        if tz is None:
+            return None
+        wanted = step_back(t, by, tz)
+    else:
+        wanted = t - by.micros
+    oldest = wanted - feature.tolerance.micros
+    near = [o for o in known(feature, t, history) if oldest < o.timestamp <= wanted]
+    return max(near, key=lambda o: o.timestamp, default=None)
 
 
-_INSIDE = (
-    datetime.min.replace(tzinfo=UTC) + timedelta(days=2),
-    datetime.max.replace(tzinfo=UTC) - timedelta(days=2),
-)
-
-
-def _calendar(part: Part, local: datetime) -> int:
-    weekend = local.weekday() >= 5
-    match part:
-        case "hour_of_day":
-            return local.hour
-        case "day_of_week":
-            return local.weekday()
-        case "day_of_month":
-            return local.day
-        case "month":
-            return local.month
-        case "is_weekend":
-            return int(weekend)
-        case "is_business_hours":
-            return int(not weekend and 9 <= local.hour < 17)
-        case _:
-            assert_never(part)
-
-
-def _between(history: History, series: str, start: int, end: int, closed: Closed) -> list[float]:
-    """The values of a series from `start` to `end`, each edge inside or not as `closed` says."""
-    # Instants are whole microseconds: an edge that is outside starts one later or ends one earlier.
-    first = start if closed in ("both", "left") else start + 1
-    last = end if closed in ("both", "right") else end - 1
-    return [o.value for o in history.series.get(series, ()) if first <= o.timestamp <= last]
-
-
-def statistic(stat: Stat, values: Sequence[float]) -> Number:
-    """`stat` over `values`: None where it has no value, or one that no float64 holds."""
-    if stat == "count":
-        return len(values)
-    if not values or (stat == "std" and len(values) < 2):
+def _seasonal(feature: Seasonal, t: int, history: History) -> Number:
+    if isinstance(feature.every, Period) and _zone(feature.tz, t, history) is None:
         return None
-    try:
-        return _finite(_float_statistic(stat, values))
-    except OverflowError:
+    found = _lags(feature, t, history)
+    if feature.stat != "count" and len(found) < feature.min_count:
         return None
+    return statistic(feature.measure, found, t, 0)
 
 
-def _float_statistic(stat: Stat, values: Sequence[float]) -> float:
-    low, high = min(values), max(values)
-    match stat:
-        case "mean":
-            return low if low == high else _mean(values)
-        case "std":
-            return 0.0 if low == high else _std(values)
-        case "median":
-            return low if low == high else _median(values)
-        case "sum":
-            return _sum(values)
-        case "min":
-            return low
-        case "max":
-            return high
-        case "range":
-            return high - low
-        case "count":
-            return len(values)
-        case _:
-            assert_never(stat)
-
-
-def _sum(values: Sequence[float]) -> float:
-    try:
-        return math.fsum(values)
-    except OverflowError:  # on the way: the sum itself may be a float
-        return float(sum(map(Fraction, values)))
-
-
-def _mean(values: Sequence[float]) -> float:
-    try:
-        return math.fsum(values) / len(values)
-    except OverflowError:
-        return float(sum(map(Fraction, values)) / len(values))
-
-
-def _median(values: Sequence[float]) -> float:
-    ordered = sorted(values)
-    low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
-    return low / 2 + high / 2 if math.isinf(low + high) else (low + high) / 2
-
-
-def _std(values: Sequence[float]) -> float:
-    """The sample standard deviation, sqrt(sum (v - mean)^2 / (n - 1)), in two passes."""
-    mean = _mean(values)
-    # Halved, a deviation of two floats is a float; a power of two costs no digit.
-    halves = [v / 2 - mean / 2 for v in values]
-    largest = max(map(abs, halves))
-    if largest == 0:
-        return 0.0
-    squares = math.fsum((half / largest) ** 2 for half in halves)
-    return math.sqrt(squares / (len(values) - 1)) * largest * 2
-
-
-def _finite(number: float) -> float | None:
-    return float(number) if math.isfinite(number) else None
-
-
-def _lag(feature: Lag, t: int, history: History) -> float | None:
-    wanted = t - feature.by.micros
-    near = [
-        o
-        for o in history.series.get(feature.series, ())
-        if wanted - feature.tolerance.micros < o.timestamp <= wanted
-    ]
-    return max(near, key=lambda o: o.timestamp).value if near else None
+def _lags(feature: Seasonal, t: int, history: History) -> list[Observation]:
+    lags = [_before(feature, feature.by(k + 1), t, history) for k in range(feature.count)]
+    return [lag for lag in lags if lag is not None]
 
 
 def _latest(feature: Latest, t: int, history: History) -> float | None:
     oldest = t - feature.max_age.micros
-    known = [row for row in _known(feature.column, t, history) if oldest < row.timestamp]
+    fresh = [row for row in _rows(feature.column, t, history) if oldest < row.timestamp]
     recent = t - feature.measured_within.micros
-    measured = [r for r in known if r.issued_at >= r.timestamp and r.timestamp > recent]
-    chosen = measured or known
+    measured = [r for r in fresh if r.issued_at >= r.timestamp and r.timestamp > recent]
+    chosen = measured or fresh
     if not chosen:
         return None
     return max(chosen, key=lambda row: (row.timestamp, row.issued_at)).values[feature.column]
 
 
-def _known(column: str, t: int, history: History) -> list[WeatherRow]:
+def _rows(column: WeatherColumn, t: int, history: History) -> list[WeatherRow]:
     """The rows about `t` or before it that were known at `t` and have the column."""
     return [
         row
@@ -337,60 +314,8 @@ def _known(column: str, t: int, history: History) -> list[WeatherRow]:
     ]
 
 
-def _weather_values(feature: Latest, t: int, history: History) -> list[float]:
-    """The column over [t-168h, t] as known at `t`: of each timestamp the latest issue."""
-    known = _known(feature.column, t, history)
-    by_issue = sorted(known, key=lambda row: row.issued_at)
-    latest = {row.timestamp: row.values[feature.column] for row in by_issue}
-    return [v for at, v in latest.items() if at >= t - FILL_WINDOW and v is not None]
-
-
-def evaluate(node: ast.expr, read: Callable[[str], Number]) -> float | None:
-    """The value of an expression: null as soon as any part of it is null or not finite.
-
-    `read` gives the value of a feature, before filling.
-    """
-    match node:
-        case ast.Name(id=name):
-            found = read(name)
-            return None if found is None else float(found)
-        case ast.Constant(value=int() | float() as number):
-            return _constant(number)
-        case ast.UnaryOp(op=op, operand=operand) if isinstance(op, Sign):
-            inner = evaluate(operand, read)
-            return None if inner is None else _signed(op, inner)
-        case ast.BinOp(left=left, op=op, right=right) if isinstance(op, Operator):
-            a, b = evaluate(left, read), evaluate(right, read)
-            return None if a is None or b is None else _apply(op, a, b)
-    raise AssertionError(f"expression_tree refuses {type(node).__name__}")
-
-
-def _constant(number: int | float) -> float | None:
-    try:
-        return _finite(float(number))
-    except OverflowError:
-        return None
-
-
-def _signed(sign: Sign, a: float) -> float:
-    match sign:
-        case ast.UAdd():
-            return a
-        case ast.USub():
-            return -a
-        case _:
-            assert_never(sign)
-
-
-def _apply(op: Operator, a: float, b: float) -> float | None:
-    match op:
-        case ast.Add():
-            return _finite(a + b)
-        case ast.Sub():
-            return _finite(a - b)
-        case ast.Mult():
-            return _finite(a * b)
-        case ast.Div():
-            return None if b == 0 else _finite(a / b)
-        case _:
-            assert_never(op)
+def _newest_issues(column: WeatherColumn, rows: Iterable[WeatherRow]) -> list[Observation]:
+    """A column of some rows: of each timestamp the latest issue."""
+    latest = {row.timestamp: row for row in sorted(rows, key=lambda row: row.issued_at)}
+    values = ((at, row.values[column]) for at, row in latest.items())
+    return [Observation(at, v) for at, v in values if v is not None]

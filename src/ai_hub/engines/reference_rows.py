@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.kinds import Missing
+from ai_hub.definitions.measures import Measure
 from ai_hub.definitions.target import Target
-from ai_hub.engines.reference import History, Number, Observation, Vector, statistic, vector
+from ai_hub.definitions.vocabulary import Missing
+from ai_hub.engines.reference import History, Vector, vector
+from ai_hub.engines.reference_statistics import Number, Observation, statistic
 
 
 class TrainingRow(NamedTuple):
@@ -69,8 +71,11 @@ def target_value(target: Target, t: int, series: Sequence[Observation]) -> Numbe
         return None
     if target.stat is not None:
         assert target.window is not None
-        values = [o.value for o in series if at - target.window.micros < o.timestamp <= at]
-        return statistic(target.stat, values) if len(values) >= target.min_count else None
+        width = target.window.micros
+        inside = [o for o in series if at - width < o.timestamp <= at]
+        if len(inside) < target.min_count:
+            return None
+        return statistic(Measure(target.stat), inside, at, width)
     assert target.tolerance is not None
     # Of width 0 the window is the instant itself.
     width = max(target.tolerance.micros, 1)

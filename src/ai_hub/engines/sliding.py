@@ -13,9 +13,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ai_hub.definitions.kinds import Closed
+from ai_hub.definitions.vocabulary import Closed
 from ai_hub.engines.arrays import Floats, Ints, Mask
-from ai_hub.engines.ranges import Ranges, finite, gathered_rows, run_starts, window_bounds
+from ai_hub.engines.ranges import Instants, Ranges, finite, gathered_rows, run_starts, window_bounds
 
 # A block is this many windows long, anchored on one of its own values.
 _BLOCK_WINDOWS = 8
@@ -88,6 +88,14 @@ class Slide:
     def at_points(self, column: NDArray[_Number]) -> NDArray[_Number]:
         """A column over the axis, at the points."""
         return column if self.rows is None else column[self.rows]
+
+    @property
+    def ranges(self) -> Ranges:
+        """The windows at the points, to be read one by one."""
+        at = self.at_points(self.axis)
+        low, high = window_bounds(self.keys, at, self.width, self.closed)
+        lengths = np.broadcast_to(np.int64(self.width), len(at))
+        return Ranges(self.values, low, high, Instants(self.keys, at, lengths))
 
     def read_anew(
         self, aggregate: Callable[[Ranges], Floats | Ints], slid: Floats, doubtful: Mask

@@ -2,8 +2,8 @@
 
 A statement probes each lag and each weather column, aggregates each window, and takes the means
 that fill what is missing, all in one round trip and of one moment. Its times are computed here and
-sent as parameters, so the planner knows which chunks to leave out. Calendar and derived features
-and `range` need no database: they are computed from the rest.
+sent as parameters, so the planner knows which chunks to leave out. Calendar and derived features,
+`range` and whatever has no aggregate in SQL are computed from the rest.
 
 A mean that is not wanted costs the time of planning it, so a statement has them or not (`Depth`).
 PostgreSQL fails a statement in which a square overflows: it takes statistics of values up to 1e145
@@ -12,14 +12,36 @@ only, and says where there are others. Of these points all values are read, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import assert_never
 
-from ai_hub.definitions.kinds import WEATHER_COLUMNS, Lag, Latest, Missing
-from ai_hub.engines.plan import FILL_WINDOW, Plan, RangePass, Source, WindowPass, fill_source
-from ai_hub.engines.sql_rows import GUARDED, MOST, Bound, Depth, Shape, Statement
-from ai_hub.engines.statistics import COUNT, MAX, MEAN, MIN, STD, SUM, Aggregate, aggregates
+from ai_hub.definitions.kinds import Age, Attribute, Lag, Latest, Seasonal
+from ai_hub.definitions.periods import Period, Width
+from ai_hub.definitions.vocabulary import WEATHER_COLUMNS, Missing
+from ai_hub.engines.plan import (
+    FILL_WINDOW,
+    ZONE_KEY,
+    BucketPass,
+    Input,
+    Plan,
+    RangePass,
+    Source,
+    fill_source,
+    has_asset_zone,
+)
+from ai_hub.engines.sql_rows import MOST, Bound, Depth, Read, Shape, Statement, is_guarded
+from ai_hub.engines.statistics import (
+    COUNT,
+    LENGTH,
+    MAX,
+    MEAN,
+    MIN,
+    STD,
+    SUM,
+    Aggregate,
+    aggregates,
+)
 
 _PARTIALS = (COUNT, MEAN, STD, MIN, MAX, SUM)
 """What `ai_hub_window` gives, in its order; a median cannot be merged from hours."""
@@ -28,14 +50,6 @@ _MEAN = (COUNT, MEAN, MIN, MAX)
 """What is read of a window whose mean fills."""
 _WITHIN = f"FILTER (WHERE value BETWEEN -{MOST:g} AND {MOST:g})".replace("e+", "e")
 """The values whose squares PostgreSQL can add up."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """One output of the statement: its text, and what its values are."""
-
-    text: str
-    values: tuple[Aggregate, ...] = ()
 
 
 def statement(
@@ -58,50 +72,76 @@ def _statement(
     plan: Plan, missing: Missing | None, shape: Shape, merged: frozenset[RangePass], depth: Depth
 ) -> Statement:
     words = _Words(plan, shape, depth)
-    wanted = _filled_from(plan, missing)
-    means = [words.mean(source, _is_missing(plan, which)) for source, which in wanted.items()]
     reads = [
-        *map(words.lag, plan.lags),
-        *map(words.latest, plan.latest),
+        *(words.probe(feature) for feature in plan.probes),
         *(words.range(one, one in merged) for one in plan.ranges),
+        *map(words.season, plan.seasonals),
     ]
+    wanted = _filled_from(plan, missing)
+    absent = {source: _is_missing(plan, reads, which) for source, which in wanted.items()}
+    means = [(source, words.mean(source, test)) for source, test in absent.items()]
+    outputs = [read.text for read in reads]
+    if ZONE_KEY in plan.attributes:
+        outputs.append(words.zone())
     return Statement(
-        words.select([read.text for read in reads], [mean.text for mean in means]),
+        words.select(outputs, [read.text for _, read in means]),
         shape,
         depth,
         plan,
         tuple(words.bounds),
         tuple(words.outer),
-        tuple(read.values for read in (*reads, *means)),
-        tuple(wanted),
-        tuple(dict.fromkeys(place for which in wanted.values() for place in which)),
+        tuple(words.texts),
+        tuple(reads),
+        tuple(means),
+        tuple(dict.fromkeys(one for which in wanted.values() for one in which)),
+        len(reads) if ZONE_KEY in plan.attributes else None,
     )
 
 
 def mergeable(one: RangePass) -> bool:
-    """Whether a window's statistics follow from those of its hours."""
-    return all(part in _PARTIALS for part in aggregates(one.stats))
+    """Whether what is taken of a window follows from its hours."""
+    parts = aggregates(one.measures)
+    return one.input.kind == "series" and all(part in _PARTIALS for part in parts)
 
 
-def _filled_from(plan: Plan, missing: Missing | None) -> dict[Source, list[int]]:
-    """The outputs that a mean may fill, by what the mean is of."""
-    places = {probe.name: place for place, probe in enumerate(plan.probes)}
-    for place, one in enumerate(plan.ranges, len(plan.probes)):
-        places |= {name: place for name, _ in one.outputs}
-    wanted: dict[Source, list[int]] = {}
+def _filled_from(plan: Plan, missing: Missing | None) -> dict[Source, list[tuple[int, int]]]:
+    """The outputs that a mean may fill, and with how many values it need not, by whose mean."""
+    needs: dict[str, tuple[int, int]] = {}
+    for place, probe in enumerate(plan.probes):
+        needs[probe.name] = (place, 1)
+    for place, one in enumerate(plan.ranges, len(needs)):
+        needs |= {output.name: (place, output.min_count) for output in one.outputs}
+    for place, season in enumerate(plan.seasonals, len(plan.probes) + len(plan.ranges)):
+        needs[season.name] = (place, season.min_count)
+    wanted: dict[Source, list[tuple[int, int]]] = {}
     for feature in plan.feature_set.features:
         source = fill_source(feature)
         if source is not None and plan.feature_set.policy_of(feature, missing) == "mean":
-            wanted.setdefault(source, []).append(places[feature.name])
+            wanted.setdefault(source, []).append(needs[feature.name])
     return wanted
 
 
-def _is_missing(plan: Plan, outputs: Iterable[int]) -> str:
+def _is_missing(plan: Plan, reads: Sequence[Read], needs: Sequence[tuple[int, int]]) -> str:
     """Whether any of some outputs came out null."""
-    probes = len(plan.probes)
-    # The number of values comes first in every range.
-    tests = [f"q.c{i} IS NULL" if i < probes else f"q.c{i}[1] = 0" for i in outputs]
+    tests = [_has_fewer(reads[place], f"q.c{place}", least) for place, least in needs]
+    if any(has_asset_zone(feature) for feature in plan.feature_set.features):
+        tests.append(f"q.c{len(reads)} IS NULL")
     return " OR ".join(dict.fromkeys(tests))
+
+
+def _has_fewer(read: Read, name: str, least: int) -> str:
+    """Whether an output holds fewer values."""
+    match read.form:
+        case "value":
+            return f"{name} IS NULL"
+        case "statistics":
+            return f"{name}[1] < {least}"
+        case "rows":
+            return f"coalesce(array_length({name}, 1), 0) < {least}"
+        case "lags":
+            return f"(SELECT count(v) FROM unnest({name}) AS v) < {least}"
+        case _:
+            assert_never(read.form)
 
 
 class _Words:
@@ -114,83 +154,124 @@ class _Words:
         self.bounds: list[Bound] = []
         # The earliest or (True) latest of a bound over a batch, where rows have times of their own.
         self.outer: list[tuple[bool, int]] = []
+        # Series and keys of attributes; how many parameters the bounds take is known when all of
+        # them are, and `select` numbers these.
+        self.texts: list[str] = []
         self._apart = shape == "apart"
         self._tenant, self._asset = ("$1", "$2") if shape == "one" else ("r.tenant", "r.asset")
-        # How many parameters the bounds take is known when all of them are: `select` numbers them.
-        self._series = {name: f"<series {i}>" for i, name in enumerate(plan.series)}
 
-    def lag(self, feature: Lag) -> _Read:
-        last = self._bound(-feature.by.micros)
-        first = self._bound(-feature.by.micros - feature.tolerance.micros + 1)
-        return _Read(
-            f"(SELECT value FROM ai_features WHERE {self._of(feature.series)} "
-            f"AND {self._between(first, last)} ORDER BY timestamp DESC LIMIT 1)"
-        )
+    def probe(self, feature: Lag | Latest | Age | Attribute) -> Read:
+        match feature:
+            case Lag():
+                return Read(self._lag(feature, feature.by))
+            case Latest():
+                return self._latest(feature)
+            case Age():
+                first, last = self._bound(-feature.max_age.micros + 1), self._bound(0)
+                age = f"extract(epoch FROM {self._time(last)} - timestamp)::float8"
+                return Read(self._newest(Input.of(feature), first, last, age))
+            case Attribute():
+                return Read(self._attribute("number", feature.key))
+            case _:
+                assert_never(feature)
 
-    def latest(self, feature: Latest) -> _Read:
-        now, first = self._bound(0), self._bound(-feature.max_age.micros + 1)
-        column = _known(feature.column)
-        order = "timestamp DESC, issued_at DESC"
+    def zone(self) -> str:
+        return self._attribute("text", ZONE_KEY)
+
+    def season(self, feature: Seasonal) -> Read:
+        lags = [self._lag(feature, feature.by(k)) for k in range(1, feature.count + 1)]
+        return Read(f"ARRAY[{', '.join(lags)}]::float8[]", "lags")
+
+    def range(self, one: RangePass, merged: bool) -> Read:
+        is_bucket = isinstance(one, BucketPass)
+        # An edge that is outside is read from a microsecond later on.
+        outside = one.closed not in ("both", "left")
+        start = _start(one.width, one.tz, is_bucket)
+        first = self._add(_start(one.width, one.tz, is_bucket, outside))
+        last = self._bound(-(one.closed not in ("both", "right")))
+        if merged and mergeable(one) and self._depth != "values":
+            times = f"{self._time(first)}, {self._time(last)}"
+            of = f"{self._tenant}, {self._asset}, {self._text(one.input.name)}"
+            return Read(f"ai_hub_window({of}, {times})", "statistics", _PARTIALS, start)
+        parts = dict.fromkeys((COUNT, *aggregates(one.measures)))
+        parts.pop(LENGTH, None)
+        rows = self._rows(one.input, first, last)
+        if self._depth == "values" or any(part.sql is None for part in parts):
+            return Read(self._listed(rows), "rows", start=start)
+        if any(is_guarded(part) for part in parts):
+            parts |= dict.fromkeys((MIN, MAX))
+        return self._aggregated(tuple(parts), rows, start)
+
+    def mean(self, source: Source, missing: str) -> Read:
+        if self._depth == "features":
+            return Read("NULL::float8[]", "statistics", _MEAN)
+        # Instants are whole microseconds: a window that is open at t ends one before it.
+        last, first = self._bound(-(source.closed == "left")), self._bound(-FILL_WINDOW)
+        rows = self._rows(Input(source.kind, source.name), first, last, "q")
+        if self._depth == "values":
+            return Read(self._listed(rows, "q"), "rows")
+        read = self._aggregated(_MEAN, rows)
+        return Read(f"CASE WHEN {missing} THEN {read.text} END", "statistics", _MEAN)
+
+    def _latest(self, feature: Latest) -> Read:
+        first, last = self._bound(-feature.max_age.micros + 1), self._bound(0)
+        order = ""
         if feature.measured_within.micros:
             recent = self._bound(-feature.measured_within.micros + 1)
             # What was measured comes before what was forecast, but only if it is recent.
             measured = f"issued_at >= timestamp AND timestamp >= {self._time(recent)}"
-            order = f"({measured}) DESC, {order}"
-        return _Read(
-            f"(SELECT {column} FROM weather_features WHERE tenant_id = {self._tenant} "
-            f"AND asset_id = s.source AND {self._between(first, now)} "
-            f"AND issued_at <= {self._time(now)} AND {column} IS NOT NULL "
-            f"ORDER BY {order} LIMIT 1)"
+            order = f"({measured}) DESC, "
+        column = _known(feature.column)
+        return Read(self._newest(Input("weather", feature.column), first, last, column, order))
+
+    def _lag(self, feature: Lag | Seasonal, by: Width) -> str:
+        last = self._add(_start(by, feature.tz, False))
+        first = self._add(_start(by, feature.tz, False, 1 - feature.tolerance.micros))
+        read = Input.of(feature)
+        column = "value" if read.kind == "series" else _known(read.name)
+        return self._newest(read, first, last, column)
+
+    def _newest(self, read: Input, first: int, last: int, what: str, order: str = "") -> str:
+        """Something of the newest row between two bounds."""
+        if read.kind == "series":
+            return (
+                f"(SELECT {what} FROM ai_features WHERE {self._of_series(read.name)} "
+                f"AND {self._between(first, last)} ORDER BY timestamp DESC LIMIT 1)"
+            )
+        return (
+            f"(SELECT {what} FROM weather_features WHERE {self._of_weather(read)} "
+            f"AND {self._between(first, last)} "
+            f"ORDER BY {order}timestamp DESC, issued_at DESC LIMIT 1)"
         )
 
-    def range(self, one: RangePass, merged: bool) -> _Read:
-        if isinstance(one, WindowPass):
-            first = self._bound(-one.width + (one.closed not in ("both", "left")))
-            last = self._bound(-(one.closed not in ("both", "right")))
-        else:
-            first, last = self._bound(0, one.every), self._bound(0)
-        if merged and mergeable(one) and self._depth != "values":
-            times = f"{self._time(first)}, {self._time(last)}"
-            series = self._series[one.series]
-            return _Read(
-                f"ai_hub_window({self._tenant}, {self._asset}, {series}, {times})", _PARTIALS
-            )
-        values = dict.fromkeys((COUNT, *aggregates(one.stats)))
-        if any(part in GUARDED for part in values):
-            values |= dict.fromkeys((MIN, MAX))
-        rows = f"ai_features WHERE {self._of(one.series)} AND {self._between(first, last)}"
-        return self._aggregated(tuple(values), rows)
+    def _rows(self, read: Input, first: int, last: int, row: str = "r") -> str:
+        """The rows between two bounds, each with its `timestamp` and `value`."""
+        between = self._between(first, last, row)
+        if read.kind == "series":
+            return f"ai_features WHERE {self._of_series(read.name, row)} AND {between}"
+        return (
+            f"(SELECT DISTINCT ON (timestamp) timestamp, {_known(read.name)} AS value "
+            f"FROM weather_features WHERE {self._of_weather(read, row)} AND {between} "
+            "ORDER BY timestamp, issued_at DESC) AS known"
+        )
 
-    def mean(self, source: Source, missing: str) -> _Read:
-        if self._depth == "features":
-            return _Read("NULL::float8[]", _MEAN)
-        # Instants are whole microseconds: a window that is open at t ends one before it.
-        last, first = self._bound(-(source.closed == "left")), self._bound(-FILL_WINDOW)
-        between = self._between(first, last, "q")
-        tenant, asset = ("$1", "$2") if self._shape == "one" else ("q.tenant", "q.asset")
-        if source.kind == "weather":
-            column = _known(source.name)
-            rows = (
-                f"(SELECT DISTINCT ON (timestamp) {column} AS value FROM weather_features "
-                f"WHERE tenant_id = {tenant} AND asset_id = q.source AND {between} "
-                f"AND issued_at <= {self._time(last, 'q')} AND {column} IS NOT NULL "
-                "ORDER BY timestamp, issued_at DESC) AS known"
-            )
-        else:
-            rows = (
-                f"ai_features WHERE tenant_id = {tenant} AND asset_id = {asset} "
-                f"AND feature_type = {self._series[source.name]} AND {between}"
-            )
-        read = self._aggregated(_MEAN, rows)
-        if self._depth == "values":
-            return read
-        return _Read(f"CASE WHEN {missing} THEN {read.text} END", read.values)
+    def _aggregated(
+        self, parts: tuple[Aggregate, ...], rows: str, start: Bound | None = None
+    ) -> Read:
+        texts = [f"{part.sql} {_WITHIN}" if is_guarded(part) else str(part.sql) for part in parts]
+        return Read(f"(SELECT ARRAY[{', '.join(texts)}] FROM {rows})", "statistics", parts, start)
 
-    def _aggregated(self, values: tuple[Aggregate, ...], rows: str) -> _Read:
-        if self._depth == "values":
-            return _Read(f"(SELECT array_agg(value) FROM {rows})", values)
-        texts = [f"{part.sql} {_WITHIN}" if part in GUARDED else part.sql for part in values]
-        return _Read(f"(SELECT ARRAY[{', '.join(texts)}] FROM {rows})", values)
+    def _listed(self, rows: str, row: str = "r") -> str:
+        now = self._time(self._bound(0), row)
+        age = f"(extract(epoch FROM {now} - timestamp) * 1000000)::float8"
+        return f"(SELECT array_agg(ARRAY[value, {age}] ORDER BY timestamp) FROM {rows})"
+
+    def _attribute(self, column: str, key: str) -> str:
+        return (
+            f"(SELECT {column} FROM asset_attributes WHERE tenant_id = {self._tenant} "
+            f"AND asset_id = {self._asset} AND key = {self._text(key)} "
+            f"AND valid_from <= {self._time(self._bound(0))} ORDER BY valid_from DESC LIMIT 1)"
+        )
 
     def select(self, reads: Sequence[str], means: Sequence[str]) -> str:
         """The whole statement; OFFSET 0 keeps what is read from being read again for each use."""
@@ -204,8 +285,8 @@ class _Words:
         place = 3 + len(self.bounds)
         for i in range(len(self.outer)):
             text = text.replace(f"<outer {i}>", f"${place + i}")
-        for i in range(len(self._series)):
-            text = text.replace(f"<series {i}>", f"${place + len(self.outer) + i}")
+        for i in range(len(self.texts)):
+            text = text.replace(f"<text {i}>", f"${place + len(self.outer) + i}")
         return text
 
     def _from(self) -> str:
@@ -227,14 +308,35 @@ class _Words:
             )
         return f" FROM {', '.join(parts)}" if parts else ""
 
-    def _of(self, series: str) -> str:
+    def _of_series(self, series: str, row: str = "r") -> str:
+        tenant, asset = self._entity(row)
+        named = self._text(series)
+        return f"tenant_id = {tenant} AND asset_id = {asset} AND feature_type = {named}"
+
+    def _of_weather(self, read: Input, row: str = "r") -> str:
+        """The rows of a source's column that are known at t."""
+        source = "s.source" if row == "r" else f"{row}.source"
+        measured = " AND issued_at >= timestamp" if read.measured else ""
         return (
-            f"tenant_id = {self._tenant} AND asset_id = {self._asset} "
-            f"AND feature_type = {self._series[series]}"
+            f"tenant_id = {self._entity(row)[0]} AND asset_id = {source} "
+            f"AND issued_at <= {self._time(self._bound(0), row)}{measured} "
+            f"AND {_known(read.name)} IS NOT NULL"
         )
 
-    def _bound(self, shift: int, every: int = 0) -> int:
-        bound = Bound(shift, every)
+    def _entity(self, row: str) -> tuple[str, str]:
+        if self._shape == "one":
+            return "$1", "$2"
+        return f"{row}.tenant", f"{row}.asset"
+
+    def _text(self, text: str) -> str:
+        if text not in self.texts:
+            self.texts.append(text)
+        return f"<text {self.texts.index(text)}>"
+
+    def _bound(self, shift: int) -> int:
+        return self._add(Bound(shift))
+
+    def _add(self, bound: Bound) -> int:
         if bound not in self.bounds:
             self.bounds.append(bound)
         return self.bounds.index(bound)
@@ -256,6 +358,13 @@ class _Words:
         if (latest, bound) not in self.outer:
             self.outer.append((latest, bound))
         return f"<outer {self.outer.index((latest, bound))}>"
+
+
+def _start(width: Width, tz: str, is_bucket: bool, shift: int = 0) -> Bound:
+    """A width back from t, or the start of t's bucket."""
+    if isinstance(width, Period):
+        return Bound(shift, period=width, bucket=is_bucket, tz=tz)
+    return Bound(shift, every=width.micros) if is_bucket else Bound(shift - width.micros)
 
 
 def _known(column: str) -> str:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, assert_never
 
 import numpy as np
 
-from ai_hub.definitions.kinds import Stat
+from ai_hub.definitions.measures import COUNT as COUNTED
+from ai_hub.definitions.measures import Measure
+from ai_hub.definitions.periods import ASSET_ZONE, Period
 from ai_hub.definitions.values import BUCKET_ORIGIN
-from ai_hub.engines.arrays import Columns, Floats, Ints
+from ai_hub.engines.arrays import Columns, Floats, Ints, Mask
 from ai_hub.engines.calendars import calendars
+from ai_hub.engines.clocks import bucket_starts, step_back
 from ai_hub.engines.expressions import derive
-from ai_hub.engines.plan import Plan, RangePass, Source
-from ai_hub.engines.statistics import COUNT, MAX, MEAN, MEDIAN, MIN, STD, SUM, Aggregate
-from ai_hub.engines.windows import combined, range_stats
+from ai_hub.engines.plan import Output, Plan, RangePass, Source
+from ai_hub.engines.ranges import Instants
+from ai_hub.engines.statistics import COUNT, LENGTH, MAX, MIN, SUM, Aggregate
+from ai_hub.engines.windows import Taken, combined, range_stats
+from ai_hub.engines.zones import Zones
 
-GUARDED = (MEAN, STD, SUM, MEDIAN)
-"""Aggregates that may overflow, or that are known exactly where the least value is the greatest."""
 MOST = 1e145
 """The greatest value whose square PostgreSQL can add up; the least is its opposite."""
 
@@ -27,26 +31,83 @@ Depth = Literal["features", "filled", "values"]
 either is computed from."""
 Shape = Literal["one", "together", "apart"]
 """One entity; several at one time; several, each at its own time."""
+Form = Literal["value", "statistics", "rows", "lags"]
+"""What an output is: a number; aggregates of a window; its values, each with its age at t in
+microseconds, in their order; or several numbers."""
 Point = tuple[str, str, int]
 """Tenant, asset and as-of time."""
+Row = Sequence[Any]
+
+
+def is_guarded(part: Aggregate) -> bool:
+    """Whether PostgreSQL may fail at it, or gives other digits for values that are all the same."""
+    return part.sql is not None and (part.flat is not None or part is SUM)
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """An instant that follows from t: the start of t's bucket (if `every`), then shifted."""
+    """An instant that follows from t: a width back, or the start of t's bucket, then shifted.
+
+    `period` is of the calendar in `tz`; else the width is exact and in the shift, but for `every`,
+    that of exact buckets.
+    """
 
     shift: int
     every: int = 0
+    period: Period | None = None
+    bucket: bool = False
+    tz: str = ""
 
-    def at(self, t: int) -> int:
-        """The instant for an as-of time, in microseconds."""
+    def at(self, t: int, zone: str | None) -> int:
+        """The instant for an as-of time and the asset's zone, in microseconds.
+
+        Without the zone that it needs it is t: what is read is not looked at then.
+        """
+        if self.period is not None:
+            tz = zone if self.tz == ASSET_ZONE else self.tz
+            return t if tz is None else _stepped(t, self.period, self.bucket, tz) + self.shift
         into = (t - BUCKET_ORIGIN) % self.every if self.every else 0
         return t - into + self.shift
 
 
+@lru_cache(maxsize=65_536)
+def _stepped(t: int, period: Period, bucket: bool, tz: str) -> int:
+    step = bucket_starts if bucket else step_back
+    return int(step(tz, np.array([t], np.int64), period)[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """An output of the statement: its text, its form, the aggregates in it, and the start of its
+    window."""
+
+    text: str
+    form: Form = "value"
+    values: tuple[Aggregate, ...] = ()
+    start: Bound | None = None
+
+    def count(self, held: Any) -> float:
+        """How many values an output holds."""
+        match self.form:
+            case "value":
+                return held is not None
+            case "statistics":
+                return float(held[0])
+            case "rows":
+                return len(held or ())
+            case "lags":
+                return sum(value is not None for value in held)
+            case _:
+                assert_never(self.form)
+
+
 @dataclass(frozen=True)
 class Statement:
-    """A plan's statement in one shape: its text, its parameters, and what its rows say."""
+    """A plan's statement in one shape: its text, its parameters, and what its rows say.
+
+    `zone` is where the asset's zone is among the outputs, None where nothing is of it. `fillable`
+    are outputs that a mean stands in for where they hold fewer values than said.
+    """
 
     text: str
     shape: Shape
@@ -54,65 +115,99 @@ class Statement:
     plan: Plan
     bounds: tuple[Bound, ...]
     outer: tuple[tuple[bool, int], ...]
-    reads: tuple[tuple[Aggregate, ...], ...]
-    means: tuple[Source, ...]
-    fillable: tuple[int, ...]
+    texts: tuple[str, ...]
+    reads: tuple[Read, ...]
+    means: tuple[tuple[Source, Read], ...]
+    fillable: tuple[tuple[int, int], ...]
+    zone: int | None
 
-    def arguments(self, points: Sequence[Point]) -> list[object]:
-        """The parameters for some entities and times (of one time, unless `apart`)."""
-        series = list(self.plan.series)
+    def arguments(
+        self, points: Sequence[Point], zones: Sequence[str | None] | None = None
+    ) -> list[object]:
+        """The parameters for some entities and times (of one time and zone, unless `apart`)."""
+        known = [None] * len(points) if zones is None else zones
         if self.shape == "one":
             ((tenant, asset, t),) = points
-            return [tenant, asset, *(bound.at(t) for bound in self.bounds), *series]
+            return [tenant, asset, *(bound.at(t, known[0]) for bound in self.bounds), *self.texts]
         tenants = [tenant for tenant, _, _ in points]
         assets = [asset for _, asset, _ in points]
         if self.shape == "together":
             t = points[0][2]
-            return [tenants, assets, *(bound.at(t) for bound in self.bounds), *series]
-        own = [[bound.at(t) for _, _, t in points] for bound in self.bounds]
+            return [tenants, assets, *(bound.at(t, known[0]) for bound in self.bounds), *self.texts]
+        own = [
+            [bound.at(t, zone) for (_, _, t), zone in zip(points, known, strict=True)]
+            for bound in self.bounds
+        ]
         outer = [(max if latest else min)(own[place]) for latest, place in self.outer]
-        return [tenants, assets, *own, *outer, *series]
+        return [tenants, assets, *own, *outer, *self.texts]
 
-    def columns(self, rows: Sequence[Sequence[Any]], times: Ints) -> Columns:
+    def zones(self, rows: Sequence[Row]) -> list[str | None]:
+        """The zone of each row's asset, as it was read."""
+        return [None if self.zone is None else row[self.zone] for row in rows]
+
+    def columns(self, rows: Sequence[Row], times: Ints) -> Columns:
         """Every feature of the plan at every row, before filling (NaN = null)."""
-        plan = self.plan
-        found: Columns = calendars(plan.calendars, times)
+        plan, zones = self.plan, self.zones(rows)
+        names = tuple({zone for zone in zones if zone is not None})
+        place = np.array([-1 if z is None else names.index(z) for z in zones], np.int64)
+        found = calendars(plan.calendars, times, Zones(names, place))
         outputs = iter(range(len(self.reads)))
         for feature in plan.probes:
-            place = next(outputs)
-            found[feature.name] = np.array([row[place] for row in rows], np.float64)
+            output = next(outputs)
+            found[feature.name] = np.array([row[output] for row in rows], np.float64)
         for one in plan.ranges:
-            values = self._statistics(rows, next(outputs), one.stats)
-            found |= {name: values[stat] for name, stat in one.outputs}
+            output = next(outputs)
+            lengths = self._lengths(self.reads[output], times, zones)
+            taken = self._taken(rows, output, one.measures, lengths)
+            unknown = place < 0 if one.tz == ASSET_ZONE else None
+            found |= {o.name: _column(taken, o, unknown) for o in one.outputs}
+        for season in plan.seasonals:
+            output = next(outputs)
+            read = [[v for v in row[output] if v is not None] for row in rows]
+            taken = _listed(
+                [[(v, 0.0) for v in values] for values in read], (season.measure, COUNTED)
+            )
+            has_zone = isinstance(season.every, Period) and season.tz == ASSET_ZONE
+            given = Output(season.name, season.measure, season.min_count)
+            found[season.name] = _column(taken, given, place < 0 if has_zone else None)
+        for lag in plan.lags:
+            if isinstance(lag.by, Period) and lag.tz == ASSET_ZONE:
+                found[lag.name] = np.where(place < 0, np.nan, found[lag.name])
         return derive(plan, found)
 
-    def counts(self, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[RangePass, Floats]]:
+    def counts(self, rows: Sequence[Row]) -> Iterator[tuple[RangePass, Floats]]:
         """How many values each range held, at every row."""
         for place, one in enumerate(self.plan.ranges, len(self.plan.probes)):
-            yield one, np.array([row[place][0] for row in rows], np.float64)
+            yield one, np.array([self.reads[place].count(row[place]) for row in rows], np.float64)
 
-    def mean_of(self, rows: Sequence[Sequence[Any]], source: Source) -> Floats:
+    def mean_of(self, rows: Sequence[Row], source: Source) -> Floats:
         """The mean that stands for what is missing, at every row; NaN where there is none."""
-        place = len(self.plan.probes) + len(self.plan.ranges) + self.means.index(source)
-        return np.asarray(self._statistics(rows, place, ("mean",))["mean"], np.float64)
+        sources = [one for one, _ in self.means]
+        place = len(self.reads) + sources.index(source)
+        mean = Measure("mean")
+        return np.asarray(self._taken(rows, place, (mean,))[mean], np.float64)
 
-    def lacking(self, rows: Sequence[Sequence[Any]]) -> list[int]:
+    def lacking(self, rows: Sequence[Row]) -> list[int]:
         """The rows with something missing that a mean fills."""
-        probes = len(self.plan.probes)
+        zones = self.zones(rows)
         return [
-            place
-            for place, row in enumerate(rows)
-            if any(row[i] is None if i < probes else row[i][0] == 0 for i in self.fillable)
+            number
+            for number, row in enumerate(rows)
+            if any(
+                self.reads[place].count(row[place]) < least
+                or (self.zone is not None and zones[number] is None)
+                for place, least in self.fillable
+            )
         ]
 
-    def beyond(self, rows: Sequence[Sequence[Any]]) -> list[int]:
+    def beyond(self, rows: Sequence[Row]) -> list[int]:
         """The rows with a value that PostgreSQL cannot compute with: read their values."""
         if self.depth == "values":
             return []
         edges = [
-            (place, values.index(MIN), values.index(MAX))
-            for place, values in enumerate(self.reads)
-            if any(part in GUARDED for part in values)
+            (place, read.values.index(MIN), read.values.index(MAX))
+            for place, read in enumerate((*self.reads, *(read for _, read in self.means)))
+            if any(is_guarded(part) for part in read.values)
         ]
         return [
             number
@@ -120,22 +215,54 @@ class Statement:
             if any(_is_beyond(row[place], low, high) for place, low, high in edges)
         ]
 
+    def _lengths(self, read: Read, times: Ints, zones: Sequence[str | None]) -> Ints:
+        """How long a window is up to t, at every row."""
+        assert read.start is not None
+        known = zip(times.tolist(), zones, strict=True)
+        return np.array([t - read.start.at(t, zone) for t, zone in known], np.int64)
+
     @np.errstate(over="ignore", invalid="ignore")
-    def _statistics(
-        self, rows: Sequence[Sequence[Any]], place: int, stats: tuple[Stat, ...]
-    ) -> Columns:
-        """Statistics of one range or one mean's window at every row."""
-        if self.depth == "values":
-            read = [row[place] or () for row in rows]
-            ends = np.cumsum([len(values) for values in read], dtype=np.int64)
-            starts = np.concatenate((np.zeros(1, np.int64), ends[:-1]))
-            every = np.array([value for values in read for value in values], np.float64)
-            return range_stats(every, starts, ends, stats)
-        names = self.reads[place]
-        nothing = (None,) * len(names)
+    def _taken(
+        self,
+        rows: Sequence[Row],
+        place: int,
+        measures: tuple[Measure, ...],
+        lengths: Ints | None = None,
+    ) -> Taken:
+        """What is taken of one range or one mean's window at every row."""
+        read = (*self.reads, *(read for _, read in self.means))[place]
+        if read.form == "rows":
+            return _listed([row[place] or () for row in rows], measures, lengths)
+        nothing = (None,) * len(read.values)
         held = np.array([row[place] or nothing for row in rows], np.float64)
-        found = dict(zip(names, held.reshape(len(rows), -1).T, strict=True))
-        return combined(stats, _flat(found))
+        found = dict(zip(read.values, held.reshape(len(rows), -1).T, strict=True))
+        exact = _flat(found)
+        if lengths is not None:
+            exact[LENGTH] = lengths.astype(np.float64)
+        return combined(measures, exact)
+
+
+def _listed(
+    listed: Sequence[Sequence[Sequence[float]]],
+    measures: tuple[Measure, ...],
+    lengths: Ints | None = None,
+) -> Taken:
+    """What is taken of values with their ages, a list of them for each row."""
+    ends = np.cumsum([len(pairs) for pairs in listed], dtype=np.int64)
+    starts = np.concatenate((np.zeros(1, np.int64), ends[:-1]))
+    every = np.array([pair for pairs in listed for pair in pairs], np.float64).reshape(-1, 2)
+    # Of each window t is 0, and its values lie before it.
+    at = np.zeros(len(listed), np.int64)
+    instants = Instants(-every[:, 1].astype(np.int64), at, at if lengths is None else lengths)
+    return range_stats(np.ascontiguousarray(every[:, 0]), starts, ends, measures, instants)
+
+
+def _column(taken: Taken, output: Output, unknown: Mask | None) -> Floats | Ints:
+    """A feature's column: null of too few values, and where its zone is not known."""
+    column = taken[output.measure]
+    if output.min_count > 1:
+        column = np.where(taken[COUNTED] < output.min_count, np.nan, column)
+    return column if unknown is None else np.where(unknown, np.nan, column)
 
 
 def _is_beyond(held: Sequence[float | None] | None, low: int, high: int) -> bool:

@@ -1,19 +1,19 @@
 """Every statistic in one table: what it is, and how each engine computes it.
 
-A statistic is combined from aggregates: `range` from two, each of the others from one. An aggregate
-is computed in three ways: over windows that are read one by one (`ranges`), sliding over a whole
+A statistic is combined from aggregates: `range` from two, most others from one. An aggregate is
+computed in three ways: over windows that are read one by one (`ranges`), sliding over a whole
 history (`sliding`), and by PostgreSQL (`sql`). Engines read the table, so that a statistic is a row
 of it. The reference does not: it is what the rows are tested against.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, assert_never
 
-from ai_hub.definitions.kinds import STATS, Stat
+from ai_hub.definitions.measures import Measure
 
 if TYPE_CHECKING:
     from ai_hub.engines.arrays import Floats, Ints, Mask
@@ -38,8 +38,9 @@ class Aggregate:
 
     - `at_points`: over windows that are read one by one, none of them empty.
     - `sliding`: over the window that ends at each row of a history, and which of them are doubtful.
-      Those are read one by one after all.
-    - `sql`: over the column `value`.
+      Those are read one by one after all; None where every window is.
+    - `sql`: over the columns `value` and `timestamp`. None where PostgreSQL gives the values in
+      their order instead, for `at_points`.
     - `gathers`: whether `at_points` copies the values of every window, which takes longer than
       reducing them where they are.
     - `flat`: what it is over values that are all the same: "value" is theirs, "zero" that they have
@@ -48,8 +49,8 @@ class Aggregate:
     """
 
     at_points: Callable[[Ranges], Floats | Ints]
-    sliding: Rolled | Callable[[Slide], tuple[Floats, Mask]]
-    sql: str
+    sliding: Rolled | Callable[[Slide], tuple[Floats, Mask]] | None
+    sql: str | None
     gathers: bool = False
     flat: Literal["value", "zero"] | None = None
 
@@ -103,6 +104,37 @@ MEDIAN = Aggregate(
     gathers=True,
     flat="value",
 )
+FIRST = Aggregate(lambda ranges: ranges.first, None, "(array_agg(value ORDER BY timestamp))[1]")
+LAST = Aggregate(lambda ranges: ranges.last, None, "(array_agg(value ORDER BY timestamp DESC))[1]")
+LENGTH = Aggregate(lambda ranges: ranges.lengths, None, None)
+"""How long a window is up to t, in microseconds: of a window that holds a value."""
+TIME_MEAN = Aggregate(lambda ranges: ranges.time_mean, None, None, flat="value")
+
+
+@lru_cache(maxsize=256)
+def _quantile(q: float) -> Aggregate:
+    return Aggregate(
+        lambda ranges: ranges.quantile(q),
+        Rolled(
+            lambda value, window: value.rolling_quantile_by(
+                quantile=q, interpolation="linear", **window
+            ),
+            lambda slide, slid: slide.missing(slid),
+        ),
+        f"percentile_cont({q!r}) WITHIN GROUP (ORDER BY value)",
+        gathers=True,
+        flat="value",
+    )
+
+
+@lru_cache(maxsize=256)
+def _increase(tolerance: float) -> Aggregate:
+    return Aggregate(lambda ranges: ranges.increase(tolerance), None, None)
+
+
+@lru_cache(maxsize=256)
+def _ewm(halflife: int) -> Aggregate:
+    return Aggregate(lambda ranges: ranges.ewm(halflife), None, None, gathers=True, flat="value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,48 +142,82 @@ class Statistic:
     """What a statistic is made of, and what is true of its values.
 
     - `parts`: the aggregates that `combine` takes.
-    - `empty`: its value for an empty window, None for null. A statistic that has one is an int64
-      and never missing.
+    - `empty`: its value for an empty window, None for null. A statistic that has one is never
+      missing, wherever the window is known.
     - `mean_fills`: whether the policy `mean` replaces it by the mean of the series where it is
       missing; if not, by 0.
     - `exact`: whether engines agree on it to the bit; if not, to a tolerance.
+    - `integer`: whether it is an int64.
     """
 
     parts: tuple[Aggregate, ...]
-    empty: int | None
+    empty: float | None
     mean_fills: bool
     exact: bool
     combine: Callable[..., Any] = lambda part: part
+    integer: bool = False
 
 
-def _statistic(stat: Stat) -> Statistic:
-    match stat:
+def _filled_by_mean(part: Aggregate, *, exact: bool = False) -> Statistic:
+    return Statistic((part,), empty=None, mean_fills=True, exact=exact)
+
+
+@lru_cache(maxsize=1024)
+def statistic_of(measure: Measure) -> Statistic:
+    """The row of the table that a measure names."""
+    match measure.stat:
         case "mean":
-            return Statistic((MEAN,), empty=None, mean_fills=True, exact=False)
+            return _filled_by_mean(MEAN)
         case "std":
             return Statistic((STD,), empty=None, mean_fills=False, exact=False)
         case "min":
-            return Statistic((MIN,), empty=None, mean_fills=True, exact=True)
+            return _filled_by_mean(MIN, exact=True)
         case "max":
-            return Statistic((MAX,), empty=None, mean_fills=True, exact=True)
+            return _filled_by_mean(MAX, exact=True)
         case "range":
             return Statistic(
                 (MIN, MAX), None, mean_fills=False, exact=True, combine=lambda low, high: high - low
             )
         case "sum":
-            return Statistic((SUM,), empty=None, mean_fills=True, exact=False)
+            return _filled_by_mean(SUM)
         case "count":
-            return Statistic((COUNT,), empty=0, mean_fills=False, exact=True)
+            return Statistic((COUNT,), empty=0, mean_fills=False, exact=True, integer=True)
         case "median":
-            return Statistic((MEDIAN,), empty=None, mean_fills=True, exact=False)
+            return _filled_by_mean(MEDIAN)
+        case "quantile":
+            return _filled_by_mean(_quantile(measure.q))
+        case "first":
+            return _filled_by_mean(FIRST, exact=True)
+        case "last":
+            return _filled_by_mean(LAST, exact=True)
+        case "delta":
+            return Statistic(
+                (FIRST, LAST), None, mean_fills=False, exact=False, combine=lambda a, b: b - a
+            )
+        case "increase":
+            part = _increase(measure.tolerance)
+            return Statistic((part,), empty=None, mean_fills=False, exact=False)
+        case "time_mean":
+            return _filled_by_mean(TIME_MEAN)
+        case "coverage":
+            return Statistic(
+                (COUNT, LENGTH), 0, mean_fills=False, exact=True, combine=_coverage(measure.step)
+            )
+        case "ewm":
+            return _filled_by_mean(_ewm(measure.halflife))
         case _:
-            assert_never(stat)
+            assert_never(measure.stat)
 
 
-STATISTICS: Mapping[Stat, Statistic] = {stat: _statistic(stat) for stat in STATS}
+def _coverage(step: int) -> Callable[[Any, Any], Any]:
+    def share(count: Any, length: Any) -> Any:
+        # A window without a length holds what is there.
+        return (count * step / (length + (length == 0) * step)).clip(max=1)
+
+    return share
 
 
 @lru_cache(maxsize=512)
-def aggregates(stats: tuple[Stat, ...]) -> tuple[Aggregate, ...]:
-    """What some statistics are made of, each once."""
-    return tuple(dict.fromkeys(part for stat in stats for part in STATISTICS[stat].parts))
+def aggregates(measures: tuple[Measure, ...]) -> tuple[Aggregate, ...]:
+    """What some measures are made of, each once."""
+    return tuple(dict.fromkeys(part for one in measures for part in statistic_of(one).parts))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ai_hub.definitions.kinds import Missing
+from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.arrays import Columns, Floats, HistoryArrays, Ints, Points
 from ai_hub.engines.columnar import compute, means
 from ai_hub.engines.fill import Masks, fill

@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 
-from ai_hub.definitions.kinds import Closed, Stat
-from ai_hub.engines.arrays import Columns, Floats, Ints
-from ai_hub.engines.ranges import Ranges, finite, window_bounds
-from ai_hub.engines.statistics import STATISTICS, Aggregate, Rolled, aggregates
+from ai_hub.definitions.measures import Measure
+from ai_hub.definitions.vocabulary import Closed
+from ai_hub.engines.arrays import Floats, Ints
+from ai_hub.engines.ranges import Instants, Ranges, finite, window_bounds
+from ai_hub.engines.statistics import Aggregate, Rolled, aggregates, statistic_of
 
 if TYPE_CHECKING:
     from ai_hub.engines.sliding import Newest, Slide
+
+Taken = dict[Measure, Floats | Ints]
+"""What was taken of windows, an element for each of them."""
 
 # Up to here the bounds of every window are cheaper to have than to estimate.
 _FEW_POINTS = 4096
@@ -36,50 +40,62 @@ def window_stats(
     span: int,
     width: int,
     closed: Closed,
-    stats: tuple[Stat, ...],
+    measures: tuple[Measure, ...],
     dense: bool | None = None,
-) -> Columns:
-    """Each statistic over the window of `width` that ends at each of `at` (sorted keys).
+) -> Taken:
+    """Each measure over the window of `width` that ends at each of `at`.
 
     `span` is the length of one entity's part of the axis. `dense` forces the way; by default the
     cheaper one is chosen by the work the windows hold.
     """
     if dense is None:
-        dense = _is_dense(keys, at, width, closed, stats)
+        dense = _is_dense(keys, at, width, closed, measures)
     if dense and len(keys):
         # Polars is worth its start-up only where there is much to slide over.
         from ai_hub.engines.sliding import Slide
 
-        return _sliding_stats(Slide.of(keys, values, at, span, width, closed), stats)
-    return range_stats(values, *window_bounds(keys, at, width, closed), stats)
+        return _sliding_stats(Slide.of(keys, values, at, span, width, closed), measures)
+    low, high = window_bounds(keys, at, width, closed)
+    lengths = np.broadcast_to(np.int64(width), len(at))
+    return range_stats(values, low, high, measures, Instants(keys, at, lengths))
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def range_stats(values: Floats, low: Ints, high: Ints, stats: tuple[Stat, ...]) -> Columns:
-    """Each statistic over values[low:high]."""
-    ranges = Ranges(values, low, high)
-    return combined(stats, {part: ranges.each(part.at_points) for part in aggregates(stats)})
+def range_stats(
+    values: Floats,
+    low: Ints,
+    high: Ints,
+    measures: tuple[Measure, ...],
+    instants: Instants | None = None,
+) -> Taken:
+    """Each measure over values[low:high]; some need the instants of the values."""
+    ranges = Ranges(values, low, high, instants)
+    return combined(measures, {part: ranges.each(part.at_points) for part in aggregates(measures)})
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def _sliding_stats(slide: Slide, stats: tuple[Stat, ...]) -> Columns:
-    parts = aggregates(stats)
+def _sliding_stats(slide: Slide, measures: tuple[Measure, ...]) -> Taken:
+    parts = aggregates(measures)
     rolled = iter(slide.rolled(p.sliding.roll for p in parts if isinstance(p.sliding, Rolled)))
+    newest = slide.newest()
     found: dict[Aggregate, Floats | Ints] = {}
     for part in parts:
-        if not isinstance(part.sliding, Rolled):
-            found[part] = slide.read_anew(part.at_points, *part.sliding(slide))
+        if part.sliding is None:
+            found[part] = slide.ranges.each(part.at_points)
             continue
-        slid, doubtful = next(rolled), part.sliding.doubtful
-        if doubtful is None:
-            found[part] = slide.at_points(slid)
+        if not isinstance(part.sliding, Rolled):
+            slid = slide.read_anew(part.at_points, *part.sliding(slide))
         else:
-            found[part] = slide.read_anew(part.at_points, slid, doubtful(slide, slid))
-    newest = slide.newest()
-    return combined(stats, {part: _settled(part, found[part], newest) for part in parts})
+            slid, doubtful = next(rolled), part.sliding.doubtful
+            if doubtful is None:
+                slid = slide.at_points(slid)
+            else:
+                slid = slide.read_anew(part.at_points, slid, doubtful(slide, slid))
+        found[part] = _settled(part, slid, newest)
+    return combined(measures, found)
 
 
-def _settled(part: Aggregate, slid: Floats | Ints, newest: Newest) -> Floats | Ints:
+def _settled(part: Aggregate, slid: Floats, newest: Newest) -> Floats:
     """An aggregate as it slid, but for windows whose bounds say all there is to say."""
     match part.flat:
         case "value":
@@ -93,26 +109,28 @@ def _settled(part: Aggregate, slid: Floats | Ints, newest: Newest) -> Floats | I
     return np.where(newest.empty, np.nan, slid) if newest.empty.any() else slid
 
 
-def combined(stats: tuple[Stat, ...], found: Mapping[Aggregate, Floats | Ints]) -> Columns:
-    """Each statistic from its aggregates, which are NaN where a window is empty."""
-    columns: Columns = {}
-    for stat in stats:
-        row = STATISTICS[stat]
+def combined(measures: tuple[Measure, ...], found: Mapping[Aggregate, Floats | Ints]) -> Taken:
+    """Each measure from its aggregates, which are NaN where a window is empty."""
+    taken: Taken = {}
+    for measure in measures:
+        row = statistic_of(measure)
         value: Floats = row.combine(*(found[part] for part in row.parts))
-        if row.empty is None:
-            columns[stat] = finite(value)
-        else:
-            columns[stat] = np.where(np.isnan(value), row.empty, value).astype(np.int64)
-    return columns
+        if row.empty is not None:
+            value = np.where(np.isnan(value), row.empty, value)
+        taken[measure] = value.astype(np.int64) if row.integer else finite(value)
+    return taken
 
 
-def _is_dense(keys: Ints, at: Ints, width: int, closed: Closed, stats: tuple[Stat, ...]) -> bool:
-    if len(at) <= _FEW_POINTS:
+def _is_dense(
+    keys: Ints, at: Ints, width: int, closed: Closed, measures: tuple[Measure, ...]
+) -> bool:
+    slidable = [part for part in aggregates(measures) if part.sliding is not None]
+    if len(at) <= _FEW_POINTS or not slidable:
         return False
     sample = at[:: len(at) // 1024]
     low, high = window_bounds(keys, sample, width, closed)
     size = float((high - low).mean())
-    gathered = any(part.gathers for part in aggregates(stats))
+    gathered = any(part.gathers for part in slidable)
     return len(at) * (_PER_POINT + size / (_DENSE if gathered else _DENSE_REDUCED)) > (
         len(keys) + len(at)
     )

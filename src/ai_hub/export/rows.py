@@ -13,9 +13,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ai_hub.definitions.feature_set import SEMANTICS, FeatureSet, definition_of
-from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.target import Target
 from ai_hub.definitions.values import Duration, TimeRange, check_id, iso
+from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.arrays import HistoryArrays, Points
 from ai_hub.engines.columnar import values_at
 from ai_hub.engines.plan import FILL_WINDOW, Plan, can_be_missing, is_integer, sources_for

@@ -8,7 +8,6 @@ from typing import Any, get_args
 from ai_hub.definitions.changes import Action
 from ai_hub.definitions.document import SCHEMA
 from ai_hub.definitions.json_schema import json_schema
-from ai_hub.definitions.kinds import STATS, WEATHER_COLUMNS
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import (
     MAX_ASSETS,
@@ -18,6 +17,7 @@ from ai_hub.definitions.values import (
     MAX_NAMES,
     MAX_SERIES_LENGTH,
 )
+from ai_hub.definitions.vocabulary import STATS, WEATHER_COLUMNS
 from ai_hub.export.job import Compression
 
 Schema = dict[str, Any]
@@ -221,8 +221,9 @@ _ANSWERS: Schema = {
          "differences": listed(
              fields({"feature": nullable(TEXT), "field": TEXT, "before": {}, "after": {},
                      "text": TEXT}), 0),
-         "reads": fields({"series": table(TEXT), "weather": table(TEXT)}),
-         "features": table(TEXT), "cold": FLAG}
+         "reads": fields({"series": table(TEXT), "weather": table(TEXT),
+                          "attributes": listed(TEXT, 0)}),
+         "features": table(TEXT), "cold": FLAG, "notes": listed(TEXT, 0)}
     ),
     "FeatureSets": fields({"feature_sets": listed(_ref("FeatureSet"), 0)}),
     "IngestResult": fields(

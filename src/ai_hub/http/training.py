@@ -8,8 +8,8 @@ from typing import Any
 from litestar import Request, Response, post
 from litestar.datastructures import State
 
-from ai_hub.definitions.kinds import read_missing
 from ai_hub.definitions.values import check_id
+from ai_hub.definitions.vocabulary import read_missing
 from ai_hub.errors import InvalidInput
 from ai_hub.export.job import check_compression
 from ai_hub.feature_store import FeatureStore

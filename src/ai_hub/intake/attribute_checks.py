@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ai_hub.definitions.kinds import check_name
 from ai_hub.definitions.values import FIRST_INSTANT, MAX_ID_LENGTH, check_id, id_fault
+from ai_hub.definitions.vocabulary import check_name
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import ATTRIBUTES, TIME, Batch
 from ai_hub.intake.columns import Column, bools, column, nulls, rejection

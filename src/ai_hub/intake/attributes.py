@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from ai_hub.definitions.kinds import check_name
+from ai_hub.definitions.vocabulary import check_name
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import BATCH_ROWS, Part
 from ai_hub.intake.cells import plain_cells

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ai_hub.definitions.kinds import WEATHER_COLUMNS
+from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
 from ai_hub.intake.options import BatchKind as BatchKind
 from ai_hub.intake.result import IngestResult, Rejection, Remark
 

@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ai_hub.definitions.kinds import WEATHER_COLUMNS
 from ai_hub.definitions.valid_range import WEATHER_LIMITS, ValidRange
 from ai_hub.definitions.values import (
     DEFAULT_SERIES,
@@ -17,6 +16,7 @@ from ai_hub.definitions.values import (
     MAX_SERIES_LENGTH,
     check_id,
 )
+from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.attribute_checks import check_attributes
 from ai_hub.intake.batch import OBSERVATIONS, WEATHER, Batch, BatchKind

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from ai_hub.definitions.kinds import WEATHER_COLUMNS
 from ai_hub.definitions.values import MAX_ID_LENGTH, MAX_SERIES_LENGTH, check_id
+from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.options import option, options_of
 

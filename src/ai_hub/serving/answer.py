@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.values import to_datetime
+from ai_hub.definitions.vocabulary import Missing
 
 if TYPE_CHECKING:
     from ai_hub.serving.reader import Found

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -248,7 +248,8 @@ class Reader:
     def _degraded(self, spec: Spec, at: int) -> bytes:
         self._metrics.degraded += 1
         features = calendar_at(spec.plan.calendars, at)
-        return _vector(features, spec.plan.needs_data, True, iso(self._now()))
+        absent = tuple(n for n in spec.feature_set.feature_names if n not in features)
+        return _vector(features, absent, True, iso(self._now()))
 
 
 def _seen(task: asyncio.Task[Any]) -> None:
@@ -282,7 +283,7 @@ def encoded(spec: Spec, vectors: Vectors, count: int, computed_at: str) -> list[
 
 
 def _vector(
-    features: dict[str, object] | dict[str, int],
+    features: Mapping[str, object],
     missing: tuple[str, ...],
     degraded: bool,
     computed_at: str,

@@ -10,8 +10,9 @@ from typing import Any
 from ai_hub.definitions.changes import Change, changes_of, check_allowed
 from ai_hub.definitions.document import set_of_text, text_of
 from ai_hub.definitions.feature_set import SEMANTICS, FeatureSet
-from ai_hub.definitions.kinds import WEATHER_COLUMNS, Derived, Feature
+from ai_hub.definitions.kinds import Derived, Feature
 from ai_hub.definitions.registry import Registry
+from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
 from ai_hub.engines.reads import reads_of
 from ai_hub.errors import InvalidInput, RegistryConflict, StoreError, UnknownFeatureSet
 from ai_hub.stores.registry_table import (
@@ -193,6 +194,7 @@ def _change(change: Change) -> dict[str, Any]:
         "fingerprint": chosen.fingerprint,
         "default": change.is_default,
         "retired": change.is_retired,
+        "notes": list(change.notes),
         "differences": [{**one.document(), "text": str(one)} for one in change.differences],
         "reads": reads_of(chosen.features).document(),
         "features": {

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import msgspec
 
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.kinds import Missing, check_missing
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import MAX_NAMES, check_list
+from ai_hub.definitions.vocabulary import Missing, check_missing
 from ai_hub.engines.plan import Plan
 from ai_hub.errors import InvalidInput
 

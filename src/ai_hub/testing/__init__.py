@@ -14,10 +14,9 @@ from __future__ import annotations
 
 from ai_hub.definitions.target import Target
 from ai_hub.engines.reference import (
+    AttributeValue,
     History,
     Mapped,
-    Number,
-    Observation,
     Vector,
     WeatherRow,
     fill_values,
@@ -32,6 +31,7 @@ from ai_hub.engines.reference_rows import (
     target_value,
     training_rows,
 )
+from ai_hub.engines.reference_statistics import Number, Observation
 from ai_hub.testing.agreement import close, differences, is_exact
 
 try:
@@ -46,13 +46,14 @@ try:
         weather_rows,
         write_logs,
     )
-    from ai_hub.testing.sets import feature_sets, features, policies, targets
+    from ai_hub.testing.sets import feature_sets, features, policies, taking, targets
 except ImportError as error:
     raise ImportError(
         "ai_hub.testing needs hypothesis: pip install 'ai-hub-feature-store[test]'"
     ) from error
 
 __all__ = [
+    "AttributeValue",
     "Case",
     "History",
     "Mapped",
@@ -76,6 +77,7 @@ __all__ = [
     "observed_times",
     "policies",
     "starts",
+    "taking",
     "target_value",
     "targets",
     "training_rows",

@@ -4,33 +4,32 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from ai_hub.definitions.expressions import expression_tree
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import (
+    Age,
+    Attribute,
     Bucket,
     Calendar,
     Derived,
+    Ewm,
     Feature,
     Lag,
     Latest,
-    Missing,
     Rolling,
-    expression_tree,
+    Seasonal,
 )
-from ai_hub.engines.reference import (
-    History,
-    Number,
-    Vector,
-    evaluate,
-    fill_values,
-    window_values,
-)
-from ai_hub.engines.statistics import STATISTICS
+from ai_hub.definitions.vocabulary import WAVES, Missing
+from ai_hub.engines.reference import History, Vector, fill_values, window_values
+from ai_hub.engines.reference_expressions import evaluate
+from ai_hub.engines.reference_statistics import Number
+from ai_hub.engines.statistics import statistic_of
 
 
 def close(a: Number, b: Number, n: int = 1, largest: float = 0.0, *, exact: bool = False) -> bool:
     """Whether two engines' values of one feature agree (SEMANTICS, "Feature kinds").
 
-    Null agrees with null alone. `exact` is for lags, min, max, range, count and weather; otherwise
+    Null agrees with null alone. `exact` is for what no engine computes with rounding; otherwise
     |a-b| <= 1e-9 max(1, |a|, |b|) + 1e-15 n max|v|, where the window holds `n` values of which
     `largest` is the greatest magnitude.
     """
@@ -44,10 +43,14 @@ def close(a: Number, b: Number, n: int = 1, largest: float = 0.0, *, exact: bool
 def is_exact(feature: Feature) -> bool:
     """Whether engines agree on a feature to the bit, before filling."""
     match feature:
-        case Rolling() | Bucket():
-            return STATISTICS[feature.stat].exact
-        case Calendar() | Lag() | Latest() | Derived():
+        case Rolling() | Bucket() | Seasonal() | Ewm():
+            return statistic_of(feature.measure).exact
+        case Calendar():
+            return feature.part not in WAVES
+        case Lag() | Latest() | Age() | Attribute():
             return True
+        case Derived():
+            return False
         case _:
             assert_never(feature)
 
@@ -78,7 +81,7 @@ def differences(
         values: list[float] = []
         if filled:
             values = fill_values(feature, t, history)
-        elif isinstance(feature, Rolling | Bucket):
+        elif isinstance(feature, Rolling | Bucket | Seasonal | Ewm):
             values = window_values(feature, t, history)
         largest = max(map(abs, values), default=0.0)
         got, want = actual.features[name], expected.features[name]

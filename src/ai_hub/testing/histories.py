@@ -8,9 +8,18 @@ from itertools import accumulate, pairwise
 
 from hypothesis import strategies as st
 
-from ai_hub.definitions.kinds import WEATHER_COLUMNS
-from ai_hub.definitions.values import DAY, DEFAULT_SERIES, HOUR, MINUTE, Duration, parse_time
-from ai_hub.engines.reference import History, Observation, WeatherRow
+from ai_hub.definitions.values import (
+    DAY,
+    DEFAULT_SERIES,
+    FIRST_INSTANT,
+    HOUR,
+    MINUTE,
+    Duration,
+    parse_time,
+)
+from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
+from ai_hub.engines.reference import AttributeValue, History, WeatherRow
+from ai_hub.engines.reference_statistics import Observation
 
 Strategy = st.SearchStrategy
 
@@ -24,10 +33,13 @@ _BORDERS = tuple(
         "1999-12-31T23:59:59.999999Z",  # before that
         "2025-03-30T00:30:00Z",  # clocks go forward in Europe
         "2024-11-03T05:30:00Z",  # clocks go back in New York
+        "2025-10-05T01:00:00Z",  # half an hour, in Lord Howe
+        "2010-11-07T02:31:00Z",  # at a minute past midnight, in St. John's
         "1969-12-31T23:30:00Z",  # instants around zero
         "1968-02-28T23:00:00Z",  # negative instants
     )
 )
+_ASSET_ZONES = ("Europe/Berlin", "Australia/Lord_Howe", "America/St_Johns")
 _STEPS = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, DAY)
 WIDTHS = tuple(
     Duration.of(width)
@@ -168,6 +180,21 @@ def weather_rows(
     return tuple(draw(st.permutations(list(rows.values()))))
 
 
+@st.composite
+def attribute_values(draw: st.DrawFn, start: int | None = None) -> tuple[AttributeValue, ...]:
+    """Numbers and zones of an asset that change, end and are absent."""
+    first = draw(starts()) if start is None else start
+    since = st.sampled_from((FIRST_INSTANT, first, first + 1, first - 30 * DAY, first + DAY))
+    number: Strategy[float | str | None] = st.none() | st.floats(-1e6, 1e6)
+    zone: Strategy[float | str | None] = st.sampled_from((None, *_ASSET_ZONES, *_ASSET_ZONES))
+    drawn = (
+        AttributeValue(key, draw(zone if key == "timezone" else number), valid_from)
+        for key in ("timezone", "capacity")
+        for valid_from in draw(st.lists(since, max_size=3, unique=True))
+    )
+    return tuple(drawn)
+
+
 def histories(
     series: Sequence[str] = (DEFAULT_SERIES, "generation"), max_size: int = 30
 ) -> Strategy[History]:
@@ -186,7 +213,9 @@ def cases(
     start = draw(starts())
     logs = {name: draw(write_logs(start, max_size)) for name in series}
     history = History(
-        {name: log.state for name, log in logs.items()}, draw(weather_rows(start - HOUR))
+        {name: log.state for name, log in logs.items()},
+        draw(weather_rows(start - HOUR)),
+        attributes=draw(attribute_values(start)),
     )
     wanted = st.lists(instants(history), min_size=1, max_size=max_instants, unique=True)
     return Case(logs, history, tuple(draw(wanted)))

@@ -10,8 +10,9 @@ from typing import Any
 from ai_hub import FeatureStore
 from ai_hub.config import Settings
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.kinds import STATS, Bucket, Rolling, Stat
+from ai_hub.definitions.kinds import Bucket, Rolling
 from ai_hub.definitions.values import DAY, HOUR, MINUTE, to_datetime
+from ai_hub.definitions.vocabulary import STATS, Stat
 from ai_hub.engines.plan import WindowPass
 from ai_hub.engines.sql import mergeable
 from ai_hub.stores.postgres.maintain import maintain

@@ -9,8 +9,9 @@ from typing import Any
 
 import asyncpg
 
-from ai_hub.definitions.kinds import STATS, WEATHER_COLUMNS, Rolling, Stat
+from ai_hub.definitions.kinds import Rolling
 from ai_hub.definitions.values import Duration, to_datetime, to_micros
+from ai_hub.definitions.vocabulary import STATS, WEATHER_COLUMNS, Stat
 from ai_hub.testing import History, Number, Observation, WeatherRow, close, value, window_values
 
 SESSIONS: tuple[Mapping[str, str], ...] = (

@@ -19,8 +19,9 @@ from ai_hub import FeatureStore
 from ai_hub.administration import maintain
 from ai_hub.definitions.builtin import FEATURE_SETS, FEATURES
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.kinds import Bucket, Lag, Latest, Missing, Rolling
+from ai_hub.definitions.kinds import Bucket, Lag, Latest, Rolling
 from ai_hub.definitions.values import DAY, HOUR, MINUTE, parse_time, to_datetime
+from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.plan import Plan
 from ai_hub.engines.sql_rows import Depth, Point, Shape
 from ai_hub.stores.postgres import points as postgres_points

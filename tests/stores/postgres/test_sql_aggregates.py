@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import servers
-from ai_hub.definitions.kinds import Bucket, Stat
+from ai_hub.definitions.kinds import Bucket
 from ai_hub.definitions.values import (
     BUCKET_ORIGIN,
     DAY,
@@ -22,6 +22,7 @@ from ai_hub.definitions.values import (
     parse_time,
     to_datetime,
 )
+from ai_hub.definitions.vocabulary import Stat
 from ai_hub.testing import (
     History,
     Observation,

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 import servers
 from ai_hub.definitions.builtin import ANOMALY_DETECTION, FORECAST_ADVANCED, FORECAST_BASIC
-from ai_hub.definitions.kinds import WEATHER_COLUMNS, Bucket, Lag, Latest, Rolling
+from ai_hub.definitions.kinds import Bucket, Lag, Latest, Rolling
 from ai_hub.definitions.values import FIRST_INSTANT, HOUR, Duration, iso, parse_time, to_datetime
-from ai_hub.engines.reference import Mapped, statistic
+from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
+from ai_hub.engines.reference import Mapped
+from ai_hub.engines.reference_statistics import statistic
 from ai_hub.testing import (
     Case,
     History,

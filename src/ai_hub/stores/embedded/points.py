@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from ai_hub.definitions.kinds import WEATHER_COLUMNS, Missing
 from ai_hub.definitions.values import DAY, FIRST_INSTANT, LAST_INSTANT
+from ai_hub.definitions.vocabulary import WEATHER_COLUMNS, Missing
 from ai_hub.engines.arrays import (
     AttributeTable,
     Floats,

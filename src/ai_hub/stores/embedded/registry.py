@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ai_hub.definitions.kinds import WEATHER_COLUMNS
+from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
 from ai_hub.stores.embedded.session import Cursor, Sessions, transaction
 from ai_hub.stores.registry_table import (
     SET_COLUMNS,

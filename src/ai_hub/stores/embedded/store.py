@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.values import Entity
+from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.plan import Plan
 from ai_hub.stores.base import Changed, Chunk, Landed, ScanRequest, Vectors
 from ai_hub.stores.embedded.attributes import AttributeMap, append_attributes

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ai_hub.definitions.kinds import WEATHER_COLUMNS
 from ai_hub.definitions.values import DAY, Entity
+from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
 from ai_hub.stores.arrays import micros_of, spans_of
 from ai_hub.stores.base import Landed
 from ai_hub.stores.embedded.session import Cursor, registered, transaction

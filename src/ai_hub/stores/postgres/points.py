@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ai_hub.definitions.kinds import Missing
+from ai_hub.definitions.periods import longest
 from ai_hub.definitions.values import DAY, FIRST_INSTANT, HOUR
+from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.arrays import Columns, Floats, Ints
 from ai_hub.engines.fill import fill
-from ai_hub.engines.plan import Plan, RangePass, Source, WindowPass
+from ai_hub.engines.plan import Plan, RangePass, Source
 from ai_hub.engines.sql import mergeable, statement
 from ai_hub.engines.sql_rows import Depth, Point, Shape, Statement
 from ai_hub.errors import StoreError
@@ -82,6 +83,7 @@ class _Lane:
         self._few = few
         self._statements: dict[tuple[Shape, frozenset[RangePass], Depth], Statement] = {}
         self._gaps = _Gaps()
+        self._zones = _Zones()
         self._waiting: list[tuple[Point, asyncio.Future[Vectors]]] = []
         self._under_way = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -99,7 +101,7 @@ class _Lane:
 
     def learn(self) -> None:
         """Have the statement prepared on every connection opened from now on."""
-        if self._plan.series or self._plan.weather:
+        if self._plan.reads:
             self._statement("one", frozenset(), "features")
             self._statement("one", frozenset(), "filled")
 
@@ -177,7 +179,7 @@ class _Lane:
         """The features at some points, and at which of them they have to be read otherwise."""
         plan = self._plan
         times = np.array([t for _, _, t in points], np.int64)
-        if not (plan.series or plan.weather):
+        if not plan.reads:
             chosen = statement(plan, self._missing, "one")
             return self._vectors(chosen, [()] * len(points), times), []
         merged = self._merged(points)
@@ -203,11 +205,29 @@ class _Lane:
     async def _fetch(
         self, points: Sequence[Point], merged: frozenset[RangePass], depth: Depth
     ) -> tuple[Statement, list[Row]]:
+        zones = self._zones.of(points) if self._plan.has_asset_zone else [None] * len(points)
+        while True:
+            chosen, rows = await self._fetch_in(points, zones, merged, depth)
+            read = chosen.zones(rows)
+            if read == zones:
+                return chosen, rows
+            # What zone an asset is in was another when it was last seen.
+            zones = read
+            self._zones.note(points, zones)
+
+    async def _fetch_in(
+        self,
+        points: Sequence[Point],
+        zones: Sequence[str | None],
+        merged: frozenset[RangePass],
+        depth: Depth,
+    ) -> tuple[Statement, list[Row]]:
         shape: Shape = "one"
         if len(points) > 1:
-            shape = "together" if len({t for _, _, t in points}) == 1 else "apart"
+            alike = len({t for _, _, t in points}) == 1 and len(set(zones)) == 1
+            shape = "together" if alike else "apart"
         chosen = self._statement(shape, merged, depth)
-        arguments = chosen.arguments(points)
+        arguments = chosen.arguments(points, zones)
         if not (merged or self._settled(chosen, points)):
             return chosen, await self._sessions.fetch(chosen.text, arguments)
         tables = ["ai_features"] if self._plan.series else []
@@ -220,7 +240,9 @@ class _Lane:
         if self._sessions.facts.mode != "timescaledb":
             return False
         earliest = min(t for _, _, t in points)
-        first = min(bound.at(earliest) for bound in chosen.bounds)
+        first = min(bound.at(earliest, None) for bound in chosen.bounds)
+        if self._plan.has_asset_zone:
+            first = min(first, earliest - max(self._plan.lookback, self._plan.weather_lookback))
         return first < time.time_ns() // 1_000 - _SETTLES
 
     def _statement(self, shape: Shape, merged: frozenset[RangePass], depth: Depth) -> Statement:
@@ -242,7 +264,7 @@ class _Lane:
             one
             for one in self._long
             if earliest - _width(one) >= oldest
-            and self._densities.most(one.series, points) * _width(one) > MERGED_ROWS
+            and self._densities.most(one.input.name, points) * _width(one) > MERGED_ROWS
         )
 
     def _vectors(
@@ -255,7 +277,7 @@ class _Lane:
         columns: Columns = chosen.columns(rows, times)
         # Densities matter only where some window could be read from partials.
         for one, count in chosen.counts(rows) if self._long and points else ():
-            self._densities.note(one.series, points, count / _width(one))
+            self._densities.note(one.input.name, points, count / _width(one))
 
         def mean_of(source: Source, some: Ints) -> Floats:
             return chosen.mean_of(rows, source)[some]
@@ -286,6 +308,22 @@ class _Densities:
         )
 
 
+class _Zones:
+    """The zones that assets were last seen in. A wrong guess costs a second read."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, str], str | None] = {}
+
+    def of(self, points: Sequence[Point]) -> list[str | None]:
+        return [self._seen.get((tenant, asset)) for tenant, asset, _ in points]
+
+    def note(self, points: Sequence[Point], zones: Sequence[str | None]) -> None:
+        if len(self._seen) > _MOST_SEEN:
+            self._seen.clear()
+        for (tenant, asset, _), zone in zip(points, zones, strict=True):
+            self._seen[tenant, asset] = zone
+
+
 class _Gaps:
     """Whether something was missing when it was last seen: of an asset, else of its tenant.
 
@@ -311,7 +349,7 @@ class _Gaps:
 
 
 def _width(one: RangePass) -> int:
-    return one.width if isinstance(one, WindowPass) else one.every
+    return longest(one.width)
 
 
 def _one_of(vectors: Vectors, row: int) -> Vectors:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from ai_hub.config import Settings
-from ai_hub.definitions.kinds import WEATHER_COLUMNS
+from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
 from ai_hub.errors import StoreError, StoreUnavailable
 from ai_hub.stores.postgres.session import Connection, Sessions, session
 from ai_hub.stores.registry_table import (

@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, TypeVar
 
 from ai_hub.config import Settings
-from ai_hub.definitions.kinds import Missing
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import Entity
+from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.plan import Plan
 from ai_hub.stores.base import Changed, Chunk, Landed, ScanRequest, Vectors
 from ai_hub.stores.postgres.attributes import append_attributes

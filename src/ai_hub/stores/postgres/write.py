@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ai_hub.definitions.kinds import WEATHER_COLUMNS
 from ai_hub.definitions.values import FIRST_INSTANT, Duration, Entity
+from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
 from ai_hub.stores.base import Landed
 from ai_hub.stores.postgres.session import POSTGRES_EPOCH, Connection
 

@@ -1,0 +1,106 @@
+"""The words that definitions are written in: names, stats, parts, columns, policies."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Literal, cast, get_args
+
+from ai_hub.errors import InvalidInput
+
+Stat = Literal[
+    "mean",
+    "std",
+    "min",
+    "max",
+    "range",
+    "sum",
+    "count",
+    "median",
+    "quantile",
+    "first",
+    "last",
+    "delta",
+    "increase",
+    "time_mean",
+    "coverage",
+]
+SeasonalStat = Literal["mean", "std", "min", "max", "range", "sum", "count", "median", "quantile"]
+Closed = Literal["both", "right", "left", "none"]
+Part = Literal[
+    "hour_of_day",
+    "day_of_week",
+    "day_of_month",
+    "month",
+    "is_weekend",
+    "is_business_hours",
+    "minute_of_hour",
+    "minute_of_day",
+    "quarter",
+    "day_of_year",
+    "week_of_year",
+    "is_holiday",
+    "day_sin",
+    "day_cos",
+    "week_sin",
+    "week_cos",
+    "year_sin",
+    "year_cos",
+]
+WeatherColumn = Literal[
+    "temperature", "humidity", "solar_irradiance", "wind_speed", "cloud_cover", "precipitation"
+]
+SourceKind = Literal["observations", "weather"]
+Missing = Literal["mean", "zero", "keep"] | float
+
+STATS: tuple[Stat, ...] = get_args(Stat)
+SEASONAL_STATS: tuple[SeasonalStat, ...] = get_args(SeasonalStat)
+CLOSED: tuple[Closed, ...] = get_args(Closed)
+PARTS: tuple[Part, ...] = get_args(Part)
+WAVES: tuple[Part, ...] = (
+    *("day_sin", "day_cos"),
+    *("week_sin", "week_cos"),
+    *("year_sin", "year_cos"),
+)
+"""The parts that are floats: sine and cosine of a share of a turn."""
+WEATHER_COLUMNS: tuple[WeatherColumn, ...] = get_args(WeatherColumn)
+SOURCE_KINDS: tuple[SourceKind, ...] = get_args(SourceKind)
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+
+
+def check_name(field: str, name: object) -> str:
+    """`name` if it can name a feature or a set: an identifier of at most 63 characters."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InvalidInput(
+            field, name, "a name of letters, digits and _, at most 63, no digit first"
+        )
+    return name
+
+
+def check_choice(field: str, value: object, known: tuple[str, ...]) -> None:
+    """Raises InvalidInput for what is none of a few words."""
+    if value not in known:
+        raise InvalidInput(field, value, f"one of {', '.join(known)}")
+
+
+def check_missing(policy: object, field: str = "missing") -> Missing:
+    """A missing policy: `mean`, `zero`, `keep` or a finite number."""
+    if isinstance(policy, str) and policy in ("mean", "zero", "keep"):
+        return cast(Missing, policy)
+    if isinstance(policy, int | float) and not isinstance(policy, bool):
+        try:
+            number = float(policy)
+        except OverflowError:
+            number = math.inf
+        if math.isfinite(number):
+            return number
+    raise InvalidInput(field, policy, '"mean", "zero", "keep" or a finite number')
+
+
+def read_missing(text: str, field: str = "missing") -> Missing:
+    """A missing policy as a text says it: a word, or a number. Raises InvalidInput."""
+    try:
+        return check_missing(float(text), field)
+    except ValueError:  # no number, or one that is refused (InvalidInput is a ValueError too)
+        return check_missing(text, field)

@@ -1,0 +1,109 @@
+"""The newest weather as it is known at each point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ai_hub.definitions.kinds import Latest
+from ai_hub.engines.arrays import Axis, Columns, Floats, Ints, Mask, Points, Weather
+from ai_hub.engines.as_of import AsOfIndex
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A weather column's rows in the order in which they become known.
+
+    `best[i]` is the row (by time, then issue) that answers once the first i+1 are known.
+    """
+
+    available: Ints
+    best: Ints
+    keys: Ints
+    values: Floats
+
+
+def _known(column: str, weather: Weather, axis: Axis, last: int) -> _Known:
+    values = weather.columns[column]
+    held = ~np.isnan(values) & (weather.issued <= last)
+    code, time, issued = weather.code[held], weather.time[held], weather.issued[held]
+    available = axis.keys(code, np.maximum(time, issued))
+    best = np.arange(len(code))
+    if len(available) > 1 and bool((np.diff(available) < 0).any()):
+        order = np.argsort(available, kind="stable")
+        available, best = available[order], np.maximum.accumulate(order)
+    return _Known(available, best, axis.keys(code, time), values[held])
+
+
+def _source_axis(weather: Weather, axis: Axis, points: Points) -> Ints:
+    return axis.keys(weather.source_of.at(points, axis), points.time)
+
+
+def all_latest(
+    features: tuple[Latest, ...], weather: Weather | None, axis: Axis, points: Points
+) -> Columns:
+    """Features that are the newest value of a weather column, at every point; NaN for none."""
+    if weather is None or not len(weather.code):
+        return {feature.name: np.full(len(points), np.nan) for feature in features}
+    found = _newest(features, weather, axis, points, [f.max_age.micros for f in features])
+    preferring = tuple(f for f in features if f.measured_within.micros)
+    measured = weather.issued >= weather.time
+    # Where all rows are measurements, or none is, the newest is what is preferred.
+    if preferring and measured.any() and not measured.all():
+        ages = [min(f.max_age.micros, f.measured_within.micros) for f in preferring]
+        preferred = _newest(preferring, _rows_of(weather, measured), axis, points, ages)
+        for name, values in preferred.items():
+            found[name] = np.where(np.isnan(values), found[name], values)
+    return found
+
+
+def _rows_of(weather: Weather, kept: Mask) -> Weather:
+    columns = {name: values[kept] for name, values in weather.columns.items()}
+    return replace(
+        weather,
+        code=weather.code[kept],
+        time=weather.time[kept],
+        issued=weather.issued[kept],
+        columns=columns,
+    )
+
+
+def _newest(
+    features: tuple[Latest, ...],
+    weather: Weather,
+    axis: Axis,
+    points: Points,
+    ages: Sequence[int],
+) -> Columns:
+    """The newest row known at each point that has the column and is younger than an age."""
+    at = _source_axis(weather, axis, points)
+    if bool((weather.issued > weather.time).any()):
+        last = int(points.time.max())
+        return {
+            feature.name: _latest(_known(feature.column, weather, axis, last), at, age)
+            for feature, age in zip(features, ages, strict=True)
+        }
+    # What is known when it happens becomes known in its order: one search serves every column.
+    keys = axis.keys(weather.code, weather.time)
+    newest = AsOfIndex(keys).last(at)
+    found: Columns = {}
+    for feature, age in zip(features, ages, strict=True):
+        values = weather.columns[feature.column]
+        held = ~np.isnan(values)
+        row = newest
+        if not held.all():
+            row = np.maximum.accumulate(np.where(held, np.arange(len(held)), -1))[newest]
+        fresh = (newest >= 0) & (row >= 0) & (keys[row] > at - age)
+        found[feature.name] = np.where(fresh, values[row], np.nan)
+    return found
+
+
+def _latest(known: _Known, at: Ints, age: int) -> Floats:
+    if not len(known.best):
+        return np.full(len(at), np.nan)
+    newest = np.searchsorted(known.available, at, "right") - 1
+    row = known.best[newest]
+    fresh = (newest >= 0) & (known.keys[row] > at - age)
+    return np.where(fresh, known.values[row], np.nan)

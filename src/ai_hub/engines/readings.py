@@ -1,0 +1,137 @@
+"""Features on one input, at every point: windows, buckets, lags, seasons and ages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from ai_hub.definitions.kinds import Lag, Seasonal
+from ai_hub.definitions.measures import COUNT, Measure
+from ai_hub.definitions.periods import Period, Width
+from ai_hub.definitions.values import BUCKET_ORIGIN, SECOND
+from ai_hub.definitions.vocabulary import Closed
+from ai_hub.engines.arrays import Columns, Floats, Ints, Mask
+from ai_hub.engines.clocks import bucket_starts, step_back
+from ai_hub.engines.plan import BucketPass, Input, Plan, RangePass, WindowPass
+from ai_hub.engines.ranges import Instants
+from ai_hub.engines.tracks import Track
+from ai_hub.engines.windows import Taken, range_stats, window_stats
+from ai_hub.engines.zones import Zones
+
+
+def readings(
+    plan: Plan, read: Input, track: Track, zones: Zones, span: int, dense: bool | None
+) -> Columns:
+    """Every feature of the plan on one input, before filling: float64 (NaN = null) or int64.
+
+    `span` is the length of one entity's part of the axis.
+    """
+    columns: Columns = {}
+    for one in plan.ranges:
+        if one.input == read:
+            columns |= _range(one, track, zones, span, dense)
+    for lag in plan.lags:
+        if Input.of(lag) == read:
+            columns[lag.name] = _lag(lag, lag.by, track, zones)
+    for seasonal in plan.seasonals:
+        if Input.of(seasonal) == read:
+            columns[seasonal.name] = _seasonal(seasonal, track, zones)
+    for age in plan.ages:
+        if Input.of(age) == read:
+            values, keys = track.latest(track.at, age.max_age.micros)
+            columns[age.name] = np.where(np.isnan(values), np.nan, (track.at - keys) / SECOND)
+    return columns
+
+
+def window_of(
+    track: Track,
+    span: int,
+    width: int,
+    closed: Closed,
+    measures: tuple[Measure, ...],
+    dense: bool | None = None,
+) -> Taken:
+    """Each measure over the window of an exact width that ends at each point."""
+    if track.issues is None:
+        return window_stats(
+            track.keys, track.values, track.at, span, width, closed, measures, dense
+        )
+    return _taken(track, np.full(len(track.at), width), closed, measures)
+
+
+def _range(one: RangePass, track: Track, zones: Zones, span: int, dense: bool | None) -> Columns:
+    unknown: Mask | None = None
+    if isinstance(one, WindowPass) and not isinstance(one.width, Period):
+        taken = window_of(track, span, one.width.micros, one.closed, one.measures, dense)
+    else:
+        lengths, unknown = _lengths(one, track.now, zones)
+        taken = _taken(track, lengths, one.closed, one.measures)
+    columns: Columns = {}
+    for output in one.outputs:
+        column = taken[output.measure]
+        if output.min_count > 1:
+            column = np.where(taken[COUNT] < output.min_count, np.nan, column)
+        columns[output.name] = _known(column, unknown)
+    return columns
+
+
+def _lengths(one: RangePass, time: Ints, zones: Zones) -> tuple[Ints, Mask | None]:
+    """How long each window is up to t, and where its zone is not known, if anywhere."""
+    if isinstance(one.width, Period):
+        step = bucket_starts if isinstance(one, BucketPass) else step_back
+        return zones.each(one.tz, time, partial(_length, step, one.width))
+    return (time - BUCKET_ORIGIN) % one.width.micros, None
+
+
+def _length(step: Callable[[str, Ints, Period], Ints], width: Period, tz: str, time: Ints) -> Ints:
+    return time - step(tz, time, width)
+
+
+def _taken(track: Track, lengths: Ints, closed: Closed, measures: tuple[Measure, ...]) -> Taken:
+    """Each measure over windows of any lengths, read one by one."""
+    # Keys are whole microseconds: an edge that is outside starts one later or ends one earlier.
+    first = track.at - lengths + (closed not in ("both", "left"))
+    last = track.at - (closed not in ("both", "right"))
+    parts = [
+        range_stats(
+            rows.values,
+            rows.low,
+            rows.high,
+            measures,
+            Instants(rows.keys, track.at[part], lengths[part]),
+        )
+        for part, rows in track.windows(first, last)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    return {measure: np.concatenate([part[measure] for part in parts]) for measure in measures}
+
+
+def _lag(feature: Lag | Seasonal, by: Width, track: Track, zones: Zones) -> Floats:
+    if not isinstance(by, Period):
+        return track.latest(track.at - by.micros, feature.tolerance.micros)[0]
+    back, unknown = zones.each(feature.tz, track.now, partial(_length, step_back, by))
+    values, _ = track.latest(track.at - back, feature.tolerance.micros)
+    return np.asarray(_known(values, unknown), np.float64)
+
+
+def _seasonal(feature: Seasonal, track: Track, zones: Zones) -> Floats | Ints:
+    lags = [_lag(feature, feature.by(k), track, zones) for k in range(1, feature.count + 1)]
+    each = np.stack(lags, axis=1)
+    held = ~np.isnan(each)
+    ends = np.cumsum(held.sum(axis=1))
+    starts = np.concatenate((np.zeros(1, np.int64), ends[:-1]))
+    column = range_stats(each[held], starts, ends, (feature.measure,))[feature.measure]
+    if feature.min_count > 1:
+        column = np.where(ends - starts < feature.min_count, np.nan, column)
+    unknown: Mask | None = None
+    if isinstance(feature.every, Period):
+        _, unknown = zones.each(feature.tz, track.now, lambda tz, time: time)
+    return _known(column, unknown)
+
+
+def _known(column: Floats | Ints, unknown: Mask | None) -> Floats | Ints:
+    """A column with nulls where the zone is not known."""
+    return column if unknown is None else np.where(unknown, np.nan, column)
