@@ -154,6 +154,7 @@ async def test_a_series_that_nobody_has_is_doubted(deployment: Deployment, tmp_p
         assert document["reads"] == {
             "series": {"value": "1h", "temperature": "1h"},
             "weather": {"wind_speed": "24h", "humidity": "24h"},
+            "attributes": [],
         }
         assert document["features"]["warmth"] == "1h of temperature"
 

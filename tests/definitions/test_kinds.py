@@ -129,7 +129,7 @@ def test_an_expression_is_arithmetic_over_names(text: str) -> None:
     "text",
     [
         *("", "1 + 2", "a +", "a ** 2", "a // b", "a % b", "a.b", "a[0]", "f(a)", "a if b else c"),
-        *("a == b", "not a", "~a", "a and b", "'a'", "a + True", "a + None", "a; b", "a = b"),
+        *("a == b == c", "not a", "~a", "a and b", "'a'", "a + True", "a + None", "a; b", "a = b"),
         *("lambda: a", "[a]", "{a}", "a, b", "a + 1j", "a := b", "a\x00", "(" * 300 + "a"),
     ],
 )

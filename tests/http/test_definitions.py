@@ -32,7 +32,11 @@ def test_a_set_is_planned_applied_served_and_retired(server: Server) -> None:
     assert [(one["feature_set"], one["action"], one["default"]) for one in planned["changes"]] == [
         ("whole@1", "create", True), ("whole@2", "create", False),
     ]  # fmt: skip
-    assert planned["changes"][0]["reads"] == {"series": {"value": "3h"}, "weather": {}}
+    assert planned["changes"][0]["reads"] == {
+        "series": {"value": "3h"},
+        "weather": {},
+        "attributes": [],
+    }
     assert server.client.get(f"{SETS}/whole").status_code == 404
 
     done = server.call("POST", "/sets/apply", json={**asked, "applied_by": "me"})

@@ -18,7 +18,7 @@ from typing import Any, get_args
 
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.holidays import HolidayDates
-from ai_hub.definitions.kinds import Derived, Feature
+from ai_hub.definitions.kinds import Derived, Feature, fields_of, is_default
 from ai_hub.definitions.valid_range import ValidRange, ValidValues, valid_document
 from ai_hub.definitions.values import MAX_NAMES, check_list
 from ai_hub.errors import InvalidDefinition, InvalidInput
@@ -118,9 +118,9 @@ def read_set(plain: object, place: Place = ()) -> FeatureSet:
 def plain_feature(feature: Feature) -> dict[str, object]:
     """A feature as its kind and its fields, without those at their default."""
     plain: dict[str, object] = {_LEFT_TO_KIND: type(feature).__name__}
-    for field in fields(feature):
+    for field in fields_of(feature):
         value = getattr(feature, field.name)
-        if field.default is MISSING or value != field.default:
+        if not is_default(field, value):
             plain[field.name] = _plain(value)
     return plain
 
@@ -164,7 +164,7 @@ def _feature(plain: object, place: Place, label: str) -> object:
         raise InvalidDefinition(
             (*place, "kind"), f"{where}.kind", kind, f"one of {', '.join(KINDS)}", hint
         )
-    known = {field.name: field for field in fields(made)}
+    known = {field.name: field for field in fields_of(made)}
     _known(given, known, place, where, f"a field of {kind}")
     for field in known.values():
         needed = field.default is MISSING and field.default_factory is MISSING

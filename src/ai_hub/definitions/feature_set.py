@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property, lru_cache
 from graphlib import CycleError, TopologicalSorter
 
 from ai_hub.definitions.builtin_features import BY_NAME
 from ai_hub.definitions.holidays import HolidayDates
-from ai_hub.definitions.kinds import Derived, Feature, Reading
-from ai_hub.definitions.periods import Offset, Period
+from ai_hub.definitions.kinds import Derived, Feature, Reading, fields_of
+from ai_hub.definitions.periods import NO_OFFSET, Offset, Period
 from ai_hub.definitions.valid_range import ValidRange, ValidValues, valid_document
 from ai_hub.definitions.values import (
     DEFAULT_SERIES,
@@ -173,9 +173,10 @@ def definition_of(feature: Feature) -> dict[str, object]:
     Holidays are shown by the digest of their dates, and what says nothing is left out.
     """
     plain: dict[str, object] = {"kind": type(feature).__name__}
-    for field in sorted(fields(feature), key=lambda field: bool(field.kw_only)):
+    for field in fields_of(feature):
         value = getattr(feature, field.name)
-        if field.kw_only and value == field.default:
+        silent = field.kw_only or field.default in (None, NO_OFFSET)
+        if silent and value == field.default:
             continue
         plain[field.name] = _plain(value)
     return plain
@@ -196,7 +197,7 @@ def _plain(value: object) -> object:
 def _canonical(feature: Feature) -> dict[str, object]:
     """A feature as plain values without those at their default, and what only describes it."""
     plain = definition_of(feature)
-    for field in fields(feature):
+    for field in fields_of(feature):
         described = field.name in ("unit", "description")
         if field.name in plain and (described or getattr(feature, field.name) == field.default):
             del plain[field.name]

@@ -14,7 +14,7 @@ from ai_hub.definitions.builtin_features import BY_NAME
 from ai_hub.definitions.document import KINDS, SCHEMA
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.holidays import HolidayDates
-from ai_hub.definitions.kinds import Feature
+from ai_hub.definitions.kinds import Feature, fields_of
 from ai_hub.definitions.valid_range import ValidRange, ValidValues
 from ai_hub.definitions.values import MAX_NAMES, MAX_TEXT
 
@@ -105,7 +105,7 @@ def _feature_set() -> Schema:
 
 def _kind(name: str, kind: type[Feature]) -> Schema:
     hints = get_type_hints(kind)
-    known = fields(kind)
+    known = fields_of(kind)
     needed = [one.name for one in known if one.default is MISSING]
     return {
         "type": "object",
@@ -124,8 +124,10 @@ def _field(field: Field[Any], hint: object) -> Schema:
         return {"type": "string", "pattern": _NAME}
     schema = _type(hint)
     default = field.default
-    if default is None or isinstance(default, str | int | float):
-        return schema if default in (None, "") else {**schema, "default": default}
+    if isinstance(default, str):
+        return schema if not default else {**schema, "default": str(default)}
+    if default is None or isinstance(default, int | float):
+        return schema if default is None else {**schema, "default": default}
     return schema if default in (MISSING, ()) else {**schema, "default": str(default)}
 
 

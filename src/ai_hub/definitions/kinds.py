@@ -13,7 +13,8 @@ were issued at their time or later. A width is exact (`"24h"`) or a period of th
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import Field, dataclass, field, fields
+from typing import Any
 
 from ai_hub.definitions.expressions import expression_tree, names_of
 from ai_hub.definitions.holidays import HolidayDates
@@ -384,3 +385,13 @@ class Derived(_Described):
 Feature = Calendar | Rolling | Lag | Bucket | Latest | Seasonal | Ewm | Age | Attribute | Derived
 Reading = Rolling | Lag | Bucket | Seasonal | Ewm | Age
 """Kinds on observations, or on a column of the weather."""
+
+
+def fields_of(kind: Feature | type[Feature]) -> tuple[Field[Any], ...]:
+    """The fields of a kind: those that may be said by their place first, in that order."""
+    return tuple(sorted(fields(kind), key=lambda field: bool(field.kw_only)))
+
+
+def is_default(field: Field[Any], value: object) -> bool:
+    """Whether a field says what it says by default, and no caller has said it."""
+    return type(value) is type(field.default) and value == field.default
