@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from typing import TypeVar
 
 import numpy as np
@@ -25,7 +25,6 @@ _ID = pa.dictionary(pa.int32(), pa.string())
 _TIME = pa.timestamp("us", "UTC")
 # Chunks computed at once beside the writer: on two cores a second one gains nothing.
 _WORKERS = 1
-_BUFFER_BYTES = 1 << 20
 
 _T = TypeVar("_T")
 
@@ -72,6 +71,7 @@ def _write(
     with (
         closing(chunks),
         parquet_writer(draft, schema, job.compression) as writer,
+        threads("sum") as sum_pool,
         threads("sync") as sync_pool,
         threads("write") as write_pool,
         threads("compute", _WORKERS) as pool,
@@ -80,7 +80,9 @@ def _write(
 
         def write(batch: pa.RecordBatch) -> None:
             writer.write_batch(batch)
-            # Under way to the disk while the next is made, so the last sync has little left to do.
+            # Summed, and under way to the disk, while the next is made: at the end there is little
+            # left to do.
+            sum_pool.submit(draft.follow)
             sync_pool.submit(draft.sync)
 
         def write_next() -> int:
@@ -126,23 +128,19 @@ def parquet_writer(draft: Draft, schema: pa.Schema, compression: str) -> Iterato
     # do. Statistics serve who filters, and that is by id and time.
     plain = (pa.types.is_floating, pa.types.is_timestamp, pa.types.is_boolean)
     dictionaries = [field.name for field in schema if not any(is_(field.type) for is_ in plain)]
-    # Each call from Arrow into Python waits for the interpreter: few large ones.
-    sink = pa.BufferedOutputStream(pa.PythonFile(draft, "w"), _BUFFER_BYTES)
-    try:
-        with pq.ParquetWriter(
+    with (
+        # Not through Python, for whose interpreter each call would wait.
+        pa.OSFile(draft.path, "wb") as sink,
+        pq.ParquetWriter(
             sink,
             schema,
             compression=compression,
             use_dictionary=dictionaries,
             write_statistics=["timestamp", "asset_id"],
             store_schema=True,
-        ) as writer:
-            yield writer
-        sink.flush()
-    finally:
-        # While the file is open: collected later it would complain on standard error.
-        with suppress(OSError):
-            sink.close()
+        ) as writer,
+    ):
+        yield writer
 
 
 def feature_batch(

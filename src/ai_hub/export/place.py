@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ai_hub.config import Settings
 
 _SUFFIX = ".partial"
+_PART = 1 << 18
 _OPEN = os.O_CLOEXEC | os.O_NOFOLLOW
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
@@ -143,16 +144,14 @@ class Place:
         with self._said(), self._folder(make_folder) as folder:
             before = self._replaced(folder)
             partial = partial_name(self.name, name)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _OPEN
             handle = os.open(partial, flags, 0o600, dir_fd=folder)
-            draft = Draft(self, folder, partial, handle)
+            new = 0o666 & ~self.places.umask
+            mode = new if before is None else before.st_mode & 0o777
+            draft = Draft(self, folder, partial, handle, mode, before)
             try:
-                new = 0o666 & ~self.places.umask
-                os.fchmod(handle, new if before is None else before.st_mode & 0o777)
                 yield draft
             finally:
-                # Arrow may try to write what it still holds when it is collected.
-                draft.closed = True
                 os.close(handle)
                 with suppress(OSError):
                     os.unlink(partial, dir_fd=folder)
@@ -227,8 +226,11 @@ class Place:
                 folder.mkdir(mode)
                 folder.chmod(mode)
 
-    def _replaced(self, folder: int) -> os.stat_result | None:
-        """The file that would be replaced, if there is one. Raises InvalidInput if none may be."""
+    def _replaced(self, folder: int, known: os.stat_result | None = None) -> os.stat_result | None:
+        """The file that would be replaced, if there is one. Raises InvalidInput if none may be.
+
+        What is `known` to be ours is not read again.
+        """
         if self.places.protects(folder, self.name):
             raise self._refusal("The open database, a file beside it or the settings are there.")
         found = _look(folder, self.name)
@@ -240,7 +242,7 @@ class Place:
             raise self._refusal("A symbolic link is there.")
         if not stat.S_ISREG(found.st_mode):
             raise self._refusal("A device, a pipe or a socket is there.")
-        if not self.force and not _ours(folder, self.name):
+        if not (self.force or _same(known, found) or _ours(folder, self.name)):
             raise self._refusal(
                 "The file that is there was not written by an export: name another one, or have "
                 "it replaced with force (--force)."
@@ -260,49 +262,56 @@ class Place:
 
 @dataclass(slots=True)
 class Draft:
-    """A file under way: written from its begin to its end, and counted and summed meanwhile.
+    """A file under way: written from its begin to its end, and summed meanwhile.
 
-    It is what Arrow writes to: `write`, `tell`, `flush`, `close`, `closed`.
+    `mode` is what it has once it is in its place, `before` what was there when it was begun.
     """
 
     place: Place
     folder: int
     partial: str
     handle: int
-    size: int = 0
-    closed: bool = False
+    mode: int
+    before: os.stat_result | None
     published: bool = False
+    whole: bool = False
+    size: int = 0
+    """Bytes that are summed."""
     _sum: hashlib._Hash = field(default_factory=hashlib.sha256)
 
-    def write(self, data: bytes | memoryview) -> int:
+    @property
+    def path(self) -> str:
+        """A path of the open file, whatever became of its name, for who writes it by itself."""
+        return f"/dev/fd/{self.handle}"
+
+    def write(self, data: bytes) -> None:
         """Write all of some bytes. Raises OSError."""
-        if self.closed:
-            raise ValueError("write to a file under way that was given up")
-        rest = memoryview(data).cast("B")
-        count = len(rest)
-        self._sum.update(rest)
+        rest = memoryview(data)
         while rest:
             rest = rest[os.write(self.handle, rest) :]
-        self.size += count
-        return count
 
-    def tell(self) -> int:
-        """How much was written."""
-        return self.size
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def close(self) -> None:
-        """The place closes it."""
+    def follow(self) -> None:
+        """Sum what was written since. Raises OSError."""
+        part = memoryview(bytearray(_PART))
+        while count := os.preadv(self.handle, [part], self.size):
+            self._sum.update(part[:count])
+            self.size += count
 
     def sync(self) -> None:
         """Have it on the disk, as far as it is written."""
         os.fsync(self.handle)
 
+    def finish(self) -> None:
+        """Have all of it summed and on the disk: it is whole. Raises ExportFailed."""
+        with self.place._said():
+            self.follow()
+            os.fchmod(self.handle, self.mode)
+            self.sync()
+            self.whole = True
+
     @property
     def checksum(self) -> str:
-        """The SHA-256 of what was written, in hexadecimal."""
+        """The SHA-256 of what is summed, in hexadecimal."""
         return self._sum.hexdigest()
 
     def publish(self) -> None:
@@ -310,12 +319,13 @@ class Draft:
 
         Until the draft is given up, no other file takes its place in this folder.
         """
+        if not self.whole:
+            self.finish()
         with self.place._said():
-            self.sync()
             with suppress(OSError):  # some file systems have no locks
                 fcntl.flock(self.folder, fcntl.LOCK_EX)
             # What is there may have changed since the draft was begun.
-            self.place._replaced(self.folder)
+            self.place._replaced(self.folder, self.before)
             os.rename(self.partial, self.place.name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
             self.published = True
             os.fsync(self.folder)
@@ -344,6 +354,14 @@ def _look(folder: int, name: str) -> os.stat_result | None:
         return os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return None
+
+
+def _same(one: os.stat_result | None, other: os.stat_result) -> bool:
+    """Whether a file is the one that it was, with nothing done to it."""
+    return one is not None and all(
+        getattr(one, name) == getattr(other, name)
+        for name in ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
+    )
 
 
 def _ours(folder: int, name: str) -> bool:

@@ -200,9 +200,10 @@ class Exports:
                 record = record.without_data(self._now())
                 await log.record(record)
                 return record
-            # Should this process end between the next two steps, a sweep sees that it is whole.
+            await self._in_thread(draft.follow)
             record = record.written(rows, draft.size, draft.checksum)
-            await log.record(record)
+            # Should this process end after it, a sweep sees that the file is whole.
+            await _to_its_end(self._written(record, draft))
             return await _to_its_end(self._publish(record, draft))
         except BaseException as error:
             # In its place it is no failure, whatever becomes of its record: a sweep completes it.
@@ -211,6 +212,12 @@ class Exports:
             raise
         finally:
             await _to_its_end(self._in_thread(drafting.__exit__, None, None, None))
+
+    async def _written(self, record: ExportRecord, draft: Draft) -> None:
+        both = (self._store.export_log.record(record), self._in_thread(draft.finish))
+        for outcome in await asyncio.gather(*both, return_exceptions=True):
+            if outcome is not None:
+                raise outcome
 
     async def _publish(self, record: ExportRecord, draft: Draft) -> ExportRecord:
         await self._in_thread(draft.publish)
