@@ -80,19 +80,21 @@ def assign_sources(
 def _store(cursor: Cursor, changed: Iterable[tuple[Entity, int]], source_id: str | None) -> None:
     rows = [(entity.tenant_id, entity.asset_id, since) for entity, since in changed]
     columns = [list(column) for column in zip(*rows, strict=True)]
-    new = "unnest(?::VARCHAR[]) AS tenant_id, unnest(?::VARCHAR[]) AS asset_id, " \
-          "make_timestamptz(unnest(?::BIGINT[])) AS valid_from"  # fmt: skip
+    # By their numbers: versions of DuckDB before 2 count the question marks of USING after those of
+    # WHERE.
+    new = "unnest($1::VARCHAR[]) AS tenant_id, unnest($2::VARCHAR[]) AS asset_id, " \
+          "make_timestamptz(unnest($3::BIGINT[])) AS valid_from"  # fmt: skip
     with transaction(cursor):
         cursor.execute(
             f"""
             DELETE FROM asset_weather_source m USING (SELECT {new}) n
             WHERE m.tenant_id = n.tenant_id AND m.asset_id = n.asset_id
-              AND coalesce(m.valid_from, make_timestamptz(?::BIGINT)) = n.valid_from
+              AND coalesce(m.valid_from, make_timestamptz($4::BIGINT)) = n.valid_from
             """,
             [*columns, FIRST_INSTANT],
         )
         cursor.execute(
             "INSERT INTO asset_weather_source (tenant_id, asset_id, valid_from, source_id) "
-            f"SELECT n.*, ? FROM (SELECT {new}) n",
-            [source_id, *columns],
+            f"SELECT n.*, $4 FROM (SELECT {new}) n",
+            [*columns, source_id],
         )
