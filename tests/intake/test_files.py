@@ -17,10 +17,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from ai_hub.errors import InvalidInput
+from ai_hub.intake.bodies import read_batch
 from ai_hub.intake.checks import check_observations
 from ai_hub.intake.csv_text import Lines
 from ai_hub.intake.dialect import Dialect
 from ai_hub.intake.files import DataFile
+from ai_hub.intake.read_options import ReadOptions
+from ai_hub.intake.readers.rows import Rows
 from ai_hub.intake.source import STDIN, Source
 from intake.reading import body_table, data_file, read_file
 
@@ -427,3 +430,14 @@ def test_a_table_whose_names_are_instants_has_to_be_turned() -> None:
     text = "entity_id,type,2024-04-01T22:00:00.000Z,2024-04-01T23:00:00.000Z\nm1,grid,1,2\n"
     with pytest.raises(InvalidInput, match="--wide times takes times of the day alone"):
         opened(text, wide="times")
+
+
+def test_a_column_may_go_on_with_another_type() -> None:
+    """A cell that is not a number in the second hundred thousand dicts is a row at fault."""
+    row = {"timestamp": "2025-01-01T00:00:00Z", "asset_id": "a", "value": 1.5}
+    rows = [*[row] * 100_001, row | {"value": "x"}]
+    options = ReadOptions.of("observations")
+    file = DataFile(Rows(rows), options.of_programs(), options.required("t"))
+    assert [len(part) for part, _ in file.parts(70_000)] == [70_000, 30_000, 2]
+    batch = read_batch(file, "t", 10_000_000)
+    assert (batch.accepted, batch.rejected) == (100_001, 1)

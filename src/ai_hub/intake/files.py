@@ -221,12 +221,21 @@ def with_known_letters(table: pa.Table) -> pa.Table:
 
 
 def of_rows(parts: Iterator[Part], rows: int) -> Iterator[Part]:
-    """The same rows in tables of `rows`; of a file without rows, one empty table."""
+    """The same rows in tables of `rows`; of a file without rows, one empty table.
+
+    A table has fewer where a column goes on with another type, as one of dicts may.
+    """
     waiting: pa.Table | None = None
     yielded = False
     for table, fraction in parts:
-        tables = [table] if waiting is None else [waiting, table]
-        waiting = pa.concat_tables(tables, promote_options="default")
+        if waiting is None or not len(waiting):
+            waiting = table
+        else:
+            try:
+                waiting = pa.concat_tables([waiting, table], promote_options="default")
+            except (pa.ArrowTypeError, pa.ArrowInvalid):
+                yield waiting, fraction
+                waiting = table
         while len(waiting) >= rows:
             yield waiting.slice(0, rows), fraction
             yielded = True
