@@ -141,3 +141,13 @@ def matches(row: list[str | None], line: list[str]) -> bool:
         cell == (other or None) or any("\udc80" <= character <= "\udcff" for character in other)
         for cell, other in zip(row, line, strict=True)
     )
+
+
+@pytest.mark.parametrize("begin", ["", '"'])
+def test_a_line_of_a_million_cells_is_a_row_at_fault_and_not_taken_apart(begin: str) -> None:
+    long = begin + "a," * 1_000_000
+    rows, lines = read(f"t,m,1,x\n{long}\nt,m,2,x\n".encode(), FOUR)
+    assert (lines.rows, refused(rows)) == (3, [False, True, False])
+    mark = read_mark(rows[1][0])
+    assert mark is not None
+    assert mark.expected == "a line of at most 1048576 letters"

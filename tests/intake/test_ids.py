@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_hub.definitions.values import id_fault
+from ai_hub.intake import ids as intake_ids
 from ai_hub.intake.columns import Column
 from ai_hub.intake.ids import check_ids
-from ai_hub.intake.nulls import Nulls
+from ai_hub.intake.nulls import NO_MORE, Nulls
 
 
 def ids(values: list[object], **options: object) -> Column:
@@ -75,3 +76,29 @@ def test_ids_that_are_floats_are_refused_in_words_and_shown_as_they_came() -> No
 
 def test_whole_numbers_are_ids() -> None:
     assert named(check_ids("asset_id", pa.array([7, 12], pa.uint64()), 2, 256)) == ["7", "12"]
+
+
+@given(
+    st.lists(
+        st.one_of(st.none(), st.sampled_from(["", " a ", "a", "\ufeffb", "é", "\x00", "NA", "1E5"]),
+                  st.text(max_size=4)),
+        min_size=1),
+    st.sampled_from([None, "a", "z"]), st.sampled_from([None, "a"]),
+    st.sampled_from([NO_MORE, Nulls(("NA", "é"))]),
+)  # fmt: skip
+def test_very_many_are_looked_at_as_a_few_are(
+    values: list[str | None], default: str | None, only: str | None, known: Nulls
+) -> None:
+    column = pa.array([None if one is None else one.encode("utf-8", "replace").decode()
+                       for one in values], pa.string())  # fmt: skip
+    few = check_ids("asset_id", column, len(column), 3, default, only, known)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(intake_ids, "_FEW", -1)
+        many = check_ids("asset_id", column, len(column), 3, default, only, known)
+    assert few.faulty.tolist() == many.faulty.tolist()
+    sound = ~few.faulty
+    assert few.keys[sound].tolist() == many.keys[sound].tolist()
+    assert few.build(few.keys[sound]) == many.build(many.keys[sound])
+    assert few.remarks == many.remarks
+    for row in few.faulty.nonzero()[0]:
+        assert few.why(int(row)) == many.why(int(row))

@@ -23,9 +23,13 @@ from ai_hub.intake.marks import mark_cell, mark_row
 BLOCK_BYTES = 8 << 20
 _FEW_BYTES = 1 << 20
 _MAX_LINE_BYTES = 4 * BLOCK_BYTES
+_MAX_ROW_LETTERS = 1 << 20
+"""Of a row that Arrow cannot read: it is taken apart in one step, during which no other thread goes
+on."""
 _MAX_RECORD_LINES = 100
 _FEW_LINES = 2 * _MAX_RECORD_LINES  # more than a piece and a row that goes on into it
 _PIECES = 16
+_SHOWN = 200
 
 
 @dataclass(slots=True)
@@ -186,7 +190,10 @@ class _Reader:
                 self._lines.blank += 1
                 at += 1
                 continue
-            cells, length, unfinished = record(lines, at, shape.delimiter)
+            long = len(lines[at]) > _MAX_ROW_LETTERS
+            cells, length, unfinished = (
+                ([], 1, False) if long else record(lines, at, shape.delimiter)
+            )
             if unfinished and not final and len(lines) - at < _MAX_RECORD_LINES:
                 return self._table(columns), b"".join(data[at:])
             chosen = [cells[place] for place in shape.places] if len(cells) == shape.width else []
@@ -206,6 +213,8 @@ class _Reader:
 
     def _refused(self, line: str) -> list[str]:
         expected = f"a line of {self._shape.width} cells, as in the header"
+        if len(line) > _MAX_ROW_LETTERS:
+            line, expected = line[:_SHOWN], f"a line of at most {_MAX_ROW_LETTERS} letters"
         mark = mark_row(_shown(line.rstrip("\r\n")), expected)
         return [mark, *[""] * (len(self._shape.places) - 1)]
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 import pyarrow as pa
 import pyarrow.ipc
 
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.arrow_faults import UNREADABLE, check_schema
 from ai_hub.intake.arrow_sizes import ARROW_FILE, check_size, memory_for, too_much
+from ai_hub.intake.json_text import NotJson, count, decode, decode_lines
 from ai_hub.intake.read_options import ReadOptions
 from ai_hub.intake.readers.parquet import MAGIC as PARQUET
 from ai_hub.intake.readers.rows import Rows
@@ -26,6 +26,7 @@ from ai_hub.intake.source import Source
 
 _ROWS = "a JSON array of row objects"
 _SHOWN_BYTES = 80
+_SHOWN_LINE = 1_000
 
 
 def open_body(
@@ -100,26 +101,19 @@ def _malformed(body: bytes, expected: str) -> InvalidInput:
 
 
 def _decode_json(body: bytes, expected: str) -> object:
-    _check_density(body, body.count(b","))
+    _check_density(body, count(body, b","))
     try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        pass
-    # The standard library also reads NaN and Infinity, which Python's own writer emits: a row at
-    # fault and not a malformed body.
-    try:
-        found: object = json.loads(body)
-    except (ValueError, RecursionError):
+        return decode(body)
+    except NotJson:
         raise _malformed(body, expected) from None
-    return found
 
 
 def _check_density(body: bytes, values: int) -> None:
     """InvalidInput for JSON of which Python would make much more than its size: not of rows, which
     have names in them, but of lone values, empty objects and the like."""
-    objects = body.count(b"{")
-    held = 64 * (objects + body.count(b"["))
-    held += 25 * max(body.count(b'"') - 14 * objects, 0)
+    objects = count(body, b"{")
+    held = 64 * (objects + count(body, b"["))
+    held += 25 * max(count(body, b'"') - 14 * objects, 0)
     held += 32 * max(values - 8 * objects, 0)
     if held > memory_for(len(body)):
         expected = "rows that are objects with a timestamp, an asset_id and values"
@@ -134,21 +128,15 @@ def _read_json(body: bytes) -> Sequence[object]:
 
 
 def _read_ndjson(body: bytes) -> Sequence[object]:
-    _check_density(body, body.count(b",") + body.count(b"\n"))
-    try:
-        found: Sequence[object] = msgspec.json.Decoder().decode_lines(body)
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        found = [_decode_line(line) for line in body.split(b"\n") if line.strip()]
+    _check_density(body, count(body, b",") + count(body, b"\n"))
+    found = decode_lines(body, _shown_line)
     if found and not any(isinstance(row, dict) for row in found):
         raise _malformed(body, "NDJSON: a JSON object on every line")
     return found
 
 
-def _decode_line(line: bytes) -> object:
-    try:
-        return _decode_json(line, "a JSON object")
-    except InvalidInput:
-        return line.decode("utf-8", "backslashreplace").strip()
+def _shown_line(line: bytes) -> str:
+    return line[:_SHOWN_LINE].decode("utf-8", "backslashreplace").strip()
 
 
 def _as_text(row: object) -> str:

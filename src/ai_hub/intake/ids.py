@@ -8,15 +8,17 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from ai_hub.definitions.values import id_fault
-from ai_hub.intake.columns import Column
+from ai_hub.intake.columns import Column, Mask, bools
 from ai_hub.intake.marks import mark_cell, read_mark
 from ai_hub.intake.nulls import NO_MORE, TOKENS, Nulls
 from ai_hub.intake.result import Remark
 
 # What a spreadsheet makes of a long number, or of a column with an empty cell.
 _SPREADSHEET = re.compile(r"[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]+|[0-9]+\.0+")
+_ASCII = "^[!-~](?:[ -~]*[!-~])?$"
 # Marks that nobody sees, such as one of the byte order inside a file.
 _INVISIBLE = "\u200b\u200e\u200f\u2060\ufeff"
 _AROUND = re.compile(rf"^[\s{_INVISIBLE}]+|[\s{_INVISIBLE}]+$")
@@ -25,6 +27,7 @@ _FLOATS = (
     "empty cell becomes: write them as text"
 )
 _SHOWN = 3
+_FEW = 10_000
 
 
 def check_ids(
@@ -44,24 +47,74 @@ def check_ids(
     """
     texts = pa.nulls(size, pa.string()) if raw is None else id_texts(raw)
     encoded = texts.dictionary_encode()
-    names = [_name(text, default, known) for text in encoded.dictionary.to_pylist()]
-    names.append(default)  # a null row has the code -1, the last
-    codes = np.asarray(pc.fill_null(encoded.indices, -1))
-    faults = [_why(name, limit, only) for name in names]
-    distinct = sorted({name for name in names if name is not None})
-    rank = {name: place for place, name in enumerate(distinct)}
-    keys = np.array([0 if name is None else rank[name] for name in names], dtype=np.int64)[codes]
-    faulty = np.array([fault is not None for fault in faults], dtype=np.bool_)[codes]
-    dictionary = pa.array(distinct, pa.string())
+    names = encoded.dictionary
+    # Of very many Arrow says which are ids as they stand, while other threads go on; Python looks
+    # at the others.
+    few = len(names) <= _FEW
+    odd = np.arange(len(names)) if few else np.flatnonzero(~_plain(names, limit, only, known))
+    others = [_name(text, default, known) for text in _taken(names, odd)]
+    # A null row has the default, which is the last name.
+    whys = {int(at): _why(name, limit, only) for at, name in zip(odd, others, strict=True)}
+    whys[len(names)] = _why(default, limit, only)
+    rank, dictionary = (
+        _by_python([*others, default])
+        if few
+        else _by_arrow(
+            pa.concat_arrays([_with(names, odd, others), pa.array([default], pa.string())])
+        )
+    )
+    codes = np.asarray(pc.fill_null(encoded.indices, len(names)))
+    faulty = np.zeros(len(names) + 1, np.bool_)
+    faulty[[at for at, why in whys.items() if why is not None]] = True
     return Column(
         field,
-        keys,
-        faulty,
+        rank[codes],
+        faulty[codes],
         lambda keys: dictionary.take(pa.array(keys)),
-        lambda row: f"expected {faults[codes[row]]}",
+        lambda row: f"expected {whys[int(codes[row])]}",
         raw,
-        remarks=tuple(_remarks(field, distinct)),
+        remarks=tuple(_remarks(field, dictionary)),
     )
+
+
+def _by_python(names: Sequence[str | None]) -> tuple[NDArray[np.int64], pa.Array]:
+    """The places of some names among all of them in their order, and these."""
+    distinct = sorted({name for name in names if name is not None})
+    place = {name: at for at, name in enumerate(distinct)}
+    ranks = [0 if name is None else place[name] for name in names]
+    return np.array(ranks, np.int64), pa.array(distinct, pa.string())
+
+
+def _by_arrow(names: pa.Array) -> tuple[NDArray[np.int64], pa.Array]:
+    """The same of very many."""
+    distinct = names.drop_null().unique()
+    distinct = distinct.take(pc.sort_indices(distinct))
+    ranks = np.asarray(pc.fill_null(pc.index_in(names, distinct), 0))
+    return ranks.astype(np.int64), distinct
+
+
+def _taken(names: pa.Array, places: NDArray[np.intp]) -> list[str]:
+    some = names if len(places) == len(names) else names.take(pa.array(places))
+    found: list[str] = some.to_pylist()
+    return found
+
+
+def _with(names: pa.Array, places: NDArray[np.intp], others: Sequence[str | None]) -> pa.Array:
+    """The names with others at some places."""
+    if not others:
+        return names
+    mask = np.zeros(len(names), np.bool_)
+    mask[places] = True
+    return pc.replace_with_mask(names, pa.array(mask), pa.array(others, pa.string()))
+
+
+def _plain(names: pa.Array, limit: int, only: str | None, known: Nulls) -> Mask:
+    """Which names are ids as they stand, among those of ASCII."""
+    found = bools(pc.match_substring_regex(names, _ASCII))
+    found &= bools(pc.less_equal(pc.binary_length(names), limit)) & ~known.among_ids(names)
+    if only is not None:
+        found &= bools(pc.equal(names, only))
+    return found
 
 
 def _name(text: str, default: str | None, known: Nulls) -> str | None:
@@ -98,8 +151,12 @@ def _why(name: str | None, limit: int, only: str | None) -> str | None:
     return id_fault(name, limit)
 
 
-def _remarks(field: str, names: Sequence[str]) -> Iterator[Remark]:
-    odd = [name for name in names if _SPREADSHEET.fullmatch(name)]
+def _remarks(field: str, names: pa.Array) -> Iterator[Remark]:
+    if len(names) > _FEW:
+        number = pc.match_substring_regex(names, f"^(?:{_SPREADSHEET.pattern})$")
+        names = names.filter(pc.or_(number, pc.is_in(pc.utf8_lower(names), pa.array(TOKENS))))
+    found: list[str] = names.to_pylist()
+    odd = [name for name in found if _SPREADSHEET.fullmatch(name)]
     if odd:
         yield Remark(
             "ids",
@@ -107,7 +164,7 @@ def _remarks(field: str, names: Sequence[str]) -> Iterator[Remark]:
             f"{field}: {_some(odd)} may be whole numbers that a spreadsheet or a column of floats "
             "changed. They are taken as they are; if so, write them as text and send them again.",
         )
-    null = [name for name in names if name and name.lower() in TOKENS]
+    null = [name for name in found if name and name.lower() in TOKENS]
     if null:
         yield Remark(
             "null ids",

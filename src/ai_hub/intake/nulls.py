@@ -43,6 +43,12 @@ class Nulls:
         """Which of some numbers stand for null."""
         return np.isin(numbers, self._numbers) if self._numbers else np.zeros(len(numbers), bool)
 
+    def among_ids(self, texts: pa.Array) -> Mask:
+        """Which of some texts stand for null as ids; see `is_id`."""
+        if not self._texts:
+            return np.zeros(len(texts), np.bool_)
+        return bools(pc.is_in(pc.utf8_lower(texts), pa.array([*self._texts])))
+
     def is_id(self, text: str) -> bool:
         """Whether an id stands for null: TOKENS may well be ids, so only those that were named."""
         return text.lower() in self._texts
