@@ -23,6 +23,8 @@ COMMANDS = (
     "get",
     "export",
     "exports",
+    "plan",
+    "apply",
     "sets",
     "warm",
     "invalidate",

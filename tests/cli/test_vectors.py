@@ -1,4 +1,4 @@
-"""`get`, `sets` and `config`."""
+"""`get` and `config`."""
 
 from __future__ import annotations
 
@@ -100,18 +100,6 @@ def test_what_is_no_database_is_one_sentence(
     (workplace / "picture.png").write_bytes(bytes(50_000))
     monkeypatch.setenv("AI_HUB_DATABASE_URL", "duckdb:///picture.png")
     refused(run(*ONE), "picture.png", "database")
-
-
-def test_sets_are_listed_and_shown(run: Run) -> None:
-    listed = answer(run("sets", "--json"))["feature_sets"]
-    assert [one["name"] for one in listed] == [
-        "anomaly_detection", "forecast_advanced", "forecast_basic",
-    ]  # fmt: skip
-    assert "forecast_basic@1" in run("sets").stdout
-    shown = answer(run("sets", "forecast_basic@1", "--json"))
-    assert shown == listed[2]
-    assert "rolling_avg_24h" in run("sets", "forecast_basic").stdout
-    refused(run("sets", "forecast_basic@9"), "feature_set", "forecast_basic@9")
 
 
 def test_config_shows_values_and_sources(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

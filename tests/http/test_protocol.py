@@ -153,7 +153,7 @@ def test_feature_sets_are_described(server: Server) -> None:
     for one in listed:
         assert one.keys() == {
             "name", "version", "fingerprint", "description", "owner", "use_cases", "missing",
-            "feature_count", "features", "definitions", "state", "default", "applied_at",
+            "series", "feature_count", "features", "definitions", "state", "default", "applied_at",
             "applied_by",
         }  # fmt: skip
         assert one == server.call("GET", f"/sets/{one['name']}")

@@ -10,7 +10,7 @@ import typer.main
 from typer.core import TyperGroup
 
 from ai_hub import __version__
-from ai_hub.cli import database, exports, ingest, server, upkeep, vectors, warming
+from ai_hub.cli import database, definitions, exports, ingest, server, upkeep, vectors, warming
 from ai_hub.cli.failure import Stop, ending
 from ai_hub.cli.output import tell
 from ai_hub.cli.reading import Command, with_options, without_options
@@ -106,7 +106,9 @@ _COMMANDS: tuple[tuple[str, Callable[..., None] | typer.Typer], ...] = (
     ("get", vectors.get),
     ("export", exports.export),
     ("exports", exports.commands),
-    ("sets", vectors.sets),
+    ("plan", definitions.plan),
+    ("apply", definitions.apply),
+    ("sets", definitions.commands),
     ("warm", warming.warm),
     ("invalidate", vectors.invalidate),
     ("config", server.config),

@@ -44,3 +44,29 @@ class Backend(Protocol):
 
     async def exports(self, tenant_id: str | None, limit: int) -> Document:
         """Recorded exports."""
+
+    @property
+    def registry(self) -> RegistryBackend:
+        """The feature sets."""
+
+
+class RegistryBackend(Protocol):
+    """What commands ask for that are about definitions."""
+
+    async def listed(self) -> Document:
+        """Every version of every feature set."""
+
+    async def described(self, name: str) -> Document:
+        """One, by name or name@version."""
+
+    async def plan(self, request: Document) -> Document:
+        """What applying a document would change."""
+
+    async def apply(self, request: Document) -> Document:
+        """Apply a document; what that changed."""
+
+    async def retire(self, name: str) -> Document:
+        """Serve a version no more; that version."""
+
+    async def set_default(self, name: str) -> Document:
+        """Let a name alone mean a version; that version."""

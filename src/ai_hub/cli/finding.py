@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ai_hub.cli.output import tell
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, url: str | None) -> AsyncIterator[Backend]:
-    """The server at `url`; without one the database file, or its server if it is held."""
+async def opened(settings: Settings, url: str | None, make: bool = True) -> AsyncIterator[Backend]:
+    """The server at `url`; without one the database file, or its server if it is held.
+
+    Where there is no file, one is made, or with `make=False` an empty database in memory serves.
+    """
     async with AsyncExitStack() as stack:
         if url is not None or (settings.database_path is None and not settings.on_server):
             yield await stack.enter_async_context(server_of(settings, url))
@@ -28,6 +32,8 @@ async def opened(settings: Settings, url: str | None) -> AsyncIterator[Backend]:
 
         backend: Backend
         is_new = settings.database_path is not None and not settings.database_path.exists()
+        if is_new and not make:
+            settings, is_new = replace(settings, database_url="duckdb:///:memory:"), False
         try:
             backend = LocalBackend(await stack.enter_async_context(FeatureStore(settings)))
         except StoreLocked:

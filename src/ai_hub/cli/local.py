@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ai_hub.cli.registry import LocalRegistry
 from ai_hub.definitions.values import iso, parse_time, to_datetime, to_micros
 
 if TYPE_CHECKING:
@@ -86,6 +87,11 @@ class LocalBackend:
     async def exports(self, tenant_id: str | None, limit: int) -> Document:
         """Recorded exports."""
         return {"exports": await self._store.exports(tenant_id, limit)}
+
+    @property
+    def registry(self) -> LocalRegistry:
+        """The feature sets of the database."""
+        return LocalRegistry(self._store)
 
 
 def _datetime(text: str | None) -> datetime | None:

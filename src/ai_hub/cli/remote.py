@@ -12,11 +12,11 @@ from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import httpx
 
 from ai_hub.cli.failure import BAD_INPUT, FAILED, Stop
+from ai_hub.cli.registry import RemoteRegistry
 from ai_hub.errors import InvalidInput, ServerUnreachable
 from ai_hub.intake.result import MAX_REASONS, IngestResult, Rejection
 
@@ -172,14 +172,10 @@ class RemoteBackend:
         only = {} if tenant_id is None else {"tenant_id": tenant_id}
         return await self._ask("GET", "/ai/features/exports", params={**only, "limit": limit})
 
-    async def sets(self, name: str | None) -> Document:
-        """Every feature set, or one."""
-        path = (
-            "/ai/features/sets"
-            if name is None
-            else f"/ai/features/sets/{quote(name, '', errors='replace')}"
-        )
-        return await self._ask("GET", path)
+    @property
+    def registry(self) -> RemoteRegistry:
+        """The feature sets that it serves."""
+        return RemoteRegistry(self._ask)
 
     async def granularity(self) -> str:
         """The step to which it truncates times."""

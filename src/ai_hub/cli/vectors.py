@@ -1,4 +1,4 @@
-"""Commands about feature vectors: `get`, `sets` and `invalidate`."""
+"""Commands about feature vectors: `get` and `invalidate`."""
 
 from __future__ import annotations
 
@@ -118,60 +118,6 @@ def _title(found: Document) -> str:
     name = found["feature_set"]
     what = "features" if name is None else f"{name}@{found['version']}"
     return f"{what} as of {found['timestamp']}, missing values: {found['policy']}"
-
-
-def sets(
-    name: Annotated[
-        str | None,
-        typer.Argument(metavar="[NAME]", help="One set, as name or name@version, in detail."),
-    ] = None,
-    url: ServerUrl = None,
-    as_json: Json = False,
-) -> None:
-    """List the feature sets, or show what is in one.
-
-    Example: ai-hub sets forecast_advanced
-    """
-    from ai_hub.config import Settings
-    from ai_hub.definitions.registry import Registry
-
-    async def of_server() -> Document:
-        async with server_of(Settings.load(), url) as server:
-            return await server.sets(name)
-
-    registry = Registry()
-    if url is not None:
-        found = asyncio.run(of_server())
-    elif name is not None:
-        found = registry.get(name).document()
-    else:
-        found = {"feature_sets": [one.document() for one in registry.sets()]}
-    if as_json:
-        document(found)
-    elif name is not None:
-        _show_set(found)
-    else:
-        rows = [
-            (f"{one['name']}@{one['version']}", one["feature_count"], one["description"])
-            for one in found["feature_sets"]
-        ]
-        table(("feature set", "features", "description"), rows)
-
-
-def _show_set(found: Document) -> None:
-    say(f"{found['name']}@{found['version']}  {found['description']}", style="bold")
-    say(f"fingerprint {found['fingerprint']}, missing values: {found['missing']}")
-    rows = []
-    for definition in found["definitions"]:
-        own = {key: value for key, value in definition.items() if key not in ("kind", "name")}
-        rows.append(
-            (
-                definition["name"],
-                definition["kind"],
-                ", ".join(f"{key}={value}" for key, value in own.items()),
-            )
-        )
-    table(("feature", "kind", "definition"), rows)
 
 
 def invalidate(

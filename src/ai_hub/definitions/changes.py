@@ -48,10 +48,12 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What becomes of one version."""
+    """What becomes of one version; its differences are from `against`, the version that is there,
+    or of a new one the newest before it."""
 
     feature_set: FeatureSet
     action: Action
+    against: str | None = None
     differences: tuple[Difference, ...] = ()
     is_default: bool = False
     is_retired: bool = False
@@ -81,9 +83,19 @@ def changes_of(
         one = frozen(given, known, dates)
         if known is None:
             # A name alone means the first version that came.
-            is_default = not registry.versions(one.name) and one.name not in first_of
+            earlier = registry.versions(one.name)
+            is_default = not earlier and one.name not in first_of
             first_of.add(one.name)
-            found.append(Change(one, "create", is_default=is_default))
+            newest = max(earlier, key=lambda other: other.version or 0, default=None)
+            found.append(
+                Change(
+                    one,
+                    "create",
+                    newest.label if newest else None,
+                    differences(newest, one) if newest else (),
+                    is_default,
+                )
+            )
             continue
         action: Action = "none"
         if known.fingerprint != one.fingerprint:
@@ -96,6 +108,7 @@ def changes_of(
             Change(
                 one,
                 action,
+                known.label,
                 differences(known, one),
                 registry.is_default(known),
                 registry.is_retired(known),

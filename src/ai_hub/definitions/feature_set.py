@@ -129,6 +129,7 @@ class FeatureSet:
             "owner": self.owner,
             "use_cases": list(self.use_cases),
             "missing": self.missing,
+            "series": self.series,
             "feature_count": len(self.features),
             "features": list(self.feature_names),
             "definitions": [definition_of(feature) for feature in self.features],

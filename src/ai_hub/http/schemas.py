@@ -205,7 +205,7 @@ _ANSWERS: Schema = {
     "FeatureSet": fields(
         {"name": TEXT, "version": COUNT, "fingerprint": TEXT, "description": TEXT,
          "owner": TEXT, "use_cases": listed(TEXT, 0), "missing": {"type": ["string", "number"]},
-         "feature_count": COUNT, "features": listed(TEXT, 1),
+         "series": TEXT, "feature_count": COUNT, "features": listed(TEXT, 1),
          "definitions": listed(table({}), 1),
          "state": {"type": "string", "enum": ["active", "retired"]}, "default": FLAG,
          "applied_at": nullable(TIME), "applied_by": nullable(TEXT)}
@@ -217,7 +217,7 @@ _ANSWERS: Schema = {
     "RegistryChange": fields(
         {"feature_set": TEXT,
          "action": {"type": "string", "enum": [*get_args(Action)]}, "fingerprint": TEXT,
-         "default": FLAG, "retired": FLAG,
+         "default": FLAG, "retired": FLAG, "against": nullable(TEXT),
          "differences": listed(
              fields({"feature": nullable(TEXT), "field": TEXT, "before": {}, "after": {},
                      "text": TEXT}), 0),

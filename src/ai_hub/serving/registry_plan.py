@@ -195,6 +195,7 @@ def _change(change: Change) -> dict[str, Any]:
         "default": change.is_default,
         "retired": change.is_retired,
         "notes": list(change.notes),
+        "against": change.against,
         "differences": [{**one.document(), "text": str(one)} for one in change.differences],
         "reads": reads_of(chosen.features).document(),
         "features": {

@@ -1,0 +1,85 @@
+"""Feature sets for commands: of an open store, or of a server, in the words of HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from ai_hub.definitions.document import read_document
+
+if TYPE_CHECKING:
+    from ai_hub.cli.backend import Document
+    from ai_hub.definitions.feature_set import FeatureSet
+    from ai_hub.feature_store import FeatureStore
+
+_PATH = "/ai/features/sets"
+
+
+class LocalRegistry:
+    """Those of an open feature store."""
+
+    def __init__(self, store: FeatureStore) -> None:
+        self._store = store
+
+    async def listed(self) -> Document:
+        """Every version of every feature set."""
+        return {"feature_sets": self._store.listed()}
+
+    async def described(self, name: str) -> Document:
+        """One, by name or name@version."""
+        return self._store.described(name)
+
+    async def plan(self, request: Document) -> Document:
+        """What applying a document would change."""
+        return (await self._store.plan(_sets(request))).document()
+
+    async def apply(self, request: Document) -> Document:
+        """Apply a document; what that changed."""
+        done = await self._store.apply(_sets(request), request["applied_by"])
+        return done.document()
+
+    async def retire(self, name: str) -> Document:
+        """Serve a version no more; that version."""
+        await self._store.retire(name)
+        return self._store.described(name)
+
+    async def set_default(self, name: str) -> Document:
+        """Let a name alone mean a version; that version."""
+        await self._store.set_default(name)
+        return self._store.described(name)
+
+
+class RemoteRegistry:
+    """Those of a server, which `ask` reaches."""
+
+    def __init__(self, ask: Callable[..., Awaitable[Document]]) -> None:
+        self._ask = ask
+
+    async def listed(self) -> Document:
+        """Every version of every feature set."""
+        return await self._ask("GET", _PATH)
+
+    async def described(self, name: str) -> Document:
+        """One, by name or name@version."""
+        return await self._ask("GET", f"{_PATH}/{quote(name, '', errors='replace')}")
+
+    async def plan(self, request: Document) -> Document:
+        """What applying a document would change."""
+        return await self._ask("POST", f"{_PATH}/plan", body=request)
+
+    async def apply(self, request: Document) -> Document:
+        """Apply a document; what that changed."""
+        return await self._ask("POST", f"{_PATH}/apply", body=request)
+
+    async def retire(self, name: str) -> Document:
+        """Serve a version no more; that version."""
+        return await self._ask("POST", f"{_PATH}/retire", body={"feature_set": name})
+
+    async def set_default(self, name: str) -> Document:
+        """Let a name alone mean a version; that version."""
+        return await self._ask("POST", f"{_PATH}/default", body={"feature_set": name})
+
+
+def _sets(request: Document) -> tuple[FeatureSet, ...]:
+    return read_document({key: request[key] for key in ("schema", "feature_sets")})
