@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ai_hub.definitions.values import Duration
@@ -27,6 +27,15 @@ class Measure:
     step: int = 0
     tolerance: float = 0.0
     halflife: int = 0
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        key = (self.stat, self.q, self.step, self.tolerance, self.halflife)
+        object.__setattr__(self, "_hash", hash(key))
+
+    def __hash__(self) -> int:
+        # What is computed is looked up by its measure, many times for every vector.
+        return self._hash
 
 
 COUNT = Measure("count")

@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 
 from ai_hub.definitions.holidays import HolidayDates
 from ai_hub.definitions.kinds import Calendar
-from ai_hub.definitions.periods import ASSET_ZONE, Offset
+from ai_hub.definitions.periods import ASSET_ZONE, UTC, Offset
 from ai_hub.definitions.values import DAY, FIRST_INSTANT, HOUR, LAST_INSTANT, MINUTE
 from ai_hub.definitions.vocabulary import PARTS, Part
 from ai_hub.engines.arrays import Columns, Floats, Ints, Mask
 from ai_hub.engines.clocks import moved, utc_offsets
-from ai_hub.engines.plan import can_be_missing
 from ai_hub.engines.zones import NO_ASSET_ZONES, Zones
 
 
@@ -32,10 +31,17 @@ def calendars(features: tuple[Calendar, ...], time: Ints, zones: Zones) -> Colum
     for feature in features:
         key = (feature.tz, feature.offset)
         if key not in clocks:
-            ahead, unknown = zones.each(feature.tz, time, utc_offsets)
-            clocks[key] = _WallClock.of(time + ahead, unknown, feature.offset)
+            clocks[key] = _WallClock.of(*_wall(feature.tz, time, zones), feature.offset)
         columns[feature.name] = clocks[key].part(feature)
     return columns
+
+
+def _wall(tz: str, time: Ints, zones: Zones) -> tuple[Ints, Mask | None]:
+    """The wall clock at each instant, and where its zone is not known, if anywhere."""
+    if tz == UTC:
+        return time, None
+    ahead, unknown = zones.each(tz, time, utc_offsets)
+    return time + ahead, unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +77,9 @@ class _WallClock:
             found = row.exact(self.wall)
         else:
             found = _holidays(feature.holidays, self.wall // DAY)
-        if can_be_missing(feature):
-            found = found.astype(np.float64)
-            if self.unknown is not None:
-                found[self.unknown] = np.nan
-        return found
+        if self.unknown is None:
+            return found
+        return np.where(self.unknown, np.nan, found)
 
 
 def _holidays(holidays: HolidayDates | None, day: Ints) -> Floats:

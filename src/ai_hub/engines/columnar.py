@@ -39,11 +39,11 @@ def compute(
     axis = axis_of(points, history, max(plan.lookback, plan.weather_lookback))
     if axis is None:
         return _one_by_one(plan, points, history, dense)
-    zones = Zones.of(points, history, axis)
+    zones = Zones.of(points, history, axis) if plan.has_asset_zone else NO_ASSET_ZONES
     columns = calendars(plan.calendars, points.time, zones)
-    for read in plan.inputs:
-        track = Track.of(read, history, axis, points)
-        columns |= readings(plan, read, track, zones, axis.span, dense)
+    for reads in plan.by_input:
+        track = Track.of(reads.input, history, axis, points)
+        columns |= readings(reads, track, zones, axis.span, dense)
     if plan.latest:
         columns |= all_latest(plan.latest, history.weather, axis, points)
     for feature in plan.held:

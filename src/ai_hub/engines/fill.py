@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.arrays import Columns, Floats, Ints
-from ai_hub.engines.plan import Plan, Source, can_be_missing, fill_number, fill_source
+from ai_hub.engines.plan import Plan, Source, fill_number, fill_source
 
 Masks = dict[str, NDArray[np.bool_]]
 
@@ -34,7 +34,7 @@ def fill(
     for feature in chosen.features:
         name = feature.name
         column = filled[name] = columns[name]
-        if not can_be_missing(feature):
+        if name not in plan.unsure:
             continue
         mask = np.isnan(column)
         if not mask.any():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from graphlib import TopologicalSorter
 from typing import Literal, NamedTuple, assert_never
 
@@ -126,6 +126,17 @@ def _measures(outputs: tuple[Output, ...]) -> tuple[Measure, ...]:
     return tuple(dict.fromkeys(wanted))
 
 
+@dataclass(frozen=True, slots=True)
+class InputReads:
+    """One input, and everything that is read of it."""
+
+    input: Input
+    ranges: tuple[RangePass, ...]
+    lags: tuple[Lag, ...]
+    seasonals: tuple[Seasonal, ...]
+    ages: tuple[Age, ...]
+
+
 @dataclass(frozen=True)
 class Plan:
     """What has to be read and computed for a feature set; look-backs in microseconds."""
@@ -162,17 +173,36 @@ class Plan:
         """The passes over a range of times: windows, then buckets."""
         return (*self.windows, *self.buckets)
 
+    @cached_property
+    def by_input(self) -> tuple[InputReads, ...]:
+        """The features on observations and on columns of the weather, by what they read."""
+        return tuple(
+            InputReads(
+                read,
+                tuple(one for one in self.ranges if one.input == read),
+                tuple(f for f in self.lags if Input.of(f) == read),
+                tuple(f for f in self.seasonals if Input.of(f) == read),
+                tuple(f for f in self.ages if Input.of(f) == read),
+            )
+            for read in self.inputs
+        )
+
     @property
     def needs_data(self) -> tuple[str, ...]:
         """The features that cannot be computed from the time alone, in the set's order."""
         return tuple(f.name for f in self.feature_set.features if not is_of_time(f))
 
-    @property
+    @cached_property
+    def unsure(self) -> frozenset[str]:
+        """The features that can be missing."""
+        return frozenset(f.name for f in self.feature_set.features if can_be_missing(f))
+
+    @cached_property
     def reads(self) -> bool:
         """Whether anything has to be read at all."""
         return bool(self.series or self.weather or self.attributes)
 
-    @property
+    @cached_property
     def has_asset_zone(self) -> bool:
         """Whether anything is of the zone that the asset's attribute names."""
         return ZONE_KEY in self.attributes

@@ -68,7 +68,7 @@ class Instants(NamedTuple):
 
     keys: Ints
     at: Ints
-    lengths: Ints
+    lengths: Ints | int
 
 
 class Ranges:
@@ -188,7 +188,10 @@ class Ranges:
     @property
     def lengths(self) -> Ints:
         """How long each range is up to t."""
-        return self._some(self._when.lengths)
+        lengths = self._when.lengths
+        if isinstance(lengths, int):
+            return np.full(len(self.sizes), lengths)
+        return self._some(lengths)
 
     @property
     def time_mean(self) -> Floats:

@@ -14,7 +14,7 @@ from ai_hub.definitions.values import BUCKET_ORIGIN, SECOND
 from ai_hub.definitions.vocabulary import Closed
 from ai_hub.engines.arrays import Columns, Floats, Ints, Mask
 from ai_hub.engines.clocks import bucket_starts, step_back
-from ai_hub.engines.plan import BucketPass, Input, Plan, RangePass, WindowPass
+from ai_hub.engines.plan import BucketPass, InputReads, RangePass, WindowPass
 from ai_hub.engines.ranges import Instants
 from ai_hub.engines.tracks import Track
 from ai_hub.engines.windows import Taken, range_stats, window_stats
@@ -22,26 +22,22 @@ from ai_hub.engines.zones import Zones
 
 
 def readings(
-    plan: Plan, read: Input, track: Track, zones: Zones, span: int, dense: bool | None
+    reads: InputReads, track: Track, zones: Zones, span: int, dense: bool | None
 ) -> Columns:
-    """Every feature of the plan on one input, before filling: float64 (NaN = null) or int64.
+    """Every feature on one input, before filling: float64 (NaN = null) or int64.
 
     `span` is the length of one entity's part of the axis.
     """
     columns: Columns = {}
-    for one in plan.ranges:
-        if one.input == read:
-            columns |= _range(one, track, zones, span, dense)
-    for lag in plan.lags:
-        if Input.of(lag) == read:
-            columns[lag.name] = _lag(lag, lag.by, track, zones)
-    for seasonal in plan.seasonals:
-        if Input.of(seasonal) == read:
-            columns[seasonal.name] = _seasonal(seasonal, track, zones)
-    for age in plan.ages:
-        if Input.of(age) == read:
-            values, keys = track.latest(track.at, age.max_age.micros)
-            columns[age.name] = np.where(np.isnan(values), np.nan, (track.at - keys) / SECOND)
+    for one in reads.ranges:
+        columns |= _range(one, track, zones, span, dense)
+    for lag in reads.lags:
+        columns[lag.name] = _lag(lag, lag.by, track, zones)
+    for seasonal in reads.seasonals:
+        columns[seasonal.name] = _seasonal(seasonal, track, zones)
+    for age in reads.ages:
+        values, keys = track.latest(track.at.copy(), age.max_age.micros)
+        columns[age.name] = np.where(np.isnan(values), np.nan, (track.at - keys) / SECOND)
     return columns
 
 

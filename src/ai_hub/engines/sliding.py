@@ -94,8 +94,7 @@ class Slide:
         """The windows at the points, to be read one by one."""
         at = self.at_points(self.axis)
         low, high = window_bounds(self.keys, at, self.width, self.closed)
-        lengths = np.broadcast_to(np.int64(self.width), len(at))
-        return Ranges(self.values, low, high, Instants(self.keys, at, lengths))
+        return Ranges(self.values, low, high, Instants(self.keys, at, self.width))
 
     def read_anew(
         self, aggregate: Callable[[Ranges], Floats | Ints], slid: Floats, doubtful: Mask

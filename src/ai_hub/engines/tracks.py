@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -75,6 +76,10 @@ class Track:
         replaced[again] = issued[again + 1]
         return cls(keys, values, at, points.time, Issues(issued, replaced))
 
+    @cached_property
+    def _index(self) -> AsOfIndex:
+        return AsOfIndex(self.keys)
+
     def windows(self, first: Ints, last: Ints) -> Iterator[tuple[slice, Rows]]:
         """What the points know of the keys in [first, last], for some points at a time."""
         low = np.searchsorted(self.keys, first, "left")
@@ -95,16 +100,15 @@ class Track:
 
     def latest(self, wanted: Ints, tolerance: int) -> tuple[Floats, Ints]:
         """The value with the latest key in (wanted - tolerance, wanted], NaN for none, and its key
-        (of no meaning then)."""
-        values, keys = np.full(len(wanted), np.nan), np.zeros(len(wanted), np.int64)
-        if not len(self.keys):
-            return values, keys
-        if self.issues is None:
-            row = AsOfIndex(self.keys).last(wanted)
+        (of no meaning then). `wanted` is used up."""
+        if self.issues is None and len(self.keys):
+            row = self._index.last(wanted)
             # Row -1 reads the last key, which is never inside the tolerance of an earlier time.
             keys = self.keys[row]
-            known = (row >= 0) & (keys > wanted - tolerance)
+            wanted -= tolerance
+            known = (row >= 0) & (keys > wanted)
             return np.where(known, self.values[row], np.nan), keys
+        values, keys = np.full(len(wanted), np.nan), np.zeros(len(wanted), np.int64)
         for part, rows in self.windows(wanted - tolerance + 1, wanted):
             some = rows.high > rows.low
             row = rows.high[some] - 1

@@ -56,8 +56,7 @@ def window_stats(
 
         return _sliding_stats(Slide.of(keys, values, at, span, width, closed), measures)
     low, high = window_bounds(keys, at, width, closed)
-    lengths = np.broadcast_to(np.int64(width), len(at))
-    return range_stats(values, low, high, measures, Instants(keys, at, lengths))
+    return range_stats(values, low, high, measures, Instants(keys, at, width))
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -77,25 +76,23 @@ def range_stats(
 def _sliding_stats(slide: Slide, measures: tuple[Measure, ...]) -> Taken:
     parts = aggregates(measures)
     rolled = iter(slide.rolled(p.sliding.roll for p in parts if isinstance(p.sliding, Rolled)))
-    newest = slide.newest()
     found: dict[Aggregate, Floats | Ints] = {}
     for part in parts:
         if part.sliding is None:
             found[part] = slide.ranges.each(part.at_points)
-            continue
-        if not isinstance(part.sliding, Rolled):
-            slid = slide.read_anew(part.at_points, *part.sliding(slide))
+        elif not isinstance(part.sliding, Rolled):
+            found[part] = slide.read_anew(part.at_points, *part.sliding(slide))
         else:
             slid, doubtful = next(rolled), part.sliding.doubtful
             if doubtful is None:
-                slid = slide.at_points(slid)
+                found[part] = slide.at_points(slid)
             else:
-                slid = slide.read_anew(part.at_points, slid, doubtful(slide, slid))
-        found[part] = _settled(part, slid, newest)
-    return combined(measures, found)
+                found[part] = slide.read_anew(part.at_points, slid, doubtful(slide, slid))
+    newest = slide.newest()
+    return combined(measures, {part: _settled(part, found[part], newest) for part in parts})
 
 
-def _settled(part: Aggregate, slid: Floats, newest: Newest) -> Floats:
+def _settled(part: Aggregate, slid: Floats | Ints, newest: Newest) -> Floats | Ints:
     """An aggregate as it slid, but for windows whose bounds say all there is to say."""
     match part.flat:
         case "value":
