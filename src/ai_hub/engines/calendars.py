@@ -123,12 +123,14 @@ _Dates = NDArray[np.datetime64]
 
 
 def _of_date(hour: Ints, part: Callable[[_Dates], Ints]) -> Ints:
-    """A part of the date of each hour, computed once for every day from the first to the last."""
+    """A part of the date of each hour, computed once for every day if there are fewer days."""
     if not len(hour):
         return hour
     days = hour // 24
-    first = int(days.min())
-    return part(np.arange(first, int(days.max()) + 1).astype("datetime64[D]"))[days - first]
+    first, last = int(days.min()), int(days.max())
+    if last - first > len(days):
+        return part(days.astype("datetime64[D]"))
+    return part(np.arange(first, last + 1).astype("datetime64[D]"))[days - first]
 
 
 def _day_of_month(dates: _Dates) -> Ints:
