@@ -12,6 +12,7 @@ from ai_hub.definitions.vocabulary import Missing, Stat
 from ai_hub.engines.arrays import Floats, Ints
 from ai_hub.engines.fill import fill
 from ai_hub.engines.plan import Plan, Source
+from ai_hub.testing import taking
 
 DAY = Duration.of("24h")
 NAN = float("nan")
@@ -46,12 +47,13 @@ def test_a_mean_replaces_what_is_missing_and_zero_where_there_is_none(feature) -
 @pytest.mark.parametrize(
     ("stat", "expected"),
     [("mean", 10.0), ("min", 10.0), ("max", 10.0), ("sum", 10.0), ("median", 10.0),
-     ("std", 0.0), ("range", 0.0)],
+     ("quantile", 10.0), ("first", 10.0), ("last", 10.0), ("time_mean", 10.0),
+     ("std", 0.0), ("range", 0.0), ("delta", 0.0), ("increase", 0.0)],
 )  # fmt: skip
 def test_a_spread_is_filled_with_zero_and_a_level_with_the_mean(
     stat: Stat, expected: float
 ) -> None:
-    values, _ = filled(Rolling("f", stat, DAY), [1.0, NAN])
+    values, _ = filled(Rolling("f", stat, DAY, **taking(stat)), [1.0, NAN])
     assert values.tolist() == [1.0, expected]
 
 

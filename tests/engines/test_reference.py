@@ -590,6 +590,7 @@ def test_no_feature_reads_what_comes_after_t(
                 for name, series in history.series.items()
             },
             [row for row in history.weather if row.timestamp <= t and row.issued_at <= t],
+            attributes=[one for one in history.attributes if one.valid_from <= t],
         )
         assert vector(feature_set, t, history, missing) == vector(feature_set, t, known, missing)
 

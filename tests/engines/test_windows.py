@@ -5,17 +5,28 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ai_hub.definitions.kinds import Ewm, Rolling
+from ai_hub.definitions.measures import Measure
+from ai_hub.definitions.values import Duration
 from ai_hub.definitions.vocabulary import CLOSED, STATS, Closed
+from ai_hub.engines.statistics import statistic_of
 from ai_hub.engines.windows import window_stats
+from ai_hub.testing import taking
 
 SPAN = 1_000
+WIDTH = Duration.of("1h")
+MEASURES: dict[str, Measure] = {
+    **{stat: Rolling("f", stat, WIDTH, **taking(stat)).measure for stat in STATS},
+    "ewm": Ewm("f", WIDTH, WIDTH).measure,
+}
 
 
 def stats(keys, values, at, width, closed: Closed, dense: bool):
-    return window_stats(
+    found = window_stats(
         np.array(keys, np.int64), np.array(values, float), np.array(at, np.int64),
-        SPAN, width, closed, STATS, dense,
+        SPAN, width, closed, tuple(MEASURES.values()), dense,
     )  # fmt: skip
+    return {stat: found[measure] for stat, measure in MEASURES.items()}
 
 
 @pytest.mark.parametrize("dense", [True, False])
@@ -29,6 +40,10 @@ def test_each_edge_is_inside_or_not(dense: bool, closed: Closed, held: list[int]
     assert found["sum"].tolist() == [sum(held)]
     assert found["mean"].tolist() == [sum(held) / len(held)]
     assert found["median"].tolist() == [float(np.median(held))]
+    assert found["quantile"] == pytest.approx([np.quantile(held, 0.9)])
+    assert found["first"].tolist() == [held[0]]
+    assert found["last"].tolist() == [held[-1]]
+    assert found["delta"].tolist() == [held[-1] - held[0]]
     assert found["range"].tolist() == [max(held) - min(held)]
     assert found["std"][0] == pytest.approx(np.std(held, ddof=1) if len(held) > 1 else np.nan,
                                             nan_ok=True)  # fmt: skip
@@ -36,13 +51,17 @@ def test_each_edge_is_inside_or_not(dense: bool, closed: Closed, held: list[int]
 
 @pytest.mark.parametrize("dense", [True, False])
 @pytest.mark.parametrize("closed", CLOSED)
-def test_an_empty_window_has_a_count_of_zero_and_nothing_else(dense: bool, closed: Closed) -> None:
+def test_an_empty_window_has_a_count_and_a_coverage_of_zero_and_nothing_else(
+    dense: bool, closed: Closed
+) -> None:
     found = stats([10], [5.0], [100, 101], 10, closed, dense)
     assert found["count"].tolist() == [0, 0]
     assert found["count"].dtype == np.int64
-    for stat in STATS:
-        if stat != "count":
-            assert np.isnan(found[stat]).all(), stat
+    for stat, column in found.items():
+        if stat in ("count", "coverage"):
+            assert column.tolist() == [0, 0], stat
+        else:
+            assert np.isnan(column).all(), stat
 
 
 @pytest.mark.parametrize("dense", [True, False])
@@ -72,8 +91,10 @@ def test_a_flat_window_is_flat_to_the_bit(dense: bool, closed: Closed, flat: flo
     keys = list(range(len(values)))
     found = stats(keys, values, keys, 10, closed, dense)
     inside = slice(12, 41)
-    assert set(found["mean"][inside]) == set(found["median"][inside]) == {flat}
-    assert set(found["std"][inside]) == {0.0}
+    for stat in ("mean", "median", "min", "max", "quantile", "first", "last", "time_mean", "ewm"):
+        assert set(found[stat][inside]) == {flat}, stat
+    for stat in ("std", "range", "delta", "increase"):
+        assert set(found[stat][inside]) == {0.0}, stat
 
 
 @pytest.mark.parametrize("dense", [True, False])
@@ -117,8 +138,13 @@ def test_the_way_is_chosen_by_the_work_and_gives_the_same() -> None:
     keys = np.cumsum(random.integers(1, 5, 20_000))
     values = random.normal(100, 9, 20_000)
     chosen, forced = (
-        window_stats(keys, values, keys, int(keys[-1]) + 500, 400, "both", STATS, dense)
+        window_stats(
+            keys, values, keys, int(keys[-1]) + 500, 400, "both", tuple(MEASURES.values()), dense
+        )
         for dense in (None, False)
     )
-    for stat in STATS:
-        np.testing.assert_allclose(chosen[stat], forced[stat], rtol=1e-9, atol=1e-9)
+    assert {*chosen} == {*MEASURES.values()}
+    for measure, column in chosen.items():
+        if statistic_of(measure).exact:
+            np.testing.assert_array_equal(column, forced[measure], measure.stat)
+        np.testing.assert_allclose(column, forced[measure], rtol=1e-9, atol=1e-9)
