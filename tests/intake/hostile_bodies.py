@@ -22,6 +22,7 @@ from ai_hub.errors import InvalidInput
 from ai_hub.intake.bodies import read_batch
 from ai_hub.intake.formats import open_body
 from ai_hub.intake.read_options import ReadOptions
+from intake import parquet_lies
 
 ARROW = "application/vnd.apache.arrow.stream"
 PARQUET = "application/vnd.apache.parquet"
@@ -135,6 +136,9 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "parquet no dictionary": (
         PARQUET, lambda: parquet(5_000, 50_000, compression="zstd", use_dictionary=False)
     ),
+    "parquet small in its footer": (PARQUET, parquet_lies.small_in_the_footer),
+    "parquet small in a page": (PARQUET, parquet_lies.small_in_the_page),
+    "parquet many in a dictionary": (PARQUET, parquet_lies.many_in_the_dictionary),
     "json values": ("application/json", lambda: b"[" + b"0," * 10_000_000 + b"0]"),
     "json objects": ("application/json", lambda: b"[" + b"{}," * 5_000_000 + b"{}]"),
     "json texts": ("application/json", lambda: b"[" + b'"ab",' * 4_000_000 + b'"ab"]'),

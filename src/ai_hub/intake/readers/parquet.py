@@ -10,12 +10,13 @@ import pyarrow.parquet as pq
 
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.arrow_faults import UNREADABLE, check_schema
-from ai_hub.intake.arrow_sizes import memory_for, too_much
+from ai_hub.intake.arrow_sizes import memory_for
 from ai_hub.intake.batch import BATCH_ROWS, Part
 from ai_hub.intake.csv_text import Lines
 from ai_hub.intake.dialect import Dialect
 from ai_hub.intake.layout import Layout, Wanted
 from ai_hub.intake.numbers import Point
+from ai_hub.intake.parquet_sizes import check_pages
 from ai_hub.intake.source import Source
 
 MAGIC = b"PAR1"
@@ -37,7 +38,8 @@ class ParquetReader:
         try:
             with source.open() as stream, pq.ParquetFile(stream) as file:
                 if source.field == "body":
-                    _check_size(file.metadata, source.size)
+                    with source.open() as pages:
+                        check_pages(pages, file.metadata, source.size, memory_for(source.size))
                 schema = file.schema_arrow
                 check_schema(schema)
                 names = tuple(schema.names)
@@ -84,16 +86,6 @@ class ParquetReader:
 
     def _damaged(self) -> InvalidInput:
         return self._source.wrong(self._source.name, "a whole Parquet file")
-
-
-def _check_size(metadata: Any, size: int) -> None:
-    """InvalidInput if a part of a column, which is decoded at once, takes more than a body may."""
-    most = memory_for(size)
-    for group in range(metadata.num_row_groups):
-        columns = metadata.row_group(group)
-        for place in range(columns.num_columns):
-            if columns.column(place).total_uncompressed_size > most:
-                raise too_much(size, most)
 
 
 def _placed(table: pa.Table, names: Sequence[str], places: Sequence[int]) -> pa.Table:

@@ -1,0 +1,99 @@
+"""Pages of Parquet: all are seen, and none that lies gets by."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ai_hub.errors import InvalidInput
+from ai_hub.intake.parquet_sizes import check_pages
+from intake import parquet_lies as lies
+from intake.hostile_bodies import PARQUET, read
+
+ROWS = 5_000
+TABLE = pa.table({
+    "timestamp": pa.array(np.arange(ROWS), pa.timestamp("us", "UTC")),
+    "asset_id": [f"m{n % 50}" for n in range(ROWS)],
+    "value": np.random.default_rng(0).random(ROWS),
+    "list": [[1, 2, n] for n in range(ROWS)],
+    "struct": [{"a": "x" * 300, "b": None}] * ROWS,
+    "nothing": pa.nulls(ROWS),
+})  # fmt: skip
+
+
+def checked(body: bytes, most: int) -> None:
+    check_pages(io.BytesIO(body), lies.metadata(body), len(body), most)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "compression": st.sampled_from(["none", "snappy", "zstd", "gzip"]),
+            "use_dictionary": st.booleans(),
+            "data_page_version": st.sampled_from(["1.0", "2.0"]),
+            "data_page_size": st.integers(100, 100_000),
+            "row_group_size": st.integers(500, ROWS),
+            "write_page_checksum": st.booleans(),
+            "write_page_index": st.booleans(),
+            "write_statistics": st.booleans(),
+        },
+    )
+)
+def test_pages_are_what_the_file_says_of_its_columns(how: dict[str, Any]) -> None:
+    body = lies.written(TABLE, **how)
+    found = lies.metadata(body)
+    columns = [
+        found.row_group(group).column(place)
+        for group in range(found.num_row_groups)
+        for place in range(found.num_columns)
+    ]
+    most = max(column.total_uncompressed_size for column in columns)
+    checked(body, most)
+    # A header is 10 bytes at least, and what is packed has no page of less.
+    with pytest.raises(InvalidInput, match="decodes to"):
+        checked(body, most // 2)
+
+
+@pytest.mark.parametrize(
+    "make", [lies.small_in_the_footer, lies.small_in_the_page, lies.many_in_the_page,
+             lies.many_in_the_dictionary]
+)  # fmt: skip
+def test_a_page_that_lies_is_refused(make: Callable[[], bytes]) -> None:
+    assert read(PARQUET, make()) == "refused"
+
+
+def test_very_many_pages_are_refused() -> None:
+    rows = 60_000
+    table = pa.table({
+        "timestamp": pa.array(np.arange(rows), pa.timestamp("us", "UTC")),
+        "asset_id": ["a"] * rows,
+        "value": np.arange(rows),
+    })  # fmt: skip
+    sink = io.BytesIO()
+    with pq.ParquetWriter(sink, table.schema, write_batch_size=1, data_page_size=1) as writer:
+        writer.write_table(table)
+    with pytest.raises(InvalidInput, match="fewer and larger pages"):
+        checked(sink.getvalue(), 1 << 30)
+
+
+@given(st.binary(max_size=60), st.integers(0, 400))
+def test_whatever_stands_there_is_a_page_or_none(noise: bytes, place: int) -> None:
+    body = lies.same(5, 10, compression="none")
+    start = lies.metadata(body).row_group(0).column(0).data_page_offset + place % 40
+    broken = body[:start] + noise + body[start + len(noise) :]
+    try:
+        found = lies.metadata(broken)
+    except (OSError, pa.ArrowException):
+        return
+    with suppress(InvalidInput, ValueError):
+        check_pages(io.BytesIO(broken), found, len(broken), 1 << 20)
