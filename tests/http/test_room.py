@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import socket
 import time
 from collections.abc import Iterator
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -170,6 +174,22 @@ def test_who_waits_is_read_once_there_is_room(narrow: Server) -> None:
         second.sendall(content)
         for connection in (first, second):
             assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_spine_of_more_than_its_answer_may_take_is_refused(narrow: Server) -> None:
+    rows = 1_000_000
+    sink = io.BytesIO()
+    spine = pa.table({
+        "timestamp": pa.array(np.zeros(rows, np.int64), pa.timestamp("us", "UTC")),
+        "asset_id": pa.DictionaryArray.from_arrays(np.zeros(rows, np.int8), ["a"]),
+    })  # fmt: skip
+    pq.write_table(spine, sink, compression="zstd")
+    assert sink.tell() < 20_000
+    path = "/ai/features/training-set?tenant_id=t&feature_set=forecast_advanced"
+    kind = {"content-type": "application/vnd.apache.parquet"}
+    answer = narrow.client.post(path, content=sink.getvalue(), headers=kind)
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("spine: got '1000000 rows', expected at most ")
 
 
 def test_a_client_that_leaves_leaves_its_room(narrow: Server) -> None:

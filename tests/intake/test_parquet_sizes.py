@@ -72,6 +72,17 @@ def test_a_page_that_lies_is_refused(make: Callable[[], bytes]) -> None:
     assert read(PARQUET, make()) == "refused"
 
 
+@pytest.mark.parametrize("cell", [[1], ["x"], {"a": "x"}])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("more", "1 accepted, 0 rejected"), ("asset_id", "0 accepted, 1 rejected")],
+)
+def test_a_nested_column_is_none_of_ours(cell: object, name: str, said: str) -> None:
+    columns = {"timestamp": ["2025-01-01T00:00:00Z"], "asset_id": ["a"], "value": [1.0]}
+    table = pa.table(columns | {name: pa.array([cell])})
+    assert read(PARQUET, lies.written(table)) == said
+
+
 def test_very_many_pages_are_refused() -> None:
     rows = 60_000
     table = pa.table({

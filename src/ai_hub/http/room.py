@@ -71,7 +71,7 @@ class Room:
             self._waiting.popleft()
 
 
-def _needs(size: int) -> int:
+def needs(size: int) -> int:
     """What a request may take in all whose body is of so many bytes."""
     return _TIMES * size + _MORE
 
@@ -89,7 +89,7 @@ class Rooms:
     def __init__(self, most: int) -> None:
         self._parsers = asyncio.Semaphore(_PARSERS), asyncio.Semaphore(1)
         self.small = Room(_SMALL_TOGETHER)
-        self.large = Room(_needs(most))
+        self.large = Room(needs(most))
 
     def parser(self, size: int) -> asyncio.Semaphore:
         """The turn in which a table of so many bytes is parsed; large ones have their own."""
@@ -117,7 +117,7 @@ class Share:
         if size > LITTLE:
             small = size <= _SMALL
             room = self._rooms.small if small else self._rooms.large
-            count = size if small else _needs(size)
+            count = size if small else needs(size)
             await room.take(count)
             self._room, self._count = room, count
 
@@ -131,7 +131,7 @@ class Share:
     def fit(self, size: int) -> None:
         """Give back what a body of so many bytes does not need."""
         if self._room is not None:
-            count = _needs(size) if self._room is self._rooms.large else size
+            count = needs(size) if self._room is self._rooms.large else size
             self._room.give(self._count - count)
             self._count = count
 

@@ -14,7 +14,11 @@ from ai_hub.errors import InvalidInput
 from ai_hub.export.job import check_compression
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.body import while_connected
+from ai_hub.http.room import needs
 from ai_hub.intake.labels import format_of, read_labelled, write_labelled
+
+_CELL = 3 * 8
+"""Bytes of a value of the answer: computed, in the table, and written."""
 
 
 @post("/training-set", status_code=200)
@@ -38,11 +42,19 @@ async def training_set(
     if feature_set is None:
         raise InvalidInput("feature_set", None, "a value: the parameter is required")
     check_compression(compression)
+    features = len(store.registry.get(feature_set).features)
+    columns = features * (1 + indicators) + len(horizons or ())
+    most = needs(store.settings.max_body) // (_CELL * columns)
     body = await request.body()
     content_type = request.headers.get("content-type")
 
     def spine() -> object:
-        table = read_labelled(content_type, body)
+        table = read_labelled(content_type, body, bounded=True)
+        if len(table) > most:
+            expected = f"at most {most} rows with {columns} columns of features and targets"
+            raise InvalidInput(
+                "spine", f"{len(table)} rows", expected, "Send it in several bodies."
+            )
         format_of(content_type, format)  # refused before anything is computed
         return table
 

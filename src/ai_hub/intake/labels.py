@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 
 from ai_hub.errors import InvalidInput
+from ai_hub.intake import spine_bodies
 from ai_hub.intake.arrow_faults import UNREADABLE
 from ai_hub.intake.batch import FIELDS
 from ai_hub.intake.cells import to_column
@@ -72,18 +73,22 @@ def _column(name: str, values: Any) -> pa.Array | pa.ChunkedArray:
         raise InvalidInput(name, f"{len(listed)} values", _ONE_TYPE, str(error)) from None
 
 
-def read_labelled(content_type: str | None, body: bytes) -> pa.Table:
+def read_labelled(content_type: str | None, body: bytes, bounded: bool = False) -> pa.Table:
     """The rows of a body or a file in CSV, Parquet or Arrow, with all their columns.
 
     Columns of a CSV are numbers where every cell is one, without a leading zero, else texts.
-    Raises InvalidInput for another content type, and for a body that is not of it.
+    `bounded`: a body that would take much more memory than its size is refused. Raises InvalidInput
+    for another content type, and for a body that is not of it.
     """
     name = (content_type or "").partition(";")[0].strip().lower()
     if name not in _READERS:
         raise InvalidInput("content-type", content_type, f"one of {', '.join(_READERS)}")
+    reader = _READERS[name]
     try:
-        table = _READERS[name](body)
+        table = reader[bounded](body)
         table.validate(full=True)
+    except InvalidInput:
+        raise
     except UNREADABLE as error:
         raise InvalidInput("spine", body[:80], f"a table in {name}", str(error)) from None
     return table
@@ -171,13 +176,23 @@ def _read_arrow(body: bytes) -> pa.Table:
     return (pa.ipc.open_file(source) if file else pa.ipc.open_stream(source)).read_all()
 
 
-_READERS: dict[str, Callable[[bytes], pa.Table]] = {
-    _CSV: _read_csv,
-    _PARQUET: _read_parquet,
-    "application/x-parquet": _read_parquet,
-    _ARROW: _read_arrow,
-    "application/vnd.apache.arrow.file": _read_arrow,
+def _read_bounded_csv(body: bytes) -> pa.Table:
+    spine_bodies.check_header(body)
+    return _read_csv(body)
+
+
+_Reader = Callable[[bytes], pa.Table]
+_CSVS: tuple[_Reader, _Reader] = (_read_csv, _read_bounded_csv)
+_PARQUETS: tuple[_Reader, _Reader] = (_read_parquet, spine_bodies.read_parquet)
+_ARROWS: tuple[_Reader, _Reader] = (_read_arrow, spine_bodies.read_arrow)
+_READERS = {
+    _CSV: _CSVS,
+    _PARQUET: _PARQUETS,
+    "application/x-parquet": _PARQUETS,
+    _ARROW: _ARROWS,
+    "application/vnd.apache.arrow.file": _ARROWS,
 }
+"""What reads a content type: a file, and a body within a bound."""
 _SUFFIXES = {".csv": _CSV, ".parquet": _PARQUET, ".pq": _PARQUET, ".arrow": _ARROW}
 
 FORMATS = {"csv": _CSV, "parquet": _PARQUET, "arrow": _ARROW}

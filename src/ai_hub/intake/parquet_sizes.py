@@ -7,7 +7,8 @@ format's parquet.thrift.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from itertools import islice
 from typing import Any, BinaryIO, NamedTuple
 
 from ai_hub.errors import InvalidInput
@@ -32,6 +33,13 @@ class Page(NamedTuple):
     packed: int
     """Bytes that it has in the file."""
     values: int
+
+
+def flat(metadata: Any) -> list[str]:
+    """The columns that are no part of a list or struct: a decoder may keep what rows share of them
+    shared."""
+    columns = [metadata.schema.column(place) for place in range(metadata.num_columns)]
+    return [column.path for column in columns if column.path == column.name]
 
 
 def check_pages(stream: BinaryIO, metadata: Any, size: int, most: int) -> None:
@@ -59,6 +67,24 @@ def check_pages(stream: BinaryIO, metadata: Any, size: int, most: int) -> None:
                     page.kind == _DICTIONARY and page.values > page.size
                 ):
                     raise ValueError("a page with more values than its column has")
+
+
+def check_nested(
+    stream: BinaryIO, metadata: Any, names: Collection[str], size: int, most: int
+) -> None:
+    """InvalidInput if the texts in lists and structs of some columns may take more than `most`
+    bytes: a dictionary that they share is decoded to a text for each value."""
+    alone = {*flat(metadata)}
+    for group in range(metadata.num_row_groups):
+        columns = metadata.row_group(group)
+        for place in range(columns.num_columns):
+            column = columns.column(place)
+            path = column.path_in_schema
+            if path in alone or path.partition(".")[0] not in names:
+                continue
+            for first in islice(pages(stream, column), 1):
+                if first.kind == _DICTIONARY and first.size * column.num_values > most:
+                    raise too_much(size, most)
 
 
 def pages(stream: BinaryIO, column: Any) -> Iterator[Page]:

@@ -16,7 +16,7 @@ from ai_hub.intake.csv_text import Lines
 from ai_hub.intake.dialect import Dialect
 from ai_hub.intake.layout import Layout, Wanted
 from ai_hub.intake.numbers import Point
-from ai_hub.intake.parquet_sizes import check_pages
+from ai_hub.intake.parquet_sizes import check_nested, check_pages, flat
 from ai_hub.intake.source import Source
 
 MAGIC = b"PAR1"
@@ -37,7 +37,10 @@ class ParquetReader:
         self.found = Dialect()
         try:
             with source.open() as stream, pq.ParquetFile(stream) as file:
+                # Only a column by itself can keep what its rows share.
+                self._shared: list[str] | None = None
                 if source.field == "body":
+                    self._shared = flat(file.metadata)
                     with source.open() as pages:
                         check_pages(pages, file.metadata, source.size, memory_for(source.size))
                 schema = file.schema_arrow
@@ -66,6 +69,10 @@ class ParquetReader:
         names = [self.layout.names[place] for place in places]
         try:
             with self._source.open() as stream, self._opened(stream) as file:
+                if self._shared is not None:
+                    size = self._source.size
+                    with self._source.open() as pages:
+                        check_nested(pages, file.metadata, names, size, memory_for(size))
                 empty = file.schema_arrow.empty_table()
                 yielded = False
                 for batch in file.iter_batches(rows, columns=list(dict.fromkeys(names))):
@@ -81,8 +88,7 @@ class ParquetReader:
 
     def _opened(self, stream: BinaryIO) -> Any:
         # Texts that rows share stay shared: a few bytes may say a long one many times.
-        shared = self.layout.names if self._source.field == "body" else ()
-        return pq.ParquetFile(stream, read_dictionary=[*shared])
+        return pq.ParquetFile(stream, read_dictionary=self._shared)
 
     def _damaged(self) -> InvalidInput:
         return self._source.wrong(self._source.name, "a whole Parquet file")
