@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,6 +29,7 @@ class _Entry:
 _ENTRY_OVERHEAD = 500
 _FIELD_OVERHEAD = 200
 _MAX_TOKENS = 200_000
+_AT_ONCE = 1_000
 
 
 class MemoryCache:
@@ -100,7 +102,10 @@ class MemoryCache:
     async def drop(self, entities: Iterable[Entity], prefix: str = "") -> int:
         """Change the tokens of some entities and forget their fields that begin with `prefix`."""
         dropped = 0
-        for entity in entities:
+        for place, entity in enumerate(entities, 1):
+            if place % _AT_ONCE == 0:
+                # Others have their turn between those of very many.
+                await asyncio.sleep(0)
             self._renumber(entity)
             for key in tuple(self._keys_of.get(entity, ())):
                 dropped += self._forget(key, prefix)

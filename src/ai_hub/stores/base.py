@@ -6,7 +6,7 @@ blocking, for a worker thread, since bulk reading is nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -37,7 +37,7 @@ class Landed:
 
     replaced: int
     unchanged: int
-    touched: frozenset[Entity]
+    touched: Collection[Entity]
     aged: int = 0
 
 

@@ -1,7 +1,6 @@
 """The memory of recent rows gives what the database gives, whatever landed in between."""
 
 import asyncio
-from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -90,10 +89,12 @@ def assert_same(remembered: Vectors, read: Vectors) -> None:
     }
 
 
-@pytest.fixture(params=[10_000, 2], ids=["merged", "forgotten"])
-def merged_rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    monkeypatch.setattr(embedded_points, "_MERGED_ROWS", request.param)
-    return request.param
+@pytest.fixture(params=[(10_000, 10_000), (2, 10_000), (10_000, 1)],
+                ids=["merged", "forgotten", "forgotten with its tenant"])  # fmt: skip
+def merged_rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, keys = request.param
+    monkeypatch.setattr(embedded_points, "_MERGED_ROWS", rows)
+    monkeypatch.setattr(embedded_points, "_NAMED_KEYS", keys)
 
 
 @given(script=steps)
@@ -169,3 +170,14 @@ def test_what_grows_for_long_is_trimmed_to_what_is_asked_for() -> None:
     assert found is not None
     assert len(found.time) < 6
     assert found.time[-1] == 29 * DAY
+
+
+def test_of_very_many_keys_those_of_their_tenants_are_forgotten() -> None:
+    recent = Recent()
+    keys: list[Key] = [KEY, ("series", "u", "a", "value"), ("weather", "t", "a", "temperature")]
+    begun = recent.begin()
+    recent.keep(begun, {key: rows(1, 2) for key in keys})
+    recent.forget("series", {"t"})
+    assert [found is not None for found in recent.find(keys, 0)] == [False, True, True]
+    recent.keep(begun, {KEY: rows(1)})
+    assert recent.find([KEY], 0) == [None]

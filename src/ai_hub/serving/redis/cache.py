@@ -183,10 +183,9 @@ class RedisCache:
         What cannot be dropped now is dropped when Redis is back.
         """
         dropped = 0
-        left = list(dict.fromkeys(entities))
-        for some in _parts(left):
+        for some in _parts(entities):
             try:
-                dropped += await self._dropped(self._link, some, prefix)
+                dropped += await self._dropped(self._link, list(dict.fromkeys(some)), prefix)
             except Lost:
                 self._owe(some)
         if self._owed or self._owes_all:

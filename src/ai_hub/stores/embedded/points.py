@@ -35,6 +35,11 @@ _LIVE = 7 * DAY
 """Requests further behind the newest data are about history: read, and not remembered."""
 _MERGED_ROWS = 10_000
 """A larger batch is a bulk load: what it touches is forgotten, and read again when asked for."""
+_NAMED_KEYS = 10_000
+"""Of a batch that touches more, all of its tenants is forgotten: that takes less."""
+
+_SERIES = ("tenant_id", "asset_id", "feature_type")
+_SOURCE = ("tenant_id", "asset_id")
 
 Beside = Callable[[Callable[[Cursor], Weather]], Future[Weather]]
 
@@ -63,6 +68,11 @@ class PointReader:
             return
         times = micros_of(batch["timestamp"])
         self._newest[kind] = max(self._newest[kind], int(times.max()))
+        if batch.num_rows > _NAMED_KEYS:
+            names = _SERIES if kind == "series" else _SOURCE
+            if len(_starts(_encoded(batch, names))) > _NAMED_KEYS:
+                self._recent.forget(kind, set(batch["tenant_id"].unique().to_pylist()))
+                return
         self._recent.merge(
             self._series_changes(batch, times)
             if kind == "series"
@@ -73,9 +83,7 @@ class PointReader:
         values = np.asarray(batch["value"], np.float64)[:, None]
         usable = np.asarray(batch["quality"]) >= 1
         changes: dict[Key, Change | None] = {}
-        for (tenant_id, asset_id, name), part in _runs(
-            batch, ("tenant_id", "asset_id", "feature_type")
-        ):
+        for (tenant_id, asset_id, name), part in _runs(batch, _SERIES):
             key: Key = ("series", tenant_id, asset_id, name)
             changes[key] = _change(batch, part, times, times, values, usable)
         return changes
@@ -86,7 +94,7 @@ class PointReader:
         changes: dict[Key, Change | None] = {}
         for columns in tuple(self._weather_columns):
             values = np.stack([batch[n].to_numpy().astype(np.float64) for n in columns], axis=1)
-            for (tenant_id, source_id), part in _runs(batch, ("tenant_id", "asset_id")):
+            for (tenant_id, source_id), part in _runs(batch, _SOURCE):
                 key: Key = ("weather", tenant_id, source_id, ",".join(columns))
                 changes[key] = _change(batch, part, times, issued, values, usable)
         return changes
@@ -242,14 +250,23 @@ def _coded(source_ids: Sequence[str]) -> tuple[list[str], SourceTable]:
 
 def _runs(batch: pa.Table, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], slice]]:
     """The runs of rows of a sorted batch that share some ids."""
-    columns = [batch[name].combine_chunks().dictionary_encode() for name in names]
-    codes = np.stack([np.asarray(column.indices) for column in columns])
-    starts = np.flatnonzero(np.append(True, (np.diff(codes, axis=1) != 0).any(axis=0)))
+    columns = _encoded(batch, names)
+    starts = _starts(columns)
     ends = np.append(starts[1:], batch.num_rows)
-    ids = [column.dictionary.to_pylist() for column in columns]
+    ids = [(np.asarray(column.indices), column.dictionary.to_pylist()) for column in columns]
     for low, high in zip(starts, ends, strict=True):
-        named = tuple(known[code] for known, code in zip(ids, codes[:, low], strict=True))
+        named = tuple(known[codes[low]] for codes, known in ids)
         yield named, slice(int(low), int(high))
+
+
+def _encoded(batch: pa.Table, names: tuple[str, ...]) -> list[pa.DictionaryArray]:
+    return [batch[name].combine_chunks().dictionary_encode() for name in names]
+
+
+def _starts(columns: Sequence[pa.DictionaryArray]) -> Ints:
+    """Where in sorted rows a run of the same ids begins."""
+    codes = np.stack([np.asarray(column.indices) for column in columns])
+    return np.flatnonzero(np.append(True, (np.diff(codes, axis=1) != 0).any(axis=0)))
 
 
 def _change(

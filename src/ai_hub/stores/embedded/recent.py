@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -114,6 +114,15 @@ class Recent:
                     del self._rows[key]
                 else:
                     self._put(key, _trimmed(_merged(rows, change)))
+
+    def forget(self, kind: Literal["series", "weather"], tenants: Collection[str]) -> None:
+        """What landed, after its commit, under more keys of some tenants than are named."""
+        with self._lock:
+            self._last += 1
+            self._written.clear()
+            self._floor = self._last
+            for key in [key for key in self._rows if key[0] == kind and key[1] in tenants]:
+                self._held -= len(self._rows.pop(key).time)
 
     def _put(self, key: Key, rows: Rows) -> None:
         before = self._rows.get(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from ai_hub.stores.arrays import micros_of, spans_of
 from ai_hub.stores.base import Landed
 from ai_hub.stores.embedded.session import Cursor, registered, transaction
 from ai_hub.stores.embedded.sources import SourceMap
+from ai_hub.stores.touched import pairs_of, touched
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -112,12 +114,13 @@ def _update(cursor: Cursor, into: KeyedTable, rows: pa.Table) -> None:
         cursor.execute(f"UPDATE {into.name} SET {sets} FROM changed c WHERE {match}")
 
 
-def _touched(batch: pa.Table, into: KeyedTable, sources: SourceMap) -> frozenset[Entity]:
-    pairs = batch.group_by(["tenant_id", "asset_id"]).aggregate([]).to_pylist()
-    if into is WEATHER_TABLE:
-        return frozenset(
-            Entity(pair["tenant_id"], asset_id)
-            for pair in pairs
-            for asset_id in sources.assets_of(pair["tenant_id"], pair["asset_id"])
-        )
-    return frozenset(Entity(pair["tenant_id"], pair["asset_id"]) for pair in pairs)
+def _touched(batch: pa.Table, into: KeyedTable, sources: SourceMap) -> Collection[Entity]:
+    pairs = pairs_of(batch)
+    if into is not WEATHER_TABLE:
+        return touched(pairs)
+    named = zip(pairs["tenant_id"].to_pylist(), pairs["asset_id"].to_pylist(), strict=True)
+    return touched(pairs, {
+        Entity(tenant_id, asset_id)
+        for tenant_id, source_id in named
+        for asset_id in sources.assets_of(tenant_id, source_id) - {source_id}
+    })  # fmt: skip

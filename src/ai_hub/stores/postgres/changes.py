@@ -10,6 +10,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from ai_hub.config import Settings
 from ai_hub.definitions.values import Entity
@@ -26,7 +27,7 @@ _PAUSES = (0.1, 0.5, 2.0, 5.0)
 
 def notices(by: str, entities: Iterable[Entity]) -> list[str]:
     """Payloads that name the entities; one that names none means all of them."""
-    found = list(_payloads(by, entities))
+    found = list(islice(_payloads(by, entities), _MOST_PAYLOADS + 1))
     return found if len(found) <= _MOST_PAYLOADS else [json.dumps([by, None])]
 
 

@@ -6,11 +6,12 @@ one order.
 
 from __future__ import annotations
 
+import asyncio
 import struct
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from ai_hub.definitions.values import FIRST_INSTANT, Duration, Entity
 from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
 from ai_hub.stores.base import Landed
 from ai_hub.stores.postgres.session import POSTGRES_EPOCH, Connection
+from ai_hub.stores.touched import pairs_of, touched
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,6 +32,8 @@ EXPORTS_LOCK = 7_248_003_004
 _COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_END = b"\xff\xff"
 _PIECE = 1 << 18
+_FEW_ROWS = 1_000
+_T = TypeVar("_T")
 
 _KEY = "tenant_id, asset_id, feature_type, timestamp"
 _WEATHER_KEY = "tenant_id, asset_id, timestamp, issued_at"
@@ -177,9 +181,9 @@ async def append_observations(
             # In this order: with the lock we see what was announced before we got it.
             await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", WRITERS_LOCK)
             await connection.execute(_LATE)
-    touched = frozenset(Entity(*pair) for pair in _pairs(batch))
+    pairs = await _computed(pairs_of, batch)
     aged = int((times < periods.features_since(now)).sum())
-    return Landed(replaced, batch.num_rows - written, touched, aged)
+    return Landed(replaced, batch.num_rows - written, touched(pairs), aged)
 
 
 async def copy_observations(connection: Connection, batch: pa.Table) -> None:
@@ -195,16 +199,16 @@ async def append_weather(
     if not batch.num_rows:
         return Landed(0, 0, frozenset())
     times = np.asarray(batch["timestamp"].cast("int64"))
-    pairs = _pairs(batch)
+    pairs = await _computed(pairs_of, batch)
     async with connection.transaction():
         await connection.execute(_WEATHER_IN)
         await _copy(connection, "ai_hub_weather_in", batch)
         written, replaced = await connection.fetchrow(_WEATHER_ROWS)
     # After the commit: an asset that is mapped meanwhile is dropped by the one that maps it.
-    mapped = await connection.fetch(_MAPPED, *map(list, zip(*pairs, strict=True)))
-    touched = frozenset(Entity(*pair) for pair in (*pairs, *mapped))
+    found = await connection.fetch(_MAPPED, *(column.to_pylist() for column in pairs.columns))
+    mapped = {Entity(*pair) for pair in found}
     aged = int((times < periods.features_since(time.time_ns() // 1_000)).sum())
-    return Landed(replaced, batch.num_rows - written, touched, aged)
+    return Landed(replaced, batch.num_rows - written, touched(pairs, mapped), aged)
 
 
 async def assign_sources(
@@ -225,13 +229,15 @@ async def assign_sources(
     return frozenset(Entity(tenant_id, asset_id) for (asset_id,) in rows)
 
 
-def _pairs(batch: pa.Table) -> list[tuple[str, str]]:
-    found = batch.group_by(["tenant_id", "asset_id"]).aggregate([]).to_pydict()
-    return list(zip(found["tenant_id"], found["asset_id"], strict=True))
+async def _computed(work: Callable[[pa.Table], _T], batch: pa.Table) -> _T:
+    """What is made of a batch; of a large one it is made beside the event loop."""
+    if batch.num_rows <= _FEW_ROWS:
+        return work(batch)
+    return await asyncio.to_thread(work, batch)
 
 
 async def _copy(connection: Connection, table: str, batch: pa.Table) -> None:
-    data = memoryview(copy_rows(batch))
+    data = memoryview(await _computed(copy_rows, batch))
 
     async def pieces() -> AsyncIterator[bytes]:
         yield _COPY_HEAD

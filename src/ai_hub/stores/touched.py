@@ -1,0 +1,48 @@
+"""Whose features a batch may have changed, of which there may be a million."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
+
+from ai_hub.definitions.values import Entity
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_FEW = 10_000
+_AT_ONCE = 1_000
+
+
+def pairs_of(batch: pa.Table) -> pa.Table:
+    """The tenants and assets of a batch, each pair once."""
+    return batch.group_by(["tenant_id", "asset_id"]).aggregate([])
+
+
+def touched(pairs: pa.Table, also: Collection[Entity] = ()) -> Collection[Entity]:
+    """The entities of some pairs, and others; each once, but for `also` of very many."""
+    many = _Many(pairs, also)
+    return many if len(many) > _FEW else frozenset(many)
+
+
+class _Many(Collection[Entity]):
+    """Entities that are made when it is their turn: as objects they would take much memory, and
+    long to be let go of."""
+
+    def __init__(self, pairs: pa.Table, also: Collection[Entity]) -> None:
+        self._pairs = pairs
+        self._also = also
+
+    def __len__(self) -> int:
+        pairs: int = self._pairs.num_rows
+        return pairs + len(self._also)
+
+    def __iter__(self) -> Iterator[Entity]:
+        yield from self._also
+        for start in range(0, self._pairs.num_rows, _AT_ONCE):
+            some = self._pairs.slice(start, _AT_ONCE).to_pydict()
+            for tenant_id, asset_id in zip(some["tenant_id"], some["asset_id"], strict=True):
+                yield Entity(tenant_id, asset_id)
+
+    def __contains__(self, one: object) -> bool:
+        return any(one == entity for entity in self)
