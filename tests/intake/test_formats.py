@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 from contextlib import suppress
@@ -18,7 +19,7 @@ from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import Batch
 from ai_hub.intake.checks import check_observations
 from ai_hub.intake.csv_text import Lines, Shape, count_lines, read_tables
-from ai_hub.intake.formats import decode_json_rows
+from ai_hub.intake.formats import decode_json_rows, is_plain
 from intake.reading import body_table
 
 TYPES = (
@@ -275,3 +276,12 @@ def test_arrow_column_names_that_are_no_utf_8_are_an_error(kind: str) -> None:
     body = ipc(kind).replace(b"asset_id", b"asset\xff\xff\xff")
     with pytest.raises(InvalidInput, match="body"):
         body_table("application/x-arrow", body)
+
+
+def test_a_text_says_no_more_rows_than_it_has_bytes_for() -> None:
+    csv = HEADER + LINE
+    assert is_plain("text/csv; charset=utf-8", csv)
+    assert is_plain("application/json", b"{}")
+    assert not is_plain("text/csv", gzip.compress(csv))
+    assert not is_plain("text/csv", BODIES["application/vnd.apache.parquet"])
+    assert not is_plain("application/vnd.apache.arrow.stream", b"")

@@ -19,12 +19,15 @@ from ai_hub.http.messages import encode
 from ai_hub.http.room import Rooms
 from ai_hub.intake.batch import BatchKind
 from ai_hub.intake.bodies import read_batch
-from ai_hub.intake.formats import decode_json_rows, open_body, open_rows
+from ai_hub.intake.formats import decode_json_rows, is_plain, open_body, open_rows
 from ai_hub.intake.pipeline import ingest_file
 from ai_hub.intake.read_options import DRY_RUN, READ_OPTIONS, ReadOptions
 from ai_hub.intake.row_files import RowFile
 
 _FEW_BYTES = 2 * 1024 * 1024
+_UNKNOWN = 2 * 1024 * 1024
+_ROW_BYTES = 32
+"""What a row of a packed body is taken for."""
 
 
 @post("/ingest", status_code=200)
@@ -50,14 +53,21 @@ async def _ingest(
 ) -> Response[bytes]:
     query = _Query.of(request.query_params.multi_items(), kind, store.settings.valid_ranges)
     body = await request.body()
-    content_type = request.headers.get("content-type")
+    content_type = request.headers.get("content-type") or "application/json"
+    size = len(body)
     async with AsyncExitStack() as turn:
-        await turn.enter_async_context(rooms.parser(len(body)))
-        file, tenant_id = await asyncio.to_thread(_opened, query, body, content_type)
+        if is_plain(content_type, body):
+            await turn.enter_async_context(rooms.parser(size))
+            file, tenant_id = await asyncio.to_thread(_opened, query, body, content_type)
+        else:
+            await turn.enter_async_context(rooms.packed)
+            file, tenant_id = await asyncio.to_thread(_opened, query, body, content_type)
+            says = _UNKNOWN if file.rows is None else _ROW_BYTES * file.rows
+            await turn.enter_async_context(rooms.parser(max(size, says)))
         if query.dry_run:
             result = await ingest_file(file, tenant_id, None)
         else:
-            batch = await asyncio.to_thread(read_batch, file, tenant_id, len(body))
+            batch = await asyncio.to_thread(read_batch, file, tenant_id, size)
             del file
             if batch.table.nbytes <= _FEW_BYTES:
                 # Any number of these may wait to land.

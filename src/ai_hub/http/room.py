@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 from ai_hub.errors import Busy
 
@@ -83,17 +84,21 @@ def _busy() -> Busy:
 class Rooms:
     """The rooms of a server whose largest body is of `most` bytes.
 
-    What a table of few bytes decodes to may be large, so that few are parsed at a time.
+    What a table of few bytes decodes to may be large: it is parsed in the turn of what it says.
     """
 
     def __init__(self, most: int) -> None:
-        self._parsers = asyncio.Semaphore(_PARSERS), asyncio.Semaphore(1)
+        self._middle, self._heavy = asyncio.Semaphore(_PARSERS), asyncio.Semaphore(1)
+        self.packed = asyncio.Semaphore(_PARSERS)
+        """The turn of small bodies that may say much, until it is known how much."""
         self.small = Room(_SMALL_TOGETHER)
         self.large = Room(needs(most))
 
-    def parser(self, size: int) -> asyncio.Semaphore:
-        """The turn in which a table of so many bytes is parsed; large ones have their own."""
-        return self._parsers[size > _SMALL]
+    def parser(self, size: int) -> AbstractAsyncContextManager[None]:
+        """The turn in which a table of so many bytes is parsed; little ones wait for nobody."""
+        if size <= LITTLE:
+            return nullcontext()
+        return self._middle if size <= _SMALL else self._heavy
 
 
 class Share:

@@ -18,6 +18,7 @@ from ai_hub.errors import InvalidInput
 from ai_hub.intake.arrow_faults import UNREADABLE, check_schema
 from ai_hub.intake.arrow_sizes import ARROW_FILE, check_size, memory_for, too_much
 from ai_hub.intake.json_text import NotJson, count, decode, decode_lines
+from ai_hub.intake.packed import is_packed
 from ai_hub.intake.read_options import ReadOptions
 from ai_hub.intake.readers.parquet import MAGIC as PARQUET
 from ai_hub.intake.readers.rows import Rows
@@ -48,6 +49,12 @@ def open_body(
         dialect = replace(options.dialect, encoding=_charset(parameters))
         options = replace(options, dialect=dialect)
     return row_file(_READERS[name](body), options, required)
+
+
+def is_plain(content_type: str, body: bytes) -> bool:
+    """Whether a body is a text that says no more rows than it has bytes for."""
+    name = content_type.partition(";")[0].strip().lower()
+    return name in _PLAIN and not is_packed(body[:4]) and not body.startswith(PARQUET)
 
 
 def open_rows(rows: Sequence[object], options: ReadOptions, required: Sequence[str]) -> RowFile:
@@ -183,6 +190,7 @@ _ROWS_READERS: dict[str, Callable[[bytes], Sequence[object]]] = {
     "application/x-ndjson": _read_ndjson,
     "application/jsonl": _read_ndjson,
 }
+_PLAIN = ("text/csv", "text/tab-separated-values", *_ROWS_READERS)
 _READERS: dict[str, Callable[[bytes], Source | pa.Table]] = {
     "text/csv": Source.of_bytes,
     "text/tab-separated-values": Source.of_bytes,

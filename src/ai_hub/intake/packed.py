@@ -52,6 +52,11 @@ _OPENERS: dict[bytes, tuple[str, _Opener]] = {
 }
 
 
+def is_packed(head: bytes) -> bool:
+    """Whether what begins so is compressed, or a zip file as spreadsheets are."""
+    return head.startswith((*_OPENERS, *_ZIP))
+
+
 def unpack(source: Source) -> Source:
     """The source without its compressions; a spreadsheet, which is a zip file, stays as it is.
 
