@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, closing
 from ipaddress import ip_address
@@ -26,6 +27,7 @@ from ai_hub.http.upkeep import maintained
 _log = logging.getLogger(__name__)
 
 _BACKLOG = 2048
+_SWITCH_SECONDS = 0.0005
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """The signals that end a server, all of them alike."""
 DRAIN_SECONDS = 10
@@ -52,6 +54,8 @@ def run(main: Coroutine[Any, Any, int]) -> int:
     """Run a server to its end, which is a signal; its number."""
     import uvloop
 
+    # How long a thread that parses a body, or writes an export, keeps the event loop waiting.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(main)
