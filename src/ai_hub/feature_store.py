@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from ai_hub.config import Settings
 from ai_hub.definitions.registry import Registry
-from ai_hub.definitions.values import DAY, MAX_ASSETS, check_id, check_list, to_micros
+from ai_hub.definitions.values import (
+    DAY,
+    MAX_ASSETS,
+    check_count,
+    check_id,
+    check_list,
+    to_micros,
+)
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.errors import StoreUnavailable
 from ai_hub.export.record import record_fields
@@ -21,7 +28,7 @@ from ai_hub.ingestion import Ingestion
 from ai_hub.metrics import Metrics
 from ai_hub.opening import Open, open_parts
 from ai_hub.serving.answer import Answer, answers_of
-from ai_hub.serving.assets import check_assets, check_batch
+from ai_hub.serving.assets import check_assets, check_batch, described
 from ai_hub.serving.cache import CacheStats
 from ai_hub.serving.reader import Found
 from ai_hub.serving.readiness import Part
@@ -215,6 +222,30 @@ class FeatureStore(Ingestion, FeatureSets):
         check_id("tenant_id", tenant_id)
         first = self.now() - DAY if since is None else to_micros(since, "since", "up")
         return await self._open.store.seen(tenant_id, first)
+
+    async def assets(
+        self,
+        tenant_id: str,
+        since: datetime | None = None,
+        *,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> dict[str, Any]:
+        """A page of a tenant's `assets`, sorted by id, and after which one (`next`) there are more.
+
+        Each with its series (first and last reading, the usual step between the newest ones), the
+        station whose weather it reads, and its attributes, as they are now. Those that have a
+        usable reading or an attribute; with `since`, those with a reading since then.
+        """
+        check_id("tenant_id", tenant_id)
+        check_count("limit", limit, MAX_ASSETS)
+        first = None if since is None else to_micros(since, "since", "up")
+        start = "" if after is None else check_id("after", after)
+        found = await self._open.store.describe_assets(
+            tenant_id, first, start, limit + 1, self.now()
+        )
+        following = found[limit - 1].asset_id if len(found) > limit else None
+        return {"assets": [described(one) for one in found[:limit]], "next": following}
 
     async def invalidate_feature_cache(
         self,

@@ -20,6 +20,7 @@ COMMANDS = (
     "ingest-weather",
     "weather-source",
     "ingest-attributes",
+    "assets",
     "get",
     "export",
     "exports",

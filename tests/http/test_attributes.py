@@ -57,3 +57,33 @@ def test_a_dry_run_lands_nothing(server: Server, tenant: str) -> None:
     assert found["dry_run"] is True
     assert json.dumps(found["rows"][0]["number"]) == "120.0"
     assert counts(server.call("POST", PATH, body)) == (3, 0, 0, 0, 0)
+
+
+def test_assets_are_listed_with_what_they_have(server: Server, tenant: str) -> None:
+    plain = {"tenant_id": tenant, "asset_ids": []}
+    assert server.call("GET", f"/assets?tenant_id={tenant}") == plain
+    server.call("POST", PATH, {"tenant_id": tenant, "rows": ROWS})
+    path = f"/assets?tenant_id={tenant}&details=true"
+    first = server.call("GET", f"{path}&limit=1")
+    assert first == {
+        "tenant_id": tenant,
+        "assets": [
+            {"asset_id": "a", "series": [], "station": None, "attributes": {"capacity": 60.0}}
+        ],
+        "next": "a",
+    }
+    second = server.call("GET", f"{path}&limit=1&after=a")
+    assert [one["attributes"] for one in second["assets"]] == [{"timezone": "Europe/Berlin"}]
+    assert second["next"] is None
+    assert server.call("GET", f"{path}&since=2025-01-01T00:00:00Z")["assets"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [("details=true&limit=0", "limit"), ("details=true&since=soon", "since"), ("after=a", "after"),
+     ("limit=5", "limit"), ("details=perhaps", "details"), ("details=true&after=", "after")],
+)  # fmt: skip
+def test_a_list_asked_wrongly_is_refused(
+    server: Server, tenant: str, query: str, field: str
+) -> None:
+    assert field in server.refusal("GET", f"/assets?tenant_id={tenant}&{query}")

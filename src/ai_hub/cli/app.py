@@ -10,7 +10,17 @@ import typer.main
 from typer.core import TyperGroup
 
 from ai_hub import __version__
-from ai_hub.cli import database, definitions, exports, ingest, server, upkeep, vectors, warming
+from ai_hub.cli import (
+    assets,
+    database,
+    definitions,
+    exports,
+    ingest,
+    server,
+    upkeep,
+    vectors,
+    warming,
+)
 from ai_hub.cli.failure import Stop, ending
 from ai_hub.cli.output import tell
 from ai_hub.cli.reading import Command, with_options, without_options
@@ -103,6 +113,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None] | typer.Typer], ...] = (
     ("ingest-weather", without_options(ingest.ingest_weather)),
     ("weather-source", ingest.weather_source),
     ("ingest-attributes", without_options(ingest.ingest_attributes)),
+    ("assets", assets.commands),
     ("get", vectors.get),
     ("export", exports.export),
     ("exports", exports.commands),

@@ -42,6 +42,9 @@ class Backend(Protocol):
     ) -> Document:
         """Write the training set of a spine's file; what its record says, with `storage_path`."""
 
+    async def assets(self, request: Document) -> Document:
+        """A page of a tenant's assets, with what is known of each."""
+
     async def exports(self, tenant_id: str | None, limit: int) -> Document:
         """Recorded exports."""
 

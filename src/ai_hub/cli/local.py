@@ -84,6 +84,12 @@ class LocalBackend:
             progress=lambda rows: show(None, rows),
         )
 
+    async def assets(self, request: Document) -> Document:
+        """A page of a tenant's assets, with what is known of each."""
+        since = _datetime(request.get("since"))
+        page = await self._store.assets(**{**request, "since": since})
+        return {"tenant_id": request["tenant_id"], **page}
+
     async def exports(self, tenant_id: str | None, limit: int) -> Document:
         """Recorded exports."""
         return {"exports": await self._store.exports(tenant_id, limit)}

@@ -167,6 +167,11 @@ class RemoteBackend:
             "file_size_mb": len(response.content) / 1_000_000,
         }
 
+    async def assets(self, request: Document) -> Document:
+        """A page of a tenant's assets, with what is known of each."""
+        said = {name: value for name, value in request.items() if value is not None}
+        return await self._ask("GET", "/ai/features/assets", params={**said, "details": "true"})
+
     async def exports(self, tenant_id: str | None, limit: int) -> Document:
         """Recorded exports."""
         only = {} if tenant_id is None else {"tenant_id": tenant_id}

@@ -10,7 +10,7 @@ from ai_hub import __version__
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import MAX_HORIZONS
 from ai_hub.export.job import Compression
-from ai_hub.http.schemas import ID, POLICY, WIDTH, Schema, components, listed, set_name
+from ai_hub.http.schemas import ID, POLICY, TIME, WIDTH, Schema, components, listed, set_name
 from ai_hub.intake.labels import FORMATS
 from ai_hub.intake.options import BatchKind
 from ai_hub.intake.read_options import DRY_RUN, READ_OPTIONS
@@ -185,8 +185,10 @@ ROUTES = (
     ),
     Route(
         "get", "/ai/features/assets",
-        "The assets of a tenant that were seen in the last day, sorted.", "Assets",
-        query=("tenant_id",), needs=("tenant_id",), refuses=(422, 503),
+        "The assets of a tenant that were seen in the last day, sorted; with `details` a page of "
+        "all, with what is known of each.", "Assets",
+        query=("tenant_id", "details", "since", "after", "limit"),
+        needs=("tenant_id",), refuses=(422, 503),
     ),
     Route(
         "post", "/ai/features/cache/warm",
@@ -306,6 +308,9 @@ def _parameters(chosen: Schema) -> Schema:
         "export_id": {"type": "string", "minLength": 1},
         "tenant_id": ID,
         "limit": {"type": "integer", "minimum": 1, "maximum": 10_000, "default": 100},
+        "details": {"type": "boolean", "default": False},
+        "since": TIME,
+        "after": ID,
         "feature_set": chosen,
         "horizons": {**listed(WIDTH, 0, MAX_HORIZONS), "uniqueItems": True},
         "missing": POLICY,

@@ -137,11 +137,26 @@ async def warm(request: _Asked, state: State) -> dict[str, int]:
 
 
 @get("/assets")
-async def assets(state: State, tenant_id: str | None = None) -> dict[str, Any]:
-    """The assets of a tenant that were seen in the last day, sorted."""
+async def assets(
+    state: State,
+    tenant_id: str | None = None,
+    details: bool = False,
+    since: str | None = None,
+    after: str | None = None,
+    limit: int | None = None,
+) -> dict[str, Any]:
+    """The assets of a tenant that were seen in the last day; with `details` a page of all, with
+    what is known of each."""
     store: FeatureStore = state.store
     tenant = check_id("tenant_id", tenant_id)
-    return {"tenant_id": tenant, "asset_ids": await store.seen_assets(tenant)}
+    if not details:
+        for name, value in (("since", since), ("after", after), ("limit", limit)):
+            if value is not None:
+                raise InvalidInput(name, value, "none without details=true")
+        return {"tenant_id": tenant, "asset_ids": await store.seen_assets(tenant)}
+    first = None if since is None else to_datetime(parse_time(since, "since", "up"))
+    page = await store.assets(tenant, first, after=after, limit=100 if limit is None else limit)
+    return {"tenant_id": tenant, **page}
 
 
 @post("/cache/invalidate", status_code=200)

@@ -250,7 +250,20 @@ _ANSWERS: Schema = {
         {"error": TEXT},
     ),
     "Exports": fields({"exports": listed(_ref("Export"), 0)}),
-    "Assets": fields({"tenant_id": ID, "asset_ids": listed(ID, 0)}),
+    "Assets": fields(
+        {"tenant_id": ID},
+        {"asset_ids": listed(ID, 0),
+         # With details.
+         "assets": listed(_ref("Asset"), 0), "next": nullable(ID)},
+    ),
+    "Asset": fields(
+        {"asset_id": ID,
+         "series": listed(
+             fields({"name": TEXT, "first": TIME, "last": TIME,
+                     "cadence_seconds": nullable(NUMBER)}),
+             0),
+         "station": nullable(ID), "attributes": table({"type": ["number", "string"]})},
+    ),
     "Warmed": fields({"assets": COUNT, "warmed": COUNT, "computed": COUNT}),
     "Invalidated": fields({"assets": COUNT, "invalidated": COUNT}),
     "CacheStats": fields(

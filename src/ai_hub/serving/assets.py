@@ -1,11 +1,13 @@
-"""The assets that a request names, checked."""
+"""The assets that a request names, checked, and what is known of assets as plain values."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from ai_hub.definitions.values import MAX_ASSETS, MAX_BATCH, check_id, check_list
+from ai_hub.definitions.values import MAX_ASSETS, MAX_BATCH, SECOND, check_id, check_list, iso
 from ai_hub.errors import InvalidInput
+from ai_hub.stores.asset_facts import AssetFacts
 
 
 def check_batch(tenant_id: str, asset_ids: Sequence[str]) -> None:
@@ -35,6 +37,24 @@ def check_assets(tenant_id: str, asset_ids: Iterable[str]) -> list[str]:
     for asset_id in ids:
         check_id("asset_id", asset_id)
     return list(dict.fromkeys(ids))
+
+
+def described(facts: AssetFacts) -> dict[str, Any]:
+    """What is known of an asset as the members of a JSON document."""
+    return {
+        "asset_id": facts.asset_id,
+        "series": [
+            {
+                "name": one.name,
+                "first": iso(one.first),
+                "last": iso(one.last),
+                "cadence_seconds": None if one.cadence is None else one.cadence / SECOND,
+            }
+            for one in facts.series
+        ],
+        "station": facts.station,
+        "attributes": dict(facts.attributes),
+    }
 
 
 def _check_some(asset_ids: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from ai_hub.definitions.values import Entity
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.plan import Plan
+from ai_hub.stores.asset_facts import AssetFacts
 from ai_hub.stores.export_log import ExportLog
 from ai_hub.stores.registry_table import RegistryTable
 
@@ -141,6 +142,15 @@ class Store(Protocol):
 
     async def seen(self, tenant_id: str, since: int) -> list[str]:
         """The assets with a usable observation at or after a time, sorted."""
+
+    async def describe_assets(
+        self, tenant_id: str, since: int | None, after: str, limit: int, at: int
+    ) -> list[AssetFacts]:
+        """The assets that have a usable observation or an attribute, those after `after` (by id,
+        sorted), at most `limit`; with `since`, those with an observation at or after that time.
+
+        Stations and attributes are those of the time `at`.
+        """
 
     async def watch(self, changed: Changed) -> None:
         """Report what other processes write, from now on."""

@@ -60,6 +60,18 @@ class AttributeMap:
         )
         return attribute_tables(keys, asset_ids, rows)
 
+    def of_assets(
+        self, cursor: Cursor, tenant_id: str, asset_ids: Sequence[str]
+    ) -> dict[str, dict[str, Changes]]:
+        """All that is stored of some assets, by asset and key."""
+        found: dict[str, dict[str, Changes]] = {asset_id: {} for asset_id in asset_ids}
+        if asset_ids:
+            # A copy, since a write may add to it meanwhile.
+            for (asset_id, key), changes in [*self._tenant(cursor, tenant_id).items()]:
+                if asset_id in found:
+                    found[asset_id][key] = changes
+        return found
+
     def put(self, rows: Iterable[Row]) -> None:
         """Take note of rows that were written."""
         for row in rows:

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Literal
 from ai_hub.definitions.values import Entity
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.plan import Plan
+from ai_hub.stores.asset_facts import AssetFacts
 from ai_hub.stores.base import Changed, Chunk, Landed, ScanRequest, Vectors
+from ai_hub.stores.embedded.assets import describe_assets
 from ai_hub.stores.embedded.attributes import AttributeMap, append_attributes
 from ai_hub.stores.embedded.exports import EmbeddedExportLog
 from ai_hub.stores.embedded.points import PointReader, newest_times
@@ -120,6 +122,16 @@ class EmbeddedStore:
     async def seen(self, tenant_id: str, since: int) -> list[str]:
         """The assets with a usable observation at or after a time, sorted."""
         return await self._sessions.read(lambda cursor: assets_seen(cursor, tenant_id, since))
+
+    async def describe_assets(
+        self, tenant_id: str, since: int | None, after: str, limit: int, at: int
+    ) -> list[AssetFacts]:
+        """A page of assets, with what is known of each."""
+        return await self._sessions.read(
+            lambda cursor: describe_assets(
+                cursor, self._sources, self._attributes, tenant_id, since, after, limit, at
+            )
+        )
 
     async def watch(self, changed: Changed) -> None:
         """Nothing to report: no other process writes to the file."""

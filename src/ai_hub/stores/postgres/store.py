@@ -11,7 +11,9 @@ from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import Entity
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.plan import Plan
+from ai_hub.stores.asset_facts import AssetFacts
 from ai_hub.stores.base import Changed, Chunk, Landed, ScanRequest, Vectors
+from ai_hub.stores.postgres.assets import describe_assets
 from ai_hub.stores.postgres.attributes import append_attributes
 from ai_hub.stores.postgres.changes import Changes
 from ai_hub.stores.postgres.exports import PostgresExportLog
@@ -106,6 +108,12 @@ class PostgresStore:
     async def seen(self, tenant_id: str, since: int) -> list[str]:
         """The assets with a usable observation at or after a time, sorted."""
         return await assets_seen(self._sessions, tenant_id, since)
+
+    async def describe_assets(
+        self, tenant_id: str, since: int | None, after: str, limit: int, at: int
+    ) -> list[AssetFacts]:
+        """A page of assets, with what is known of each."""
+        return await describe_assets(self._sessions, tenant_id, since, after, limit, at)
 
     async def watch(self, changed: Changed) -> None:
         """Report what other processes write, from now on."""

@@ -1,0 +1,95 @@
+"""The assets of a tenant on PostgreSQL, page by page, by stepping through the keys."""
+
+from __future__ import annotations
+
+from ai_hub.stores.asset_facts import CADENCE_READINGS, AssetFacts, SeriesFacts
+from ai_hub.stores.attributes import Value
+from ai_hub.stores.postgres.session import Connection, Sessions
+
+_NEXT = """least(
+    (SELECT f.asset_id FROM ai_features f WHERE f.tenant_id = $1 AND f.asset_id > {0}
+     ORDER BY f.asset_id LIMIT 1),
+    (SELECT a.asset_id FROM asset_attributes a WHERE a.tenant_id = $1 AND a.asset_id > {0}
+     ORDER BY a.asset_id LIMIT 1))"""
+# One row a step: no more steps are taken than rows are asked for.
+_PAGE = f"""
+WITH RECURSIVE asset AS (
+    SELECT {_NEXT.format("$2::text")} AS asset_id
+    UNION ALL
+    SELECT {_NEXT.format("asset.asset_id")} FROM asset WHERE asset.asset_id IS NOT NULL
+)
+SELECT asset_id FROM asset
+WHERE asset_id IS NOT NULL AND ($3::timestamptz IS NULL OR EXISTS (
+    SELECT FROM ai_features f
+    WHERE f.tenant_id = $1 AND f.asset_id = asset.asset_id AND f.timestamp >= $3))
+LIMIT $4
+"""
+_MINE = "f.tenant_id = $1 AND f.asset_id = pair.asset_id"
+_SERIES = f"""
+WITH RECURSIVE pair AS (
+    SELECT id AS asset_id, (SELECT f.feature_type FROM ai_features f
+        WHERE f.tenant_id = $1 AND f.asset_id = id ORDER BY f.feature_type LIMIT 1) AS name
+    FROM unnest($2::text[]) AS given(id)
+    UNION ALL
+    SELECT pair.asset_id, (SELECT f.feature_type FROM ai_features f
+        WHERE {_MINE} AND f.feature_type > pair.name ORDER BY f.feature_type LIMIT 1)
+    FROM pair WHERE pair.name IS NOT NULL
+)
+SELECT pair.asset_id, pair.name, first.timestamp, last.timestamp,
+    (extract(epoch FROM cadence.step) * 1000000)::bigint
+FROM pair
+CROSS JOIN LATERAL (SELECT f.timestamp FROM ai_features f
+    WHERE {_MINE} AND f.feature_type = pair.name ORDER BY f.timestamp LIMIT 1) AS first
+CROSS JOIN LATERAL (SELECT f.timestamp FROM ai_features f
+    WHERE {_MINE} AND f.feature_type = pair.name ORDER BY f.timestamp DESC LIMIT 1) AS last
+CROSS JOIN LATERAL (
+    SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY timestamp - before) AS step
+    FROM (
+        SELECT timestamp, lag(timestamp) OVER (ORDER BY timestamp) AS before
+        FROM (SELECT f.timestamp FROM ai_features f
+            WHERE {_MINE} AND f.feature_type = pair.name
+            ORDER BY f.timestamp DESC LIMIT {CADENCE_READINGS}) AS newest
+    ) AS steps
+) AS cadence
+ORDER BY pair.asset_id, pair.name
+"""
+_STATIONS = """
+SELECT DISTINCT ON (asset_id) asset_id, source_id FROM asset_weather_source
+WHERE tenant_id = $1 AND asset_id = ANY($2::text[]) AND valid_from <= $3
+ORDER BY asset_id, valid_from DESC
+"""
+_ATTRIBUTES = """
+SELECT DISTINCT ON (asset_id, key) asset_id, key, number, text FROM asset_attributes
+WHERE tenant_id = $1 AND asset_id = ANY($2::text[]) AND valid_from <= $3
+ORDER BY asset_id, key, valid_from DESC
+"""
+
+
+async def describe_assets(
+    sessions: Sessions, tenant_id: str, since: int | None, after: str, limit: int, at: int
+) -> list[AssetFacts]:
+    """A page of assets; see `Store.describe_assets`."""
+
+    async def read(on: Connection) -> list[AssetFacts]:
+        page = await on.fetch(_PAGE, tenant_id, after, since, limit)
+        ids = [asset_id for (asset_id,) in page]
+        series: dict[str, list[SeriesFacts]] = {asset_id: [] for asset_id in ids}
+        for asset_id, *facts in await on.fetch(_SERIES, tenant_id, ids):
+            series[asset_id].append(SeriesFacts(*facts))
+        stations = dict(await on.fetch(_STATIONS, tenant_id, ids, at))
+        attributes: dict[str, dict[str, Value]] = {asset_id: {} for asset_id in ids}
+        for asset_id, key, number, text in await on.fetch(_ATTRIBUTES, tenant_id, ids, at):
+            value = text if number is None else number
+            if value is not None:
+                attributes[asset_id][key] = value
+        return [
+            AssetFacts(one, tuple(series[one]), _other(stations.get(one), one), attributes[one])
+            for one in ids
+        ]
+
+    return await sessions.in_snapshot(read, ["ai_features"])
+
+
+def _other(source_id: str | None, asset_id: str) -> str | None:
+    """A station; an asset's own name is none."""
+    return None if source_id == asset_id else source_id

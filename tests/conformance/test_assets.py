@@ -1,0 +1,160 @@
+"""What a store says of the assets of a tenant, page by page, by a model in plain Python."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ai_hub import FeatureStore
+from ai_hub.definitions.values import (
+    DAY,
+    HOUR,
+    MINUTE,
+    SECOND,
+    iso,
+    parse_time,
+    to_datetime,
+    to_micros,
+)
+from ai_hub.errors import InvalidInput
+from conformance.kit import Deployment, Row, observation
+from conformance.test_entities import HOSTILE, TENANTS
+
+NOW = 1_760_020_200_000_000
+SERIES = ("value", "load", "'", "zz")
+STEPS = (MINUTE, 15 * MINUTE, HOUR, DAY, 7 * DAY, 1)
+
+
+def readings(dice: random.Random) -> list[Row]:
+    """Series of a few readings or some hundred, a few of them unusable, with gaps."""
+    rows = []
+    for tenant in TENANTS:
+        for asset in dice.sample(HOSTILE, 12):
+            for series in dice.sample(SERIES, dice.randint(1, 3)):
+                at, step = NOW - dice.choice((0, 1, DAY, 400 * DAY)), dice.choice(STEPS)
+                for _ in range(dice.choice((1, 2, 3, 5, 230))):
+                    row = observation(asset, at, 1.0, series, dice.choice((0, 1, 1, 1, 1)))
+                    rows.append(row | {"tenant_id": tenant})
+                    at -= step * dice.choice((1, 1, 1, 2, 9))
+    return rows
+
+
+def attributes(dice: random.Random) -> list[Row]:
+    """Some that hold now, some that ended or are not yet."""
+    return [
+        {"tenant_id": tenant, "asset_id": asset, "key": key, "valid_from": to_datetime(since),
+         "value": dice.choice((None, 1.5, 2.0) if key == "capacity" else (None, "UTC"))}
+        for tenant in TENANTS
+        for asset in dice.sample(HOSTILE, 8)
+        for key in ("capacity", "timezone")
+        for since in dice.sample((NOW - DAY, NOW, NOW + 1), 2)
+    ]  # fmt: skip
+
+
+def expected(rows: list[Row], told: list[Row], stations: dict[str, str], tenant: str) -> list[Any]:
+    times: dict[str, dict[str, list[int]]] = {}
+    for row in rows:
+        if row["tenant_id"] == tenant and row["quality"] >= 1:
+            mine = times.setdefault(row["asset_id"], {}).setdefault(row["feature_type"], [])
+            mine.append(to_micros(row["timestamp"]))
+    has: dict[str, dict[str, Any]] = {}
+    for row in sorted(told, key=lambda row: row["valid_from"]):
+        if row["tenant_id"] == tenant:
+            held = has.setdefault(row["asset_id"], {})
+            if row["valid_from"] <= to_datetime(NOW):
+                held[row["key"]] = row["value"]
+    return [
+        {
+            "asset_id": asset,
+            "series": [_series(name, mine) for name, mine in sorted(times.get(asset, {}).items())],
+            "station": stations.get(asset),
+            "attributes": {k: v for k, v in sorted(has.get(asset, {}).items()) if v is not None},
+        }
+        for asset in sorted({*times, *has})
+    ]
+
+
+def _series(name: str, times: list[int]) -> dict[str, Any]:
+    newest = sorted(times)[-200:]
+    steps = sorted(later - earlier for earlier, later in pairwise(newest))
+    return {
+        "name": name,
+        "first": iso(min(times)),
+        "last": iso(max(times)),
+        "cadence_seconds": steps[(len(steps) - 1) // 2] / SECOND if steps else None,
+    }
+
+
+async def pages(
+    store: FeatureStore, tenant: str, limit: int, since: datetime | None = None
+) -> list[Any]:
+    found, after = [], None
+    while True:
+        page = await store.assets(tenant, since, after=after, limit=limit)
+        assert len(page["assets"]) == limit or page["next"] is None
+        found += page["assets"]
+        after = page["next"]
+        if after is None:
+            return found
+        assert after == found[-1]["asset_id"]
+
+
+async def test_assets_are_listed_with_what_is_known_of_them(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    dice = random.Random(7)
+    rows, told = readings(dice), attributes(dice)
+    async with deployment.open(tmp_path) as store:
+        store.now = lambda: NOW
+        assert await store.assets("a") == {"assets": [], "next": None}
+        await store.ingest(rows)
+        await store.ingest_attributes(told)
+        for tenant in TENANTS:
+            ids = [row["asset_id"] for row in rows if row["tenant_id"] == tenant]
+            stations = {ids[0]: "station", ids[-1]: "station"}
+            for source, since in (("old", NOW - DAY), ("station", NOW), ("next", NOW + 1)):
+                await store.assign_weather_source(
+                    tenant_id=tenant, source_id=source, asset_ids=list(stations),
+                    valid_from=to_datetime(since),
+                )  # fmt: skip
+            every = expected(rows, told, stations, tenant)
+            for limit in (1, 7, len(every), 1_000):
+                assert await pages(store, tenant, limit) == every
+            for since in (NOW - 30 * DAY, NOW - DAY, NOW, NOW + 1):
+                recent = [
+                    one for one in every
+                    if any(parse_time(series["last"]) >= since for series in one["series"])
+                ]  # fmt: skip
+                assert await pages(store, tenant, 3, to_datetime(since)) == recent
+        assert await pages(store, "nobody", 5) == []
+
+
+async def test_an_asset_whose_source_is_itself_has_no_station(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    async with deployment.open(tmp_path) as store:
+        await store.ingest([observation("a", NOW, 1.0)], "t")
+        for source in ("a", "s", None):
+            await store.assign_weather_source(
+                tenant_id="t", source_id=source, asset_ids=["a"], valid_from=to_datetime(NOW)
+            )
+            (one,) = (await store.assets("t"))["assets"]
+            assert one["station"] == ("s" if source == "s" else None)
+
+
+async def test_what_is_asked_wrongly_is_named(deployment: Deployment, tmp_path: Path) -> None:
+    async with deployment.open(tmp_path) as store:
+        for field, asked in (
+            ("tenant_id", {"tenant_id": ""}),
+            ("limit", {"limit": 0}),
+            ("limit", {"limit": 10_001}),
+            ("after", {"after": ""}),
+            ("since", {"since": datetime(2025, 1, 1)}),
+        ):
+            with pytest.raises(InvalidInput, match=field):
+                await store.assets(**({"tenant_id": "t"} | asked))  # type: ignore[arg-type]
