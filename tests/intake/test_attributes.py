@@ -246,3 +246,13 @@ def test_the_last_row_of_a_key_and_time_is_kept(sent: list[dict[str, Any]], part
         micros = [(a, k, to_micros(t) if t else parse_time("0001-01-01T00:00:00Z") - 1)
                   for a, k, t in order]  # fmt: skip
         assert micros == sorted(micros)
+
+
+def test_a_small_body_that_says_very_many_values_is_refused() -> None:
+    rows = 200_000
+    ones = pa.nulls(rows, pa.float64()).fill_null(1.0)
+    sink = io.BytesIO()
+    columns = {"asset_id": pa.array(map(str, range(rows))), **{f"k{i}": ones for i in range(60)}}
+    pq.write_table(pa.table(columns), sink)
+    with pytest.raises(InvalidInput, match="at most 10000000 rows"):
+        body("application/vnd.apache.parquet", sink.getvalue())

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from functools import cache
+from zoneinfo import available_timezones
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,7 @@ from ai_hub.definitions.values import FIRST_INSTANT, MAX_ID_LENGTH, check_id, id
 from ai_hub.definitions.vocabulary import check_name
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import ATTRIBUTES, TIME, Batch
-from ai_hub.intake.columns import Column, bools, column, nulls, rejection
+from ai_hub.intake.columns import Column, Mask, bools, column, nulls, rejection
 from ai_hub.intake.duplicates import last_of_each
 from ai_hub.intake.ids import check_ids
 from ai_hub.intake.marks import read_mark, remarks_of
@@ -140,64 +140,53 @@ def _values(table: pa.Table) -> pa.Array:
 
 @dataclass(frozen=True, slots=True)
 class _Values:
-    """Cells as numbers and texts (neither: null), and what is wrong with each, if anything."""
+    """Cells as numbers and texts (neither: null), and which of them are neither and not null."""
 
     raw: pa.Array
     numbers: pa.Array
     texts: pa.Array
-    faults: NDArray[np.object_]
+    bad: Mask
 
     def checked(self, keys: Column) -> Column:
         """The values as a column, those of `timezone` held to be zones."""
-        faults = self.faults.copy()
         named = np.flatnonzero(~keys.faulty)
-        zones = pc.equal(keys.build(keys.keys[named]), "timezone")
-        for row in named[bools(zones)].tolist():
-            text = self.texts[row].as_py()
-            if self.numbers[row].is_valid or (text is not None and not is_zone(text)):
-                faults[row] = _ZONE
-        faulty = np.array([fault is not None for fault in faults], np.bool_)
-        return Column(
-            "value",
-            np.zeros(len(faults)),
-            faulty,
-            lambda _: self.raw,
-            lambda row: f"expected {faults[row]}",
-            self.raw,
-        )
+        zones = np.zeros(len(self.raw), np.bool_)
+        zones[named] = bools(pc.equal(keys.build(keys.keys[named]), "timezone"))
+        known = bools(pc.is_in(self.texts, _zones())) | nulls(self.texts)
+        no_zone = zones & ~(known & nulls(self.numbers))
+
+        def why(row: int) -> str:
+            cell = self.raw[row].as_py() if pa.types.is_string(self.raw.type) else None
+            fault = None if cell is None else _read_text(cell)[2]
+            return f"expected {fault or (_ZONE if no_zone[row] else _VALUE)}"
+
+        keys_of_none = np.zeros(len(self.raw), np.int8)
+        return Column("value", keys_of_none, self.bad | no_zone, lambda _: self.raw, why, self.raw)
 
 
 def _read_values(raw: pa.Array, known: Nulls) -> _Values:
     size, kind = len(raw), raw.type
-    none: NDArray[np.object_] = np.full(size, None, np.object_)
-    texts = pa.nulls(size, pa.string())
-    if pa.types.is_null(kind):
-        return _Values(raw, pa.nulls(size, pa.float64()), texts, none)
+    numbers, texts = pa.nulls(size, pa.float64()), pa.nulls(size, pa.string())
     if pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind):
         floats = raw.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-        none[np.isinf(floats)] = _VALUE
         empty = np.isnan(floats) | known.among_numbers(floats)
-        return _Values(raw, pa.array(floats, mask=empty), texts, none)
+        return _Values(raw, pa.array(floats, mask=empty), texts, np.isinf(floats))
     if not pa.types.is_string(kind):
-        none[~nulls(raw)] = _VALUE
-        return _Values(raw, pa.nulls(size, pa.float64()), texts, none)
+        return _Values(raw, numbers, texts, ~nulls(raw))
     encoded = raw.dictionary_encode()
     distinct = encoded.dictionary
-    absent = known.among(distinct)
+    absent = known.among(distinct).tolist()
     read = [
         (None, None, None) if empty else _read_text(text)
-        for text, empty in zip(distinct.to_pylist(), absent.tolist(), strict=True)
+        for text, empty in zip(distinct.to_pylist(), absent, strict=True)
     ]
-    read.append((None, None, None))
-    codes = np.asarray(pc.fill_null(encoded.indices, len(read) - 1))
-    places = pa.array(codes)
-    every = np.full(len(read), None, np.object_)
-    every[:] = [fault for _, _, fault in read]
+    places = encoded.indices
+    bad = pa.array([fault is not None for _, _, fault in read], pa.bool_()).take(places)
     return _Values(
         raw,
         pa.array([number for number, _, _ in read], pa.float64()).take(places),
         pa.array([text for _, text, _ in read], pa.string()).take(places),
-        every[codes],
+        bools(bad),
     )
 
 
@@ -218,11 +207,7 @@ def _read_text(cell: str) -> tuple[float | None, str | None, str | None]:
     return (None, text, None) if fault is None else (None, None, _VALUE)
 
 
-@lru_cache(maxsize=1_024)
-def is_zone(name: str) -> bool:
-    """Whether a text names a zone of the IANA database."""
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
+@cache
+def _zones() -> pa.Array:
+    # A list, since looking for a file of each name would cost a body of wrong ones minutes.
+    return pa.array(sorted(available_timezones()), pa.string())

@@ -71,8 +71,9 @@ class AttributeFile:
 
     @property
     def rows(self) -> int | None:
-        """How many rows there are, where the source says so."""
-        return self._reader.rows
+        """How many values there may be, where the source says how many rows it has."""
+        rows = self._reader.rows
+        return None if rows is None else rows * max(len(self._keys), 1)
 
     def parts(self, rows: int = BATCH_ROWS) -> Iterator[Part]:
         """All values, unchecked, in long tables of at most `rows` rows, their times in UTC.
