@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
@@ -51,3 +53,9 @@ def test_an_editor_marks_what_is_wrong(changed: dict[str, Any]) -> None:
     assert not SCHEMA.is_valid(document)
     with pytest.raises(InvalidDefinition):
         read_document(document)
+
+
+def test_the_schema_that_is_published_is_this_one() -> None:
+    """`ai-hub sets schema > docs/feature-sets.schema.json` writes it anew."""
+    published = Path(__file__).parents[2] / "docs" / "feature-sets.schema.json"
+    assert json.loads(published.read_text("utf-8")) == json_schema()
