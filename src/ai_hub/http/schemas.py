@@ -95,6 +95,7 @@ def set_name(registry: Registry) -> Schema:
 
 def _requests(registry: Registry) -> Schema:
     chosen = set_name(registry)
+    versions = [one.label for one in registry.sets()]
     names = [*registry.feature_names]
     some = {
         "feature_set": nullable(chosen),
@@ -157,7 +158,7 @@ def _requests(registry: Registry) -> Schema:
             {"feature_sets": listed(_ref("DefinedFeatureSet"), 0, MAX_NAMES)},
             {"schema": {"const": SCHEMA}, "applied_by": {"type": "string", "maxLength": 200}},
         ),
-        "FeatureSetRequest": _asked({"feature_set": chosen}),
+        "FeatureSetRequest": _asked({"feature_set": {"type": "string", "enum": versions}}),
         **_defined(),
         "Observations": _asked({"tenant_id": ID, "rows": listed(_ref("Observation"), 1)}),
         "Observation": fields(
