@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ai_hub.definitions.builtin import FEATURE_SETS, FEATURES
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.kinds import Calendar, Latest, Rolling
+from ai_hub.definitions.kinds import Calendar, Derived, Latest, Rolling
 from ai_hub.definitions.values import DAY, HOUR, MINUTE, parse_time
 from ai_hub.definitions.vocabulary import (
     CLOSED,
@@ -195,3 +195,14 @@ def test_calendars_over_clock_changes_leap_days_and_before_the_epoch(
         for beside in (-1, 0, 1)
     ]
     check(engine, feature_set, None, [History()], [0], points)
+
+
+def test_a_derived_feature_may_read_a_built_in_one_that_is_not_in_the_vector(
+    engine: Engine,
+) -> None:
+    history = History({"value": [Observation(T - k * HOUR, float(k)) for k in range(1, 40)]})
+    ratio = Derived("ratio", "lag_24h / rolling_avg_24h + hour_of_day")
+    feature_set = FeatureSet("ratios", 1, (ratio, "lag_1h", Derived("twice", "2 * ratio")))
+    check(engine, feature_set, "keep", [history], [0], [(0, T), (0, T + MINUTE), (0, T + DAY)])
+    (found,) = engine.vectors(feature_set, "keep", [history], [0], [(0, T)])
+    assert list(found.features) == ["ratio", "lag_1h", "twice"]

@@ -101,8 +101,8 @@ def test_a_changed_version_is_refused_with_its_differences() -> None:
         ),
         (
             [{"kind": "Derived", "name": "a", "expression": "lag_1h / rolling"}, "lag_1h"],
-            "own@1.a.expression: got 'lag_1h / rolling', expected features of the same set, not "
-            "'rolling'",
+            "own@1.a.expression: got 'lag_1h / rolling', expected features of the same set or "
+            "built-in ones, not 'rolling'",
         ),
         (
             [{"kind": "Calendar", "name": "a", "part": "month", "tz": "Europe/Berln"}],

@@ -73,7 +73,8 @@ def test_a_place_is_said_by_set_feature_and_field() -> None:
     error = refusal("lag_1h", {**MEAN, "window": "48x"})
     assert error.place == ("features", 1, "window")
     assert str(error) == (
-        'own@2.avg_48h.window: got \'48x\', expected a width such as "24h", "90m" or "7d", or a period such as "P1D"'
+        'own@2.avg_48h.window: got \'48x\', expected a width such as "24h", "90m" or "7d", '
+        'or a period such as "P1D"'
     )
 
 

@@ -90,7 +90,9 @@ def test_a_derived_feature_reads_features_of_its_set_in_any_place() -> None:
 
 
 def test_a_derived_feature_reads_no_feature_of_elsewhere() -> None:
-    with pytest.raises(InvalidInput, match="features of the same set, not 'mean_24h'"):
+    with pytest.raises(
+        InvalidInput, match="features of the same set or built-in ones, not 'mean_24h'"
+    ):
         one(LAG, Derived("d", "lag_1h - mean_24h"))
 
 

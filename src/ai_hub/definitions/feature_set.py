@@ -86,6 +86,13 @@ class FeatureSet:
         """The names, in the set's order."""
         return tuple(feature.name for feature in self.features)
 
+    @cached_property
+    def computed(self) -> tuple[Feature, ...]:
+        """The features, and behind them the built-in ones that derived features read besides."""
+        named = set(self.feature_names)
+        read = [name for f in self.features if isinstance(f, Derived) for name in f.inputs]
+        return (*self.features, *(BY_NAME[n] for n in dict.fromkeys(read) if n not in named))
+
     @property
     def _first_series(self) -> str:
         read = (f for f in self.features if isinstance(f, Reading))
@@ -206,16 +213,18 @@ def _canonical(feature: Feature) -> dict[str, object]:
 
 
 def _check_derived(by_name: dict[str, Feature]) -> None:
-    """Every input of a derived feature is in the vector, and none depends on itself."""
+    """Every input of a derived feature is in the vector or built in; none depends on itself."""
     inputs: dict[str, tuple[str, ...]] = {}
     for name, feature in by_name.items():
         if not isinstance(feature, Derived):
             continue
         inputs[name] = feature.inputs
         for source in feature.inputs:
-            if source not in by_name:
+            if source not in by_name and source not in BY_NAME:
                 raise InvalidInput(
-                    "expression", feature.expression, f"features of the same set, not {source!r}"
+                    "expression",
+                    feature.expression,
+                    f"features of the same set or built-in ones, not {source!r}",
                 )
     try:
         TopologicalSorter(inputs).prepare()

@@ -214,7 +214,7 @@ class Plan:
 
 @lru_cache(maxsize=512)
 def _plan(feature_set: FeatureSet) -> Plan:
-    features = feature_set.features
+    features = feature_set.computed
     windows: dict[tuple[Input, Width, str, Closed], list[Output]] = defaultdict(list)
     buckets: dict[tuple[Input, Width, str], list[Output]] = defaultdict(list)
     reach = {"series": 0, "weather": 0}

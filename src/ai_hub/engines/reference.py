@@ -101,7 +101,7 @@ def vector(
 ) -> Vector:
     """The set's features at `t`, filled by the policy: the request's, the feature's, the set's."""
     requested = None if missing is None else check_missing(missing)
-    by_name = {f.name: f for f in feature_set.features}
+    by_name = {f.name: f for f in feature_set.computed}
     plain = {f.name: value(f, t, history, by_name) for f in feature_set.features}
     filled = {
         f.name: _filled(f, t, history, feature_set.policy_of(f, requested))

@@ -28,7 +28,6 @@ from ai_hub.engines.plan import (
     RangePass,
     Source,
     fill_source,
-    has_asset_zone,
 )
 from ai_hub.engines.sql_rows import MOST, Bound, Depth, Read, Shape, Statement, is_guarded
 from ai_hub.engines.statistics import (
@@ -124,7 +123,7 @@ def _filled_from(plan: Plan, missing: Missing | None) -> dict[Source, list[tuple
 def _is_missing(plan: Plan, reads: Sequence[Read], needs: Sequence[tuple[int, int]]) -> str:
     """Whether any of some outputs came out null."""
     tests = [_has_fewer(reads[place], f"q.c{place}", least) for place, least in needs]
-    if any(has_asset_zone(feature) for feature in plan.feature_set.features):
+    if plan.has_asset_zone:
         tests.append(f"q.c{len(reads)} IS NULL")
     return " OR ".join(dict.fromkeys(tests))
 

@@ -247,8 +247,9 @@ class Reader:
 
     def _degraded(self, spec: Spec, at: int) -> bytes:
         self._metrics.degraded += 1
-        features = calendar_at(spec.plan.calendars, at)
-        absent = tuple(n for n in spec.feature_set.feature_names if n not in features)
+        found, names = calendar_at(spec.plan.calendars, at), spec.feature_set.feature_names
+        features = {name: found[name] for name in names if name in found}
+        absent = tuple(name for name in names if name not in features)
         return _vector(features, absent, True, iso(self._now()))
 
 

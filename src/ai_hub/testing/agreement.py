@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import assert_never
 
 from ai_hub.definitions.expressions import expression_tree
@@ -20,7 +21,7 @@ from ai_hub.definitions.kinds import (
     Seasonal,
 )
 from ai_hub.definitions.vocabulary import WAVES, Missing
-from ai_hub.engines.reference import History, Vector, fill_values, window_values
+from ai_hub.engines.reference import History, Vector, fill_values, value, window_values
 from ai_hub.engines.reference_expressions import evaluate
 from ai_hub.engines.reference_statistics import Number
 from ai_hub.engines.statistics import statistic_of
@@ -72,7 +73,9 @@ def differences(
     if list(actual.features) != list(expected.features):
         return [f"names: got {list(actual.features)}, expected {list(expected.features)}"]
     wrong = []
-    absent = _absent(feature_set, expected, actual)
+    named = set(feature_set.feature_names)
+    hidden = {f.name: value(f, t, history) for f in feature_set.computed if f.name not in named}
+    absent = _absent(feature_set, expected, actual, hidden)
     if actual.missing != absent:
         wrong.append(f"missing: got {actual.missing}, expected {absent}")
     for feature in feature_set.features:
@@ -86,7 +89,7 @@ def differences(
         largest = max(map(abs, values), default=0.0)
         got, want = actual.features[name], expected.features[name]
         if isinstance(feature, Derived):
-            want = _own_derived(feature, actual)
+            want = _own_derived(feature, actual, hidden)
             if filled:
                 policy = feature_set.policy_of(feature, missing)
                 want = None if policy == "keep" else policy if isinstance(policy, float) else 0.0
@@ -96,23 +99,28 @@ def differences(
     return wrong
 
 
-def _absent(feature_set: FeatureSet, expected: Vector, actual: Vector) -> tuple[str, ...]:
+def _absent(
+    feature_set: FeatureSet, expected: Vector, actual: Vector, hidden: Mapping[str, Number]
+) -> tuple[str, ...]:
     """What is missing, given the engine's own inputs of derived features."""
     return tuple(
         feature.name
         for feature in feature_set.features
         if (
-            _own_derived(feature, actual) is None
+            _own_derived(feature, actual, hidden) is None
             if isinstance(feature, Derived)
             else feature.name in expected.missing
         )
     )
 
 
-def _own_derived(feature: Derived, actual: Vector) -> Number:
-    """An expression over the values that an engine found itself, before filling."""
+def _own_derived(feature: Derived, actual: Vector, hidden: Mapping[str, Number]) -> Number:
+    """An expression over the values that an engine found itself, before filling; what it does not
+    show (`hidden`) is the reference's."""
 
     def read(name: str) -> Number:
+        if name in hidden:
+            return hidden[name]
         return None if name in actual.missing else actual.features[name]
 
     return evaluate(expression_tree(feature.expression), read)
