@@ -17,6 +17,7 @@ import pyarrow.ipc
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.arrow_faults import UNREADABLE, check_schema
 from ai_hub.intake.arrow_sizes import ARROW_FILE, check_size, memory_for, too_much
+from ai_hub.intake.bodies import MAX_BODY_ROWS
 from ai_hub.intake.json_text import NotJson, count, decode, decode_lines
 from ai_hub.intake.packed import is_packed
 from ai_hub.intake.read_options import ReadOptions
@@ -28,6 +29,7 @@ from ai_hub.intake.source import Source
 _ROWS = "a JSON array of row objects"
 _SHOWN_BYTES = 80
 _SHOWN_LINE = 1_000
+_AS_IT_IS = ReadOptions.of("observations")
 
 
 def open_body(
@@ -63,11 +65,22 @@ def open_rows(rows: Sequence[object], options: ReadOptions, required: Sequence[s
 
 
 def read_body(
-    content_type: str | None, body: bytes, options: ReadOptions, required: Sequence[str]
+    content_type: str | None,
+    body: bytes,
+    options: ReadOptions = _AS_IT_IS,
+    required: Sequence[str] = (),
 ) -> pa.Table:
-    """The rows of a body as one table, its cells not checked yet."""
-    parts = open_body(content_type, body, options, required).parts()
-    return pa.concat_tables([table for table, _ in parts], promote_options="default")
+    """The rows of a body as one table, its cells not checked yet.
+
+    Raises InvalidInput also where a column goes on with another type, and for too many rows.
+    """
+    file = open_body(content_type, body, options, required)
+    if file.rows is not None and file.rows > MAX_BODY_ROWS:
+        raise InvalidInput("body", f"{file.rows} rows", f"at most {MAX_BODY_ROWS} rows")
+    try:
+        return pa.concat_tables([table for table, _ in file.parts()], promote_options="default")
+    except UNREADABLE:
+        raise _malformed(body, "columns each of one type") from None
 
 
 def _charset(parameters: str) -> str | None:
