@@ -101,6 +101,7 @@ def test_a_python_file_is_run_here_and_sent_as_a_document(
     file = workplace / "features.py"
     file.write_text(
         "from ai_hub import FeatureSet, Lag\n"
+        "print('not the answer')\n"
         "own = FeatureSet('of_python', version=1, features=['month', Lag('lag_2h', '2h')])\n"
     )
     answer(run("apply", file, "--url", server, "--json"))

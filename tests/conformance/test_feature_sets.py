@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 import pytest
 
 from ai_hub import FeatureSet, FeatureStore, Lag, Latest, Rolling
-from ai_hub.errors import InvalidInput, RetiredFeatureSet, UnknownFeatureSet
+from ai_hub.definitions.feature_set import SEMANTICS
+from ai_hub.errors import InvalidInput, RetiredFeatureSet, StoreError, UnknownFeatureSet
+from ai_hub.stores.registry_table import RegistryChange, StoredRegistry
 from conformance.kit import Deployment
 
 T = datetime(2025, 10, 9, 14, 30, tzinfo=UTC)
@@ -187,3 +190,55 @@ async def test_what_one_process_registered_gives_way_to_what_was_applied(
         with pytest.raises(InvalidInput, match="a version whose definition is unchanged"):
             store.register(FeatureSet("own", 1, TWO.features))
         store.register(ONE)
+
+
+async def test_a_version_of_older_semantics_is_taken_by_applying_it_again(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    def older(seen: StoredRegistry) -> RegistryChange:
+        (row,) = seen.sets
+        return RegistryChange((replace(row, semantics=1, fingerprint="0" * 16),))
+
+    async with deployment.open(tmp_path) as store:
+        await store.ingest(ROWS, "t")
+        await store.apply([ONE])
+        table = store._open.store.registry_table
+        await table.change(older)
+        # It is served as this release means it, and the plan says so.
+        assert (await lag(store, "own"))[0] == 2.0
+        assert [one.action for one in (await store.plan([ONE])).changes] == ["update semantics"]
+        await store.apply([ONE])
+        (row,) = (await table.load()).sets
+        assert (row.semantics, row.fingerprint) == (SEMANTICS, ONE.fingerprint)
+        assert [one.action for one in (await store.plan([ONE])).changes] == ["none"]
+
+
+async def test_other_words_about_a_version_are_taken_and_it_stays_what_it_is(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    async with deployment.open(tmp_path) as store:
+        await store.ingest(ROWS, "t")
+        await store.apply([ONE, TWO])
+        assert await lag(store, "own") == (2.0, False)
+        done = await store.apply([replace(ONE, owner="other-team")])
+        assert [one.action for one in done.changes] == ["describe"]
+        assert store.described("own@1")["owner"] == "other-team"
+        assert await lag(store, "own") == (2.0, True)
+
+
+async def test_a_definition_of_a_newer_release_is_said_to_be_one(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    def newer(seen: StoredRegistry) -> RegistryChange:
+        (row,) = seen.sets
+        return RegistryChange((replace(row, document=row.document.replace("Lag", "Lead")),))
+
+    if not deployment.lasts:
+        return
+    async with deployment.open(tmp_path) as store:
+        await store.apply([ONE])
+        await store._open.store.registry_table.change(newer)
+        # Whoever is open already goes on with what it knows.
+        assert store.registry.get("own@1") == ONE
+    with pytest.raises(StoreError, match=r"own@1, which this release cannot read .*Lead.*Upgrade"):
+        await deployment.open(tmp_path).__aenter__()

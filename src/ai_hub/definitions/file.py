@@ -11,6 +11,7 @@ import re
 import runpy
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,9 @@ def _of_python(file: Path) -> tuple[FeatureSet, ...]:
     folder = str(file.resolve().parent)
     sys.path.insert(0, folder)
     try:
-        names = runpy.run_path(str(file))
+        # What it prints is not what the command answers.
+        with redirect_stdout(sys.stderr):
+            names = runpy.run_path(str(file))
     except (Exception, SystemExit) as error:
         raise _fault(file, error) from error
     finally:
