@@ -20,7 +20,7 @@ import pytest
 import redis_server
 import servers
 from acceptance.serving import Server, environment, free_port, listens, serving
-from watching import COMMAND, eventually, get, ingest, log, metrics
+from watching import AT, COMMAND, eventually, get, ingest, log, metrics
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.redis]
 WORKERS = 2
@@ -100,6 +100,41 @@ def _requests(server: Server, client: httpx.Client) -> float:
     text = client.get("/metrics").text
     lines = [line for line in text.splitlines() if line.startswith("ai_hub_request_seconds_count")]
     return sum(float(line.split()[-1]) for line in lines)
+
+
+def test_what_is_applied_every_worker_serves_within_a_second(several: Server, tenant: str) -> None:
+    rows = [
+        {"timestamp": f"2025-10-09T{hour}:30:00Z", "asset_id": "a", "value": float(hour)}
+        for hour in range(10, 15)
+    ]
+    several.call("POST", "/ingest", {"tenant_id": tenant, "rows": rows})
+    name = f"own_{tenant.replace('-', '_')}"
+    sets = [
+        {"name": name, "version": version, "features": [{"kind": "Lag", "name": "lag", "by": by}]}
+        for version, by in ((1, "2h"), (2, "3h"))
+    ]
+
+    def answers(asked: str) -> set[tuple[int, int | None, float | None]]:
+        """Status, version and value, of twenty connections: whichever worker gets them."""
+        body = {"tenant_id": tenant, "asset_id": "a", "feature_set": asked, "timestamp": AT}
+        found = set()
+        with apart(several) as client:
+            for _ in range(20):
+                answer = client.post("/ai/features/get", json=body)
+                said = answer.json()
+                value = said.get("features", {}).get("lag")
+                found.add((answer.status_code, said.get("version"), value))
+        return found
+
+    several.call("POST", "/sets/apply", {"feature_sets": sets})
+    time.sleep(1)
+    assert answers(name) == {(200, 1, 12.0)}
+    assert answers(f"{name}@2") == {(200, 2, 11.0)}
+    several.call("POST", "/sets/default", {"feature_set": f"{name}@2"})
+    several.call("POST", "/sets/retire", {"feature_set": f"{name}@1"})
+    time.sleep(1)
+    assert answers(name) == {(200, 2, 11.0)}
+    assert answers(f"{name}@1") == {(404, None, None)}
 
 
 def test_a_worker_that_dies_is_replaced_and_its_counts_are_kept(
