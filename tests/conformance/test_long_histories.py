@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from ai_hub.definitions.builtin import FEATURES
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.kinds import Bucket, Derived, Rolling
+from ai_hub.definitions.kinds import Age, Bucket, Derived, Ewm, Rolling, Seasonal
 from ai_hub.definitions.values import DAY, HOUR, MINUTE, Duration, parse_time
 from ai_hub.definitions.vocabulary import CLOSED, STATS, Closed
-from ai_hub.testing import History, Observation
+from ai_hub.testing import History, Observation, taking
 from conformance.kit import Engine, wrong
 
 START = parse_time("2023-11-20T00:00:00Z")  # a leap day, month ends and a year's end follow
@@ -89,12 +89,16 @@ STATISTICS = FeatureSet(
     1,
     (
         *(
-            Rolling(f"{stat}_{closed}_{window}", stat, Duration.of(window), closed)
+            Rolling(f"{stat}_{closed}_{window}", stat, Duration.of(window), closed, **taking(stat))
             for stat in STATS
             for closed in CLOSED
             for window in ("3h", "24h")
         ),
-        *(Bucket(f"weekly_{stat}", stat, Duration.of("7d")) for stat in STATS),
+        *(Bucket(f"weekly_{stat}", stat, Duration.of("7d"), **taking(stat)) for stat in STATS),
+        Ewm("ewm", Duration.of("90m"), Duration.of("24h")),
+        Ewm("weekly_ewm", Duration.of("24h"), Duration.of("7d"), min_count=5),
+        Seasonal("same_hour", "mean", Duration.of("24h"), 7),
+        Age("age", Duration.of("3h")),
         Derived("swing", "(max_both_24h - min_both_24h) / 2"),
     ),
     missing="keep",
@@ -142,7 +146,9 @@ def test_points_between_the_rows_of_a_long_history(engine: Engine, closed: Close
     random = np.random.default_rng(3)
     times, values = hourly(random, 2_000), spikes(random, 2_000)
     history = History({"value": _observed(times, values)})
-    features = tuple(Rolling(stat, stat, Duration.of("24h"), closed) for stat in STATS)
+    features = tuple(
+        Rolling(stat, stat, Duration.of("24h"), closed, **taking(stat)) for stat in STATS
+    )
     feature_set = FeatureSet("between", 1, features)
     points = [(0, int(t) + shift) for t in times for shift in (-1, 1, 30 * MINUTE)]
     chosen = random.integers(0, len(points), SAMPLES).tolist()

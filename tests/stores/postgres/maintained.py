@@ -11,13 +11,14 @@ from ai_hub import FeatureStore
 from ai_hub.config import Settings
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import Bucket, Rolling
-from ai_hub.definitions.values import DAY, HOUR, MINUTE, to_datetime
+from ai_hub.definitions.values import HOUR, MINUTE, to_datetime
 from ai_hub.definitions.vocabulary import STATS, Stat
-from ai_hub.engines.plan import WindowPass
+from ai_hub.engines.plan import Plan
 from ai_hub.engines.sql import mergeable
 from ai_hub.stores.postgres.maintain import maintain
 from ai_hub.stores.postgres.retention import Step
 from ai_hub.stores.postgres.session import Connection, session
+from ai_hub.testing import taking
 from conformance.kit import Row, history_of, observation, plain, wrong
 from servers import Kind, server
 
@@ -26,7 +27,9 @@ TENANT = "t"
 
 def merges(stat: Stat) -> bool:
     """Whether a statistic of a window follows from those of its hours."""
-    return mergeable(WindowPass("value", DAY, "both", (("f", stat),)))
+    feature = Rolling("f", stat, "168h", **taking(stat))  # type: ignore[arg-type]
+    (window,) = Plan.of(FeatureSet("one", 1, (feature,))).windows
+    return mergeable(window)
 
 
 LONG = FeatureSet(

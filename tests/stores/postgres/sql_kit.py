@@ -11,7 +11,7 @@ import asyncpg
 
 from ai_hub.definitions.kinds import Rolling
 from ai_hub.definitions.values import Duration, to_datetime, to_micros
-from ai_hub.definitions.vocabulary import STATS, WEATHER_COLUMNS, Stat
+from ai_hub.definitions.vocabulary import WEATHER_COLUMNS, Stat
 from ai_hub.testing import History, Number, Observation, WeatherRow, close, value, window_values
 
 SESSIONS: tuple[Mapping[str, str], ...] = (
@@ -107,7 +107,7 @@ def wrong_window(
     got: Sequence[Number], series: str, t: int, width: int, history: History
 ) -> list[str]:
     """What is wrong with a window function's answer for [t - width, t], by the reference."""
-    features = {s: Rolling("w", s, Duration(width), series=series) for s in STATS}
+    features = {s: Rolling("w", s, Duration(width), series=series) for s in WINDOW}
     values = window_values(features["mean"], t, history)
     largest = max(map(abs, values), default=0.0)
     expected = {stat: value(features[stat], t, history) for stat in WINDOW}
