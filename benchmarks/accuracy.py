@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
+from ai_hub.definitions.measures import Measure
 from ai_hub.engines.windows import window_stats
 from benchmarks.data import HOUR
 from benchmarks.floor import sliding_moments
@@ -20,6 +21,7 @@ from benchmarks.measure import Check, Table, Topic, interleaved, percentile
 _WIDTH = 24 * HOUR
 _ROWS = 1500
 _TIMED_ROWS = 131_072
+_MEAN, _STD = Measure("mean"), Measure("std")
 Floats = np.ndarray
 Way = Callable[[np.ndarray, Floats], tuple[Floats, Floats]]
 
@@ -118,8 +120,8 @@ def _errors(
 def _ours(dense: bool) -> Way:
     def way(keys: np.ndarray, values: Floats) -> tuple[Floats, Floats]:
         span = int(keys[-1] - keys[0]) + 2 * _WIDTH
-        found = window_stats(keys, values, keys, span, _WIDTH, "both", ("mean", "std"), dense)
-        return np.asarray(found["mean"]), np.asarray(found["std"])
+        found = window_stats(keys, values, keys, span, _WIDTH, "both", (_MEAN, _STD), dense)
+        return np.asarray(found[_MEAN]), np.asarray(found[_STD])
 
     return way
 
