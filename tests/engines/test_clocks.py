@@ -23,7 +23,7 @@ from ai_hub.definitions.vocabulary import PARTS, WAVES, Part
 from ai_hub.engines.calendars import CALENDAR_PARTS, calendars
 from ai_hub.engines.clocks import utc_offsets
 from ai_hub.engines.reference import History, value
-from ai_hub.engines.zones import NO_ASSET_ZONES
+from ai_hub.engines.zones import Zones
 from ai_hub.testing.sets import HOLIDAYS
 
 ODD = (
@@ -63,7 +63,7 @@ def calendar(part: Part, tz: str) -> Calendar:
 def check(tz: str) -> None:
     time = beside_changes(tz)
     parts = tuple(calendar(part, tz) for part in PARTS)
-    found = calendars(parts, time, NO_ASSET_ZONES)
+    found = calendars(parts, Zones.named(time))
     for part in parts:
         expected = [value(part, int(t), History()) for t in time]
         if part.part in WAVES:
@@ -100,7 +100,7 @@ def test_the_range_of_a_part_is_what_its_values_span() -> None:
     hours = np.arange(parse_time("2020-01-01T00:00:00Z"), parse_time("2021-01-01T00:00:00Z"), HOUR)
     time = np.concatenate((hours, hours + 59 * MINUTE))
     for name, part in CALENDAR_PARTS.items():
-        found = calendars((calendar(name, "UTC"),), time, NO_ASSET_ZONES)[name]
+        found = calendars((calendar(name, "UTC"),), Zones.named(time))[name]
         tolerance = 1e-9 if name in WAVES else 0
         assert (found.min(), found.max()) == pytest.approx(
             (part.least, part.greatest), abs=tolerance

@@ -1,8 +1,8 @@
 """Parts of the local date and time: what can be said of an instant with no data at all.
 
-`CALENDAR_PARTS` is the table of parts. A part has no words in SQL
-here, since it is computed here for every store; the views for SQL have their own, in their
-migration, which tests hold to the same meaning.
+`CALENDAR_PARTS` is the table of parts. A part has no words in SQL here, since it is computed here
+for every store; the views for SQL have their own, in their migration, which tests hold to the same
+meaning.
 """
 
 from __future__ import annotations
@@ -21,65 +21,68 @@ from ai_hub.definitions.values import DAY, FIRST_INSTANT, HOUR, LAST_INSTANT, MI
 from ai_hub.definitions.vocabulary import PARTS, Part
 from ai_hub.engines.arrays import Columns, Floats, Ints, Mask
 from ai_hub.engines.clocks import moved, utc_offsets
-from ai_hub.engines.zones import NO_ASSET_ZONES, Zones
+from ai_hub.engines.zones import Zones
 
 
-def calendars(features: tuple[Calendar, ...], time: Ints, zones: Zones) -> Columns:
-    """Parts of the local date and time of each instant: int64, or float64 (NaN = null)."""
+def calendars(features: tuple[Calendar, ...], zones: Zones) -> Columns:
+    """Parts of the local date and time at each point: int64, or float64 (NaN = null)."""
     columns: Columns = {}
     clocks: dict[tuple[str, Offset], _WallClock] = {}
     for feature in features:
         key = (feature.tz, feature.offset)
         if key not in clocks:
-            clocks[key] = _WallClock.of(*_wall(feature.tz, time, zones), feature.offset)
+            clocks[key] = _WallClock.of(feature.tz, feature.offset, zones)
         columns[feature.name] = clocks[key].part(feature)
     return columns
 
 
-def _wall(tz: str, time: Ints, zones: Zones) -> tuple[Ints, Mask | None]:
-    """The wall clock at each instant, and where its zone is not known, if anywhere."""
-    if tz == UTC:
-        return time, None
-    ahead, unknown = zones.each(tz, time, utc_offsets)
-    return time + ahead, unknown
-
-
 @dataclass(frozen=True, slots=True)
 class _WallClock:
-    """The wall clock at some instants, moved; `unknown` where there is none.
+    """A wall clock at some instants, moved; `unknown` where there is none.
 
     Few parts change within an hour: they are computed for the hours, which are few, and looked up
-    for the instants, which may be many.
+    for the instants. `row` says which of them each point is at, None where they are the points.
     """
 
     wall: Ints
     unknown: Mask | None
     row: Ints | None
     hours: Ints
+    hour: Ints | None
 
     @classmethod
-    def of(cls, wall: Ints, unknown: Mask | None, offset: Offset) -> _WallClock:
-        """A clock, moved by an offset."""
+    def of(cls, tz: str, offset: Offset, zones: Zones) -> _WallClock:
+        """The clock of a zone at some points."""
+        moments = zones.moments
+        row, unknown = moments.row, None
+        if tz == UTC:
+            wall = moments.table
+        elif tz == ASSET_ZONE:
+            ahead, unknown = zones.each(tz, utc_offsets)
+            row, wall = None, moments.time + ahead
+        else:
+            wall = moments.table + utc_offsets(tz, moments.table)
         if offset:
             wall = moved(wall, offset)
             outside = (wall < FIRST_INSTANT) | (wall > LAST_INSTANT)
             unknown = outside if unknown is None else unknown | outside
-        return cls(wall, unknown, *_hours(wall // HOUR))
+        hour, hours = _hours(wall // HOUR)
+        return cls(wall, unknown, row, hours, hour)
 
     def part(self, feature: Calendar) -> Ints | Floats:
         """A feature's part of it."""
-        row = CALENDAR_PARTS[feature.part]
+        part = CALENDAR_PARTS[feature.part]
         found: Ints | Floats
-        if row.hourly is not None:
-            found = row.hourly(self.hours)
-            found = found if self.row is None else found[self.row]
-        elif row.exact is not None:
-            found = row.exact(self.wall)
+        if part.hourly is not None:
+            found = part.hourly(self.hours)
+            found = found if self.hour is None else found[self.hour]
+        elif part.exact is not None:
+            found = part.exact(self.wall)
         else:
             found = _holidays(feature.holidays, self.wall // DAY)
-        if self.unknown is None:
-            return found
-        return np.where(self.unknown, np.nan, found)
+        if self.unknown is not None:
+            found = np.where(self.unknown, np.nan, found)
+        return found if self.row is None else found[self.row]
 
 
 def _holidays(holidays: HolidayDates | None, day: Ints) -> Floats:
@@ -243,5 +246,5 @@ CALENDAR_PARTS: Mapping[Part, CalendarPart] = {part: _part(part) for part in PAR
 def calendar_at(features: Iterable[Calendar], at: int) -> dict[str, float]:
     """Calendar features of one instant that need no data: those whose zone is named, not null."""
     named = tuple(f for f in features if f.tz != ASSET_ZONE)
-    found = calendars(named, np.array([at], np.int64), NO_ASSET_ZONES)
+    found = calendars(named, Zones.named(np.array([at], np.int64)))
     return {name: part[0].item() for name, part in found.items() if not np.isnan(part[0])}

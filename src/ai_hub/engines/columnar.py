@@ -20,7 +20,7 @@ from ai_hub.engines.expressions import derive
 from ai_hub.engines.plan import FILL_WINDOW, Input, Plan, Source, is_integer
 from ai_hub.engines.readings import readings, window_of
 from ai_hub.engines.tracks import Track
-from ai_hub.engines.zones import NO_ASSET_ZONES, Zones
+from ai_hub.engines.zones import Zones
 
 MEAN = Measure("mean")
 
@@ -35,12 +35,13 @@ def compute(
     if not len(points):
         return _nothing(plan)
     if not plan.reads:
-        return derive(plan, calendars(plan.calendars, points.time, NO_ASSET_ZONES))
+        return derive(plan, calendars(plan.calendars, Zones.named(points.time)))
     axis = axis_of(points, history, max(plan.lookback, plan.weather_lookback))
     if axis is None:
         return _one_by_one(plan, points, history, dense)
-    zones = Zones.of(points, history, axis) if plan.has_asset_zone else NO_ASSET_ZONES
-    columns = calendars(plan.calendars, points.time, zones)
+    by_asset = plan.has_asset_zone
+    zones = Zones.of(points, history, axis) if by_asset else Zones.named(points.time)
+    columns = calendars(plan.calendars, zones)
     for reads in plan.by_input:
         track = Track.of(reads.input, history, axis, points)
         columns |= readings(reads, track, zones, axis.span, dense)

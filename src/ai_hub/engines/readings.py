@@ -9,7 +9,7 @@ import numpy as np
 
 from ai_hub.definitions.kinds import Lag, Seasonal
 from ai_hub.definitions.measures import COUNT, Measure
-from ai_hub.definitions.periods import Period, Width
+from ai_hub.definitions.periods import ASSET_ZONE, Period, Width
 from ai_hub.definitions.values import BUCKET_ORIGIN, SECOND
 from ai_hub.definitions.vocabulary import Closed
 from ai_hub.engines.arrays import Columns, Floats, Ints, Mask
@@ -31,10 +31,11 @@ def readings(
     columns: Columns = {}
     for one in reads.ranges:
         columns |= _range(one, track, zones, span, dense)
+    lags = _Lags(track, zones)
     for lag in reads.lags:
-        columns[lag.name] = _lag(lag, lag.by, track, zones)
+        columns[lag.name] = lags.of(lag, lag.by)
     for seasonal in reads.seasonals:
-        columns[seasonal.name] = _seasonal(seasonal, track, zones)
+        columns[seasonal.name] = _seasonal(seasonal, lags)
     for age in reads.ages:
         values, keys = track.latest(track.at.copy(), age.max_age.micros)
         columns[age.name] = np.where(np.isnan(values), np.nan, (track.at - keys) / SECOND)
@@ -77,7 +78,7 @@ def _lengths(one: RangePass, time: Ints, zones: Zones) -> tuple[Ints, Mask | Non
     """How long each window is up to t, and where its zone is not known, if anywhere."""
     if isinstance(one.width, Period):
         step = bucket_starts if isinstance(one, BucketPass) else step_back
-        return zones.each(one.tz, time, partial(_length, step, one.width))
+        return zones.each(one.tz, partial(_length, step, one.width))
     return (time - BUCKET_ORIGIN) % one.width.micros, None
 
 
@@ -105,27 +106,41 @@ def _taken(track: Track, lengths: Ints, closed: Closed, measures: tuple[Measure,
     return {measure: np.concatenate([part[measure] for part in parts]) for measure in measures}
 
 
-def _lag(feature: Lag | Seasonal, by: Width, track: Track, zones: Zones) -> Floats:
-    if not isinstance(by, Period):
-        return track.latest(track.at - by.micros, feature.tolerance.micros)[0]
-    back, unknown = zones.each(feature.tz, track.now, partial(_length, step_back, by))
-    values, _ = track.latest(track.at - back, feature.tolerance.micros)
-    return np.asarray(_known(values, unknown), np.float64)
+class _Lags:
+    """The lags of one track, each looked up once: several seasons may share them."""
+
+    def __init__(self, track: Track, zones: Zones) -> None:
+        self._track = track
+        self.zones = zones
+        self._found: dict[tuple[Width, str, int], Floats] = {}
+
+    def of(self, feature: Lag | Seasonal, by: Width) -> Floats:
+        """The value some width back, NaN for none."""
+        tz = feature.tz if isinstance(by, Period) else ""
+        key = (by, tz, feature.tolerance.micros)
+        if key not in self._found:
+            self._found[key] = self._look(*key)
+        return self._found[key]
+
+    def _look(self, by: Width, tz: str, tolerance: int) -> Floats:
+        track = self._track
+        if not isinstance(by, Period):
+            return track.latest(track.at - by.micros, tolerance)[0]
+        back, unknown = self.zones.each(tz, partial(_length, step_back, by))
+        values, _ = track.latest(track.at - back, tolerance)
+        return np.asarray(_known(values, unknown), np.float64)
 
 
-def _seasonal(feature: Seasonal, track: Track, zones: Zones) -> Floats | Ints:
-    lags = [_lag(feature, feature.by(k), track, zones) for k in range(1, feature.count + 1)]
-    each = np.stack(lags, axis=1)
+def _seasonal(feature: Seasonal, lags: _Lags) -> Floats | Ints:
+    each = np.stack([lags.of(feature, feature.by(k)) for k in range(1, feature.count + 1)], axis=1)
     held = ~np.isnan(each)
     ends = np.cumsum(held.sum(axis=1))
     starts = np.concatenate((np.zeros(1, np.int64), ends[:-1]))
     column = range_stats(each[held], starts, ends, (feature.measure,))[feature.measure]
     if feature.min_count > 1:
         column = np.where(ends - starts < feature.min_count, np.nan, column)
-    unknown: Mask | None = None
-    if isinstance(feature.every, Period):
-        _, unknown = zones.each(feature.tz, track.now, lambda tz, time: time)
-    return _known(column, unknown)
+    by_asset = isinstance(feature.every, Period) and feature.tz == ASSET_ZONE
+    return _known(column, lags.zones.unknown if by_asset else None)
 
 
 def _known(column: Floats | Ints, unknown: Mask | None) -> Floats | Ints:

@@ -17,6 +17,7 @@ from ai_hub.engines.arrays import Columns, Floats, Ints, Mask
 from ai_hub.engines.calendars import calendars
 from ai_hub.engines.clocks import bucket_starts, step_back
 from ai_hub.engines.expressions import derive
+from ai_hub.engines.moments import Moments
 from ai_hub.engines.plan import Output, Plan, RangePass, Source
 from ai_hub.engines.ranges import Instants
 from ai_hub.engines.statistics import COUNT, LENGTH, MAX, MIN, SUM, Aggregate
@@ -150,7 +151,7 @@ class Statement:
         plan, zones = self.plan, self.zones(rows)
         names = tuple({zone for zone in zones if zone is not None})
         place = np.array([-1 if z is None else names.index(z) for z in zones], np.int64)
-        found = calendars(plan.calendars, times, Zones(names, place))
+        found = calendars(plan.calendars, Zones(Moments.of(times), names, place))
         outputs = iter(range(len(self.reads)))
         for feature in plan.probes:
             output = next(outputs)
