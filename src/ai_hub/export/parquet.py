@@ -148,7 +148,7 @@ def feature_batch(
 ) -> pa.RecordBatch:
     """The rows of an export at some points of a chunk."""
     arrays: list[pa.Array] = [
-        pa.array(points.time).cast(_TIME),
+        pa.array(points.time).view(_TIME),
         _ids(np.zeros(len(points), np.int32), [job.rows.tenant_id]),
         _ids(points.code, chunk.asset_ids),
     ]
