@@ -29,7 +29,7 @@ class _Entry:
 _ENTRY_OVERHEAD = 500
 _FIELD_OVERHEAD = 200
 _MAX_TOKENS = 200_000
-_AT_ONCE = 1_000
+_AT_ONCE = 200
 
 
 class MemoryCache:
