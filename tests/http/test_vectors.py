@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from acceptance.serving import Server
+from watching import eventually, metrics
 
 AT = "2025-10-09T14:30:59.9Z"
 BASIC = ["hour_of_day", "day_of_week", "is_weekend", "lag_1h", "lag_24h", "rolling_avg_24h"]
@@ -288,6 +291,32 @@ def test_warm_and_invalidate_count_what_they_do(server: Server, tenant: str) -> 
     dropped = server.call("POST", "/cache/invalidate", body)
     assert dropped == {"assets": 2, "invalidated": 2 * (sets - 1)}
     assert server.call("GET", "/cache/stats")["entries"] == before["entries"]
+
+
+def test_the_end_of_a_client_ends_its_warming(server: Server, tenant: str) -> None:
+    def computed() -> float:
+        return metrics(server)["ai_hub_computed_vectors_total"]
+
+    before = computed()
+    asset_ids = [f"a{n}" for n in range(10_000)]
+    with pytest.raises(httpx.ReadTimeout):
+        server.client.post(
+            "/ai/features/cache/warm", json={"tenant_id": tenant, "asset_ids": asset_ids},
+            timeout=0.3,
+        )  # fmt: skip
+    # It waits for the turn of the one that was left, which ends within a part of it.
+    answer = server.call("POST", "/cache/warm", {"tenant_id": tenant, "asset_ids": ["b"]})
+    sets = len(server.call("GET", "/sets")["feature_sets"])
+    assert answer == {"assets": 1, "warmed": sets, "computed": sets}
+    counts = [computed()]
+
+    def ended() -> bool:
+        time.sleep(1)
+        counts.append(computed())
+        return counts[-1] == counts[-2]
+
+    eventually(ended, 60)
+    assert counts[-1] - before < sets * len(asset_ids) / 2
 
 
 def test_without_assets_those_are_warmed_that_were_seen_in_the_last_day(

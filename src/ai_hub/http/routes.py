@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import asdict
 from typing import Any
@@ -133,7 +134,15 @@ async def warm(request: _Asked, state: State) -> dict[str, int]:
     data = await _body(request, WarmRequest)
     store: FeatureStore = state.store
     at = None if data.timestamp is None else to_datetime(parse_time(data.timestamp))
-    return await store.warm_feature_cache(data.tenant_id, data.asset_ids, data.feature_set, at)
+
+    async def warmed() -> dict[str, int]:
+        # One at a time: each keeps the database as busy as it may.
+        async with state.warming:
+            return await store.warm_feature_cache(
+                data.tenant_id, data.asset_ids, data.feature_set, at
+            )
+
+    return await while_connected(request.receive, warmed())
 
 
 @get("/assets")
@@ -321,6 +330,7 @@ def build(store: FeatureStore, hot: HotRoutes, rooms: Rooms, watch: Watch) -> Li
                 "rooms": rooms,
                 "watch": watch,
                 "described": _Described(),
+                "warming": asyncio.Semaphore(1),
                 "training_turns": Turns(1, store.settings.export_queue),
             }
         ),
