@@ -76,12 +76,15 @@ async def weather_sources(request: _Asked, state: State) -> dict[str, Any]:
     data = await _body(request, WeatherSourceRequest)
     store: FeatureStore = state.store
     since = data.valid_from
-    changed = await store.assign_weather_source(
-        tenant_id=data.tenant_id,
-        source_id=data.source_id,
-        asset_ids=data.asset_ids,
-        valid_from=None if since is None else to_datetime(parse_time(since, "valid_from", "up")),
-    )
+    valid_from = None if since is None else to_datetime(parse_time(since, "valid_from", "up"))
+    # One at a time: what is ingested meanwhile lands in between.
+    async with state.mapping:
+        changed = await store.assign_weather_source(
+            tenant_id=data.tenant_id,
+            source_id=data.source_id,
+            asset_ids=data.asset_ids,
+            valid_from=valid_from,
+        )
     return {
         "tenant_id": data.tenant_id,
         "source_id": data.source_id,
@@ -330,6 +333,7 @@ def build(store: FeatureStore, hot: HotRoutes, rooms: Rooms, watch: Watch) -> Li
                 "rooms": rooms,
                 "watch": watch,
                 "described": _Described(),
+                "mapping": asyncio.Semaphore(1),
                 "warming": asyncio.Semaphore(1),
                 "training_turns": Turns(1, store.settings.export_queue),
             }
