@@ -15,7 +15,7 @@ from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.freezing import frozen
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import check_text, iso
-from ai_hub.engines.reads import reads_of
+from ai_hub.engines.reads import Reads, reads_of
 from ai_hub.serving.registry_plan import (
     RegistryPlan,
     applied,
@@ -27,7 +27,7 @@ from ai_hub.serving.registry_plan import (
     retired,
 )
 from ai_hub.serving.spec import Specs
-from ai_hub.stores.registry_table import RegistryChange, RegistryTable, StoredRegistry
+from ai_hub.stores.registry_table import RegistryChange, RegistryTable, StoredRegistry, WithoutData
 
 
 class FeatureSets:
@@ -134,10 +134,11 @@ class FeatureSets:
         new = [one.feature_set for one in changes if one.action == "create"]
         features = [feature for one in new for feature in one.features]
         reads = await asyncio.to_thread(reads_of, features)
-        if not (reads.series or reads.weather):
+        if reads == Reads({}, {}):
             return ()
-        without = await self._table.without_data([*reads.series], [*reads.weather])
-        if not (without.series or without.weather):
+        asked = [*reads.series], [*reads.weather], reads.attributes
+        without = await self._table.without_data(*asked)
+        if without == WithoutData():
             return ()
         return await asyncio.to_thread(doubts, new, without)
 

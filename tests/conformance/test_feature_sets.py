@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ai_hub import FeatureSet, FeatureStore, Lag, Latest, Rolling
+from ai_hub import Attribute, FeatureSet, FeatureStore, Lag, Latest, Rolling
 from ai_hub.definitions.feature_set import SEMANTICS
 from ai_hub.errors import InvalidInput, RetiredFeatureSet, StoreError, UnknownFeatureSet
 from ai_hub.stores.registry_table import RegistryChange, StoredRegistry
@@ -141,23 +141,27 @@ async def test_a_series_that_nobody_has_is_doubted(deployment: Deployment, tmp_p
             Rolling("warmth", "mean", "1h", series="temperature"),  # type: ignore[arg-type]
             Latest("wind_speed", "wind_speed"),
             Latest("humidity", "humidity"),
+            Attribute("capacity", "capacity"),
+            Attribute("area", "area"),
         ),
     )
     async with deployment.open(tmp_path) as store:
         await store.ingest(ROWS, "t")
         await store.ingest_weather([{"timestamp": T, "asset_id": "s", "humidity": 5.0}], "t")
+        await store.ingest_attributes([{"asset_id": "a", "capacity": 5.0}], "t")
         planned = await store.plan([doubtful])
         assert planned.warnings == (
             "doubtful@1: warmth reads the series 'temperature', of which no asset has a reading. "
             "The weather's temperature is Latest('warmth', 'temperature').",
             "doubtful@1: wind_speed reads the weather's wind_speed, of which no station or asset "
             "has a value.",
+            "doubtful@1: area reads the attribute 'area', which no asset has.",
         )
         document = planned.document()["changes"][0]
         assert document["reads"] == {
             "series": {"value": "1h", "temperature": "1h"},
             "weather": {"wind_speed": "24h", "humidity": "24h"},
-            "attributes": [],
+            "attributes": ["capacity", "area"],
         }
         assert document["features"]["warmth"] == "1h of temperature"
 

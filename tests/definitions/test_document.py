@@ -93,7 +93,7 @@ def test_a_place_is_said_by_set_feature_and_field() -> None:
         (None, r"own@2\.features\[1\]: got None, expected a built-in"),
         (
             {"kind": "Derived", "name": "a", "expression": "lag_1h / nothing"},
-            r"own@2\.a\.expression: got 'lag_1h / nothing', .*same set, not 'nothing'",
+            r"own@2\.a\.expression: got 'lag_1h / nothing', .*same set or built-in .*not 'nothing'",
         ),
         (
             {"kind": "Derived", "name": "a", "expression": "a + lag_1h"},

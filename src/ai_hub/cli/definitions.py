@@ -252,6 +252,8 @@ def _show_plan(found: Document) -> None:
             for name, reads in change["features"].items():
                 say(f"    {name} reads {reads}")
             say("    Nothing of it is cached yet: its first answers are computed.")
+        for note in change["notes"]:
+            say(f"    note: {cell(note)}")
     for warning in found["warnings"]:
         say(f"warning: {warning}", "yellow")
 

@@ -184,6 +184,9 @@ def _doubts(what: str, feature: Feature, without: WithoutData) -> Iterator[str]:
         yield told
     for name in without.weather & reads.weather.keys():
         yield f"{what} reads the weather's {name}, of which no station or asset has a value."
+    for key in reads.attributes:
+        if key in without.attributes:
+            yield f"{what} reads the attribute {key!r}, which no asset has."
 
 
 def _change(change: Change) -> dict[str, Any]:

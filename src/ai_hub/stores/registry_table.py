@@ -58,10 +58,11 @@ class RegistryChange:
 
 @dataclass(frozen=True, slots=True)
 class WithoutData:
-    """Series and weather columns that nobody has data of."""
+    """Series, weather columns and attributes that nobody has data of."""
 
     series: frozenset[str] = frozenset()
     weather: frozenset[str] = frozenset()
+    attributes: frozenset[str] = frozenset()
 
 
 Decision = Callable[[StoredRegistry], RegistryChange]
@@ -92,9 +93,11 @@ class RegistryTable(Protocol):
         decides on no change, nothing is written and the revision stays.
         """
 
-    async def without_data(self, series: Sequence[str], weather: Sequence[str]) -> WithoutData:
-        """Those of some series and weather columns that nobody has data of, as far as can be seen
-        in a moment."""
+    async def without_data(
+        self, series: Sequence[str], weather: Sequence[str], attributes: Sequence[str]
+    ) -> WithoutData:
+        """Those of some series, weather columns and attributes that nobody has data of, as far as
+        can be seen in a moment."""
 
     async def watch(self, heard: Heard) -> None:
         """Report what other processes change from now on, within a second; maybe how it is, too."""

@@ -68,8 +68,10 @@ class EmbeddedRegistryTable:
 
         return await self._sessions.write(change)
 
-    async def without_data(self, series: Sequence[str], weather: Sequence[str]) -> WithoutData:
-        """Those of some series and weather columns that nobody has data of."""
+    async def without_data(
+        self, series: Sequence[str], weather: Sequence[str], attributes: Sequence[str]
+    ) -> WithoutData:
+        """Those of some series, weather columns and attributes that nobody has data of."""
 
         def look(cursor: Cursor) -> WithoutData:
             def none_of(table: str, where: str, *given: str) -> bool:
@@ -83,6 +85,7 @@ class EmbeddedRegistryTable:
                     for one in weather
                     if one in WEATHER_COLUMNS and none_of("weather_features", f"{one} IS NOT NULL")
                 ),
+                frozenset(one for one in attributes if none_of("asset_attributes", "key = ?", one)),
             )
 
         return await self._sessions.read(look)

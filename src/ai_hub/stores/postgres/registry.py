@@ -42,7 +42,8 @@ _DEFAULT = (
     "INSERT INTO feature_set_defaults (name, version) VALUES ($1, $2) "
     "ON CONFLICT (name) DO UPDATE SET version = excluded.version"
 )
-_FEATURES, _WEATHER, _OF_SERIES = "ai_features", "weather_features", "feature_type = $1"
+_FEATURES, _WEATHER, _ATTRIBUTES = "ai_features", "weather_features", "asset_attributes"
+_OF_SERIES = "feature_type = $1"
 _MOMENT = 1_000
 """Milliseconds of a look at what there is data of."""
 _REVISION = "SELECT revision FROM registry_revision"
@@ -82,17 +83,18 @@ class PostgresRegistryTable:
 
         return await self._sessions.write(change)
 
-    async def without_data(self, series: Sequence[str], weather: Sequence[str]) -> WithoutData:
-        """Those of some series and weather columns that nobody has data of.
+    async def without_data(
+        self, series: Sequence[str], weather: Sequence[str], attributes: Sequence[str]
+    ) -> WithoutData:
+        """Those of some series, weather columns and attributes that nobody has data of.
 
         No index leads to them: what is not found in a moment is taken to be there.
         """
         wanted = [one for one in weather if one in WEATHER_COLUMNS]
         return WithoutData(
             frozenset([s for s in series if await self._none(_FEATURES, _OF_SERIES, s)]),
-            frozenset(
-                [w for w in wanted if await self._none("weather_features", f"{w} IS NOT NULL")]
-            ),
+            frozenset([w for w in wanted if await self._none(_WEATHER, f"{w} IS NOT NULL")]),
+            frozenset([a for a in attributes if await self._none(_ATTRIBUTES, "key = $1", a)]),
         )
 
     async def _none(self, table: str, where: str, *given: str) -> bool:
