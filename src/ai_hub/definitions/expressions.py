@@ -82,7 +82,8 @@ def _check(node: ast.expr, text: str) -> None:
             least, most = FUNCTIONS[name]
             if not least <= len(args) <= most:
                 count = str(least) if least == most else f"{least} to {most}"
-                raise InvalidInput("expression", text, f"{count} arguments for {name}")
+                arguments = "argument" if most == 1 else "arguments"
+                raise InvalidInput("expression", text, f"{count} {arguments} for {name}")
             for argument in args:
                 _check(argument, text)
         case _:

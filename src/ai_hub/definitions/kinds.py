@@ -232,7 +232,7 @@ class Bucket(_Reading):
         _check_reading(self, self.series)
         _set_period(self, "every")
         if isinstance(self.every, Period) and self.every not in _BUCKET_PERIODS:
-            raise InvalidInput("every", str(self.every), "of periods P1D, P1W, P1M or P1Y")
+            raise InvalidInput("every", str(self.every), "of periods P1D, P1W, P1M and P1Y alone")
         check_zone(self.tz)
         _set_measure(self)
 
@@ -274,8 +274,11 @@ class Seasonal(_Reading):
         _check_reading(self, self.series)
         _set_period(self, "every")
         check_count("count", self.count, MOST_SEASONS)
-        # The earliest lag must be a width that there may be.
-        self.by(self.count)
+        try:
+            self.by(self.count)
+        except InvalidInput:
+            expected = f"so many times {self.every} as reach back 100 years at most"
+            raise InvalidInput("count", self.count, expected) from None
         _set_width(self, "tolerance")
         check_zone(self.tz)
         check_measure(self.stat, self.q, None, None, SEASONAL_STATS)
@@ -286,7 +289,7 @@ class Seasonal(_Reading):
         """How far back the k-th lag is: one step of k widths."""
         if isinstance(self.every, Period):
             return self.every.times(k)
-        return Duration.of(Duration(self.every.micros * k), "every")
+        return Duration(self.every.micros * k)
 
     @property
     def measure(self) -> Measure:

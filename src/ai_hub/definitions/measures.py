@@ -79,7 +79,7 @@ def check_measure(
 def check_min_count(stat: object, min_count: object) -> None:
     """Raises InvalidInput for what is no number of values, or not to be had of a stat."""
     if type(min_count) is not int or not 1 <= min_count <= MOST_MIN_COUNT:
-        raise InvalidInput("min_count", min_count, "a whole number from 1")
+        raise InvalidInput("min_count", min_count, f"a whole number from 1 to {MOST_MIN_COUNT:,}")
     if min_count > 1 and stat in ("count", "coverage"):
         raise InvalidInput("min_count", min_count, f"1, since a {stat} is there for any number")
 

@@ -54,7 +54,8 @@ class Period:
 
     def __post_init__(self) -> None:
         months, days = self.months, self.days
-        if (months > 0) == (days > 0) or months < 0 or days < 0:
+        one = (0 < months <= _MOST_MONTHS and not days) or (0 < days <= _MOST_DAYS and not months)
+        if not one:
             raise InvalidInput("period", str(self), _PERIOD_EXPECTED)
 
     @property
