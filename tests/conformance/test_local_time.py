@@ -5,7 +5,10 @@ Every engine gives what the reference gives; and the reference what SEMANTICS sa
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import product
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,13 +18,13 @@ from hypothesis import strategies as st
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import Bucket, Calendar, Feature, Lag, Rolling, Seasonal
 from ai_hub.definitions.periods import ASSET_ZONE, width_of
-from ai_hub.definitions.values import DAY, FIRST_INSTANT, HOUR, MINUTE, iso, parse_time
+from ai_hub.definitions.values import DAY, FIRST_INSTANT, HOUR, MINUTE, iso, parse_time, to_datetime
 from ai_hub.definitions.vocabulary import PARTS
 from ai_hub.engines.reference import AttributeValue
 from ai_hub.engines.reference_clock import bucket_start, calendar_part, step_back
 from ai_hub.testing import History, Observation
 from ai_hub.testing.sets import BUCKETS, HOLIDAYS, PERIODS
-from conformance.kit import Engine, wrong
+from conformance.kit import ENGINES, Engine, wrong
 
 # The instant of a change of the clock of each zone: forwards and backwards, by an hour, by half an
 # hour, at a minute past midnight, over midnight, by a whole day, and none at all.
@@ -41,10 +44,8 @@ SHAPES = ("hourly", "quarterly", "irregular")
 
 def features(tz: str) -> tuple[Feature, ...]:
     """Every kind that steps on a wall clock, over every period."""
-    made: list[Feature] = [
-        Calendar(part, part, tz, **({"country": "DE", "holidays": HOLIDAYS} if part == "is_holiday" else {}))
-        for part in PARTS
-    ]  # fmt: skip
+    made: list[Feature] = [Calendar(part, part, tz) for part in PARTS if part != "is_holiday"]
+    made.append(Calendar("is_holiday", "is_holiday", tz, country="DE", holidays=HOLIDAYS))
     made += [
         Calendar(f"moved_{i}", "minute_of_day", tz, offset)
         for i, offset in enumerate(("P1D", "-P1D", "P1M", "-P1M"))
@@ -75,23 +76,38 @@ def readings(shape: str, change: int) -> list[Observation]:
     return [Observation(t, float(i % 97)) for i, t in enumerate(sorted({*near, *far}))]
 
 
-def points(change: int) -> list[int]:
+BRIEF = (0, -1, -30 * MINUTE, HOUR, 2 * HOUR - 1)
+BESIDE = (*BRIEF, 1, 30 * MINUTE, -HOUR, 90 * MINUTE, 2 * HOUR)
+
+
+def points(change: int, beside: Sequence[int]) -> list[int]:
     """Instants at and around a change, on its day, the days after, and a month and a year after."""
-    beside = [0, -1, 1, -30 * MINUTE, 30 * MINUTE, HOUR, -HOUR, 90 * MINUTE, 2 * HOUR, 2 * HOUR - 1]
     later = [days * DAY for days in (0, 1, 2, 3, 6, 7, 14, 28, 30, 31, 365)]
     return sorted({change + day + off for day in later for off in beside})
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize(("tz", "change"), AT, ids=[f"{tz}-{iso(at)}" for tz, at in AT])
-@pytest.mark.parametrize("of_the_asset", [False, True], ids=["named", "asset"])
+def examples() -> Iterator[Any]:
+    """Every change with every shape, engine and way to name the zone, which takes long; and briefly
+    with one of each in turn."""
+    for i, (tz, change) in enumerate(AT):
+        for shape, place, of_the_asset in product(SHAPES, range(len(ENGINES)), (False, True)):
+            name = f"{tz}-{iso(change)}-{shape}-{ENGINES[place]}-{'asset' if of_the_asset else tz}"
+            chosen = (tz, change, shape, ENGINES[place], of_the_asset)
+            yield pytest.param(*chosen, BESIDE, id=name, marks=pytest.mark.long)
+            if (shape, place, of_the_asset) == (SHAPES[i % 3], i // 3 % len(ENGINES), i % 2 == 1):
+                yield pytest.param(*chosen, BRIEF, id=f"{name}-brief")
+
+
+@pytest.mark.parametrize(
+    ("tz", "change", "shape", "engine", "of_the_asset", "beside"), [*examples()]
+)
 def test_every_period_where_the_clock_changes(
-    engine: Engine, tz: str, change: int, shape: str, of_the_asset: bool
+    tz: str, change: int, shape: str, engine: Engine, of_the_asset: bool, beside: Sequence[int]
 ) -> None:
     attributes = (AttributeValue("timezone", tz, FIRST_INSTANT),) if of_the_asset else ()
     history = History({"value": readings(shape, change)}, attributes=attributes)
     feature_set = FeatureSet("local", 1, features(ASSET_ZONE if of_the_asset else tz))
-    at = [(0, t) for t in points(change)]
+    at = [(0, t) for t in points(change, beside)]
     found = engine.vectors(feature_set, "keep", [history], [0], at)
     for (_, t), vector in zip(at, found, strict=True):
         assert not wrong(feature_set, t, history, vector, "keep"), iso(t)
@@ -173,7 +189,7 @@ def test_no_instant_before_a_bucket_is_of_its_date(at: datetime, tz: str, every:
     assert start <= t
 
     def key(instant: int) -> object:
-        local = (datetime(1970, 1, 1, tzinfo=ZoneInfo("UTC")) + timedelta(microseconds=instant)).astimezone(ZoneInfo(tz))  # fmt: skip
+        local = to_datetime(instant).astimezone(ZoneInfo(tz))
         if str(every) == "P1D":
             return local.date()
         if str(every) == "P7D":
