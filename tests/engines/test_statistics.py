@@ -167,6 +167,9 @@ def test_an_increase_is_what_a_counter_counted(
         ([HUGE, HUGE], [0, 1], 5, HUGE),
         ([HUGE, -HUGE], [0, 1], 2, 0.0),
         ([HUGE, -HUGE], [0, 3], 4, HUGE / 2),
+        ([HUGE, -HUGE, 0.0], [0, 1, 3], 4, -HUGE / 4),
+        ([HUGE, -HUGE, 0.0], [0, 1, 2], 4, 0.0),
+        ([1e307, 0.0], [0, 1], 4, 2.5e306),
         ([], [], 4, NAN),
     ],
 )

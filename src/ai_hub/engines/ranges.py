@@ -205,7 +205,8 @@ class Ranges:
         def weighted(scale: float) -> Floats:
             values = self._values * scale
             inner = Ranges(values * held, self._starts, self._ends - 1)
-            sums = np.nan_to_num(np.asarray(inner.each(lambda r: r._added)), nan=0.0)
+            # Of one value alone nothing is inside.
+            sums = np.where(self.sizes > 1, inner.each(lambda ranges: ranges._added), 0.0)
             mean: Floats = (sums + self.last * scale * (at - last)) / long / scale
             return mean
 
