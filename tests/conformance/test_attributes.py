@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 
 from ai_hub import FeatureStore
 from ai_hub.config import Settings
+from ai_hub.definitions.feature_set import FeatureSet
+from ai_hub.definitions.kinds import Attribute, Calendar
 from ai_hub.definitions.values import (
     DAY,
     FIRST_INSTANT,
@@ -26,13 +29,11 @@ from ai_hub.definitions.values import (
     to_datetime,
 )
 from ai_hub.engines.arrays import AttributeTable, HistoryArrays, Points, axis_of
+from ai_hub.engines.plan import Plan
 from ai_hub.intake.batch import ATTRIBUTES
-from ai_hub.stores.attributes import coded_tables
+from ai_hub.stores.attributes import attribute_tables
 from ai_hub.stores.base import Landed, OfflineStore, ScanRequest
-from ai_hub.stores.embedded.store import EmbeddedStore
 from ai_hub.stores.opening import open_store
-from ai_hub.stores.postgres.attributes import attributes_at
-from ai_hub.stores.postgres.store import PostgresStore
 from conformance.kit import Deployment, folder, run
 
 T = parse_time("2025-10-09T14:30:00Z")
@@ -43,6 +44,19 @@ ZONES = ("Europe/Berlin", "America/St_Johns", "UTC")
 TIMES = (FIRST_INSTANT, T - DAY, T - 1, T, T + 1, T + 30 * DAY, LAST_INSTANT)
 Value = float | str | None
 Model = dict[tuple[str, str, str], dict[int, Value]]
+
+
+PLAN = Plan.of(
+    FeatureSet(
+        "attributes",
+        1,
+        (
+            Attribute("capacity", "capacity"),
+            Attribute("label", "label"),
+            Calendar("hour", "hour_of_day", tz="@asset"),
+        ),
+    )
+)
 
 
 class Sent(NamedTuple):
@@ -145,27 +159,25 @@ def values_at(table: AttributeTable, code: int, times: Sequence[int]) -> list[Va
     ]
 
 
+def local_hour(zone: Value, t: int) -> int | None:
+    return None if zone is None else to_datetime(t).astimezone(ZoneInfo(str(zone))).hour
+
+
 def read_by_engines(key: str, value: Value) -> Value:
     return value if key == "timezone" or not isinstance(value, str) else None
 
 
-async def at_points(store: OfflineStore, tenant: str, t: int) -> Mapping[str, AttributeTable]:
-    """The attributes of all assets as an answer reads them."""
-    if isinstance(store, EmbeddedStore):
-        held = store._attributes
-        return await store._sessions.read(lambda on: held.tables(on, tenant, ASSETS, KEYS))
-    assert isinstance(store, PostgresStore)
-    async with store._sessions.connection() as connection:
-        return await attributes_at(connection, [(tenant, asset, t) for asset in ASSETS], KEYS)
-
-
 async def compare(store: OfflineStore, model: Model) -> None:
-    for t in TIMES:
-        tables = await at_points(store, TENANTS[1], t)
-        for code, asset in enumerate(ASSETS):
-            for key in KEYS:
+    for t in (T - 1, T, T + 30 * DAY):
+        answers = (await store.compute(PLAN, "keep", TENANTS[1], ASSETS, t)).columns
+        for row, asset in enumerate(ASSETS):
+            for key in ("capacity", "label"):
                 expected = read_by_engines(key, holds(model, TENANTS[1], asset, key, t))
-                assert values_at(tables[key], code, [t]) == [expected]
+                number = answers[key][row].item()
+                assert (None if number != number else number) == expected
+            zone = holds(model, TENANTS[1], asset, "timezone", t)
+            hour = answers["hour"][row].item()
+            assert (None if hour != hour else hour) == local_hour(zone, t)
     # Where all times are close the axis is: rows before and after it count at its ends.
     for times in ((T - DAY, T - 1, T, T + 1), (FIRST_INSTANT,), (LAST_INSTANT - 1, LAST_INSTANT)):
         for tenant in TENANTS:
@@ -213,7 +225,8 @@ def test_a_store_keeps_what_was_sent(
 def test_a_table_of_some_entities_has_their_rows(
     rows: list[tuple[int, int, float]], entities: list[int]
 ) -> None:
-    table = coded_tables(("k",), ((code, "k", since, value) for code, since, value in rows))["k"]
+    ids = [str(code) for code in range(6)]
+    table = attribute_tables(("k",), ids, ((str(i), "k", since, v) for i, since, v in rows))["k"]
     some = table.of(np.array(entities, np.int64))
     times = (T - DAY, T, T + 1)
     for place, entity in enumerate(entities):

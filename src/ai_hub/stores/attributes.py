@@ -106,17 +106,10 @@ def attribute_tables(
 ) -> dict[str, AttributeTable]:
     """The table of each key, assets coded by their position; rows are asset, key, since, value."""
     code_of = {asset_id: code for code, asset_id in enumerate(asset_ids)}
-    coded = ((code_of.get(row[0], -1), *row[1:]) for row in rows)
-    return coded_tables(keys, (row for row in coded if row[0] >= 0))
-
-
-def coded_tables(
-    keys: Sequence[str], rows: Iterable[tuple[int, str, int, Value]]
-) -> dict[str, AttributeTable]:
-    """The table of each key; rows are the code of an entity, key, since, value."""
     found: dict[str, list[tuple[int, int, Value]]] = {key: [] for key in keys}
-    for code, key, since, value in rows:
-        found[key].append((code, since, value))
+    for asset_id, key, since, value in rows:
+        if asset_id in code_of:
+            found[key].append((code_of[asset_id], since, value))
     return {key: _table(key, mine) for key, mine in found.items()}
 
 
