@@ -86,7 +86,7 @@ commands = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 
 @commands.callback()
 def sets(context: typer.Context, url: Url = None, as_json: Json = False) -> None:
-    """List the feature sets, and change which versions are served.
+    """List feature sets, or change what versions are served.
 
     Example: ai-hub sets
     """
