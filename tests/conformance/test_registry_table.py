@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,13 @@ from ai_hub.config import Settings
 from ai_hub.definitions.values import FIRST_INSTANT, LAST_INSTANT
 from ai_hub.stores.base import OfflineStore
 from ai_hub.stores.opening import open_store
-from ai_hub.stores.registry_table import RegistryChange, StoredRegistry, StoredSet
+from ai_hub.stores.registry_table import (
+    RegistryChange,
+    StoredModel,
+    StoredRegistry,
+    StoredRollout,
+    StoredSet,
+)
 from conformance.kit import Deployment, run
 
 texts = st.text(st.characters(min_codepoint=32, codec="utf-8"), max_size=20)
@@ -30,6 +37,8 @@ stored_sets = st.builds(
     applied_by=texts,
     revision=st.integers(1, 2**62),
 )
+MODEL = StoredModel("load-model", 3, "own", 1, "f", "mean", 5, "me")
+ROLLOUT = StoredRollout("own", 1, 2, 1_234, 5, "me")
 
 
 def one(name: str, version: int = 1, **more: object) -> StoredSet:
@@ -88,6 +97,30 @@ async def test_a_row_takes_the_place_of_that_of_its_version(
         retired = one("a", state="retired", semantics=3)
         after = await table.change(lambda _: RegistryChange((retired,), {"a": 2}))
         assert after == StoredRegistry(2, (retired, one("a", 2)), {"a": 2})
+    finally:
+        await store.close()
+
+
+async def test_models_and_rollouts_are_kept_changed_and_gone(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    store = await opened(deployment, tmp_path)
+    try:
+        table = store.registry_table
+        older, other = replace(MODEL, model_version=2), replace(ROLLOUT, name="other")
+        change = RegistryChange(models=(MODEL, older), rollouts=(other, ROLLOUT))
+        after = await table.change(lambda _: change)
+        expected = StoredRegistry(1, models=(older, MODEL), rollouts=(other, ROLLOUT))
+        assert after == replace(
+            expected, rollouts=(*sorted((other, ROLLOUT), key=lambda r: r.name),)
+        )
+        again, raised = replace(MODEL, fingerprint="g"), replace(ROLLOUT, share=10_000)
+        change = RegistryChange(models=(again,), rollouts=(raised,), gone=(older, other))
+        after = await table.change(lambda _: change)
+        assert after == await table.load()
+        assert after == StoredRegistry(2, models=(again,), rollouts=(raised,))
+        after = await table.change(lambda _: RegistryChange(gone=(MODEL, ROLLOUT)))
+        assert after == StoredRegistry(3)
     finally:
         await store.close()
 

@@ -1,4 +1,5 @@
-"""The registry as a store keeps it: feature sets by version, and which one a name alone means.
+"""The registry as a store keeps it: feature sets by version, which one a name alone means, the
+models that are bound to them, and rollouts.
 
 Times are microseconds since the epoch. Every change raises the registry's revision, in the
 transaction that makes it.
@@ -32,28 +33,100 @@ class StoredSet:
     revision: int
 
 
-SET_COLUMNS = tuple(one.name for one in fields(StoredSet))
-"""The columns of `feature_sets`, in the order of a StoredSet's fields."""
+@dataclass(frozen=True, slots=True)
+class StoredModel:
+    """What a version of a model is served with: a row of `feature_models`.
+
+    `fingerprint` and `policy` (as `FeatureSet.policy_name` says it) are those of when it was bound.
+    """
+
+    model: str
+    model_version: int
+    feature_set: str
+    set_version: int
+    fingerprint: str
+    policy: str
+    bound_at: int
+    bound_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRollout:
+    """A name that means another version for some of the entities: a row of `feature_rollouts`.
+
+    `share` is how many of ten thousand have `to_version` already.
+    """
+
+    name: str
+    from_version: int
+    to_version: int
+    share: int
+    begun_at: int
+    begun_by: str
+
+
+Row = StoredSet | StoredModel | StoredRollout
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of the registry: its columns are the fields of its rows, the first ones its key."""
+
+    name: str
+    row: type[Row]
+    key_columns: int
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns, in the order of a row's fields."""
+        return tuple(one.name for one in fields(self.row))
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The columns by which there is one row."""
+        return self.columns[: self.key_columns]
+
+    def key_of(self, row: Row) -> tuple[Any, ...]:
+        """What tells a row from the others."""
+        return astuple(row)[: self.key_columns]
+
+
+SETS = Table("feature_sets", StoredSet, 2)
+MODELS = Table("feature_models", StoredModel, 2)
+ROLLOUTS = Table("feature_rollouts", StoredRollout, 1)
+TABLES: Mapping[type[Row], Table] = {one.row: one for one in (SETS, MODELS, ROLLOUTS)}
+INSTANTS = frozenset({"applied_at", "bound_at", "begun_at"})
+"""The columns that are times."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRegistry:
-    """All of it at one revision: the sets in the order in which they came."""
+    """All of it at one revision: the sets in the order in which they came, the rest by name."""
 
     revision: int = 0
     sets: tuple[StoredSet, ...] = ()
     defaults: Mapping[str, int] = field(default_factory=dict)
+    models: tuple[StoredModel, ...] = ()
+    rollouts: tuple[StoredRollout, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryChange:
-    """Rows that are new or take the place of those of the same name and version."""
+    """Rows that are new or take the place of those of the same key, and rows that go."""
 
     sets: tuple[StoredSet, ...] = ()
     defaults: Mapping[str, int] = field(default_factory=dict)
+    models: tuple[StoredModel, ...] = ()
+    rollouts: tuple[StoredRollout, ...] = ()
+    gone: tuple[StoredModel | StoredRollout, ...] = ()
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The rows to write, those of defaults aside."""
+        return (*self.sets, *self.models, *self.rollouts)
 
     def __bool__(self) -> bool:
-        return bool(self.sets or self.defaults)
+        return bool(self.rows or self.defaults or self.gone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +141,6 @@ class WithoutData:
 Decision = Callable[[StoredRegistry], RegistryChange]
 """What is to change, seeing what is there; what it raises ends the transaction."""
 Heard = Callable[[StoredRegistry], Awaitable[None]]
-
-
-def set_of(row: Sequence[Any]) -> StoredSet:
-    """The stored set of a row with the values of SET_COLUMNS."""
-    return StoredSet(*row)
-
-
-def row_of(stored: StoredSet) -> list[Any]:
-    """A stored set as a row."""
-    return [*astuple(stored)]
 
 
 class RegistryTable(Protocol):

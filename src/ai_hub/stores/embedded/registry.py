@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import astuple
+from typing import Any
 
 from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
 from ai_hub.stores.embedded.session import Cursor, Sessions, transaction
 from ai_hub.stores.registry_table import (
-    SET_COLUMNS,
+    INSTANTS,
+    MODELS,
+    ROLLOUTS,
+    SETS,
+    TABLES,
     Decision,
     Heard,
+    Row,
+    StoredModel,
     StoredRegistry,
+    StoredRollout,
+    StoredSet,
+    Table,
     WithoutData,
-    row_of,
-    set_of,
 )
-
-_INSTANTS = {"applied_at"}
-_READ = ", ".join(f"epoch_us({one})" if one in _INSTANTS else one for one in SET_COLUMNS)
-_MARKS = ", ".join(
-    "make_timestamptz(?::BIGINT)" if one in _INSTANTS else "?" for one in SET_COLUMNS
-)
-_INSERT = f"INSERT INTO feature_sets ({', '.join(SET_COLUMNS)}) VALUES ({_MARKS})"
 
 
 class EmbeddedRegistryTable:
@@ -48,12 +50,10 @@ class EmbeddedRegistryTable:
                 wanted = decide(before)
                 if not wanted:
                     return before
-                for one in wanted.sets:
-                    cursor.execute(
-                        "DELETE FROM feature_sets WHERE name = ? AND version = ?",
-                        [one.name, one.version],
-                    )
-                    cursor.execute(_INSERT, row_of(one))
+                for gone in wanted.gone:
+                    _drop(cursor, TABLES[type(gone)], gone)
+                for row in wanted.rows:
+                    _put(cursor, TABLES[type(row)], row)
                 for name, version in wanted.defaults.items():
                     cursor.execute("DELETE FROM feature_set_defaults WHERE name = ?", [name])
                     cursor.execute(
@@ -96,8 +96,30 @@ class EmbeddedRegistryTable:
 
 def _load(cursor: Cursor) -> StoredRegistry:
     revision = cursor.execute("SELECT max(revision) FROM registry_revision").fetchall()[0][0]
-    rows = cursor.execute(
-        f"SELECT {_READ} FROM feature_sets ORDER BY revision, name, version"
-    ).fetchall()
     defaults = cursor.execute("SELECT name, version FROM feature_set_defaults ORDER BY name")
-    return StoredRegistry(revision or 0, tuple(map(set_of, rows)), dict(defaults.fetchall()))
+    return StoredRegistry(
+        revision or 0,
+        defaults=dict(defaults.fetchall()),
+        sets=tuple(StoredSet(*row) for row in _rows(cursor, SETS, "revision, name, version")),
+        models=tuple(StoredModel(*row) for row in _rows(cursor, MODELS, "model, model_version")),
+        rollouts=tuple(StoredRollout(*row) for row in _rows(cursor, ROLLOUTS, "name")),
+    )
+
+
+def _rows(cursor: Cursor, table: Table, order: str) -> list[tuple[Any, ...]]:
+    read = ", ".join(f"epoch_us({one})" if one in INSTANTS else one for one in table.columns)
+    return cursor.execute(f"SELECT {read} FROM {table.name} ORDER BY {order}").fetchall()
+
+
+def _drop(cursor: Cursor, table: Table, row: Row) -> None:
+    where = " AND ".join(f"{name} = ?" for name in table.key)
+    cursor.execute(f"DELETE FROM {table.name} WHERE {where}", table.key_of(row))
+
+
+def _put(cursor: Cursor, table: Table, row: Row) -> None:
+    _drop(cursor, table, row)
+    marks = ", ".join(
+        "make_timestamptz(?::BIGINT)" if name in INSTANTS else "?" for name in table.columns
+    )
+    names = ", ".join(table.columns)
+    cursor.execute(f"INSERT INTO {table.name} ({names}) VALUES ({marks})", astuple(row))

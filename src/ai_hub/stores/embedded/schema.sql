@@ -71,8 +71,9 @@ CREATE TABLE IF NOT EXISTS feature_exports (
 ALTER TABLE feature_exports ADD COLUMN IF NOT EXISTS checksum VARCHAR;
 ALTER TABLE feature_exports ADD COLUMN IF NOT EXISTS replaced_by VARCHAR;
 
--- The registry: what was applied, which version a name alone means, and how often it has changed.
--- There is at most one row of a name and version, and of a revision.
+-- The registry: what was applied, which version a name alone means, the models that are bound to a
+-- version, the rollouts under way, and how often it has changed. There is at most one row of a name
+-- and version, of a name with a default or a rollout, and of a revision.
 CREATE TABLE IF NOT EXISTS feature_sets (
     name        VARCHAR     NOT NULL,
     version     INTEGER     NOT NULL,
@@ -87,6 +88,24 @@ CREATE TABLE IF NOT EXISTS feature_sets (
 CREATE TABLE IF NOT EXISTS feature_set_defaults (
     name    VARCHAR NOT NULL,
     version INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS feature_models (
+    model         VARCHAR     NOT NULL,
+    model_version INTEGER     NOT NULL,
+    feature_set   VARCHAR     NOT NULL,
+    set_version   INTEGER     NOT NULL,
+    fingerprint   VARCHAR     NOT NULL,
+    policy        VARCHAR     NOT NULL,
+    bound_at      TIMESTAMPTZ NOT NULL,
+    bound_by      VARCHAR     NOT NULL
+);
+CREATE TABLE IF NOT EXISTS feature_rollouts (
+    name         VARCHAR     NOT NULL,
+    from_version INTEGER     NOT NULL,
+    to_version   INTEGER     NOT NULL,
+    share        INTEGER     NOT NULL,
+    begun_at     TIMESTAMPTZ NOT NULL,
+    begun_by     VARCHAR     NOT NULL
 );
 CREATE TABLE IF NOT EXISTS registry_revision (
     revision BIGINT NOT NULL

@@ -127,6 +127,8 @@ FROM (
     ('feature_sets', 'name, version'),
     ('feature_set_defaults', 'name'),
     ('registry_revision', 'only_row'),
+    ('feature_models', 'model, model_version'),
+    ('feature_rollouts', 'name'),
     ('hourly_features', NULL),
     ('daily_features', NULL),
     ('forecast_basic_features', NULL),

@@ -6,19 +6,25 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import astuple
 
 from ai_hub.config import Settings
 from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
 from ai_hub.errors import StoreError, StoreUnavailable
 from ai_hub.stores.postgres.session import Connection, Sessions, session
 from ai_hub.stores.registry_table import (
-    SET_COLUMNS,
+    MODELS,
+    ROLLOUTS,
+    SETS,
+    TABLES,
     Decision,
     Heard,
+    StoredModel,
     StoredRegistry,
+    StoredRollout,
+    StoredSet,
+    Table,
     WithoutData,
-    row_of,
-    set_of,
 )
 
 _log = logging.getLogger(__name__)
@@ -31,13 +37,6 @@ _PAUSE_SECONDS = 0.4
 _PATIENCE_SECONDS = 2.0
 """A connection that takes longer for that is taken for dead."""
 
-_NAMES = ", ".join(SET_COLUMNS)
-_MARKS = ", ".join(f"${place}" for place in range(1, len(SET_COLUMNS) + 1))
-_SETS = ", ".join(f"{name} = excluded.{name}" for name in SET_COLUMNS[2:])
-_PUT = (
-    f"INSERT INTO feature_sets ({_NAMES}) VALUES ({_MARKS}) "
-    f"ON CONFLICT (name, version) DO UPDATE SET {_SETS}"
-)
 _DEFAULT = (
     "INSERT INTO feature_set_defaults (name, version) VALUES ($1, $2) "
     "ON CONFLICT (name) DO UPDATE SET version = excluded.version"
@@ -72,8 +71,11 @@ class PostgresRegistryTable:
                 wanted = await asyncio.to_thread(decide, before)
                 if not wanted:
                     return before
-                for one in wanted.sets:
-                    await on.execute(_PUT, *row_of(one))
+                for gone in wanted.gone:
+                    table = TABLES[type(gone)]
+                    await on.execute(_drop(table), *table.key_of(gone))
+                for row in wanted.rows:
+                    await on.execute(_put(TABLES[type(row)]), *astuple(row))
                 for name, version in wanted.defaults.items():
                     await on.execute(_DEFAULT, name, version)
                 await on.execute("UPDATE registry_revision SET revision = revision + 1")
@@ -159,12 +161,32 @@ async def _load(connection: Connection) -> StoredRegistry:
 
 async def _read(connection: Connection) -> StoredRegistry:
     revision = await connection.fetchval(_REVISION)
-    rows = await connection.fetch(
-        f"SELECT {_NAMES} FROM feature_sets ORDER BY revision, name, version"
-    )
     defaults = await connection.fetch("SELECT name, version FROM feature_set_defaults")
+    sets = await connection.fetch(f"{_select(SETS)} ORDER BY revision, name, version")
+    models = await connection.fetch(f"{_select(MODELS)} ORDER BY model, model_version")
+    rollouts = await connection.fetch(f"{_select(ROLLOUTS)} ORDER BY name")
     return StoredRegistry(
         revision or 0,
-        tuple(set_of(tuple(row)) for row in rows),
+        tuple(StoredSet(*row) for row in sets),
         {row["name"]: row["version"] for row in sorted(defaults)},
+        tuple(StoredModel(*row) for row in models),
+        tuple(StoredRollout(*row) for row in rollouts),
+    )
+
+
+def _select(table: Table) -> str:
+    return f"SELECT {', '.join(table.columns)} FROM {table.name}"
+
+
+def _drop(table: Table) -> str:
+    where = " AND ".join(f"{name} = ${place}" for place, name in enumerate(table.key, 1))
+    return f"DELETE FROM {table.name} WHERE {where}"
+
+
+def _put(table: Table) -> str:
+    marks = ", ".join(f"${place}" for place in range(1, len(table.columns) + 1))
+    rest = ", ".join(f"{one} = excluded.{one}" for one in table.columns[table.key_columns :])
+    return (
+        f"INSERT INTO {table.name} ({', '.join(table.columns)}) VALUES ({marks}) "
+        f"ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {rest}"
     )
