@@ -65,9 +65,14 @@ USES: dict[str, Use] = {
     "apply": lambda s: s.apply([FeatureSet("own", 1, (Lag("lag", "1h"),))]),
     "retire": lambda s: s.retire("own@1"),
     "set_default": lambda s: s.set_default(f"{SET}@1"),
+    "bind_model": lambda s: s.bind_model("m@1", f"{SET}@1"),
+    "unbind_model": lambda s: s.unbind_model("m@1"),
+    "roll_out": lambda s: s.roll_out(SET, 2, 10),
+    "finish_rollout": lambda s: s.finish_rollout(SET),
+    "abort_rollout": lambda s: s.abort_rollout(SET),
 }
 # What is about something that is not there yet.
-FINDS = {"export_record", "retire"}
+FINDS = {"export_record", "retire", "unbind_model", "roll_out", "finish_rollout", "abort_rollout"}
 # What opens and closes it, and what is for a batch that is checked already.
 BESIDE = {"close", "land"}
 

@@ -9,6 +9,8 @@ AiHubError
 ├── NotFound               a name or id that nothing answers to
 │   ├── UnknownFeatureSet
 │   ├── RetiredFeatureSet  a version of a set that nobody is served any more
+│   ├── UnknownModel       a version of a model that is bound to no feature set
+│   ├── UnknownRollout     a feature set without a rollout under way
 │   └── UnknownExport
 ├── TooLarge               a body over the limit
 ├── ExportFailed           an export stopped; nothing of it is left behind
@@ -28,6 +30,7 @@ from collections.abc import Iterable
 
 _SHOWN = 80
 _MOST_VALUES = 500
+_MOST_NAMED = 10
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
@@ -44,6 +47,13 @@ def shown(value: object) -> str:
     except ValueError:  # an integer with more digits than Python prints
         text = f"a value of type {type(value).__name__}"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} characters)"
+
+
+def named(names: Iterable[str]) -> str:
+    """Names as a message lists them: ten, and how many more there are."""
+    all_of = [*names]
+    more = f" and {len(all_of) - _MOST_NAMED} more" if len(all_of) > _MOST_NAMED else ""
+    return ", ".join(all_of[:_MOST_NAMED]) + more
 
 
 def _many(value: list[object] | dict[object, object]) -> bool:
@@ -133,6 +143,24 @@ class RetiredFeatureSet(NotFound):
             f"feature_set: got {shown(label)}, expected a version that is not retired. "
             f"The default version is {name}@{default}."
         )
+
+
+class UnknownModel(NotFound):
+    """A version of a model that is bound to no feature set."""
+
+    def __init__(self, model: object, known: Iterable[str]) -> None:
+        self.field = "model"
+        bound = named(known)
+        told = f"one that is bound: {bound}" if bound else "one that is bound, and none is"
+        super().__init__(f"model: got {shown(model)}, expected {told}")
+
+
+class UnknownRollout(NotFound):
+    """A feature set without a rollout under way."""
+
+    def __init__(self, name: object) -> None:
+        self.field = "name"
+        super().__init__(f"name: got {shown(name)}, expected a set with a rollout under way")
 
 
 class UnknownExport(NotFound):

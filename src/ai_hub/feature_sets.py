@@ -26,6 +26,7 @@ from ai_hub.serving.registry_plan import (
     registry_of,
     retired,
 )
+from ai_hub.serving.rollouts import rollout_document
 from ai_hub.serving.spec import Specs
 from ai_hub.stores.registry_table import RegistryChange, RegistryTable, StoredRegistry, WithoutData
 
@@ -67,7 +68,7 @@ class FeatureSets:
         stored = await self._table.load()
         await self._hear(stored)
         changes = await asyncio.to_thread(applying, stored, wanted)
-        return RegistryPlan(changes, await self._warnings(changes), stored.revision)
+        return RegistryPlan(changes, await self._warnings(changes), stored.revision, stored.models)
 
     async def apply(
         self, feature_sets: Iterable[FeatureSet], applied_by: str | None = None
@@ -79,7 +80,7 @@ class FeatureSets:
         InvalidInput for one that comes twice, and StoreError.
         """
         wanted, at = unique(feature_sets), time.time_ns() // 1_000
-        by = check_text("applied_by", _user() if applied_by is None else applied_by, 200)
+        by = check_text("applied_by", user() if applied_by is None else applied_by, 200)
         changes: tuple[Change, ...] = ()
 
         def decide(stored: StoredRegistry) -> RegistryChange:
@@ -89,13 +90,14 @@ class FeatureSets:
 
         stored = await self._table.change(decide)
         await self._hear(stored)
-        return RegistryPlan(changes, await self._warnings(changes), stored.revision)
+        return RegistryPlan(changes, await self._warnings(changes), stored.revision, stored.models)
 
     async def retire(self, feature_set: str) -> None:
         """Serve a version (`name@version`) no more; exports that were made with it stay readable.
 
-        Raises RegistryConflict for a built-in version and for a default one, InvalidInput without
-        a version, UnknownFeatureSet, and StoreError.
+        Raises RegistryConflict for a built-in version, a default one, one that models are bound to
+        (the message names them) and one that is rolled out, InvalidInput without a version,
+        UnknownFeatureSet, and StoreError.
         """
 
         await self._hear(await self._table.change(partial(retired, label=feature_set)))
@@ -103,7 +105,8 @@ class FeatureSets:
     async def set_default(self, feature_set: str) -> None:
         """Let a name alone mean this version (`name@version`).
 
-        Raises UnknownFeatureSet, RetiredFeatureSet, InvalidInput without a version, and StoreError.
+        Raises UnknownFeatureSet, RetiredFeatureSet, InvalidInput without a version,
+        RegistryConflict while the name is rolled out, and StoreError.
         """
 
         await self._hear(await self._table.change(partial(made_default, label=feature_set)))
@@ -127,6 +130,10 @@ class FeatureSets:
             "default": self.registry.is_default(chosen),
             "applied_at": None if row is None else iso(row.applied_at),
             "applied_by": None if row is None else row.applied_by,
+            "models": [one.label for one in self._stored.models if one.set_label == chosen.label],
+            "rollout": next(
+                (rollout_document(r) for r in self._stored.rollouts if r.name == chosen.name), None
+            ),
         }
 
     async def _warnings(self, changes: Iterable[Change]) -> tuple[str, ...]:
@@ -154,10 +161,10 @@ class FeatureSets:
     def _go_by(self, stored: StoredRegistry, registry: Registry) -> None:
         """Answer by a stored registry from here on."""
         self._stored = stored
-        self.registry, self.specs = registry, Specs(registry)
+        self.registry, self.specs = registry, Specs(registry, stored)
 
 
-def _user() -> str:
+def user() -> str:
     """Who this process runs as."""
     try:
         return getpass.getuser()

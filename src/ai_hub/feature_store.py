@@ -23,10 +23,10 @@ from ai_hub.definitions.values import (
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.errors import StoreUnavailable
 from ai_hub.export.record import record_fields
-from ai_hub.feature_sets import FeatureSets
 from ai_hub.ingestion import Ingestion
 from ai_hub.metrics import Metrics
 from ai_hub.opening import Open, open_parts
+from ai_hub.rollouts import Rollouts
 from ai_hub.serving.answer import Answer, answers_of
 from ai_hub.serving.assets import check_assets, check_batch, described
 from ai_hub.serving.cache import CacheStats
@@ -47,7 +47,7 @@ def _now() -> int:
     return time.time_ns() // 1_000
 
 
-class FeatureStore(Ingestion, FeatureSets):
+class FeatureStore(Ingestion, Rollouts):
     """Meter readings in, feature vectors and training sets out.
 
     Use it as `async with FeatureStore.open("duckdb:///features.duckdb") as store:`. Instants are
@@ -110,13 +110,16 @@ class FeatureStore(Ingestion, FeatureSets):
         timestamp: datetime | None = None,
         missing: Missing | None = None,
         exact: bool = False,
+        model: str | None = None,
     ) -> Answer:
         """The features of an asset as of `timestamp` (now if None), and all there is to know.
 
         The time is truncated to the store's granularity; `exact` skips that and the cache.
-        Without a set or names: every built-in feature.
+        A `model` (`load-model@3`) stands for the version and policy that it is bound to. Without a
+        set, names or model: every built-in feature.
         """
-        spec, at = self.specs.of(feature_set, feature_names, missing), self._at(timestamp)
+        spec = self.specs.of(feature_set, feature_names, missing, model)
+        spec, at = spec.of_asset(tenant_id, asset_id), self._at(timestamp)
         found = await self.found(spec, tenant_id, [asset_id], at, exact)
         return answers_of(spec, tenant_id, [asset_id], self._effective(at, exact), found)[0]
 
@@ -130,13 +133,22 @@ class FeatureStore(Ingestion, FeatureSets):
         timestamp: datetime | None = None,
         missing: Missing | None = None,
         exact: bool = False,
+        model: str | None = None,
     ) -> dict[str, Answer]:
-        """The answers for up to 1,000 assets by id: one read and one computation for all."""
-        spec, at = self.specs.of(feature_set, feature_names, missing), self._at(timestamp)
-        ids = check_assets(tenant_id, asset_ids)
-        found = await self.found(spec, tenant_id, ids, at, exact=exact)
-        answers = answers_of(spec, tenant_id, ids, self._effective(at, exact), found)
-        return dict(zip(ids, answers, strict=True))
+        """The answers for up to 1,000 assets by id: one read and one computation for all.
+
+        Under a rollout it is one for each version.
+        """
+        spec = self.specs.of(feature_set, feature_names, missing, model)
+        ids, at = check_assets(tenant_id, asset_ids), self._at(timestamp)
+        check_batch(tenant_id, ids)
+        answers: dict[str, Answer] = {}
+        parts = spec.of_assets(tenant_id, ids)
+        reads = (self.found(one, tenant_id, some, at, exact) for one, some in parts)
+        for (one, some), found in zip(parts, await asyncio.gather(*reads), strict=True):
+            of_part = answers_of(one, tenant_id, some, self._effective(at, exact), found)
+            answers |= zip(some, of_part, strict=True)
+        return {asset_id: answers[asset_id] for asset_id in ids}
 
     async def get_features(
         self,
@@ -257,8 +269,9 @@ class FeatureStore(Ingestion, FeatureSets):
         """Forget the cached vectors of some assets, of one set or all; counts what was dropped."""
         one = [] if asset_id is None else [asset_id]
         wanted = [*check_list("asset_ids", asset_ids, "asset ids", MAX_ASSETS), *one]
-        ids, prefix = check_assets(tenant_id, wanted), self.specs.prefix(feature_set)
-        dropped = await forget(self._open.cache, tenant_id, ids, prefix)
+        ids, dropped = check_assets(tenant_id, wanted), 0
+        for prefix in self.specs.prefixes(feature_set):
+            dropped += await forget(self._open.cache, tenant_id, ids, prefix)
         return {"assets": len(ids), "invalidated": dropped}
 
     async def cache_stats(self) -> CacheStats:
@@ -279,7 +292,7 @@ class FeatureStore(Ingestion, FeatureSets):
     async def export_features_to_parquet(
         self,
         tenant_id: str,
-        feature_set: str,
+        feature_set: str | None = None,
         start_time: datetime | None = None,
         end_time: datetime | None = None,
         asset_ids: Sequence[str] | None = None,
@@ -294,20 +307,22 @@ class FeatureStore(Ingestion, FeatureSets):
         force: bool = False,
         in_tenant_folder: bool = False,
         progress: _Progress = None,
+        model: str | None = None,
     ) -> dict[str, Any]:
         """Write a feature set over [start_time, end_time] to a Parquet file; the export's record.
 
-        A row for every observation time of the set's series, for every step of `frequency` from
-        an asset's first observation on, or for every row of `spine` (see `get_training_set`).
-        `horizons` add targets, `indicators` say where a feature was missing. By default the file
-        is named after set and export in the export root; with `in_tenant_folder` it is in the
-        tenant's own folder there, relative paths too. What no export wrote is replaced with `force`
-        only. Status `no_data` (and no file) if there are no rows. Raises ExportFailed if it cannot
-        be written, Busy if too many exports wait.
+        A row for every observation time of the set's series, for every step of `frequency` from an
+        asset's first observation on, or for every row of `spine` (see `get_training_set`). A
+        `model` stands for the set and policy that it is bound to. `horizons` add targets,
+        `indicators` say where a feature was missing. By default the file is named after set and
+        export in the export root; with `in_tenant_folder` it is in the tenant's own folder there,
+        relative paths too. What no export wrote is replaced with `force` only. Status `no_data`
+        (and no file) if there are no rows. Raises ExportFailed if it cannot be written, Busy if too
+        many exports wait.
         """
         from ai_hub.export.job import job_of
 
-        spec = self.specs.of(feature_set, None, missing)
+        spec = self.specs.one_set(feature_set, missing, model)
         job = await asyncio.to_thread(
             job_of, spec, tenant_id, start_time=start_time, end_time=end_time,
             asset_ids=asset_ids, compression=compression, horizons=horizons,
@@ -320,12 +335,13 @@ class FeatureStore(Ingestion, FeatureSets):
     async def get_training_set(
         self,
         spine: object,
-        feature_set: str,
+        feature_set: str | None = None,
         *,
         tenant_id: str,
         horizons: Sequence[Horizon] = (),
         missing: Missing | None = None,
         indicators: bool = False,
+        model: str | None = None,
     ) -> TrainingSet:
         """The rows of a table of entities and times, each with its features as of its time.
 
@@ -335,7 +351,7 @@ class FeatureStore(Ingestion, FeatureSets):
         """
         from ai_hub.export.job import spine_job
 
-        spec = self.specs.of(feature_set, None, missing)
+        spec = self.specs.one_set(feature_set, missing, model)
         job = partial(spine_job, spec, tenant_id, spine, horizons, indicators)
         return await self._open.exports.training_set(job)
 

@@ -26,6 +26,8 @@ BOUNDS = (
 """Upper bounds of the latency histogram in seconds; one bucket more has what took longer."""
 MOST_TENANTS = 100
 """Tenants with an age of their own; all others share one. Whoever comes first keeps its place."""
+MOST_SETS = 100
+"""Versions of feature sets with a count of their own; all others share one."""
 OTHERS = "other"
 _MOST_ERRORS = 30
 _STATES = {"closed": 0, "half-open": 1, "open": 2}
@@ -43,6 +45,7 @@ class Metrics(msgspec.Struct):
     misses: int = 0
     computed: int = 0
     degraded: int = 0
+    served: dict[str, int] = {}
     missing: dict[str, int] = {}
     cache_state: int = 0
     cache_errors: dict[str, int] = {}
@@ -61,6 +64,12 @@ class Metrics(msgspec.Struct):
             counts = self.requests[key] = [0.0] * (len(BOUNDS) + 2)
         counts[bisect_left(BOUNDS, seconds)] += 1
         counts[-1] += seconds
+
+    def answered_by(self, feature_set: str, vectors: int) -> None:
+        """Vectors of a version of a feature set (`@`: of single features) were answered."""
+        if feature_set not in self.served and len(self.served) >= MOST_SETS:
+            feature_set = OTHERS
+        self.served[feature_set] = self.served.get(feature_set, 0) + vectors
 
     def filled(self, feature: str, vectors: int) -> None:
         """A feature was missing in so many computed vectors."""
@@ -111,7 +120,7 @@ class Metrics(msgspec.Struct):
 
 _CLASSES = ("", "1xx", "2xx", "3xx", "4xx", "5xx")
 _NUMBERS = ("hits", "misses", "computed", "degraded", "export_rows", "workers")
-_TABLES = ("missing", "cache_errors", "ingested", "ingest_failures", "exports")
+_TABLES = ("served", "missing", "cache_errors", "ingested", "ingest_failures", "exports")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +173,11 @@ FAMILIES = (
     Family(
         "ai_hub_computed_vectors_total", "counter", "Vectors computed from the database.", (),
         _one("computed"),
+    ),
+    Family(
+        "ai_hub_served_vectors_total", "counter",
+        "Vectors answered, by version of the feature set; @: of single features.",
+        ("feature_set",), _each("served"),
     ),
     Family(
         "ai_hub_missing_values_total", "counter", "Computed vectors that lacked a feature.",

@@ -81,6 +81,7 @@ class Reader:
         found = await self._cache.read(tenant_id, asset_ids, timestamp, spec.field)
         hits: list[Found] = [(value, True) for value, _ in found if value is not None]
         self._metrics.hits += len(hits)
+        self._metrics.answered_by(spec.label, len(found))
         if len(hits) == len(found):
             return hits
         self._metrics.misses += len(found) - len(hits)
@@ -118,6 +119,7 @@ class Reader:
                 self._is_late(begin)
         if values is None:
             values = [self._degraded(spec, at) for _ in asset_ids]
+        self._metrics.answered_by(spec.label, len(values))
         return [(value, False) for value in values]
 
     async def close(self) -> None:

@@ -14,26 +14,32 @@ from ai_hub.definitions.kinds import Derived, Feature
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
 from ai_hub.engines.reads import reads_of
-from ai_hub.errors import InvalidInput, RegistryConflict, StoreError, UnknownFeatureSet
+from ai_hub.errors import InvalidInput, RegistryConflict, StoreError, UnknownFeatureSet, named
 from ai_hub.stores.registry_table import (
     RegistryChange,
+    StoredModel,
     StoredRegistry,
     StoredSet,
     WithoutData,
 )
 
-_BUILT_IN = Registry()
+BUILT_IN = Registry()
+"""What every registry has."""
 MAX_VERSIONS = 10_000
 """Versions that a registry may hold: every process keeps all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryPlan:
-    """What applying feature sets changes: what becomes of each, and what looks wrong with it."""
+    """What applying feature sets changes: what becomes of each, and what looks wrong with it.
+
+    `models` are those that are bound, of any set.
+    """
 
     changes: tuple[Change, ...]
     warnings: tuple[str, ...]
     revision: int
+    models: tuple[StoredModel, ...] = ()
 
     @property
     def is_allowed(self) -> bool:
@@ -45,7 +51,7 @@ class RegistryPlan:
         return {
             "revision": self.revision,
             "allowed": self.is_allowed,
-            "changes": [_change(one) for one in self.changes],
+            "changes": [_change(one, self.models) for one in self.changes],
             "warnings": list(self.warnings),
         }
 
@@ -75,7 +81,7 @@ _read = lru_cache(maxsize=MAX_VERSIONS)(set_of_text)
 def applying(stored: StoredRegistry, wanted: Iterable[FeatureSet]) -> tuple[Change, ...]:
     """What becomes of each set that is applied."""
     fingerprints = {label_of(one): one.fingerprint for one in stored.sets}
-    return changes_of(registry_of(_BUILT_IN, stored), fingerprints, wanted)
+    return changes_of(registry_of(BUILT_IN, stored), fingerprints, wanted)
 
 
 def applied(stored: StoredRegistry, changes: Sequence[Change], at: int, by: str) -> RegistryChange:
@@ -84,7 +90,7 @@ def applied(stored: StoredRegistry, changes: Sequence[Change], at: int, by: str)
     Raises RegistryConflict, with the differences, for a version that would have another
     definition, and InvalidInput where there would be too many.
     """
-    check_allowed(registry_of(_BUILT_IN, stored), changes)
+    check_allowed(registry_of(BUILT_IN, stored), changes)
     known = {label_of(one): one for one in stored.sets}
     count = len(known.keys() | {one.label for one in changes})
     if count > MAX_VERSIONS:
@@ -115,11 +121,11 @@ def applied(stored: StoredRegistry, changes: Sequence[Change], at: int, by: str)
 def retired(stored: StoredRegistry, label: str) -> RegistryChange:
     """What serving a version no more writes.
 
-    Raises RegistryConflict for a built-in version and for a default one, InvalidInput without a
-    version, and UnknownFeatureSet.
+    Raises RegistryConflict for a built-in version, for a default one, one that models are bound to
+    and one that is rolled out, InvalidInput without a version, and UnknownFeatureSet.
     """
-    registry = registry_of(_BUILT_IN, stored)
-    chosen = _version(registry, label)
+    registry = registry_of(BUILT_IN, stored)
+    chosen = version_of(registry, label)
     if _is_built_in(chosen):
         raise RegistryConflict("feature_set", label, "no built-in version, which stays")
     if registry.is_default(chosen):
@@ -129,6 +135,22 @@ def retired(stored: StoredRegistry, label: str) -> RegistryChange:
             "a version that is not the default one",
             f"Make another version of {chosen.name} the default first.",
         )
+    bound = [one.label for one in stored.models if one.set_label == chosen.label]
+    if bound:
+        raise RegistryConflict(
+            "feature_set",
+            label,
+            "a version that no model is bound to",
+            f"Bound to it: {named(bound)}. Unbind what is out of use (ai-hub models unbind "
+            f"{bound[0]}).",
+        )
+    if any((one.name, one.to_version) == (chosen.name, chosen.version) for one in stored.rollouts):
+        raise RegistryConflict(
+            "feature_set",
+            label,
+            "a version that is not being rolled out",
+            f"Abort its rollout first (ai-hub rollout {chosen.name} --abort).",
+        )
     rows = (one for one in stored.sets if label_of(one) == chosen.label and one.state != "retired")
     return RegistryChange(tuple(replace(one, state="retired") for one in rows))
 
@@ -136,16 +158,26 @@ def retired(stored: StoredRegistry, label: str) -> RegistryChange:
 def made_default(stored: StoredRegistry, label: str) -> RegistryChange:
     """What letting a name alone mean a version writes.
 
-    Raises InvalidInput without a version, UnknownFeatureSet, and RetiredFeatureSet.
+    Raises InvalidInput without a version, UnknownFeatureSet, RetiredFeatureSet, and
+    RegistryConflict while a rollout of the name is under way.
     """
-    registry = registry_of(_BUILT_IN, stored)
-    chosen = registry.get(_version(registry, label).label)
+    registry = registry_of(BUILT_IN, stored)
+    chosen = registry.get(version_of(registry, label).label)
     if registry.is_default(chosen) or chosen.version is None:
         return RegistryChange()
+    for rollout in stored.rollouts:
+        if rollout.name == chosen.name:
+            raise RegistryConflict(
+                "feature_set",
+                label,
+                "a set without a rollout under way",
+                f"Finish or abort that to {rollout.name}@{rollout.to_version} first (ai-hub "
+                f"rollout {rollout.name} --finish, or --abort).",
+            )
     return RegistryChange(defaults={str(chosen.name): chosen.version})
 
 
-def _version(registry: Registry, label: object) -> FeatureSet:
+def version_of(registry: Registry, label: object) -> FeatureSet:
     """The version that a label with a version names. Raises InvalidInput or UnknownFeatureSet."""
     if isinstance(label, str) and "@" not in label:
         raise InvalidInput("feature_set", label, "a name with its version, such as my_set@1")
@@ -154,7 +186,7 @@ def _version(registry: Registry, label: object) -> FeatureSet:
 
 def _is_built_in(feature_set: FeatureSet) -> bool:
     try:
-        _BUILT_IN.find(feature_set.label)
+        BUILT_IN.find(feature_set.label)
     except UnknownFeatureSet:
         return False
     return True
@@ -189,7 +221,7 @@ def _doubts(what: str, feature: Feature, without: WithoutData) -> Iterator[str]:
             yield f"{what} reads the attribute {key!r}, which no asset has."
 
 
-def _change(change: Change) -> dict[str, Any]:
+def _change(change: Change, models: Iterable[StoredModel]) -> dict[str, Any]:
     chosen = change.feature_set
     return {
         "feature_set": change.label,
@@ -205,5 +237,6 @@ def _change(change: Change) -> dict[str, Any]:
             one.name: ", ".join(one.inputs) if isinstance(one, Derived) else str(reads_of([one]))
             for one in chosen.features
         },
+        "models": {one.label: one.set_label for one in models if one.feature_set == chosen.name},
         "cold": change.action in ("create", "update semantics"),
     }

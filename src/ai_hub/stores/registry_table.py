@@ -49,6 +49,16 @@ class StoredModel:
     bound_at: int
     bound_by: str
 
+    @property
+    def label(self) -> str:
+        """The model, as `name@version`."""
+        return f"{self.model}@{self.model_version}"
+
+    @property
+    def set_label(self) -> str:
+        """The feature set that it is bound to, as `name@version`."""
+        return f"{self.feature_set}@{self.set_version}"
+
 
 @dataclass(frozen=True, slots=True)
 class StoredRollout:

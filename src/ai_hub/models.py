@@ -1,0 +1,56 @@
+"""What a feature store does for models: the part of the front that binds them to feature sets."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Any
+
+from ai_hub.definitions.values import check_text
+from ai_hub.definitions.vocabulary import Missing
+from ai_hub.errors import UnknownModel
+from ai_hub.feature_sets import FeatureSets, user
+from ai_hub.serving.models import bound, model_document, unbound
+from ai_hub.stores.registry_table import RegistryChange, StoredRegistry
+
+
+class Models(FeatureSets):
+    """Feature sets, and the models that are bound to them."""
+
+    async def bind_model(
+        self,
+        model: str,
+        feature_set: str,
+        policy: Missing | None = None,
+        bound_by: str | None = None,
+    ) -> dict[str, Any]:
+        """Bind a version of a model (`load-model@3`) to a version of a feature set, as it is now.
+
+        Such a version cannot be retired, and a request that names the model is answered by it,
+        under this policy (None: that of the set and its features) or not at all. Gives the model as
+        plain values. Raises InvalidInput without a version, UnknownFeatureSet, RetiredFeatureSet,
+        RegistryConflict for a model that is bound to another version or policy, and StoreError.
+        """
+        at = time.time_ns() // 1_000
+        by = check_text("bound_by", user() if bound_by is None else bound_by, 200)
+
+        def decide(stored: StoredRegistry) -> RegistryChange:
+            return bound(stored, model, feature_set, policy, at, by)
+
+        await self._hear(await self._table.change(decide))
+        return self.described_model(model)
+
+    async def unbind_model(self, model: str) -> None:
+        """Let a version of a model be bound to nothing. Raises UnknownModel and StoreError."""
+        await self._hear(await self._table.change(partial(unbound, model=model)))
+
+    def described_model(self, model: str) -> dict[str, Any]:
+        """A version of a model that is bound, as plain values. Raises UnknownModel."""
+        for one in self._stored.models:
+            if one.label == model:
+                return model_document(self.registry, one)
+        raise UnknownModel(model, [one.label for one in self._stored.models])
+
+    def models(self) -> list[dict[str, Any]]:
+        """Every version of a model that is bound, as plain values, by name and version."""
+        return [model_document(self.registry, one) for one in self._stored.models]
