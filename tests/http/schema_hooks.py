@@ -98,6 +98,10 @@ def map_case(context: Any, case: Any) -> Any:
         else:
             query.setdefault("tenant_id", "fuzz")
     if "training-set" in case.path:
+        # Of a set or of a model.
+        if ("feature_set" in query) == ("model" in query):
+            query = {**query, "feature_set": "forecast_basic"}
+            query.pop("model", None)
         # A label must not have the name of a feature.
         table = _table(1.0, 0.0).drop_columns(["temperature", "value"])
         case.body = _written(case.media_type, table)
@@ -117,6 +121,8 @@ def _kept(body: dict[str, Any]) -> dict[str, Any]:
     times = [body.get("start_time"), body.get("end_time")]
     if all(isinstance(one, str) for one in times):
         body["end_time"] = body["start_time"]
+    if "percent" in body:
+        body["percent"] = round(body["percent"], 2)
     if isinstance(body.get("output_path"), str):
         body["output_path"] = f"fuzz/{next(_paths)}.parquet"
     if isinstance(body.get("horizons"), list):

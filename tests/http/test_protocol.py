@@ -24,6 +24,10 @@ ROUTES = {
     "/ai/features/sets/apply": "post",
     "/ai/features/sets/default": "post",
     "/ai/features/sets/retire": "post",
+    "/ai/features/sets/{name}/rollout": "post",
+    "/ai/features/models": "get",
+    "/ai/features/models/bind": "post",
+    "/ai/features/models/unbind": "post",
     "/ai/features/ingest": "post",
     "/ai/features/ingest/weather": "post",
     "/ai/features/ingest/attributes": "post",
@@ -154,7 +158,7 @@ def test_feature_sets_are_described(server: Server) -> None:
         assert one.keys() == {
             "name", "version", "fingerprint", "description", "owner", "use_cases", "missing",
             "series", "feature_count", "features", "definitions", "state", "default", "applied_at",
-            "applied_by",
+            "applied_by", "models", "rollout",
         }  # fmt: skip
         assert one == server.call("GET", f"/sets/{one['name']}")
         assert one == server.call("GET", f"/sets/{one['name']}@{one['version']}")
@@ -174,8 +178,8 @@ def test_the_description_has_every_route_and_its_body(server: Server) -> None:
             continue
         schema = body["content"]["application/json"]["schema"]
         schema = schemas[schema["$ref"].rsplit("/")[-1]] if "$ref" in schema else schema
-        # What all tenants share, the definitions, names none.
-        if not path.startswith("/ai/features/sets/"):
+        # What all tenants share, definitions and models, names none.
+        if not path.startswith(("/ai/features/sets/", "/ai/features/models/")):
             assert "tenant_id" in schema["properties"]
             assert "tenant_id" in schema["required"]
     for path, key in (("/ai/features/get", "features"), ("/ai/features/batch", "results")):

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 from litestar import Request, get, post
 from litestar.datastructures import State
 
 from ai_hub.definitions.document import read_document
 from ai_hub.definitions.feature_set import FeatureSet
+from ai_hub.errors import InvalidInput
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.asked import body
-from ai_hub.http.messages import DefinitionsRequest, FeatureSetRequest
+from ai_hub.http.messages import DefinitionsRequest, FeatureSetRequest, RolloutRequest
 
 _Asked = Request[Any, Any, Any]
 
@@ -72,6 +74,28 @@ async def set_default(request: _Asked, state: State) -> dict[str, Any]:
     chosen = (await body(request, FeatureSetRequest)).feature_set
     await store.set_default(chosen)
     return store.described(chosen)
+
+
+@post("/sets/{name:str}/rollout", status_code=200)
+async def rollout(name: str, request: _Asked, state: State) -> dict[str, Any]:
+    """Let the name alone mean a version for a percentage of the entities, or end that."""
+    asked = await body(request, RolloutRequest)
+    store: FeatureStore = state.store
+    begins = asked.to is not None or asked.percent is not None
+    if begins + asked.finish + asked.abort != 1:
+        expected = "one of: to with percent, finish, or abort"
+        raise InvalidInput("rollout", msgspec.to_builtins(asked), expected)
+    if asked.finish:
+        await store.finish_rollout(name)
+    elif asked.abort:
+        await store.abort_rollout(name)
+    else:
+        to, percent = asked.to, asked.percent
+        if to is None or percent is None:
+            field = "to" if to is None else "percent"
+            raise InvalidInput(field, None, "a value: to and percent go together")
+        await store.roll_out(name, to, percent, asked.begun_by)
+    return store.described(name)
 
 
 async def _wanted(request: _Asked) -> tuple[tuple[FeatureSet, ...], str]:

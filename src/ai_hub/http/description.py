@@ -10,7 +10,7 @@ from ai_hub import __version__
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import MAX_HORIZONS
 from ai_hub.export.job import Compression
-from ai_hub.http.schemas import ID, POLICY, TIME, WIDTH, Schema, components, listed, set_name
+from ai_hub.http.schemas import ID, MODEL, POLICY, TIME, WIDTH, Schema, components, listed, set_name
 from ai_hub.intake.labels import FORMATS
 from ai_hub.intake.options import BatchKind
 from ai_hub.intake.read_options import DRY_RUN, READ_OPTIONS
@@ -87,12 +87,13 @@ ROUTES = (
     Route(
         "post", "/ai/features/get",
         "The features of one entity as of a time (now, when none is given).",
-        "FeatureVector", "GetRequest", _ACME | {"asset_id": "meter-001"} | _CHOSEN, refuses=(404,),
+        "FeatureVector", "GetRequest", _ACME | {"asset_id": "meter-001"} | _CHOSEN,
+        refuses=(404, 409),
     ),
     Route(
         "post", "/ai/features/batch", "The features of 1 to 1,000 entities of one tenant.",
         "BatchVectors", "BatchRequest",
-        _ACME | {"asset_ids": ["meter-001", "meter-002"]} | _CHOSEN, refuses=(404,),
+        _ACME | {"asset_ids": ["meter-001", "meter-002"]} | _CHOSEN, refuses=(404, 409),
     ),
     Route(
         "get", "/ai/features/sets", "Every feature set in every version, retired ones too.",
@@ -126,6 +127,22 @@ ROUTES = (
         "post", "/ai/features/sets/retire",
         "Serve a version of a feature set no more; exports made with it stay readable.",
         "FeatureSet", "FeatureSetRequest", refuses=(404, 409, 503),
+    ),
+    Route(
+        "post", "/ai/features/sets/{name}/rollout",
+        "Let the name mean a version for a percentage of the entities, or finish or abort that.",
+        "FeatureSet", "RolloutRequest", refuses=(404, 409, 503),
+    ),
+    Route("get", "/ai/features/models", "Every model that is bound to a feature set.", "Models"),
+    Route(
+        "post", "/ai/features/models/bind",
+        "Bind a version of a model to a version of a feature set, as it is now.", "Model",
+        "BindRequest", {"model": "load-model@3", "feature_set": "forecast_basic@1"},
+        refuses=(404, 409, 503),
+    ),
+    Route(
+        "post", "/ai/features/models/unbind", "Let a version of a model be bound to nothing.",
+        "Model", "ModelRequest", refuses=(404, 503),
     ),
     Route(
         "post", "/ai/features/ingest",
@@ -166,7 +183,7 @@ ROUTES = (
         "Write a training set to Parquet under the export root; answers when it is done.",
         "Export", "ExportRequest",
         _ACME | {"feature_set": "forecast_basic"} | _DAY | {"horizons": ["24h"]},
-        refuses=(404, 503),
+        refuses=(404, 409, 503),
     ),
     Route(
         "get", "/ai/features/exports", "Recorded exports, the newest first.", "Exports",
@@ -180,8 +197,8 @@ ROUTES = (
         "post", "/ai/features/training-set",
         "The rows of a spine in their order, each with its labels and the features as of its time.",
         None, query=("tenant_id", "feature_set", "horizons", "missing", "indicators",
-                     "compression", "format"),
-        needs=("tenant_id", "feature_set"), refuses=(404, 503), tables=True,
+                     "compression", "format", "model"),
+        needs=("tenant_id",), refuses=(404, 409, 503), tables=True,
     ),
     Route(
         "get", "/ai/features/assets",
@@ -317,6 +334,7 @@ def _parameters(chosen: Schema) -> Schema:
         "indicators": {"type": "boolean", "default": False},
         "compression": {"type": "string", "enum": [*get_args(Compression)], "default": "snappy"},
         "format": {"type": "string", "enum": [*FORMATS]},
+        "model": MODEL,
     }
 
 

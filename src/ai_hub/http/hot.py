@@ -18,6 +18,7 @@ from ai_hub.http.messages import BatchRequest, GetRequest, decode
 from ai_hub.http.room import LITTLE, Rooms
 from ai_hub.serving.assets import check_few
 from ai_hub.serving.reader import Found, short
+from ai_hub.serving.spec import Part, Spec
 
 _quoted = msgspec.json.Encoder().encode
 _decode_get = msgspec.json.Decoder(GetRequest).decode
@@ -100,7 +101,9 @@ class HotRoutes:
     async def answer_get(self, request: GetRequest) -> bytes:
         """The answer to a request, a FeatureVector as JSON. Raises AiHubError."""
         store = self._store
-        spec = store.specs.of(request.feature_set, request.feature_names, request.missing)
+        spec = self._spec(request)
+        if spec.split is not None:
+            spec = spec.of_asset(request.tenant_id, request.asset_id)
         at = self._at(request.timestamp)
         ((value, hit),) = await store.found(spec, request.tenant_id, (request.asset_id,), at)
         return b'{"tenant_id":%b,"asset_id":%b,"timestamp":"%b",%b%b,%b' % (
@@ -114,14 +117,18 @@ class HotRoutes:
 
     async def answer_batch(self, request: BatchRequest) -> bytes:
         """The answer to a request, a BatchVectors as JSON. Raises AiHubError."""
-        store = self._store
-        spec = store.specs.of(request.feature_set, request.feature_names, request.missing)
+        store, spec = self._store, self._spec(request)
         at = self._at(request.timestamp)
         asset_ids: Sequence[str] = request.asset_ids
         # Counted before anybody looks at them.
         check_few(asset_ids)
         if len(set(asset_ids)) < len(asset_ids):
             asset_ids = list(dict.fromkeys(asset_ids))
+        if spec.split is not None:
+            parts = spec.of_assets(request.tenant_id, asset_ids)
+            if len(parts) > 1:
+                return await self._answer_versions(parts, request.tenant_id, asset_ids, at)
+            spec = parts[0][0] if parts else spec
         found = await store.found(spec, request.tenant_id, asset_ids, at)
         results = b",".join(
             [_entry(asset_id, one) for asset_id, one in zip(asset_ids, found, strict=True)]
@@ -132,6 +139,33 @@ class HotRoutes:
             spec.members,
             results,
         )
+
+    async def _answer_versions(
+        self, parts: Sequence[Part], tenant_id: str, asset_ids: Sequence[str], at: int
+    ) -> bytes:
+        """The answer for entities of two versions, each of which names its own: a read for each."""
+        reads = (self._store.found(spec, tenant_id, some, at) for spec, some in parts)
+        entries: dict[str, bytes] = {}
+        for (spec, some), found in zip(parts, await asyncio.gather(*reads), strict=True):
+            # Without the braces, nor the name of the set.
+            own = spec.members[spec.members.index(b',"version":') :]
+            for asset_id, one in zip(some, found, strict=True):
+                entries[asset_id] = b"%b%b}" % (_entry(asset_id, one)[:-1], own)
+        return (
+            b'{"tenant_id":%b,"timestamp":"%b","feature_set":%b,"version":null,'
+            b'"fingerprint":null,"policy":null,"results":{%b}}'
+        ) % (
+            _quoted(tenant_id),
+            iso(at).encode(),
+            _quoted(parts[0][0].feature_set.name),
+            b",".join([entries[asset_id] for asset_id in asset_ids]),
+        )
+
+    def _spec(self, request: GetRequest | BatchRequest) -> Spec:
+        of = self._store.specs.of
+        if request.model is None:
+            return of(request.feature_set, request.feature_names, request.missing)
+        return of(request.feature_set, request.feature_names, request.missing, request.model)
 
     def _at(self, timestamp: str | None) -> int:
         at = self._store.now() if timestamp is None else parse_time(timestamp)

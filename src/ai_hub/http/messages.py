@@ -14,7 +14,7 @@ from ai_hub.errors import InvalidInput
 
 
 class GetRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """One entity's features; every built-in feature without `feature_set` and `feature_names`."""
+    """One entity's features: of a set, of names, of what a model is bound to, or every built-in."""
 
     tenant_id: str
     asset_id: str
@@ -22,6 +22,7 @@ class GetRequest(msgspec.Struct, forbid_unknown_fields=True):
     feature_names: list[str] | None = None
     timestamp: str | None = None
     missing: str | int | float | None = None
+    model: str | None = None
 
 
 class BatchRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -33,6 +34,7 @@ class BatchRequest(msgspec.Struct, forbid_unknown_fields=True):
     feature_names: list[str] | None = None
     timestamp: str | None = None
     missing: str | int | float | None = None
+    model: str | None = None
 
 
 class WeatherSourceRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -48,12 +50,12 @@ class WeatherSourceRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ExportRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """A training set; `output_path` is relative to the export root."""
+    """A training set, of `feature_set` or `model`; `output_path` is relative to the export root."""
 
     tenant_id: str
-    feature_set: str
     start_time: str
     end_time: str
+    feature_set: str | None = None
     asset_ids: list[str] | None = None
     output_path: str | None = None
     missing: str | int | float | None = None
@@ -61,6 +63,7 @@ class ExportRequest(msgspec.Struct, forbid_unknown_fields=True):
     horizons: list[str | dict[str, str | int | None]] = []
     indicators: bool = False
     frequency: str | None = None
+    model: str | None = None
 
 
 class WarmRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -92,6 +95,31 @@ class FeatureSetRequest(msgspec.Struct, forbid_unknown_fields=True):
     """A version of a feature set, as `name@version`."""
 
     feature_set: str
+
+
+class ModelRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """A version of a model, as `name@version`."""
+
+    model: str
+
+
+class BindRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """A version of a model and that of a feature set; without a policy, it is that of the set."""
+
+    model: str
+    feature_set: str
+    policy: str | int | float | None = None
+    bound_by: str = ""
+
+
+class RolloutRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """A version for a percentage of the entities, or the end of its rollout, one way or another."""
+
+    to: int | None = None
+    percent: int | float | None = None
+    finish: bool = False
+    abort: bool = False
+    begun_by: str = ""
 
 
 class Problem(msgspec.Struct):

@@ -29,6 +29,7 @@ from ai_hub.http.definitions import (
     feature_sets,
     plan,
     retire,
+    rollout,
     set_default,
 )
 from ai_hub.http.description import document
@@ -45,6 +46,7 @@ from ai_hub.http.messages import (
     encode,
     in_words,
 )
+from ai_hub.http.models import bind_model, models, unbind_model
 from ai_hub.http.page import HEADERS, page
 from ai_hub.http.paths import export_path
 from ai_hub.http.room import Rooms
@@ -111,6 +113,7 @@ async def export(request: _Asked, state: State) -> dict[str, Any]:
         indicators=data.indicators,
         frequency=data.frequency,
         in_tenant_folder=True,
+        model=data.model,
     )
     return await while_connected(request.receive, exporting)
 
@@ -310,6 +313,10 @@ def build(store: FeatureStore, hot: HotRoutes, rooms: Rooms, watch: Watch) -> Li
             apply,
             retire,
             set_default,
+            rollout,
+            models,
+            bind_model,
+            unbind_model,
             ingest_observations,
             ingest_weather,
             ingest_attributes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import combinations
 from typing import Any, get_args
 
 from ai_hub.definitions.changes import Action
@@ -49,6 +50,13 @@ POLICY: Schema = {
     "anyOf": [{"type": "string", "enum": ["mean", "zero", "keep"]}, NUMBER],
     "description": "What a missing value is filled with",
 }
+
+MODEL: Schema = {
+    "type": "string",
+    "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.\\-]{0,99}@[1-9][0-9]{0,8}$",
+    "description": "A model with its version, such as load-model@3",
+}
+_WHO: Schema = {"type": "string", "maxLength": 200}
 
 
 def nullable(schema: Schema) -> Schema:
@@ -104,6 +112,7 @@ def _requests(registry: Registry) -> Schema:
         ),
         "timestamp": nullable(TIME),
         "missing": nullable(POLICY),
+        "model": nullable(MODEL),
     }
     value = fields(
         {"name": _NAME, "horizon": WIDTH},
@@ -120,7 +129,8 @@ def _requests(registry: Registry) -> Schema:
         {"min_count": {"type": "integer", "minimum": 1}},
         closed=True,
     )
-    either = {"not": {"required": ["feature_set", "feature_names"]}}
+    ways = ("feature_set", "feature_names", "model")
+    either = {"not": {"anyOf": [{"required": [*two]} for two in combinations(ways, 2)]}}
     assets = listed(ID, 1, MAX_ASSETS)
     measured = {str(name): nullable(NUMBER) for name in WEATHER_COLUMNS}
     return {
@@ -132,9 +142,10 @@ def _requests(registry: Registry) -> Schema:
             {"tenant_id": ID, "source_id": nullable(ID), "asset_ids": assets},
             {"valid_from": nullable(TIME)},
         ),
-        "ExportRequest": _asked(
-            {"tenant_id": ID, "feature_set": chosen, "start_time": TIME, "end_time": TIME},
+        "ExportRequest": {**_asked(
+            {"tenant_id": ID, "start_time": TIME, "end_time": TIME},
             {
+                "feature_set": chosen,
                 "asset_ids": nullable(assets),
                 "output_path": nullable({"type": "string", "minLength": 1, "maxLength": 1_000}),
                 "missing": nullable(POLICY),
@@ -142,8 +153,9 @@ def _requests(registry: Registry) -> Schema:
                 "horizons": listed({"anyOf": [WIDTH, value, statistic]}, 0, MAX_HORIZONS),
                 "indicators": FLAG,
                 "frequency": nullable(WIDTH),
+                "model": MODEL,
             },
-        ),
+        ), "oneOf": [{"required": ["feature_set"]}, {"required": ["model"]}]},
         "WarmRequest": _asked(
             {"tenant_id": ID},
             {
@@ -156,9 +168,28 @@ def _requests(registry: Registry) -> Schema:
         ),
         "DefinitionsRequest": _asked(
             {"feature_sets": listed(_ref("DefinedFeatureSet"), 0, MAX_NAMES)},
-            {"schema": {"const": SCHEMA}, "applied_by": {"type": "string", "maxLength": 200}},
+            {"schema": {"const": SCHEMA}, "applied_by": _WHO},
         ),
         "FeatureSetRequest": _asked({"feature_set": {"type": "string", "enum": versions}}),
+        "ModelRequest": _asked({"model": MODEL}),
+        "BindRequest": _asked(
+            {"model": MODEL, "feature_set": {"type": "string", "enum": versions}},
+            {"policy": nullable(POLICY), "bound_by": _WHO},
+        ),
+        "RolloutRequest": {
+            **_asked(
+                {},
+                {
+                    "to": {"type": "integer", "minimum": 1, "maximum": 999_999_999},
+                    "percent": {"type": "number", "minimum": 0, "maximum": 100,
+                                "description": "With at most two decimals"},
+                    "finish": {"const": True}, "abort": {"const": True}, "begun_by": _WHO,
+                },
+            ),
+            "oneOf": [
+                {"required": ["to", "percent"]}, {"required": ["finish"]}, {"required": ["abort"]},
+            ],
+        },
         **_defined(),
         "Observations": _asked({"tenant_id": ID, "rows": listed(_ref("Observation"), 1)}),
         "Observation": fields(
@@ -188,10 +219,10 @@ def _defined() -> Schema:
 
 
 _FEATURES = table({"type": ["number", "null"]})
-_NAMED: Schema = {
-    "feature_set": nullable(TEXT), "version": nullable(COUNT), "fingerprint": TEXT,
-    "policy": {"type": ["string", "number"]},
+_VERSION: Schema = {
+    "version": nullable(COUNT), "fingerprint": TEXT, "policy": {"type": ["string", "number"]},
 }  # fmt: skip
+_NAMED: Schema = {"feature_set": nullable(TEXT), **_VERSION}
 _ENTRY: Schema = {
     "features": _FEATURES, "missing": listed(TEXT, 0), "degraded": FLAG, "cache_hit": FLAG,
 }  # fmt: skip
@@ -201,7 +232,10 @@ _ANSWERS: Schema = {
          "feature_count": COUNT, "computed_at": TIME}
     ),
     "BatchVectors": fields(
-        {"tenant_id": ID, "timestamp": TIME, **_NAMED, "results": table(fields(_ENTRY))}
+        {"tenant_id": ID, "timestamp": TIME, "feature_set": nullable(TEXT),
+         **{name: nullable(schema) for name, schema in _VERSION.items()},
+         # Under a rollout entities of one batch may have two versions: then each names its own.
+         "results": table(fields(_ENTRY, _VERSION))}
     ),
     "FeatureSet": fields(
         {"name": TEXT, "version": COUNT, "fingerprint": TEXT, "description": TEXT,
@@ -209,8 +243,18 @@ _ANSWERS: Schema = {
          "series": TEXT, "feature_count": COUNT, "features": listed(TEXT, 1),
          "definitions": listed(table({}), 1),
          "state": {"type": "string", "enum": ["active", "retired"]}, "default": FLAG,
-         "applied_at": nullable(TIME), "applied_by": nullable(TEXT)}
+         "applied_at": nullable(TIME), "applied_by": nullable(TEXT),
+         "models": listed(TEXT, 0), "rollout": nullable(_ref("Rollout"))}
     ),
+    "Rollout": fields(
+        {"feature_set": TEXT, "from": COUNT, "to": COUNT, "percent": NUMBER, "begun_at": TIME,
+         "begun_by": TEXT}
+    ),
+    "Model": fields(
+        {"model": MODEL, "feature_set": TEXT, "fingerprint": TEXT, "policy": TEXT, "current": FLAG,
+         "bound_at": TIME, "bound_by": TEXT}
+    ),
+    "Models": fields({"models": listed(_ref("Model"), 0)}),
     "RegistryPlan": fields(
         {"revision": COUNT, "allowed": FLAG, "changes": listed(_ref("RegistryChange"), 0),
          "warnings": listed(TEXT, 0)}
@@ -224,7 +268,8 @@ _ANSWERS: Schema = {
                      "text": TEXT}), 0),
          "reads": fields({"series": table(TEXT), "weather": table(TEXT),
                           "attributes": listed(TEXT, 0)}),
-         "features": table(TEXT), "cold": FLAG, "notes": listed(TEXT, 0)}
+         "features": table(TEXT), "cold": FLAG, "notes": listed(TEXT, 0),
+         "models": table(TEXT)}
     ),
     "FeatureSets": fields({"feature_sets": listed(_ref("FeatureSet"), 0)}),
     "IngestResult": fields(

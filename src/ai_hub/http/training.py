@@ -32,6 +32,7 @@ async def training_set(
     indicators: bool = False,
     compression: str = "snappy",
     format: str | None = None,  # the name of the parameter
+    model: str | None = None,
 ) -> Response[bytes]:
     """The rows of a spine in their order, each with its labels and the features as of its time.
 
@@ -39,10 +40,9 @@ async def training_set(
     """
     store: FeatureStore = state.store
     check_id("tenant_id", tenant_id)
-    if feature_set is None:
-        raise InvalidInput("feature_set", None, "a value: the parameter is required")
+    chosen = store.specs.one_set(feature_set, None, model).feature_set
     check_compression(compression)
-    features = len(store.registry.get(feature_set).features)
+    features = len(chosen.features)
     columns = features * (1 + indicators) + len(horizons or ())
     most = needs(store.settings.max_body) // (_CELL * columns)
     body = await request.body()
@@ -68,6 +68,7 @@ async def training_set(
                 horizons=horizons or (),
                 missing=None if missing is None else read_missing(missing),
                 indicators=indicators,
+                model=model,
             )
             answered = format_of(content_type, format)
             table = found.to_arrow()

@@ -54,9 +54,9 @@ class Spec:
             return self
         return split.newer
 
-    def of_assets(self, tenant_id: str, asset_ids: Sequence[str]) -> list[tuple[Spec, list[str]]]:
+    def of_assets(self, tenant_id: str, asset_ids: Sequence[str]) -> list[Part]:
         """The specs that entities are answered by, each with those of it in their order."""
-        found: dict[str, tuple[Spec, list[str]]] = {}
+        found: dict[str, Part] = {}
         for asset_id in asset_ids:
             spec = self.of_asset(tenant_id, asset_id)
             found.setdefault(spec.field, (spec, []))[1].append(asset_id)
@@ -70,6 +70,10 @@ class Split:
     name: str
     share: int
     newer: Spec
+
+
+Part = tuple[Spec, list[str]]
+"""Entities that are answered by one spec."""
 
 
 def spec_of(feature_set: FeatureSet, missing: Missing | None) -> Spec:
