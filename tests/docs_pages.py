@@ -60,7 +60,8 @@ _BLOCK = re.compile(
 _RUNNABLE = {"python", "bash", "console", "sql"}
 _NOT_RUN = re.compile(r"(make|source|\.|docker|sudo(?! -u)) ")
 _EXPORT = re.compile(r"export (\w+)=(.*)")
-_SIZES = {"file_size_mb", "bytes"}  # of files and entries: they differ between releases
+# Of files and entries: they differ between releases.
+_SIZES = {"file_size_bytes", "file_size_mb", "bytes"}
 _RUN = re.compile(r"([ ━─-])\1+")
 _MADE = {
     "pg_database": 'DROP DATABASE "{}" WITH (FORCE)',

@@ -22,6 +22,7 @@ from ai_hub.definitions.values import (
 )
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.errors import StoreUnavailable
+from ai_hub.export.place import named_path
 from ai_hub.export.record import record_fields
 from ai_hub.ingestion import Ingestion
 from ai_hub.metrics import Metrics
@@ -295,8 +296,8 @@ class FeatureStore(Ingestion, Rollouts):
         feature_set: str | None = None,
         start_time: datetime | None = None,
         end_time: datetime | None = None,
-        asset_ids: Sequence[str] | None = None,
         output_path: str | PurePath | None = None,
+        asset_ids: Sequence[str] | None = None,
         *,
         missing: Missing | None = None,
         compression: str = "snappy",
@@ -328,7 +329,7 @@ class FeatureStore(Ingestion, Rollouts):
             asset_ids=asset_ids, compression=compression, horizons=horizons,
             indicators=indicators, frequency=frequency, spine=spine,
         )  # fmt: skip
-        path = None if output_path is None else PurePath(output_path)
+        path = named_path(output_path)
         how = {"force": force, "in_tenant_folder": in_tenant_folder}
         return record_fields(await self._open.exports.run(job, path, progress, **how))
 

@@ -93,7 +93,7 @@ def test_the_call_for_an_export(loaded: Server) -> None:
     record = curl(loaded, EXPORT)
     assert record.keys() >= {
         "export_id", "tenant_id", "feature_set", "status", "storage_path", "row_count",
-        "file_size_mb", "started_at", "completed_at",
+        "file_size_bytes", "file_size_mb", "started_at", "completed_at",
     }  # fmt: skip
     assert (record["status"], record["row_count"]) == ("completed", 2 * 336)
     path = Path(record["storage_path"])

@@ -178,6 +178,7 @@ def test_a_spine_has_its_own_rows(
         )
     )  # fmt: skip
     assert (record["status"], record["row_count"]) == ("completed", 3)
+    assert record["file_size_bytes"] == (workplace / "deep" / "o.parquet").stat().st_size
     assert record["storage_path"] == str(workplace / "deep" / "o.parquet")
     file = pq.ParquetFile("deep/o.parquet")
     assert file.metadata.row_group(0).column(0).compression == "ZSTD"

@@ -64,6 +64,18 @@ async def test_columns_and_types(store: FeatureStore, tmp_path: Path, feature_se
         assert schema.field(name).type == expected
 
 
+async def test_the_arguments_stand_in_the_order_of_the_guide(
+    store: FeatureStore, tmp_path: Path
+) -> None:
+    record = await store.export_features_to_parquet(
+        "t", "forecast_basic", T, END, str(tmp_path / "f"), ["a"]
+    )
+    assert record["storage_path"] == str(tmp_path / "f")
+    assert set(pq.read_table(tmp_path / "f")["asset_id"].to_pylist()) == {"a"}
+    with pytest.raises(InvalidInput, match="output_path"):
+        await store.export_features_to_parquet("t", "forecast_basic", T, END, ["a"])
+
+
 async def test_targets_and_indicators_follow_the_features(
     store: FeatureStore, tmp_path: Path
 ) -> None:
@@ -125,6 +137,7 @@ async def test_the_default_name_says_set_and_export(store: FeatureStore, tmp_pat
     assert record["storage_path"] == str(path)
     assert record["status"] == "completed"
     assert record["row_count"] == 96
+    assert record["file_size_bytes"] == path.stat().st_size
     assert record["file_size_mb"] == path.stat().st_size / 1_000_000
     assert os.listdir(path.parent) == [path.name]
     assert await store.export_record(record["export_id"]) == record

@@ -14,7 +14,7 @@ from acceptance.serving import Server
 
 RECORD = {
     "export_id", "tenant_id", "feature_set", "status", "storage_path", "row_count",
-    "file_size_mb", "started_at", "completed_at", "checksum", "replaced_by",
+    "file_size_bytes", "file_size_mb", "started_at", "completed_at", "checksum", "replaced_by",
 }  # fmt: skip
 
 
@@ -54,6 +54,7 @@ def test_an_export_answers_with_its_record(server: Server, filled: str) -> None:
     assert path == server.exports / filled / f"forecast_basic_{record['export_id']}.parquet"
     assert record["checksum"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert record["replaced_by"] is None
+    assert record["file_size_bytes"] == path.stat().st_size
     assert record["file_size_mb"] == path.stat().st_size / 1_000_000
     assert record["started_at"] <= record["completed_at"]
     assert server.call("GET", f"/exports/{record['export_id']}") == record
@@ -93,7 +94,7 @@ def test_without_rows_there_is_no_file(server: Server, tenant: str) -> None:
     assert record.keys() == RECORD
     assert (record["status"], record["row_count"]) == ("no_data", 0)
     assert record["storage_path"] is None
-    assert record["file_size_mb"] == 0
+    assert record["file_size_bytes"] == record["file_size_mb"] == 0
     assert not list(server.exports.glob(f"{tenant}/*"))
 
 

@@ -164,6 +164,7 @@ class RemoteBackend:
             "status": "completed" if len(table) else "no_data",
             "storage_path": str(place.path),
             "row_count": len(table),
+            "file_size_bytes": len(response.content),
             "file_size_mb": len(response.content) / 1_000_000,
         }
 

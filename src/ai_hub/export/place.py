@@ -46,6 +46,15 @@ def tenant_folder(tenant_id: str) -> str:
     return f"{name[:100]}%%{hashlib.sha256(tenant_id.encode('utf-8')).hexdigest()}"
 
 
+def named_path(output_path: object) -> PurePath | None:
+    """`output_path` as a path, None as it is. Raises InvalidInput for what names no file."""
+    if output_path is None:
+        return None
+    if not isinstance(output_path, str | PurePath):
+        raise InvalidInput("output_path", output_path, _EXPECTED)
+    return PurePath(output_path)
+
+
 @dataclass(frozen=True, slots=True)
 class Places:
     """What the settings say of files: the export root, what is never replaced, and the umask."""

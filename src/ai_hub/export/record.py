@@ -328,6 +328,7 @@ def record_fields(record: ExportRecord) -> dict[str, Any]:
         "status": record.status,
         "storage_path": None if record.status == "no_data" else record.storage_path,
         "row_count": record.row_count,
+        "file_size_bytes": record.file_size_bytes,
         "file_size_mb": record.file_size_bytes / _MEGABYTE,
         "started_at": iso(record.started_at),
         "completed_at": None if record.completed_at is None else iso(record.completed_at),

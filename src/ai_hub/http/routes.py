@@ -105,8 +105,8 @@ async def export(request: _Asked, state: State) -> dict[str, Any]:
         data.feature_set,
         to_datetime(parse_time(data.start_time, "start_time", "up")),
         to_datetime(parse_time(data.end_time, "end_time")),
-        data.asset_ids,
         None if data.output_path is None else export_path(data.output_path),
+        data.asset_ids,
         missing=data.missing,  # type: ignore[arg-type]  # checked by the front, as all else
         compression=data.compression,
         horizons=data.horizons,

@@ -289,8 +289,8 @@ _ANSWERS: Schema = {
     "Export": fields(
         {"export_id": TEXT, "tenant_id": ID, "feature_set": TEXT,
          "status": {"type": "string"}, "storage_path": nullable(TEXT),
-         "row_count": nullable(COUNT), "file_size_mb": nullable(NUMBER), "started_at": TIME,
-         "completed_at": nullable(TIME),
+         "row_count": nullable(COUNT), "file_size_bytes": nullable(COUNT),
+         "file_size_mb": nullable(NUMBER), "started_at": TIME, "completed_at": nullable(TIME),
          "checksum": nullable({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
          "replaced_by": nullable(TEXT)},
         {"error": TEXT},
