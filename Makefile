@@ -23,7 +23,7 @@ APT = $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::T
 # Two pips at once would work in one environment.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test test-all check bench mutants constraints servers clean
+.PHONY: help venv demo test test-all check bench mutants migrations constraints servers clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,12 @@ mutants: .venv/mutants .venv/test  ## deliberate faults in what decides, and tho
 	HYPOTHESIS_PROFILE=mutants timeout $(MUTANTS_FOR) \
 		$(BIN)/mutmut run --max-children $(WORKERS) || test $$? -eq 124
 	$(BIN)/mutmut results
+
+# With no settings but the defaults, whatever the environment says.
+migrations: .venv/base  ## write migrations/001_create_feature_views.sql anew, after a new migration
+	$(BIN)/python -c 'from pathlib import Path; from ai_hub.config import Settings; \
+		from ai_hub.administration import migration_script as script; \
+		Path("migrations/001_create_feature_views.sql").write_text(script(Settings()), "utf-8")'
 
 # One stamp for the environment and one for each extra in it, so that the demo installs no test
 # library and the tests start from the environment that the demo left.

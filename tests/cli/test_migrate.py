@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -84,6 +86,32 @@ def test_a_file_for_psql(server: Server, database: str, run: Run, tmp_path: Path
     for _ in range(2):
         server.psql(database, "-f", str(tmp_path / "made.sql"))
     assert answer(run("migrate", "--json"))["migrations"] == []
+
+
+def test_the_line_of_the_guide(
+    server: Server, database: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = server.programs / "psql"
+    if not program.exists():
+        pytest.skip(f"there is no {program}: install the client programs of PostgreSQL")
+    owner = f"omarino_{database}"
+    server.role(owner)
+    server.sql(f'ALTER DATABASE "{database}" OWNER TO "{owner}"')
+    line = f"psql -U {owner} -d {database} -f migrations/001_create_feature_views.sql"
+    for _ in range(2):
+        done = subprocess.run(
+            [program, *line.split()[1:]], cwd=Path(__file__).parents[2],
+            env={"PGHOST": "127.0.0.1", "PGPORT": str(server.port), "PSQLRC": os.devnull},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
+    monkeypatch.setenv("AI_HUB_DATABASE_URL", server.url(database, owner))
+    assert answer(run("migrate", "--json"))["migrations"] == []
+    assert "Nothing was left to apply." in run("migrate").stdout
+    owners = "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'"
+    assert server.sql(owners, database) == [(owner,)]
+    server.drop(database)
+    server.sql(f'DROP ROLE "{owner}"')
 
 
 def test_a_file_needs_no_database(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +32,11 @@ def applied(mode: Mode = "plain", upto: int = 99) -> list[Applied]:
 def test_migrations_are_numbered_without_a_gap_and_begin_with_the_guides() -> None:
     assert [one.number for one in migrations()] == list(range(1, len(migrations()) + 1))
     assert migrations()[0].name == "001_create_feature_views"
+
+
+def test_the_file_of_the_repository_is_what_is_generated() -> None:
+    path = Path(__file__).parents[4] / "migrations" / "001_create_feature_views.sql"
+    assert path.read_text("utf-8") == script(Settings()), "run `make migrations`"
 
 
 def test_a_mode_takes_its_branch() -> None:

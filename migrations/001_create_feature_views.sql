@@ -1,0 +1,1266 @@
+-- The tables of ai-hub 0.2.0, for psql: psql -v ON_ERROR_STOP=1 -f FILE
+-- It leaves out what was applied before.
+\set ON_ERROR_STOP on
+SET client_min_messages = warning;
+SET statement_timeout = 0;
+SET intervalstyle = 'postgres';
+SELECT pg_advisory_lock(7248003002);
+
+DO $$
+DECLARE
+  extension text := (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb');
+  mode_now text := CASE
+    WHEN NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb') THEN 'plain'
+    WHEN current_setting('timescaledb.license', true) = 'apache' THEN 'apache'
+    ELSE 'timescaledb' END;
+  other text;
+  other_mode text;
+BEGIN
+  IF current_setting('server_version_num')::int / 10000 < 14 THEN
+    RAISE EXCEPTION 'PostgreSQL % is too old: ai-hub needs 14 or newer. Upgrade the server, or name another one in AI_HUB_DATABASE_URL.', current_setting('server_version');
+  END IF;
+  IF string_to_array(substring(extension FROM '^[0-9.]+'), '.')::int[] < ARRAY[2, 28, 3] THEN
+    RAISE EXCEPTION 'TimescaleDB % is too old: before 2.28.3 it gives wrong deviations where avg and stddev of one column are read from the columnstore together. Install a newer one, restart the server and run ALTER EXTENSION timescaledb UPDATE in this database.', extension;
+  END IF;
+  IF extension IS NOT NULL AND current_setting('timescaledb.license', true) IS NULL THEN
+    RAISE EXCEPTION 'This database has the extension TimescaleDB %, but the server has not loaded it. Set shared_preload_libraries = ''timescaledb'' in postgresql.conf and restart the server.', extension;
+  END IF;
+  IF to_regclass('ai_hub_migrations') IS NOT NULL THEN
+    SELECT name INTO other FROM ai_hub_migrations
+      WHERE number NOT IN (SELECT number FROM (VALUES (1, '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced'), (2, 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0'), (3, '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757'), (4, 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0'), (5, '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda'), (6, 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf'), (7, '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed'), (8, '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792')) AS known (number, checksum))
+      ORDER BY number LIMIT 1;
+    IF FOUND THEN
+      RAISE EXCEPTION 'This database has migration %, which ai-hub % does not know: a newer ai-hub migrated it. Upgrade ai-hub here, or name another database in AI_HUB_DATABASE_URL.', other, '0.2.0';
+    END IF;
+    SELECT mode INTO other_mode FROM ai_hub_migrations WHERE mode <> mode_now LIMIT 1;
+    IF FOUND THEN
+      RAISE EXCEPTION 'This database was migrated for % and the server now has %. Go back to what it was migrated for, or run ai-hub migrate on a new database and copy the rows of the tables over.',
+        (SELECT what FROM (VALUES ('plain', 'PostgreSQL without TimescaleDB'), ('apache', 'TimescaleDB under the Apache licence'), ('timescaledb', 'TimescaleDB with its full licence')) AS modes (mode, what) WHERE mode = other_mode),
+        (SELECT what FROM (VALUES ('plain', 'PostgreSQL without TimescaleDB'), ('apache', 'TimescaleDB under the Apache licence'), ('timescaledb', 'TimescaleDB with its full licence')) AS modes (mode, what) WHERE mode = mode_now);
+    END IF;
+    SELECT name INTO other
+      FROM ai_hub_migrations JOIN (VALUES (1, '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced'), (2, 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0'), (3, '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757'), (4, 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0'), (5, '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda'), (6, 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf'), (7, '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed'), (8, '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792')) AS known (number, checksum) USING (number)
+      WHERE ai_hub_migrations.checksum <> known.checksum
+      ORDER BY number LIMIT 1;
+    IF FOUND THEN
+      RAISE EXCEPTION 'Migration % of this database has other content than in ai-hub %: some other build of ai-hub migrated it. Use that build, or migrate a new database and copy the rows over.', other, '0.2.0';
+    END IF;
+    PERFORM FROM ai_hub_migrations LIMIT 1;
+    IF FOUND THEN
+      RETURN;
+    END IF;
+  END IF;
+  other := (SELECT string_agg(relname || ' (' || fault || ')', ', ' ORDER BY relname)
+FROM (
+  SELECT c.relname, CASE
+      WHEN ours.key IS NULL AND c.relkind <> 'v' THEN 'not a view'
+      WHEN ours.key IS NOT NULL AND c.relkind NOT IN ('r', 'p') THEN 'not a table'
+      WHEN EXISTS (
+        SELECT FROM pg_attribute a
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.atttypid = 'numeric'::regtype
+      ) THEN 'with columns of type numeric'
+      -- The key of weather sources is longer since migration 005.
+      WHEN coalesce((
+        SELECT string_agg(a.attname, ', ' ORDER BY k.place)
+        FROM pg_index i
+        CROSS JOIN unnest(i.indkey::int[]) WITH ORDINALITY AS k(attnum, place)
+        JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+        WHERE i.indrelid = c.oid AND i.indisprimary AND k.place <= i.indnkeyatts
+      ), '') NOT IN (ours.key, ours.key || ', valid_from')
+        THEN 'whose primary key is not ' || ours.key
+    END AS fault
+  FROM (VALUES
+    ('timeseries_data', 'tenant_id, asset_id, feature_type, timestamp'),
+    ('ai_features', 'tenant_id, asset_id, feature_type, timestamp'),
+    ('weather_features', 'tenant_id, asset_id, timestamp, issued_at'),
+    ('asset_weather_source', 'tenant_id, asset_id'),
+    ('feature_exports', 'export_id'),
+    ('asset_attributes', 'tenant_id, asset_id, key, valid_from'),
+    ('feature_sets', 'name, version'),
+    ('feature_set_defaults', 'name'),
+    ('registry_revision', 'only_row'),
+    ('hourly_features', NULL),
+    ('daily_features', NULL),
+    ('forecast_basic_features', NULL),
+    ('forecast_advanced_features', NULL),
+    ('anomaly_detection_features', NULL)
+  ) AS ours (name, key)
+  JOIN pg_class c ON c.relname = ours.name
+    AND c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+) AS found
+WHERE fault IS NOT NULL);
+  IF other IS NOT NULL THEN
+    RAISE EXCEPTION 'This database already has relations of these names, which ai-hub did not create: %. Rename them (ALTER TABLE ... RENAME TO ...) or name another database in AI_HUB_DATABASE_URL, run ai-hub migrate, and then load their rows with ai-hub ingest.', other;
+  END IF;
+END
+$$;
+
+CREATE TABLE IF NOT EXISTS ai_hub_migrations (
+  number INT PRIMARY KEY,
+  name TEXT NOT NULL,
+  checksum TEXT NOT NULL,
+  mode TEXT NOT NULL CHECK (mode IN ('plain', 'apache', 'timescaledb')),
+  release TEXT NOT NULL,
+  applied_at TIMESTAMPTZ NOT NULL DEFAULT now()
+);
+
+SELECT mode, mode = 'timescaledb' AS timescaledb, mode = 'apache' AS apache
+  FROM (SELECT CASE
+    WHEN NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb') THEN 'plain'
+    WHEN current_setting('timescaledb.license', true) = 'apache' THEN 'apache'
+    ELSE 'timescaledb' END AS mode) AS found \gset
+
+SELECT NOT EXISTS (SELECT FROM ai_hub_migrations WHERE number = 1) AS wanted \gset
+\if :wanted
+BEGIN;
+-- The tables, aggregates, functions and views of the guide; 002 declares its retention.
+--
+-- Not to be run alone: `ai-hub migrate` runs it, and so does, in psql, the file that
+-- `ai-hub migrate --sql FILE` writes. Both set `timescaledb` and `apache`; at most one is true.
+--
+-- Ids compare by code point (COLLATE "C"), as they do everywhere in the product; instants are
+-- handled in ways that do not depend on the time zone of a session: hours, not days.
+
+CREATE TABLE IF NOT EXISTS timeseries_data (
+  timestamp TIMESTAMPTZ NOT NULL,
+  tenant_id TEXT COLLATE "C" NOT NULL,
+  asset_id TEXT COLLATE "C" NOT NULL,
+  feature_type TEXT COLLATE "C" NOT NULL DEFAULT 'value',
+  value DOUBLE PRECISION NOT NULL CHECK (value > '-Infinity' AND value < 'Infinity'),  -- nor NaN
+  quality INTEGER NOT NULL DEFAULT 1,
+  ingested_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+  PRIMARY KEY (tenant_id, asset_id, feature_type, timestamp)
+);
+
+CREATE TABLE IF NOT EXISTS ai_features (
+  timestamp TIMESTAMPTZ NOT NULL,
+  tenant_id TEXT COLLATE "C" NOT NULL,
+  asset_id TEXT COLLATE "C" NOT NULL,
+  feature_type TEXT COLLATE "C" NOT NULL DEFAULT 'value',
+  value DOUBLE PRECISION NOT NULL CHECK (value > '-Infinity' AND value < 'Infinity'),
+  ingested_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+  PRIMARY KEY (tenant_id, asset_id, feature_type, timestamp)
+);
+
+CREATE TABLE IF NOT EXISTS weather_features (
+  timestamp TIMESTAMPTZ NOT NULL,           -- the instant it is about
+  issued_at TIMESTAMPTZ NOT NULL,           -- the instant it became known
+  tenant_id TEXT COLLATE "C" NOT NULL,
+  asset_id TEXT COLLATE "C" NOT NULL,       -- an asset, or a station that assets share
+  temperature DOUBLE PRECISION CHECK (temperature > '-Infinity' AND temperature < 'Infinity'),
+  humidity DOUBLE PRECISION CHECK (humidity > '-Infinity' AND humidity < 'Infinity'),
+  solar_irradiance DOUBLE PRECISION
+    CHECK (solar_irradiance > '-Infinity' AND solar_irradiance < 'Infinity'),
+  wind_speed DOUBLE PRECISION CHECK (wind_speed > '-Infinity' AND wind_speed < 'Infinity'),
+  cloud_cover DOUBLE PRECISION CHECK (cloud_cover > '-Infinity' AND cloud_cover < 'Infinity'),
+  precipitation DOUBLE PRECISION CHECK (precipitation > '-Infinity' AND precipitation < 'Infinity'),
+  ingested_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+  PRIMARY KEY (tenant_id, asset_id, timestamp, issued_at)
+);
+
+CREATE TABLE IF NOT EXISTS asset_weather_source (
+  tenant_id TEXT COLLATE "C" NOT NULL,
+  asset_id TEXT COLLATE "C" NOT NULL,
+  source_id TEXT COLLATE "C" NOT NULL,
+  PRIMARY KEY (tenant_id, asset_id)
+);
+-- New weather of a station concerns every asset mapped to it.
+CREATE INDEX IF NOT EXISTS asset_weather_source_source
+  ON asset_weather_source (tenant_id, source_id);
+
+CREATE TABLE IF NOT EXISTS feature_exports (
+  export_id UUID PRIMARY KEY DEFAULT gen_random_uuid(),
+  tenant_id TEXT COLLATE "C" NOT NULL,
+  feature_set TEXT COLLATE "C" NOT NULL,
+  feature_set_version TEXT DEFAULT '1',     -- null for a set that has no name
+  status TEXT NOT NULL DEFAULT 'pending'
+    CHECK (status IN ('pending', 'processing', 'completed', 'failed', 'no_data', 'cancelled')),
+  start_time TIMESTAMPTZ,
+  end_time TIMESTAMPTZ,
+  asset_ids TEXT[] COLLATE "C",
+  format TEXT NOT NULL DEFAULT 'parquet',
+  row_count BIGINT CHECK (row_count >= 0),
+  file_size_bytes BIGINT CHECK (file_size_bytes >= 0),
+  storage_path TEXT,
+  checksum TEXT,
+  error TEXT,
+  created_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+  started_at TIMESTAMPTZ,
+  heartbeat_at TIMESTAMPTZ,                 -- 'processing' without a recent one is dead
+  completed_at TIMESTAMPTZ,
+  CHECK (start_time <= end_time),
+  CHECK (status <> 'completed' OR (storage_path IS NOT NULL AND row_count IS NOT NULL))
+);
+CREATE INDEX IF NOT EXISTS feature_exports_tenant_created
+  ON feature_exports (tenant_id, created_at DESC);
+
+-- Count, sum and sum of squared deviations: what averages and deviations of parts merge by.
+CREATE OR REPLACE AGGREGATE fs_moments(float8) (
+  SFUNC = float8_accum, STYPE = float8[], INITCOND = '{0,0,0}',
+  COMBINEFUNC = float8_combine, PARALLEL = SAFE
+);
+CREATE OR REPLACE AGGREGATE fs_moments_merge(float8[]) (
+  SFUNC = float8_combine, STYPE = float8[], INITCOND = '{0,0,0}',
+  COMBINEFUNC = float8_combine, PARALLEL = SAFE
+);
+CREATE OR REPLACE FUNCTION fs_moments_of(n bigint, mean float8, sd float8) RETURNS float8[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT CASE WHEN mean IS NOT NULL
+    -- A product that is too small for a double is an error in PostgreSQL, not a zero.
+    THEN ARRAY[n::float8, n * mean, CASE WHEN sd > 1e-150 THEN sd * sd * (n - 1) ELSE 0 END] END
+$$;
+
+-- PostgreSQL raises an error where the square of a deviation overflows, which one absurd value of
+-- one asset would do to everybody's refresh. So averages and deviations are taken of values up to
+-- 1e145, and where there are larger ones they are computed in NUMERIC, or are null.
+
+-- A mean from an exact sum; null where a double cannot hold the sum, as in every engine.
+CREATE OR REPLACE FUNCTION ai_hub_mean_of(p_sum numeric, p_n bigint) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT CASE
+    WHEN abs(p_sum) < 1e-290 THEN 0
+    WHEN abs(p_sum) < 1.797693134862315e308 THEN (p_sum / p_n)::float8 END
+$$;
+
+-- [count, mean, sample deviation, min, max, sum] of the rows in the closed range, read raw.
+--
+-- Volatile, as is all that reads tables in plpgsql here: a stable function sees what its caller
+-- saw, and rows of a chunk that is put into the columnstore in between are in neither place then.
+CREATE OR REPLACE FUNCTION ai_hub_raw_window(
+  p_tenant text, p_asset text, p_series text, p_first timestamptz, p_last timestamptz
+) RETURNS float8[] LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
+DECLARE
+  n bigint;
+  m float8[];
+  lowest float8;
+  highest float8;
+  total numeric;
+  squares numeric;
+BEGIN
+  SELECT count(*), fs_moments(value) FILTER (WHERE value BETWEEN -1e145 AND 1e145),
+      min(value), max(value)
+    INTO n, m, lowest, highest
+    FROM ai_features
+    WHERE tenant_id = p_tenant AND asset_id = p_asset AND feature_type = p_series
+      AND timestamp >= p_first AND timestamp <= p_last;
+  IF n = 0 THEN
+    RETURN ARRAY[0, NULL, NULL, NULL, NULL, NULL]::float8[];
+  ELSIF lowest >= -1e145 AND highest <= 1e145 THEN
+    RETURN ARRAY[n, float8_avg(m), float8_stddev_samp(m), lowest, highest, m[2]];
+  END IF;
+  SELECT sum(value::numeric), var_samp(value::numeric) * (n - 1)
+    INTO total, squares
+    FROM ai_features
+    WHERE tenant_id = p_tenant AND asset_id = p_asset AND feature_type = p_series
+      AND timestamp >= p_first AND timestamp <= p_last;
+  RETURN ARRAY[
+    n,
+    ai_hub_mean_of(total, n),
+    CASE WHEN squares < 1.797693134862315e308 THEN sqrt(squares / (n - 1))::float8 END,
+    lowest,
+    highest,
+    ai_hub_mean_of(total, 1)
+  ];
+END
+$$;
+
+\if :timescaledb
+SELECT create_hypertable(
+    relation, by_range('timestamp', INTERVAL '7 days'),
+    create_default_indexes => false, if_not_exists => true, migrate_data => true)
+  FROM unnest(ARRAY['timeseries_data', 'ai_features', 'weather_features']::regclass[]) AS relation;
+
+ALTER TABLE ai_features SET (timescaledb.enable_columnstore,
+  timescaledb.segmentby = 'tenant_id, asset_id, feature_type', timescaledb.orderby = 'timestamp');
+ALTER TABLE weather_features SET (timescaledb.enable_columnstore,
+  timescaledb.segmentby = 'tenant_id, asset_id', timescaledb.orderby = 'timestamp, issued_at');
+-- Behind what a 168 h window at the newest rows reads, and a week of late data.
+CALL add_columnstore_policy('ai_features', after => INTERVAL '14 days', if_not_exists => true);
+CALL add_columnstore_policy('weather_features', after => INTERVAL '14 days', if_not_exists => true);
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS hourly_features
+WITH (timescaledb.continuous, timescaledb.materialized_only = false,
+  timescaledb.create_group_indexes = false) AS
+SELECT time_bucket(INTERVAL '1 hour', timestamp) AS bucket, tenant_id, asset_id, feature_type,
+  CASE WHEN min(value) >= -1e145 AND max(value) <= 1e145
+    THEN avg(value) FILTER (WHERE value BETWEEN -1e145 AND 1e145) END AS hourly_avg,
+  min(value) AS hourly_min,
+  max(value) AS hourly_max,
+  CASE WHEN min(value) >= -1e145 AND max(value) <= 1e145
+    THEN stddev_samp(value) FILTER (WHERE value BETWEEN -1e145 AND 1e145) END AS hourly_stddev,
+  count(*) AS hourly_count
+FROM ai_features
+GROUP BY 1, 2, 3, 4
+WITH NO DATA;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS daily_features
+WITH (timescaledb.continuous, timescaledb.materialized_only = false,
+  timescaledb.create_group_indexes = false) AS
+SELECT time_bucket(INTERVAL '1 day', bucket) AS bucket, tenant_id, asset_id, feature_type,
+  CASE WHEN count(hourly_avg) = count(*) THEN float8_avg(fs_moments_merge(
+    fs_moments_of(hourly_count, hourly_avg, hourly_stddev))) END AS daily_avg,
+  min(hourly_min) AS daily_min,
+  max(hourly_max) AS daily_max,
+  CASE WHEN count(hourly_avg) = count(*) THEN float8_stddev_samp(fs_moments_merge(
+    fs_moments_of(hourly_count, hourly_avg, hourly_stddev))) END AS daily_stddev,
+  sum(hourly_count)::bigint AS daily_count
+FROM hourly_features
+GROUP BY 1, 2, 3, 4
+WITH NO DATA;
+
+CREATE INDEX IF NOT EXISTS hourly_features_key
+  ON hourly_features (tenant_id, asset_id, feature_type, bucket DESC);
+CREATE INDEX IF NOT EXISTS daily_features_key
+  ON daily_features (tenant_id, asset_id, feature_type, bucket DESC);
+
+-- Wide enough for data of up to two weeks late; what did not change is not computed again. Where
+-- rows were deleted a refresh would empty the aggregate, so it never starts at the beginning.
+SELECT add_continuous_aggregate_policy('hourly_features', start_offset => INTERVAL '14 days',
+  end_offset => INTERVAL '1 hour', schedule_interval => INTERVAL '15 minutes',
+  if_not_exists => true);
+SELECT add_continuous_aggregate_policy('daily_features', start_offset => INTERVAL '15 days',
+  end_offset => INTERVAL '1 day', schedule_interval => INTERVAL '6 hours', if_not_exists => true);
+
+ALTER MATERIALIZED VIEW hourly_features SET (timescaledb.enable_columnstore,
+  timescaledb.segmentby = 'tenant_id, asset_id, feature_type', timescaledb.orderby = 'bucket');
+ALTER MATERIALIZED VIEW daily_features SET (timescaledb.enable_columnstore,
+  timescaledb.segmentby = 'tenant_id, asset_id, feature_type', timescaledb.orderby = 'bucket');
+CALL add_columnstore_policy('hourly_features', after => INTERVAL '30 days', if_not_exists => true);
+CALL add_columnstore_policy('daily_features', after => INTERVAL '60 days', if_not_exists => true);
+-- Late rows of a chunk are put in order by maintenance alone: who reads an older snapshot, such as
+-- an export, would miss them after that, and it knows who does. Chunks of aggregates are moved by
+-- maintenance alone: beside a refresh of the same chunk, buckets are doubled or lost (TimescaleDB
+-- 2.28.3), and only its own refreshes reach back that far.
+SELECT alter_job(job_id, config => config || '{"recompress": false}',
+    scheduled => hypertable_name NOT IN ('hourly_features', 'daily_features'))
+  FROM timescaledb_information.jobs
+  WHERE proc_name = 'policy_compression' AND hypertable_schema = current_schema()
+    AND hypertable_name IN ('ai_features', 'weather_features', 'hourly_features', 'daily_features');
+\else
+CREATE OR REPLACE VIEW hourly_features AS
+SELECT date_bin(INTERVAL '1 hour', timestamp, TIMESTAMPTZ '2000-01-03 00:00+00') AS bucket,
+  tenant_id, asset_id, feature_type,
+  CASE WHEN min(value) >= -1e145 AND max(value) <= 1e145
+    THEN avg(value) FILTER (WHERE value BETWEEN -1e145 AND 1e145) END AS hourly_avg,
+  min(value) AS hourly_min,
+  max(value) AS hourly_max,
+  CASE WHEN min(value) >= -1e145 AND max(value) <= 1e145
+    THEN stddev_samp(value) FILTER (WHERE value BETWEEN -1e145 AND 1e145) END AS hourly_stddev,
+  count(*) AS hourly_count
+FROM ai_features
+GROUP BY 1, 2, 3, 4;
+
+CREATE OR REPLACE VIEW daily_features AS
+SELECT date_bin(INTERVAL '1 day', timestamp, TIMESTAMPTZ '2000-01-03 00:00+00') AS bucket,
+  tenant_id, asset_id, feature_type,
+  CASE WHEN min(value) >= -1e145 AND max(value) <= 1e145
+    THEN avg(value) FILTER (WHERE value BETWEEN -1e145 AND 1e145) END AS daily_avg,
+  min(value) AS daily_min,
+  max(value) AS daily_max,
+  CASE WHEN min(value) >= -1e145 AND max(value) <= 1e145
+    THEN stddev_samp(value) FILTER (WHERE value BETWEEN -1e145 AND 1e145) END AS daily_stddev,
+  count(*) AS daily_count
+FROM ai_features
+GROUP BY 1, 2, 3, 4;
+\endif
+
+\if :apache
+SELECT create_hypertable(
+    relation, by_range('timestamp', INTERVAL '7 days'),
+    create_default_indexes => false, if_not_exists => true, migrate_data => true)
+  FROM unnest(ARRAY['timeseries_data', 'ai_features', 'weather_features']::regclass[]) AS relation;
+\endif
+\if :timescaledb
+\elif :apache
+\else
+-- Retention deletes by time, which the keys do not begin with; rows come about in its order.
+CREATE INDEX IF NOT EXISTS timeseries_data_ts_brin ON timeseries_data USING brin (timestamp);
+CREATE INDEX IF NOT EXISTS ai_features_ts_brin ON ai_features USING brin (timestamp);
+CREATE INDEX IF NOT EXISTS weather_features_ts_brin ON weather_features USING brin (timestamp);
+\endif
+
+-- For each lag asked for, in its order, the newest value in (t - lag - tolerance, t - lag].
+DROP FUNCTION IF EXISTS get_lag_features(text, text, timestamptz, int[]);
+CREATE OR REPLACE FUNCTION get_lag_features(
+  p_tenant_id text, p_asset_id text, p_timestamp timestamptz, p_lags int[],
+  p_feature_type text DEFAULT 'value', p_tolerance interval DEFAULT INTERVAL '1 hour'
+) RETURNS TABLE (lag_hours int, lag_value float8, observed_at timestamptz)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT l.hours, v.value, v.timestamp
+  FROM unnest(p_lags) WITH ORDINALITY AS l(hours, place)
+  LEFT JOIN LATERAL (
+    SELECT a.value, a.timestamp
+    FROM ai_features AS a
+    WHERE a.tenant_id = p_tenant_id AND a.asset_id = p_asset_id AND a.feature_type = p_feature_type
+      AND a.timestamp <= p_timestamp - l.hours * INTERVAL '1 hour'
+      AND a.timestamp > p_timestamp - l.hours * INTERVAL '1 hour' - p_tolerance
+    ORDER BY a.timestamp DESC
+    LIMIT 1
+  ) AS v ON true
+  ORDER BY l.place
+$$;
+
+-- Statistics over [t - window, t].
+DROP FUNCTION IF EXISTS get_rolling_features(text, text, timestamptz, int);
+CREATE OR REPLACE FUNCTION get_rolling_features(
+  p_tenant_id text, p_asset_id text, p_timestamp timestamptz, p_window_hours int,
+  p_feature_type text DEFAULT 'value'
+) RETURNS TABLE (rolling_avg float8, rolling_stddev float8, rolling_min float8, rolling_max float8,
+  rolling_count bigint)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT w[2], w[3], w[4], w[5], w[1]::bigint
+  FROM ai_hub_raw_window(p_tenant_id, p_asset_id, p_feature_type,
+    p_timestamp - p_window_hours * INTERVAL '1 hour', p_timestamp) AS w
+$$;
+
+-- The feature sets, at every observation. Plain views: they need no refresh and are never stale.
+CREATE OR REPLACE VIEW forecast_basic_features AS
+SELECT timestamp, tenant_id, asset_id, feature_type, value,
+  -- The hour as far as it is known at the timestamp.
+  CASE WHEN count(*) FILTER (WHERE abs(value) > 1e145) OVER in_hour = 0
+    THEN avg(value) FILTER (WHERE abs(value) <= 1e145) OVER in_hour
+    ELSE (ai_hub_raw_window(tenant_id, asset_id, feature_type,
+      date_bin(INTERVAL '1 hour', timestamp, TIMESTAMPTZ '2000-01-03 00:00+00'), timestamp))[2]
+    END AS hourly_avg,
+  extract(hour FROM timestamp AT TIME ZONE 'UTC')::int AS hour_of_day,
+  extract(isodow FROM timestamp AT TIME ZONE 'UTC')::int - 1 AS day_of_week,
+  (extract(isodow FROM timestamp AT TIME ZONE 'UTC') >= 6)::int AS is_weekend,
+  last_value(value) OVER at_1h AS lag_1h,
+  last_value(value) OVER at_24h AS lag_24h,
+  CASE WHEN count(*) FILTER (WHERE abs(value) > 1e145) OVER in_24h = 0
+    THEN avg(value) FILTER (WHERE abs(value) <= 1e145) OVER in_24h
+    ELSE (ai_hub_raw_window(tenant_id, asset_id, feature_type,
+      timestamp - INTERVAL '24 hours', timestamp))[2] END AS rolling_avg_24h
+FROM ai_features
+WINDOW series AS (PARTITION BY tenant_id, asset_id, feature_type ORDER BY timestamp),
+  in_hour AS (PARTITION BY tenant_id, asset_id, feature_type,
+    date_bin(INTERVAL '1 hour', timestamp, TIMESTAMPTZ '2000-01-03 00:00+00') ORDER BY timestamp),
+  at_1h AS (series RANGE BETWEEN INTERVAL '01:59:59.999999' PRECEDING
+    AND INTERVAL '1 hour' PRECEDING),
+  at_24h AS (series RANGE BETWEEN INTERVAL '24:59:59.999999' PRECEDING
+    AND INTERVAL '24 hours' PRECEDING),
+  in_24h AS (series RANGE BETWEEN INTERVAL '24 hours' PRECEDING AND CURRENT ROW);
+
+-- Weather comes after the windows, so that it is looked up for the rows that are asked for alone.
+CREATE OR REPLACE VIEW forecast_advanced_features AS
+SELECT f.timestamp, f.tenant_id, f.asset_id, f.feature_type, f.value,
+  f.hour_of_day, f.day_of_week, f.is_weekend, f.lag_1h, f.lag_24h, f.rolling_avg_24h,
+  extract(day FROM f.timestamp AT TIME ZONE 'UTC')::int AS day_of_month,
+  extract(month FROM f.timestamp AT TIME ZONE 'UTC')::int AS month,
+  (f.is_weekend = 0 AND f.hour_of_day >= 9 AND f.hour_of_day < 17)::int AS is_business_hours,
+  f.lag_168h, f.rolling_std_24h, t.temperature, h.humidity
+FROM (
+  SELECT timestamp, tenant_id, asset_id, feature_type, value,
+    extract(hour FROM timestamp AT TIME ZONE 'UTC')::int AS hour_of_day,
+    extract(isodow FROM timestamp AT TIME ZONE 'UTC')::int - 1 AS day_of_week,
+    (extract(isodow FROM timestamp AT TIME ZONE 'UTC') >= 6)::int AS is_weekend,
+    last_value(value) OVER at_1h AS lag_1h,
+    last_value(value) OVER at_24h AS lag_24h,
+    last_value(value) OVER at_168h AS lag_168h,
+    CASE WHEN count(*) FILTER (WHERE abs(value) > 1e145) OVER in_24h = 0
+      THEN avg(value) FILTER (WHERE abs(value) <= 1e145) OVER in_24h
+      ELSE (ai_hub_raw_window(tenant_id, asset_id, feature_type,
+        timestamp - INTERVAL '24 hours', timestamp))[2] END AS rolling_avg_24h,
+    CASE WHEN count(*) FILTER (WHERE abs(value) > 1e145) OVER in_24h = 0
+      THEN stddev_samp(value) FILTER (WHERE abs(value) <= 1e145) OVER in_24h
+      ELSE (ai_hub_raw_window(tenant_id, asset_id, feature_type,
+        timestamp - INTERVAL '24 hours', timestamp))[3] END AS rolling_std_24h
+  FROM ai_features
+  WINDOW series AS (PARTITION BY tenant_id, asset_id, feature_type ORDER BY timestamp),
+    at_1h AS (series RANGE BETWEEN INTERVAL '01:59:59.999999' PRECEDING
+      AND INTERVAL '1 hour' PRECEDING),
+    at_24h AS (series RANGE BETWEEN INTERVAL '24:59:59.999999' PRECEDING
+      AND INTERVAL '24 hours' PRECEDING),
+    at_168h AS (series RANGE BETWEEN INTERVAL '168:59:59.999999' PRECEDING
+      AND INTERVAL '168 hours' PRECEDING),
+    in_24h AS (series RANGE BETWEEN INTERVAL '24 hours' PRECEDING AND CURRENT ROW)
+) AS f
+LEFT JOIN asset_weather_source AS m ON m.tenant_id = f.tenant_id AND m.asset_id = f.asset_id
+LEFT JOIN LATERAL (
+  SELECT w.temperature
+  FROM weather_features AS w
+  WHERE w.tenant_id = f.tenant_id AND w.asset_id = coalesce(m.source_id, f.asset_id)
+    AND w.timestamp <= f.timestamp AND w.timestamp > f.timestamp - INTERVAL '24 hours'
+    AND w.issued_at <= f.timestamp AND w.temperature IS NOT NULL
+  ORDER BY w.timestamp DESC, w.issued_at DESC
+  LIMIT 1
+) AS t ON true
+LEFT JOIN LATERAL (
+  SELECT w.humidity
+  FROM weather_features AS w
+  WHERE w.tenant_id = f.tenant_id AND w.asset_id = coalesce(m.source_id, f.asset_id)
+    AND w.timestamp <= f.timestamp AND w.timestamp > f.timestamp - INTERVAL '24 hours'
+    AND w.issued_at <= f.timestamp AND w.humidity IS NOT NULL
+  ORDER BY w.timestamp DESC, w.issued_at DESC
+  LIMIT 1
+) AS h ON true;
+
+CREATE OR REPLACE VIEW anomaly_detection_features AS
+SELECT timestamp, tenant_id, asset_id, feature_type, value,
+  extract(hour FROM timestamp AT TIME ZONE 'UTC')::int AS hour_of_day,
+  extract(isodow FROM timestamp AT TIME ZONE 'UTC')::int - 1 AS day_of_week,
+  CASE WHEN count(*) FILTER (WHERE abs(value) > 1e145) OVER in_24h = 0
+    THEN avg(value) FILTER (WHERE abs(value) <= 1e145) OVER in_24h
+    ELSE (ai_hub_raw_window(tenant_id, asset_id, feature_type,
+      timestamp - INTERVAL '24 hours', timestamp))[2] END AS historical_avg_24h,
+  CASE WHEN count(*) FILTER (WHERE abs(value) > 1e145) OVER in_24h = 0
+    THEN stddev_samp(value) FILTER (WHERE abs(value) <= 1e145) OVER in_24h
+    ELSE (ai_hub_raw_window(tenant_id, asset_id, feature_type,
+      timestamp - INTERVAL '24 hours', timestamp))[3] END AS historical_std_24h,
+  max(value) OVER in_24h AS max_24h,
+  min(value) OVER in_24h AS min_24h,
+  -- The difference of two doubles may be no double: then there is no value.
+  CASE WHEN (max(value) OVER in_24h)::numeric - (min(value) OVER in_24h)::numeric
+      < 1.797693134862315e308
+    THEN max(value) OVER in_24h - min(value) OVER in_24h END AS range_24h
+FROM ai_features
+WINDOW in_24h AS (PARTITION BY tenant_id, asset_id, feature_type ORDER BY timestamp
+  RANGE BETWEEN INTERVAL '24 hours' PRECEDING AND CURRENT ROW);
+INSERT INTO ai_hub_migrations (number, name, checksum, mode, release) VALUES (1, '001_create_feature_views', '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced', :'mode', '0.2.0');
+COMMIT;
+\endif
+
+SELECT NOT EXISTS (SELECT FROM ai_hub_migrations WHERE number = 2) AS wanted \gset
+\if :wanted
+BEGIN;
+-- How long each table keeps its rows.
+
+-- How long rows are kept (null: for ever) and how far deleting has come. Who shortens `keep` has
+-- told nobody yet: `told_at` is null again until maintenance did, and it deletes only after that.
+-- Of rows that were too old when they came in it tells by their own `ingested_at`.
+CREATE TABLE IF NOT EXISTS ai_hub_retention (
+  relation TEXT COLLATE "C" PRIMARY KEY,
+  keep INTERVAL CHECK (keep > INTERVAL '0'),
+  told_at TIMESTAMPTZ,
+  deleted_before TIMESTAMPTZ
+);
+
+-- Declare how long a relation's rows are kept.
+CREATE OR REPLACE FUNCTION ai_hub_keep(p_relation text, p_keep interval) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE ai_hub_retention
+    SET keep = p_keep, told_at = CASE WHEN p_keep >= keep THEN told_at END
+    WHERE relation = p_relation;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'relation: got %, expected one of %', quote_nullable(p_relation),
+      (SELECT string_agg(relation, ', ' ORDER BY relation) FROM ai_hub_retention)
+      USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+END
+$$;
+
+\if :timescaledb
+-- What is declared shows among the jobs as a policy. It is not scheduled: it would delete what came
+-- in late without telling anybody first. And a refresh must not reach where rows were deleted: it
+-- would empty the aggregate there.
+CREATE OR REPLACE FUNCTION ai_hub_declare_policies() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  relation regclass := format('%I.%I', TG_TABLE_SCHEMA, NEW.relation);
+  aggregate text;     -- what is computed from the relation
+  bucket interval;
+  most interval;      -- how far its refresh reaches where all is kept
+  reach interval;
+  job int;
+  declared interval;
+BEGIN
+  SELECT job_id, (config->>'drop_after')::interval INTO job, declared
+    FROM timescaledb_information.jobs
+    WHERE proc_name = 'policy_retention'
+      AND hypertable_schema = TG_TABLE_SCHEMA AND hypertable_name = NEW.relation;
+  IF job IS NOT NULL AND declared IS DISTINCT FROM NEW.keep THEN
+    PERFORM remove_retention_policy(relation);
+    job := NULL;
+  END IF;
+  IF job IS NULL AND NEW.keep IS NOT NULL THEN
+    job := add_retention_policy(relation, NEW.keep);
+  END IF;
+  IF job IS NOT NULL THEN
+    PERFORM alter_job(job, scheduled => false);
+  END IF;
+
+  IF NEW.relation = 'ai_features' THEN
+    aggregate := 'hourly_features';
+    bucket := INTERVAL '1 hour';
+    most := INTERVAL '14 days';
+  ELSIF NEW.relation = 'hourly_features' THEN
+    aggregate := 'daily_features';
+    bucket := INTERVAL '1 day';
+    most := INTERVAL '15 days';
+  ELSE
+    RETURN NEW;
+  END IF;
+  reach := least(NEW.keep, most);
+  SELECT (config->>'start_offset')::interval INTO declared
+    FROM timescaledb_information.jobs
+    WHERE proc_name = 'policy_refresh_continuous_aggregate'
+      AND hypertable_schema = TG_TABLE_SCHEMA AND hypertable_name = aggregate;
+  IF declared IS DISTINCT FROM reach THEN
+    relation := format('%I.%I', TG_TABLE_SCHEMA, aggregate);
+    PERFORM remove_continuous_aggregate_policy(relation, if_exists => true);
+    -- A policy has to span two buckets; where less is kept there is nothing to refresh.
+    IF reach >= 3 * bucket THEN
+      PERFORM add_continuous_aggregate_policy(relation, start_offset => reach,
+        end_offset => bucket, schedule_interval => bucket / 4);
+    END IF;
+  END IF;
+  RETURN NEW;
+END
+$$;
+CREATE OR REPLACE TRIGGER ai_hub_declare_policies AFTER INSERT OR UPDATE OF keep
+  ON ai_hub_retention FOR EACH ROW EXECUTE FUNCTION ai_hub_declare_policies();
+\endif
+
+INSERT INTO ai_hub_retention (relation)
+  VALUES ('timeseries_data'), ('ai_features'), ('weather_features') ON CONFLICT DO NOTHING;
+SELECT ai_hub_keep('timeseries_data', INTERVAL '7 days');
+SELECT ai_hub_keep('ai_features', INTERVAL '90 days');
+SELECT ai_hub_keep('weather_features', INTERVAL '365 days');
+\if :timescaledb
+INSERT INTO ai_hub_retention (relation)
+  VALUES ('hourly_features'), ('daily_features') ON CONFLICT DO NOTHING;
+SELECT ai_hub_keep('hourly_features', INTERVAL '365 days');
+SELECT ai_hub_keep('daily_features', INTERVAL '730 days');
+\endif
+INSERT INTO ai_hub_migrations (number, name, checksum, mode, release) VALUES (2, '002_declare_retention', 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0', :'mode', '0.2.0');
+COMMIT;
+\endif
+
+SELECT NOT EXISTS (SELECT FROM ai_hub_migrations WHERE number = 3) AS wanted \gset
+\if :wanted
+BEGIN;
+-- Means for missing values, and long windows from hourly partials.
+
+-- The means that stand in for missing values.
+CREATE OR REPLACE FUNCTION ai_hub_series_mean(
+  p_tenant text, p_asset text, p_series text, p_first timestamptz, p_last timestamptz
+) RETURNS float8 LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
+BEGIN
+  RETURN (ai_hub_raw_window(p_tenant, p_asset, p_series, p_first, p_last))[2];
+END
+$$;
+
+-- The mean of a weather column over the closed range as it is known at its end: of each timestamp
+-- the latest issue that has the column.
+CREATE OR REPLACE FUNCTION ai_hub_weather_mean(
+  p_tenant text, p_source text, p_column text, p_first timestamptz, p_last timestamptz
+) RETURNS float8 LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
+DECLARE
+  mean float8;
+BEGIN
+  IF p_column IS NULL OR p_column NOT IN ('temperature', 'humidity', 'solar_irradiance',
+      'wind_speed', 'cloud_cover', 'precipitation') THEN
+    RAISE EXCEPTION 'column: got %, expected one of temperature, humidity, solar_irradiance, '
+      'wind_speed, cloud_cover, precipitation', quote_nullable(p_column)
+      USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  SELECT CASE WHEN min(value) >= -1e145 AND max(value) <= 1e145
+      THEN avg(value) FILTER (WHERE value BETWEEN -1e145 AND 1e145)
+      ELSE ai_hub_mean_of(sum(value::numeric) FILTER (WHERE abs(value) > 1e145), count(*)) END
+    INTO mean
+    FROM (
+      SELECT DISTINCT ON (timestamp) value
+      FROM (
+        SELECT timestamp, issued_at, CASE p_column
+            WHEN 'temperature' THEN temperature
+            WHEN 'humidity' THEN humidity
+            WHEN 'solar_irradiance' THEN solar_irradiance
+            WHEN 'wind_speed' THEN wind_speed
+            WHEN 'cloud_cover' THEN cloud_cover
+            WHEN 'precipitation' THEN precipitation
+          END AS value
+        FROM weather_features
+        WHERE tenant_id = p_tenant AND asset_id = p_source
+          AND timestamp >= p_first AND timestamp <= p_last AND issued_at <= p_last
+      ) AS rows
+      WHERE value IS NOT NULL
+      ORDER BY timestamp, issued_at DESC
+    ) AS known;
+  RETURN mean;
+END
+$$;
+
+-- How far maintenance has refreshed hourly_features, in the one row of the table: hours before
+-- `done` hold every row that was there, and who writes before `announced` has to leave a row in
+-- ai_hub_late. Without maintenance both stay where they are and windows are read raw.
+CREATE TABLE IF NOT EXISTS ai_hub_hourly (
+  announced TIMESTAMPTZ NOT NULL,
+  done TIMESTAMPTZ NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS ai_hub_hourly_one ON ai_hub_hourly ((true));
+INSERT INTO ai_hub_hourly (announced, done) VALUES ('-infinity', '-infinity')
+  ON CONFLICT DO NOTHING;
+
+-- The first and last time of a series that was written behind `announced` and is not yet refreshed.
+-- Every write takes a new stamp, by which maintenance sees whether the row is still what it read.
+CREATE SEQUENCE IF NOT EXISTS ai_hub_late_stamp;
+CREATE TABLE IF NOT EXISTS ai_hub_late (
+  tenant_id TEXT COLLATE "C" NOT NULL,
+  asset_id TEXT COLLATE "C" NOT NULL,
+  feature_type TEXT COLLATE "C" NOT NULL,
+  first TIMESTAMPTZ NOT NULL,
+  last TIMESTAMPTZ NOT NULL CHECK (first <= last),
+  stamp BIGINT NOT NULL DEFAULT nextval('ai_hub_late_stamp'),
+  PRIMARY KEY (tenant_id, asset_id, feature_type)
+);
+
+-- ai_hub_window: [count, mean, sample deviation, min, max, sum] over the closed range, whole hours
+-- from hourly_features where these are known to be true.
+\if :timescaledb
+-- A part of a window: [count, sum, squared deviations, min, max], the last two infinite for an
+-- empty one (float8_combine takes no array that has ever held a null). Each reads one range with
+-- bounds that are parameters, so that the planner leaves out all other chunks.
+CREATE OR REPLACE FUNCTION ai_hub_raw_part(
+  p_tenant text, p_asset text, p_series text, p_first timestamptz, p_end timestamptz
+) RETURNS float8[] LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
+DECLARE
+  part float8[];
+BEGIN
+  SELECT fs_moments(value) FILTER (WHERE value BETWEEN -1e145 AND 1e145)
+      || ARRAY[coalesce(min(value), 'Infinity'), coalesce(max(value), '-Infinity')]
+    INTO part
+    FROM ai_features
+    WHERE tenant_id = p_tenant AND asset_id = p_asset AND feature_type = p_series
+      AND timestamp >= p_first AND timestamp < p_end;
+  RETURN part;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION ai_hub_hourly_part(
+  p_tenant text, p_asset text, p_series text, p_first timestamptz, p_end timestamptz
+) RETURNS float8[] LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
+DECLARE
+  part float8[];
+BEGIN
+  SELECT fs_moments_merge(fs_moments_of(hourly_count, hourly_avg, hourly_stddev))
+      || ARRAY[coalesce(min(hourly_min), 'Infinity'), coalesce(max(hourly_max), '-Infinity')]
+    INTO part
+    FROM hourly_features
+    WHERE tenant_id = p_tenant AND asset_id = p_asset AND feature_type = p_series
+      AND bucket >= p_first AND bucket < p_end;
+  RETURN part;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION ai_hub_merge_parts(a float8[], b float8[]) RETURNS float8[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT float8_combine(a[1:3], b[1:3]) || ARRAY[least(a[4], b[4]), greatest(a[5], b[5])]
+$$;
+
+CREATE OR REPLACE FUNCTION ai_hub_window(
+  p_tenant text, p_asset text, p_series text, p_first timestamptz, p_last timestamptz
+) RETURNS float8[] LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
+DECLARE
+  hour CONSTANT interval := INTERVAL '1 hour';
+  tick CONSTANT interval := INTERVAL '1 microsecond';
+  origin CONSTANT timestamptz := TIMESTAMPTZ '2000-01-03 00:00+00';
+  p_end CONSTANT timestamptz := p_last + tick;
+  low timestamptz;        -- hours in [low, high) may come from hourly_features,
+  high timestamptz;
+  late_low timestamptz;   -- but not those in [late_low, late_high)
+  late_high timestamptz;
+  deleted timestamptz;
+  sum_of float8[];
+BEGIN
+  SELECT h.done,
+      (SELECT max(deleted_before) FROM ai_hub_retention
+        WHERE relation IN ('ai_features', 'hourly_features'))
+    INTO high, deleted
+    FROM ai_hub_hourly AS h;
+  -- Where raw rows were deleted an hour outlives them, but features are of what is there; and
+  -- where hours were deleted, raw rows may outlive them.
+  low := date_bin(hour, greatest(p_first, deleted) + (hour - tick), origin);
+  high := date_bin(hour, least(p_end, high), origin);
+  IF low >= high THEN
+    RETURN ai_hub_raw_window(p_tenant, p_asset, p_series, p_first, p_last);
+  END IF;
+  SELECT date_bin(hour, first, origin), date_bin(hour, last, origin) + hour
+    INTO late_low, late_high
+    FROM ai_hub_late
+    WHERE tenant_id = p_tenant AND asset_id = p_asset AND feature_type = p_series;
+  late_low := least(greatest(late_low, low), high);
+  late_high := least(greatest(late_high, late_low), high);
+
+  sum_of := ai_hub_raw_part(p_tenant, p_asset, p_series, high, p_end);
+  IF p_first < low THEN
+    sum_of := ai_hub_merge_parts(sum_of,
+      ai_hub_raw_part(p_tenant, p_asset, p_series, p_first, low));
+  END IF;
+  IF low < late_low THEN
+    sum_of := ai_hub_merge_parts(sum_of,
+      ai_hub_hourly_part(p_tenant, p_asset, p_series, low, late_low));
+  END IF;
+  IF late_low < late_high THEN
+    sum_of := ai_hub_merge_parts(sum_of,
+      ai_hub_raw_part(p_tenant, p_asset, p_series, late_low, late_high));
+  END IF;
+  IF late_high < high THEN
+    sum_of := ai_hub_merge_parts(sum_of,
+      ai_hub_hourly_part(p_tenant, p_asset, p_series, late_high, high));
+  END IF;
+
+  IF sum_of[1] = 0 OR sum_of[4] < -1e145 OR sum_of[5] > 1e145 THEN
+    RETURN ai_hub_raw_window(p_tenant, p_asset, p_series, p_first, p_last);
+  END IF;
+  RETURN ARRAY[sum_of[1], float8_avg(sum_of[1:3]), float8_stddev_samp(sum_of[1:3]),
+    sum_of[4], sum_of[5], sum_of[2]];
+END
+$$;
+\else
+CREATE OR REPLACE FUNCTION ai_hub_window(
+  p_tenant text, p_asset text, p_series text, p_first timestamptz, p_last timestamptz
+) RETURNS float8[] LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
+BEGIN
+  RETURN ai_hub_raw_window(p_tenant, p_asset, p_series, p_first, p_last);
+END
+$$;
+\endif
+INSERT INTO ai_hub_migrations (number, name, checksum, mode, release) VALUES (3, '003_read_long_windows', '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757', :'mode', '0.2.0');
+COMMIT;
+\endif
+
+SELECT NOT EXISTS (SELECT FROM ai_hub_migrations WHERE number = 4) AS wanted \gset
+\if :wanted
+BEGIN;
+-- Exact statistics: of a window whose values are all the same, and of values too large to square.
+
+-- A mean from an exact sum; null where a double cannot hold it.
+CREATE OR REPLACE FUNCTION ai_hub_mean_of(p_sum numeric, p_n bigint) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT CASE
+    WHEN abs(p_sum) < 1e-290 THEN 0
+    WHEN abs(p_sum / p_n) < 1.797693134862315e308 THEN (p_sum / p_n)::float8 END
+$$;
+
+-- [count, mean, sample deviation, min, max, sum] of a window whose values are all the same: their
+-- mean is that value and their deviation 0, which adding them up may miss in the last digits.
+CREATE OR REPLACE FUNCTION ai_hub_flat_window(p_n float8, p_value float8, p_sum float8)
+RETURNS float8[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT ARRAY[p_n, p_value, CASE WHEN p_n > 1 THEN 0 END, p_value, p_value, p_sum]
+$$;
+
+-- [count, mean, sample deviation, min, max, sum] of the rows in the closed range, read raw.
+--
+-- Volatile, as is all that reads tables in plpgsql here: a stable function sees what its caller
+-- saw, and rows of a chunk that is put into the columnstore in between are in neither place then.
+CREATE OR REPLACE FUNCTION ai_hub_raw_window(
+  p_tenant text, p_asset text, p_series text, p_first timestamptz, p_last timestamptz
+) RETURNS float8[] LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
+DECLARE
+  n bigint;
+  m float8[];
+  lowest float8;
+  highest float8;
+  total numeric;
+  deviation numeric;
+BEGIN
+  SELECT count(*), fs_moments(value) FILTER (WHERE value BETWEEN -1e145 AND 1e145),
+      min(value), max(value)
+    INTO n, m, lowest, highest
+    FROM ai_features
+    WHERE tenant_id = p_tenant AND asset_id = p_asset AND feature_type = p_series
+      AND timestamp >= p_first AND timestamp <= p_last;
+  IF n = 0 THEN
+    RETURN ARRAY[0, NULL, NULL, NULL, NULL, NULL]::float8[];
+  ELSIF lowest >= -1e145 AND highest <= 1e145 THEN
+    IF lowest = highest THEN
+      RETURN ai_hub_flat_window(n, lowest, m[2]);
+    END IF;
+    RETURN ARRAY[n, float8_avg(m), float8_stddev_samp(m), lowest, highest, m[2]];
+  END IF;
+  SELECT sum(value::numeric), sqrt(var_samp(value::numeric))
+    INTO total, deviation
+    FROM ai_features
+    WHERE tenant_id = p_tenant AND asset_id = p_asset AND feature_type = p_series
+      AND timestamp >= p_first AND timestamp <= p_last;
+  IF lowest = highest THEN
+    RETURN ai_hub_flat_window(n, lowest, ai_hub_mean_of(total, 1));
+  END IF;
+  RETURN ARRAY[
+    n,
+    ai_hub_mean_of(total, n),
+    CASE WHEN deviation < 1.797693134862315e308 THEN deviation::float8 END,
+    lowest,
+    highest,
+    ai_hub_mean_of(total, 1)
+  ];
+END
+$$;
+
+-- The mean of a weather column over the closed range as it is known at its end: of each timestamp
+-- the latest issue that has the column.
+CREATE OR REPLACE FUNCTION ai_hub_weather_mean(
+  p_tenant text, p_source text, p_column text, p_first timestamptz, p_last timestamptz
+) RETURNS float8 LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
+DECLARE
+  mean float8;
+BEGIN
+  IF p_column IS NULL OR p_column NOT IN ('temperature', 'humidity', 'solar_irradiance',
+      'wind_speed', 'cloud_cover', 'precipitation') THEN
+    RAISE EXCEPTION 'column: got %, expected one of temperature, humidity, solar_irradiance, '
+      'wind_speed, cloud_cover, precipitation', quote_nullable(p_column)
+      USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  SELECT CASE WHEN min(value) = max(value) THEN min(value)
+      WHEN min(value) >= -1e145 AND max(value) <= 1e145
+      THEN avg(value) FILTER (WHERE value BETWEEN -1e145 AND 1e145)
+      ELSE ai_hub_mean_of(sum(value::numeric), count(*)) END
+    INTO mean
+    FROM (
+      SELECT DISTINCT ON (timestamp) value
+      FROM (
+        SELECT timestamp, issued_at, CASE p_column
+            WHEN 'temperature' THEN temperature
+            WHEN 'humidity' THEN humidity
+            WHEN 'solar_irradiance' THEN solar_irradiance
+            WHEN 'wind_speed' THEN wind_speed
+            WHEN 'cloud_cover' THEN cloud_cover
+            WHEN 'precipitation' THEN precipitation
+          END AS value
+        FROM weather_features
+        WHERE tenant_id = p_tenant AND asset_id = p_source
+          AND timestamp >= p_first AND timestamp <= p_last AND issued_at <= p_last
+      ) AS rows
+      WHERE value IS NOT NULL
+      ORDER BY timestamp, issued_at DESC
+    ) AS known;
+  RETURN mean;
+END
+$$;
+
+-- ai_hub_window: the same over hours and raw rows.
+\if :timescaledb
+CREATE OR REPLACE FUNCTION ai_hub_window(
+  p_tenant text, p_asset text, p_series text, p_first timestamptz, p_last timestamptz
+) RETURNS float8[] LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
+DECLARE
+  hour CONSTANT interval := INTERVAL '1 hour';
+  tick CONSTANT interval := INTERVAL '1 microsecond';
+  origin CONSTANT timestamptz := TIMESTAMPTZ '2000-01-03 00:00+00';
+  p_end CONSTANT timestamptz := p_last + tick;
+  low timestamptz;        -- hours in [low, high) may come from hourly_features,
+  high timestamptz;
+  late_low timestamptz;   -- but not those in [late_low, late_high)
+  late_high timestamptz;
+  deleted timestamptz;
+  sum_of float8[];
+BEGIN
+  SELECT h.done,
+      (SELECT max(deleted_before) FROM ai_hub_retention
+        WHERE relation IN ('ai_features', 'hourly_features'))
+    INTO high, deleted
+    FROM ai_hub_hourly AS h;
+  -- Where raw rows were deleted an hour outlives them, but features are of what is there; and
+  -- where hours were deleted, raw rows may outlive them.
+  low := date_bin(hour, greatest(p_first, deleted) + (hour - tick), origin);
+  high := date_bin(hour, least(p_end, high), origin);
+  IF low >= high THEN
+    RETURN ai_hub_raw_window(p_tenant, p_asset, p_series, p_first, p_last);
+  END IF;
+  SELECT date_bin(hour, first, origin), date_bin(hour, last, origin) + hour
+    INTO late_low, late_high
+    FROM ai_hub_late
+    WHERE tenant_id = p_tenant AND asset_id = p_asset AND feature_type = p_series;
+  late_low := least(greatest(late_low, low), high);
+  late_high := least(greatest(late_high, late_low), high);
+
+  sum_of := ai_hub_raw_part(p_tenant, p_asset, p_series, high, p_end);
+  IF p_first < low THEN
+    sum_of := ai_hub_merge_parts(sum_of,
+      ai_hub_raw_part(p_tenant, p_asset, p_series, p_first, low));
+  END IF;
+  IF low < late_low THEN
+    sum_of := ai_hub_merge_parts(sum_of,
+      ai_hub_hourly_part(p_tenant, p_asset, p_series, low, late_low));
+  END IF;
+  IF late_low < late_high THEN
+    sum_of := ai_hub_merge_parts(sum_of,
+      ai_hub_raw_part(p_tenant, p_asset, p_series, late_low, late_high));
+  END IF;
+  IF late_high < high THEN
+    sum_of := ai_hub_merge_parts(sum_of,
+      ai_hub_hourly_part(p_tenant, p_asset, p_series, late_high, high));
+  END IF;
+
+  IF sum_of[1] = 0 OR sum_of[4] < -1e145 OR sum_of[5] > 1e145 THEN
+    RETURN ai_hub_raw_window(p_tenant, p_asset, p_series, p_first, p_last);
+  END IF;
+  IF sum_of[4] = sum_of[5] THEN
+    RETURN ai_hub_flat_window(sum_of[1], sum_of[4], sum_of[2]);
+  END IF;
+  RETURN ARRAY[sum_of[1], float8_avg(sum_of[1:3]), float8_stddev_samp(sum_of[1:3]),
+    sum_of[4], sum_of[5], sum_of[2]];
+END
+$$;
+\endif
+
+\if :timescaledb
+\else
+-- With TimescaleDB these are kept, and would have to be computed anew from the first row on.
+CREATE OR REPLACE VIEW hourly_features AS
+SELECT date_bin(INTERVAL '1 hour', timestamp, TIMESTAMPTZ '2000-01-03 00:00+00') AS bucket,
+  tenant_id, asset_id, feature_type,
+  CASE WHEN min(value) = max(value) THEN min(value)
+    WHEN min(value) >= -1e145 AND max(value) <= 1e145 THEN avg(value)
+      FILTER (WHERE value BETWEEN -1e145 AND 1e145) END AS hourly_avg,
+  min(value) AS hourly_min,
+  max(value) AS hourly_max,
+  CASE WHEN min(value) = max(value) THEN CASE WHEN count(*) > 1 THEN 0 END
+    WHEN min(value) >= -1e145 AND max(value) <= 1e145 THEN stddev_samp(value)
+      FILTER (WHERE value BETWEEN -1e145 AND 1e145) END AS hourly_stddev,
+  count(*) AS hourly_count
+FROM ai_features
+GROUP BY 1, 2, 3, 4;
+
+CREATE OR REPLACE VIEW daily_features AS
+SELECT date_bin(INTERVAL '1 day', timestamp, TIMESTAMPTZ '2000-01-03 00:00+00') AS bucket,
+  tenant_id, asset_id, feature_type,
+  CASE WHEN min(value) = max(value) THEN min(value)
+    WHEN min(value) >= -1e145 AND max(value) <= 1e145 THEN avg(value)
+      FILTER (WHERE value BETWEEN -1e145 AND 1e145) END AS daily_avg,
+  min(value) AS daily_min,
+  max(value) AS daily_max,
+  CASE WHEN min(value) = max(value) THEN CASE WHEN count(*) > 1 THEN 0 END
+    WHEN min(value) >= -1e145 AND max(value) <= 1e145 THEN stddev_samp(value)
+      FILTER (WHERE value BETWEEN -1e145 AND 1e145) END AS daily_stddev,
+  count(*) AS daily_count
+FROM ai_features
+GROUP BY 1, 2, 3, 4;
+\endif
+
+-- The feature sets at every observation; 005 has the one with weather.
+CREATE OR REPLACE VIEW forecast_basic_features AS
+SELECT timestamp, tenant_id, asset_id, feature_type, value,
+  -- The hour as far as it is known at the timestamp.
+  CASE WHEN min(value) OVER in_hour = max(value) OVER in_hour
+    THEN min(value) OVER in_hour
+    WHEN count(*) FILTER (WHERE abs(value) > 1e145) OVER in_hour = 0
+    THEN avg(value) FILTER (WHERE abs(value) <= 1e145) OVER in_hour
+    ELSE (ai_hub_raw_window(tenant_id, asset_id, feature_type,
+      date_bin(INTERVAL '1 hour', timestamp, TIMESTAMPTZ '2000-01-03 00:00+00'), timestamp))[2]
+    END AS hourly_avg,
+  extract(hour FROM timestamp AT TIME ZONE 'UTC')::int AS hour_of_day,
+  extract(isodow FROM timestamp AT TIME ZONE 'UTC')::int - 1 AS day_of_week,
+  (extract(isodow FROM timestamp AT TIME ZONE 'UTC') >= 6)::int AS is_weekend,
+  last_value(value) OVER at_1h AS lag_1h,
+  last_value(value) OVER at_24h AS lag_24h,
+  CASE WHEN min(value) OVER in_24h = max(value) OVER in_24h
+    THEN min(value) OVER in_24h
+    WHEN count(*) FILTER (WHERE abs(value) > 1e145) OVER in_24h = 0
+    THEN avg(value) FILTER (WHERE abs(value) <= 1e145) OVER in_24h
+    ELSE (ai_hub_raw_window(tenant_id, asset_id, feature_type,
+      timestamp - INTERVAL '24 hours', timestamp))[2] END AS rolling_avg_24h
+FROM ai_features
+WINDOW series AS (PARTITION BY tenant_id, asset_id, feature_type ORDER BY timestamp),
+  in_hour AS (PARTITION BY tenant_id, asset_id, feature_type,
+    date_bin(INTERVAL '1 hour', timestamp, TIMESTAMPTZ '2000-01-03 00:00+00') ORDER BY timestamp),
+  at_1h AS (series RANGE BETWEEN INTERVAL '01:59:59.999999' PRECEDING
+    AND INTERVAL '1 hour' PRECEDING),
+  at_24h AS (series RANGE BETWEEN INTERVAL '24:59:59.999999' PRECEDING
+    AND INTERVAL '24 hours' PRECEDING),
+  in_24h AS (series RANGE BETWEEN INTERVAL '24 hours' PRECEDING AND CURRENT ROW);
+
+CREATE OR REPLACE VIEW anomaly_detection_features AS
+SELECT timestamp, tenant_id, asset_id, feature_type, value,
+  extract(hour FROM timestamp AT TIME ZONE 'UTC')::int AS hour_of_day,
+  extract(isodow FROM timestamp AT TIME ZONE 'UTC')::int - 1 AS day_of_week,
+  CASE WHEN min(value) OVER in_24h = max(value) OVER in_24h
+    THEN min(value) OVER in_24h
+    WHEN count(*) FILTER (WHERE abs(value) > 1e145) OVER in_24h = 0
+    THEN avg(value) FILTER (WHERE abs(value) <= 1e145) OVER in_24h
+    ELSE (ai_hub_raw_window(tenant_id, asset_id, feature_type,
+      timestamp - INTERVAL '24 hours', timestamp))[2] END AS historical_avg_24h,
+  CASE WHEN min(value) OVER in_24h = max(value) OVER in_24h
+    THEN CASE WHEN count(*) OVER in_24h > 1 THEN 0 END
+    WHEN count(*) FILTER (WHERE abs(value) > 1e145) OVER in_24h = 0
+    THEN stddev_samp(value) FILTER (WHERE abs(value) <= 1e145) OVER in_24h
+    ELSE (ai_hub_raw_window(tenant_id, asset_id, feature_type,
+      timestamp - INTERVAL '24 hours', timestamp))[3] END AS historical_std_24h,
+  max(value) OVER in_24h AS max_24h,
+  min(value) OVER in_24h AS min_24h,
+  -- The difference of two doubles may be no double: then there is no value.
+  CASE WHEN (max(value) OVER in_24h)::numeric - (min(value) OVER in_24h)::numeric
+      < 1.797693134862315e308
+    THEN max(value) OVER in_24h - min(value) OVER in_24h END AS range_24h
+FROM ai_features
+WINDOW in_24h AS (PARTITION BY tenant_id, asset_id, feature_type ORDER BY timestamp
+  RANGE BETWEEN INTERVAL '24 hours' PRECEDING AND CURRENT ROW);
+INSERT INTO ai_hub_migrations (number, name, checksum, mode, release) VALUES (4, '004_compute_exactly', 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0', :'mode', '0.2.0');
+COMMIT;
+\endif
+
+SELECT NOT EXISTS (SELECT FROM ai_hub_migrations WHERE number = 5) AS wanted \gset
+\if :wanted
+BEGIN;
+-- From when on an asset takes its weather from which source.
+
+-- A mapping holds from `valid_from` on, until the next one of its asset; without a source the asset
+-- has its own rows again. A mapping of earlier releases holds always.
+ALTER TABLE asset_weather_source
+  ADD COLUMN IF NOT EXISTS valid_from TIMESTAMPTZ NOT NULL DEFAULT '0001-01-01 00:00+00'
+    CHECK (valid_from BETWEEN '0001-01-01 00:00+00' AND '9999-12-31 23:59:59.999999+00'),
+  ALTER COLUMN source_id DROP NOT NULL;
+-- A table that was there before the first migration may call its key anything.
+DO $$
+BEGIN
+  EXECUTE (
+    SELECT format('ALTER TABLE asset_weather_source DROP CONSTRAINT %I', conname)
+    FROM pg_constraint WHERE conrelid = 'asset_weather_source'::regclass AND contype = 'p'
+  );
+END
+$$;
+-- With the source in it, who reads whose weather is found in the index alone.
+ALTER TABLE asset_weather_source
+  ADD PRIMARY KEY (tenant_id, asset_id, valid_from) INCLUDE (source_id);
+
+-- Weather comes after the windows, so that it is looked up for the rows that are asked for alone.
+CREATE OR REPLACE VIEW forecast_advanced_features AS
+SELECT f.timestamp, f.tenant_id, f.asset_id, f.feature_type, f.value,
+  f.hour_of_day, f.day_of_week, f.is_weekend, f.lag_1h, f.lag_24h, f.rolling_avg_24h,
+  extract(day FROM f.timestamp AT TIME ZONE 'UTC')::int AS day_of_month,
+  extract(month FROM f.timestamp AT TIME ZONE 'UTC')::int AS month,
+  (f.is_weekend = 0 AND f.hour_of_day >= 9 AND f.hour_of_day < 17)::int AS is_business_hours,
+  f.lag_168h, f.rolling_std_24h, t.temperature, h.humidity
+FROM (
+  SELECT timestamp, tenant_id, asset_id, feature_type, value,
+    extract(hour FROM timestamp AT TIME ZONE 'UTC')::int AS hour_of_day,
+    extract(isodow FROM timestamp AT TIME ZONE 'UTC')::int - 1 AS day_of_week,
+    (extract(isodow FROM timestamp AT TIME ZONE 'UTC') >= 6)::int AS is_weekend,
+    last_value(value) OVER at_1h AS lag_1h,
+    last_value(value) OVER at_24h AS lag_24h,
+    last_value(value) OVER at_168h AS lag_168h,
+    CASE WHEN min(value) OVER in_24h = max(value) OVER in_24h
+      THEN min(value) OVER in_24h
+      WHEN count(*) FILTER (WHERE abs(value) > 1e145) OVER in_24h = 0
+      THEN avg(value) FILTER (WHERE abs(value) <= 1e145) OVER in_24h
+      ELSE (ai_hub_raw_window(tenant_id, asset_id, feature_type,
+        timestamp - INTERVAL '24 hours', timestamp))[2] END AS rolling_avg_24h,
+    CASE WHEN min(value) OVER in_24h = max(value) OVER in_24h
+      THEN CASE WHEN count(*) OVER in_24h > 1 THEN 0 END
+      WHEN count(*) FILTER (WHERE abs(value) > 1e145) OVER in_24h = 0
+      THEN stddev_samp(value) FILTER (WHERE abs(value) <= 1e145) OVER in_24h
+      ELSE (ai_hub_raw_window(tenant_id, asset_id, feature_type,
+        timestamp - INTERVAL '24 hours', timestamp))[3] END AS rolling_std_24h
+  FROM ai_features
+  WINDOW series AS (PARTITION BY tenant_id, asset_id, feature_type ORDER BY timestamp),
+    at_1h AS (series RANGE BETWEEN INTERVAL '01:59:59.999999' PRECEDING
+      AND INTERVAL '1 hour' PRECEDING),
+    at_24h AS (series RANGE BETWEEN INTERVAL '24:59:59.999999' PRECEDING
+      AND INTERVAL '24 hours' PRECEDING),
+    at_168h AS (series RANGE BETWEEN INTERVAL '168:59:59.999999' PRECEDING
+      AND INTERVAL '168 hours' PRECEDING),
+    in_24h AS (series RANGE BETWEEN INTERVAL '24 hours' PRECEDING AND CURRENT ROW)
+) AS f
+LEFT JOIN LATERAL (
+  SELECT s.source_id
+  FROM asset_weather_source AS s
+  WHERE s.tenant_id = f.tenant_id AND s.asset_id = f.asset_id AND s.valid_from <= f.timestamp
+  ORDER BY s.valid_from DESC
+  LIMIT 1
+) AS m ON true
+LEFT JOIN LATERAL (
+  SELECT w.temperature
+  FROM weather_features AS w
+  WHERE w.tenant_id = f.tenant_id AND w.asset_id = coalesce(m.source_id, f.asset_id)
+    AND w.timestamp <= f.timestamp AND w.timestamp > f.timestamp - INTERVAL '24 hours'
+    AND w.issued_at <= f.timestamp AND w.temperature IS NOT NULL
+  ORDER BY (w.issued_at >= w.timestamp AND w.timestamp > f.timestamp - INTERVAL '1 hour') DESC,
+    w.timestamp DESC, w.issued_at DESC
+  LIMIT 1
+) AS t ON true
+LEFT JOIN LATERAL (
+  SELECT w.humidity
+  FROM weather_features AS w
+  WHERE w.tenant_id = f.tenant_id AND w.asset_id = coalesce(m.source_id, f.asset_id)
+    AND w.timestamp <= f.timestamp AND w.timestamp > f.timestamp - INTERVAL '24 hours'
+    AND w.issued_at <= f.timestamp AND w.humidity IS NOT NULL
+  ORDER BY (w.issued_at >= w.timestamp AND w.timestamp > f.timestamp - INTERVAL '1 hour') DESC,
+    w.timestamp DESC, w.issued_at DESC
+  LIMIT 1
+) AS h ON true;
+INSERT INTO ai_hub_migrations (number, name, checksum, mode, release) VALUES (5, '005_map_weather_over_time', '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda', :'mode', '0.2.0');
+COMMIT;
+\endif
+
+SELECT NOT EXISTS (SELECT FROM ai_hub_migrations WHERE number = 6) AS wanted \gset
+\if :wanted
+BEGIN;
+-- Which export took the place of another one's file.
+
+ALTER TABLE feature_exports ADD COLUMN IF NOT EXISTS replaced_by UUID;
+
+-- By hash, as a path may be longer than a tree takes.
+CREATE INDEX IF NOT EXISTS feature_exports_in_place
+  ON feature_exports USING hash (storage_path) WHERE status = 'completed' AND replaced_by IS NULL;
+CREATE INDEX IF NOT EXISTS feature_exports_under_way
+  ON feature_exports (heartbeat_at) WHERE status = 'processing';
+INSERT INTO ai_hub_migrations (number, name, checksum, mode, release) VALUES (6, '006_replace_exports', 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf', :'mode', '0.2.0');
+COMMIT;
+\endif
+
+SELECT NOT EXISTS (SELECT FROM ai_hub_migrations WHERE number = 7) AS wanted \gset
+\if :wanted
+BEGIN;
+-- What assets have besides readings: capacity, area, timezone ...
+
+-- From `valid_from` on, until the next row of its key, an attribute of an asset is a number or a
+-- text; neither of them ends it.
+CREATE TABLE IF NOT EXISTS asset_attributes (
+  tenant_id TEXT COLLATE "C" NOT NULL,
+  asset_id TEXT COLLATE "C" NOT NULL,
+  key TEXT COLLATE "C" NOT NULL,
+  valid_from TIMESTAMPTZ NOT NULL DEFAULT '0001-01-01 00:00+00'
+    CHECK (valid_from BETWEEN '0001-01-01 00:00+00' AND '9999-12-31 23:59:59.999999+00'),
+  number DOUBLE PRECISION CHECK (number NOT IN ('NaN', 'Infinity', '-Infinity')),
+  text TEXT COLLATE "C",
+  CHECK (number IS NULL OR text IS NULL),
+  PRIMARY KEY (tenant_id, asset_id, key, valid_from)
+);
+INSERT INTO ai_hub_migrations (number, name, checksum, mode, release) VALUES (7, '007_keep_attributes', '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed', :'mode', '0.2.0');
+COMMIT;
+\endif
+
+SELECT NOT EXISTS (SELECT FROM ai_hub_migrations WHERE number = 8) AS wanted \gset
+\if :wanted
+BEGIN;
+-- The registry: what was applied, which version a name alone means, and how often it has changed.
+
+CREATE TABLE IF NOT EXISTS feature_sets (
+  name TEXT COLLATE "C" NOT NULL,
+  version INTEGER NOT NULL CHECK (version >= 1),
+  state TEXT NOT NULL CHECK (state IN ('active', 'retired')),
+  fingerprint TEXT NOT NULL,
+  semantics INTEGER NOT NULL,
+  document JSON NOT NULL,                   -- as it was applied: its text is kept
+  applied_at TIMESTAMPTZ NOT NULL,
+  applied_by TEXT NOT NULL,
+  revision BIGINT NOT NULL,                 -- of the registry, since which the version is there
+  PRIMARY KEY (name, version)
+);
+
+CREATE TABLE IF NOT EXISTS feature_set_defaults (
+  name TEXT COLLATE "C" PRIMARY KEY,
+  version INTEGER NOT NULL
+);
+
+-- One row, which every change of the registry raises in its transaction.
+CREATE TABLE IF NOT EXISTS registry_revision (
+  only_row BOOLEAN PRIMARY KEY DEFAULT true CHECK (only_row),
+  revision BIGINT NOT NULL
+);
+INSERT INTO registry_revision (revision) VALUES (0) ON CONFLICT DO NOTHING;
+INSERT INTO ai_hub_migrations (number, name, checksum, mode, release) VALUES (8, '008_registry', '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792', :'mode', '0.2.0');
+COMMIT;
+\endif
+
+BEGIN;
+SELECT ai_hub_keep('timeseries_data', INTERVAL '7 days');
+SELECT ai_hub_keep('ai_features', INTERVAL '90 days');
+SELECT ai_hub_keep('weather_features', INTERVAL '365 days');
+\if :timescaledb
+SELECT ai_hub_keep('hourly_features', INTERVAL '365 days');
+SELECT ai_hub_keep('daily_features', INTERVAL '730 days');
+\endif
+COMMIT;
+
+SELECT pg_advisory_unlock(7248003002);
