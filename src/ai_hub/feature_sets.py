@@ -139,7 +139,7 @@ class FeatureSets:
     async def _warnings(self, changes: Iterable[Change]) -> tuple[str, ...]:
         """What looks wrong with sets that are new."""
         new = [one.feature_set for one in changes if one.action == "create"]
-        features = [feature for one in new for feature in one.features]
+        features = [feature for one in new for feature in one.computed]
         reads = await asyncio.to_thread(reads_of, features)
         if reads == Reads({}, {}):
             return ()

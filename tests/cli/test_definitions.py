@@ -108,6 +108,27 @@ def test_a_python_file_is_run_here_and_sent_as_a_document(
     assert answer(run("sets", "show", "of_python", "--json"))["features"] == ["month", "lag_2h"]
 
 
+def test_sets_with_holidays_and_hidden_inputs_are_planned_and_compared(
+    run: Run, workplace: Path
+) -> None:
+    file = workplace / "features.yaml"
+    file.write_text(
+        """
+feature_sets:
+  - name: own
+    version: 1
+    features:
+      - {kind: Calendar, name: holiday, part: is_holiday, tz: Europe/Berlin, country: DE}
+      - {kind: Derived, name: ratio, expression: lag_24h / lag_168h}
+"""
+    )
+    (change,) = answer(run("apply", file, "--json"))["changes"]
+    assert change["reads"]["series"] == {"value": "169h"}
+    told = run("sets", "diff", "own@1", "forecast_basic@1").stdout
+    assert "- holiday: Calendar(part=is_holiday, tz=Europe/Berlin, country=DE" in told
+    assert "+ lag_1h: Lag(by=1h" in told
+
+
 def test_a_wrong_file_is_one_sentence(run: Run, workplace: Path) -> None:
     refused(run("plan", write(workplace, by="2x")), "features.yaml line 8, own@1.lag_2h.by", "2x")
     refused(run("apply", workplace / "none.yaml"), "none.yaml", code=1)

@@ -17,7 +17,6 @@ from ai_hub.cli.output import cell, counted, document, say, table
 
 if TYPE_CHECKING:
     from ai_hub.cli.backend import Document, RegistryBackend
-    from ai_hub.definitions.feature_set import FeatureSet
 
 _File = Annotated[
     Path,
@@ -153,7 +152,7 @@ def diff(
 
     Example: ai-hub sets diff forecast_basic@1 forecast_advanced@1
     """
-    from ai_hub.definitions.changes import differences
+    from ai_hub.definitions.changes import described_differences
 
     async def both(registry: RegistryBackend) -> Document:
         return {
@@ -162,7 +161,7 @@ def diff(
         }
 
     found = _asked(url, both, make=False)
-    differ = differences(_read(found["before"]), _read(found["after"]))
+    differ = described_differences(found["before"], found["after"])
     if as_json:
         shown = [{**one.document(), "text": str(one)} for one in differ]
         document({"before": before, "after": after, "differences": shown})
@@ -256,14 +255,6 @@ def _show_plan(found: Document) -> None:
             say(f"    note: {cell(note)}")
     for warning in found["warnings"]:
         say(f"warning: {warning}", "yellow")
-
-
-def _read(found: Document) -> FeatureSet:
-    """The feature set that a description is of."""
-    from ai_hub.definitions.document import read_set
-
-    fields = ("name", "version", "description", "owner", "use_cases", "missing", "series")
-    return read_set({**{key: found[key] for key in fields}, "features": found["definitions"]})
 
 
 def _label(found: Document) -> str:

@@ -150,21 +150,23 @@ def next_version(registry: Registry, name: str | None) -> int:
 
 def differences(before: FeatureSet, after: FeatureSet) -> tuple[Difference, ...]:
     """Where two sets differ, features by name: fields of the set, then of its features."""
+    return described_differences(before.document(), after.document())
+
+
+def described_differences(
+    before: Mapping[str, Any], after: Mapping[str, Any]
+) -> tuple[Difference, ...]:
+    """The same of two sets as `FeatureSet.document` describes them."""
     found = [
-        Difference(None, field, was, now)
-        for field, was, now in (
-            (name, getattr(before, name), getattr(after, name))
-            for name in ("missing", "series", "description", "owner", "use_cases")
-        )
-        if was != now
+        Difference(None, name, before[name], after[name])
+        for name in ("missing", "series", "description", "owner", "use_cases")
+        if before[name] != after[name]
     ]
-    old = {one.name: definition_of(one) for one in before.features}
-    new = {one.name: definition_of(one) for one in after.features}
+    old = {one["name"]: one for one in before["definitions"]}
+    new = {one["name"]: one for one in after["definitions"]}
     kept = [name for name in new if name in old]
     if kept != [name for name in old if name in new]:
-        found.append(
-            Difference(None, "order", list(before.feature_names), list(after.feature_names))
-        )
+        found.append(Difference(None, "order", before["features"], after["features"]))
     for name in dict.fromkeys((*old, *new)):
         found += _of_feature(name, old.get(name), new.get(name))
     return tuple(found)

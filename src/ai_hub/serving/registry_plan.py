@@ -202,7 +202,7 @@ def doubts(feature_sets: Iterable[FeatureSet], without: WithoutData) -> tuple[st
     return tuple(
         doubt
         for feature_set in feature_sets
-        for feature in feature_set.features
+        for feature in feature_set.computed
         for doubt in _doubts(f"{feature_set.label}: {feature.name}", feature, without)
     )
 
@@ -232,10 +232,10 @@ def _change(change: Change, models: Iterable[StoredModel]) -> dict[str, Any]:
         "notes": list(change.notes),
         "against": change.against,
         "differences": [{**one.document(), "text": str(one)} for one in change.differences],
-        "reads": reads_of(chosen.features).document(),
+        "reads": reads_of(chosen.computed).document(),
         "features": {
             one.name: ", ".join(one.inputs) if isinstance(one, Derived) else str(reads_of([one]))
-            for one in chosen.features
+            for one in chosen.computed
         },
         "models": {one.label: one.set_label for one in models if one.feature_set == chosen.name},
         "cold": change.action in ("create", "update semantics"),
