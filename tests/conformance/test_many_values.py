@@ -9,33 +9,102 @@ import os
 import random
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ai_hub.definitions.builtin import FEATURES
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.kinds import Bucket, Derived, Feature, Lag, Latest, Rolling
-from ai_hub.definitions.values import DAY, HOUR, MINUTE, Duration, parse_time, to_datetime
-from ai_hub.definitions.vocabulary import CLOSED, STATS, Missing
-from ai_hub.testing import History, Observation, Vector, WeatherRow, differences, vector
+from ai_hub.definitions.kinds import (
+    Age,
+    Attribute,
+    Bucket,
+    Calendar,
+    Derived,
+    Ewm,
+    Feature,
+    Lag,
+    Latest,
+    Rolling,
+    Seasonal,
+)
+from ai_hub.definitions.periods import ASSET_ZONE, Period
+from ai_hub.definitions.values import (
+    DAY,
+    FIRST_INSTANT,
+    HOUR,
+    MINUTE,
+    Duration,
+    parse_time,
+    to_datetime,
+)
+from ai_hub.definitions.vocabulary import CLOSED, PARTS, SEASONAL_STATS, STATS, Missing
+from ai_hub.testing import (
+    AttributeValue,
+    History,
+    Observation,
+    Vector,
+    WeatherRow,
+    differences,
+    taking,
+    vector,
+)
 from ai_hub.testing.histories import ABSURD
+from ai_hub.testing.sets import HOLIDAYS
 from conformance.kit import Deployment, observation, plain, read_export, run, weather_row
+from conformance.worlds import attribute_rows
 
 VALUES = int(os.environ.get("AI_HUB_VALUES", 2_000_000))
 START = parse_time("2025-03-28T22:00:00Z")
 TENANT = "many"
 ASSETS = 12
+BERLIN = "Europe/Berlin"
+ZONES = (BERLIN, "America/New_York", "Australia/Lord_Howe", "America/St_Johns", None)
+PERIOD = Period(0, 1)
+WEATHER: dict[str, Any] = {"source": "weather", "column": "temperature"}
 OWN: tuple[Feature, ...] = (
     *(
-        Rolling(f"{stat}_{closed}", stat, Duration.of("7h"), closed)
+        Rolling(f"{stat}_{closed}", stat, Duration.of("7h"), closed, **taking(stat))
         for stat in STATS
         for closed in CLOSED
     ),
-    *(Bucket(f"bucket_{stat}", stat, Duration.of("90m")) for stat in STATS),
+    *(Bucket(f"bucket_{stat}", stat, Duration.of("90m"), **taking(stat)) for stat in STATS),
+    *(Bucket(f"local_day_{stat}", stat, PERIOD, tz=ASSET_ZONE, **taking(stat)) for stat in STATS),
+    *(Rolling(f"day_{stat}", stat, PERIOD, "right", tz=BERLIN, **taking(stat)) for stat in STATS),
+    *(
+        Rolling(f"weather_{stat}", stat, Duration.of("12h"), **WEATHER, **taking(stat))
+        for stat in STATS
+    ),
+    *(
+        Seasonal(
+            f"season_{stat}",
+            stat,
+            PERIOD,
+            5,
+            tz=BERLIN,
+            min_count=1 + (stat == "mean"),
+            **taking(stat),
+        )
+        for stat in SEASONAL_STATS
+    ),
+    *(Calendar(f"calendar_{part}", part, BERLIN) for part in PARTS if part != "is_holiday"),
+    Calendar("holiday", "is_holiday", BERLIN, "P1D", "DE", holidays=HOLIDAYS),
+    Calendar("asset_hour", "hour_of_day", ASSET_ZONE),
+    Lag("yesterday", PERIOD, tz=BERLIN),
+    Lag("asset_yesterday", PERIOD, tz=ASSET_ZONE),
+    Lag("forecast_yesterday", Duration.of("24h"), **WEATHER),
+    Seasonal("season_2h", "median", Duration.of("2h"), 6, series="price"),
+    Ewm("ewm", Duration.of("90m"), Duration.of("12h"), min_count=3),
+    Ewm("ewm_forecast", Duration.of("6h"), PERIOD, tz=BERLIN, **WEATHER),
+    Age("age", Duration.of("2h")),
+    Age("age_measured", Duration.of("6h"), measured=True, **WEATHER),
+    Attribute("capacity", "capacity"),
     Lag("lag_6h", Duration.of("6h"), Duration.of("20m")),
     Lag("price_3h", Duration.of("3h"), series="price"),
     Latest("forecast", "temperature", measured_within=Duration(0)),
     Derived("z", "(lag_6h - mean_both) / std_both"),
+    Derived("load_ratio", "where(capacity > 0, clip(mean_both / capacity, 0, 2), 0)"),
+    Derived("any_lag", "coalesce(yesterday, lag_6h) + sqrt(abs(delta_both)) - (age <= 900)"),
 )
 EVERY = FeatureSet("every", 1, (*FEATURES, *OWN))
 
@@ -86,7 +155,20 @@ def history_of(chance: random.Random) -> History:
             degrees = chance.gauss(9, 4) if chance.random() < 0.9 else None
             values = {"temperature": degrees, "humidity": chance.uniform(20, 99)}
             weather[about, about - ahead] = WeatherRow(about, about - ahead, values)
-    return History(series, tuple(weather.values()))
+    return History(series, tuple(weather.values()), attributes=attributes_of(chance))
+
+
+def attributes_of(chance: random.Random) -> tuple[AttributeValue, ...]:
+    """A capacity and a zone, which may change on the way or end."""
+    since = (FIRST_INSTANT, START + 4 * DAY + HOUR)
+    values: list[tuple[str, float | str | None]] = [
+        *(("capacity", chance.choice((0.0, chance.uniform(1, 99), None))) for _ in since),
+        *(("timezone", chance.choice(ZONES)) for _ in since),
+    ]
+    return tuple(
+        AttributeValue(key, value, at)
+        for (key, value), at in zip(values, (*since, *since), strict=True)
+    )
 
 
 def minutes_of(chance: random.Random, history: History, n: int) -> list[int]:
@@ -126,6 +208,7 @@ async def compare(deployment: Deployment, folder: Path, seed: int) -> tuple[int,
                 for name, series in history.series.items()
                 for o in series
             ]
+            await store.ingest_attributes(attribute_rows(asset_id, history.attributes), TENANT)
             await store.ingest(rows, TENANT)
             await store.ingest_weather([weather_row(asset_id, w) for w in history.weather], TENANT)
         points = [
