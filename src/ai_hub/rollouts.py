@@ -10,7 +10,7 @@ from typing import Any
 from ai_hub.definitions.values import check_text
 from ai_hub.feature_sets import user
 from ai_hub.models import Models
-from ai_hub.serving.rollouts import aborted, begun, finished, part_of, rollout_document, rollout_of
+from ai_hub.serving.rollouts import aborted, begun, finished, rollout_document, rollout_of, split_of
 from ai_hub.stores.registry_table import RegistryChange, StoredRegistry
 
 
@@ -54,10 +54,4 @@ class Rollouts(Models):
 
         Raises UnknownRollout.
         """
-        rollout = rollout_of(self._stored, name)
-        return {
-            asset_id: rollout.to_version
-            if part_of(name, tenant_id, asset_id) < rollout.share
-            else rollout.from_version
-            for asset_id in asset_ids
-        }
+        return split_of(rollout_document(rollout_of(self._stored, name)), tenant_id, asset_ids)

@@ -27,6 +27,8 @@ COMMANDS = (
     "plan",
     "apply",
     "sets",
+    "models",
+    "rollout",
     "warm",
     "invalidate",
     "config",

@@ -54,7 +54,7 @@ class Backend(Protocol):
 
 
 class RegistryBackend(Protocol):
-    """What commands ask for that are about definitions."""
+    """What commands ask for that are about definitions, models and rollouts."""
 
     async def listed(self) -> Document:
         """Every version of every feature set."""
@@ -73,3 +73,15 @@ class RegistryBackend(Protocol):
 
     async def set_default(self, name: str) -> Document:
         """Let a name alone mean a version; that version."""
+
+    async def models(self) -> Document:
+        """The models that are bound."""
+
+    async def bind_model(self, request: Document) -> Document:
+        """Bind a model to a version; that model."""
+
+    async def unbind_model(self, model: str) -> Document:
+        """Let a model be bound to nothing; what it was bound to."""
+
+    async def rollout(self, name: str, request: Document) -> Document:
+        """Begin, change, finish or abort a rollout; the default version of its set."""

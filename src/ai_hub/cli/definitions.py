@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import getpass
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ai_hub.cli.failure import BAD_INPUT
-from ai_hub.cli.finding import opened
+from ai_hub.cli.finding import asked, user
 from ai_hub.cli.options import Json, Url
 from ai_hub.cli.output import cell, counted, document, say, table
 
@@ -46,7 +43,7 @@ def plan(file: _File, url: Url = None, as_json: Json = False) -> None:
     Example: ai-hub plan features.py
     """
     request = _request(file)
-    found = _asked(url, lambda registry: registry.plan(request), make=False)
+    found = asked(url, lambda registry: registry.plan(request), make=False)
     if as_json:
         document(found)
     else:
@@ -71,7 +68,7 @@ def apply(file: _File, url: Url = None, as_json: Json = False) -> None:
     Example: ai-hub apply features.py
     """
     request = _request(file)
-    found = _asked(url, lambda registry: registry.apply(request))
+    found = asked(url, lambda registry: registry.apply(request))
     if as_json:
         document(found)
     else:
@@ -91,7 +88,7 @@ def sets(context: typer.Context, url: Url = None, as_json: Json = False) -> None
     """
     if context.invoked_subcommand is not None:
         return
-    found = _asked(url, lambda registry: registry.listed(), make=False)
+    found = asked(url, lambda registry: registry.listed(), make=False)
     if as_json:
         document(found)
         return
@@ -121,7 +118,7 @@ def show(
 
     Example: ai-hub sets show forecast_basic@1
     """
-    found = _asked(url, lambda registry: registry.described(name), make=False)
+    found = asked(url, lambda registry: registry.described(name), make=False)
     if as_json:
         document(found)
         return
@@ -160,7 +157,7 @@ def diff(
             "after": await registry.described(after),
         }
 
-    found = _asked(url, both, make=False)
+    found = asked(url, both, make=False)
     differ = described_differences(found["before"], found["after"])
     if as_json:
         shown = [{**one.document(), "text": str(one)} for one in differ]
@@ -178,7 +175,7 @@ def default(name: _Version, url: Url = None, as_json: Json = False) -> None:
 
     Example: ai-hub sets default forecast_basic@1
     """
-    found = _asked(url, lambda registry: registry.set_default(name))
+    found = asked(url, lambda registry: registry.set_default(name))
     if as_json:
         document(found)
     else:
@@ -191,7 +188,7 @@ def retire(name: _Version, url: Url = None, as_json: Json = False) -> None:
 
     Example: ai-hub sets retire my_set@1
     """
-    found = _asked(url, lambda registry: registry.retire(name))
+    found = asked(url, lambda registry: registry.retire(name))
     if as_json:
         document(found)
     else:
@@ -214,26 +211,7 @@ def _request(file: Path) -> Document:
     from ai_hub.definitions.document import document_of
     from ai_hub.definitions.file import load_file
 
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):  # nobody that the system knows, as in a container
-        user = ""
-    return {**document_of(load_file(file)), "applied_by": user}
-
-
-def _asked(
-    url: str | None,
-    ask: Callable[[RegistryBackend], Awaitable[Document]],
-    make: bool = True,
-) -> Document:
-    """What a registry answers; `make`: in a new database file, where there is none."""
-    from ai_hub.config import Settings
-
-    async def work() -> Document:
-        async with opened(Settings.load(), url, make) as backend:
-            return await ask(backend.registry)
-
-    return asyncio.run(work())
+    return {**document_of(load_file(file)), "applied_by": user()}
 
 
 def _show_plan(found: Document) -> None:
@@ -253,6 +231,10 @@ def _show_plan(found: Document) -> None:
             say("    Nothing of it is cached yet: its first answers are computed.")
         for note in change["notes"]:
             say(f"    note: {cell(note)}")
+        for model, bound in change["models"].items():
+            again = change["action"] == "update semantics" and bound == change["feature_set"]
+            then = ", and is refused until it is bound again" if again else ""
+            say(f"    {model} is bound to {bound}{then}.", "yellow" if again else None)
     for warning in found["warnings"]:
         say(f"warning: {warning}", "yellow")
 

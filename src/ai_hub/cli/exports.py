@@ -13,6 +13,7 @@ from ai_hub.cli.finding import opened
 from ai_hub.cli.options import (
     Json,
     Missing_,
+    Model,
     SomeAssets,
     Tenant,
     Url,
@@ -33,8 +34,9 @@ _MOST_RECORDS = 10_000
 def export(
     tenant: Tenant,
     feature_set: Annotated[
-        str, typer.Option("--set", metavar="NAME", help="The feature set; see `ai-hub sets`.")
-    ],
+        str | None,
+        typer.Option("--set", metavar="NAME", help="The feature set; see `ai-hub sets`."),
+    ] = None,
     start: Annotated[
         str | None,
         typer.Option("--start", metavar="TIME", help="The first time, with an offset (Z is UTC)."),
@@ -69,6 +71,7 @@ def export(
         str, typer.Option("--compression", metavar="NAME", help="snappy or zstd.")
     ] = "snappy",
     missing: Missing_ = None,
+    model: Model = None,
     horizon: Annotated[
         list[str] | None,
         typer.Option(
@@ -118,13 +121,14 @@ def export(
         "asset_ids": asset or None,
         "compression": compression,
         "missing": missing_policy(missing),
+        "model": model,
         "horizons": [*(horizon or ()), *_targets(target or ())] or None,
         "indicators": indicators or None,
         "frequency": frequency,
     }
     request = {key: value for key, value in given.items() if value is not None}
     _check_rows(request, spine)
-    with progress(f"Exporting {feature_set}", quiet=as_json) as show:
+    with progress(f"Exporting {feature_set or model}", quiet=as_json) as show:
         record = asyncio.run(_export(request, spine, output, force, url, show))
     if as_json:
         document(record)
@@ -145,6 +149,8 @@ def _check_rows(request: Document, spine: Path | None) -> None:
     """Rows are those of a range or those of a spine."""
     from ai_hub.errors import InvalidInput
 
+    if "feature_set" not in request and "model" not in request:
+        raise InvalidInput("--set", None, "a feature set (or --model MODEL@VERSION)")
     options = {"start_time": "--start", "end_time": "--end", "asset_ids": "--asset",
                "frequency": "--frequency"}  # fmt: skip
     for field, option in options.items():

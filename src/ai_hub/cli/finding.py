@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import getpass
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,9 +14,32 @@ from ai_hub.cli.output import tell
 from ai_hub.errors import ServerUnreachable, StoreLocked
 
 if TYPE_CHECKING:
-    from ai_hub.cli.backend import Backend
+    from ai_hub.cli.backend import Backend, Document, RegistryBackend
     from ai_hub.cli.remote import RemoteBackend
     from ai_hub.config import Settings
+
+
+def asked(
+    url: str | None,
+    ask: Callable[[RegistryBackend], Awaitable[Document]],
+    make: bool = True,
+) -> Document:
+    """What a registry answers; `make`: in a new database file, where there is none."""
+    from ai_hub.config import Settings
+
+    async def work() -> Document:
+        async with opened(Settings.load(), url, make) as backend:
+            return await ask(backend.registry)
+
+    return asyncio.run(work())
+
+
+def user() -> str:
+    """Who runs the command, as a registry notes it."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # nobody that the system knows, as in a container
+        return ""
 
 
 @asynccontextmanager

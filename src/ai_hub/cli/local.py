@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ai_hub.serving.answer import Answer
 
 _SHARED = ("tenant_id", "timestamp", "feature_set", "version", "fingerprint", "policy")
+_OWN = ("version", "fingerprint", "policy")
 
 
 class LocalBackend:
@@ -37,10 +38,13 @@ class LocalBackend:
         """The answers for several assets."""
         answers = await self._store.get_batch(**_timed(request))
         spoken = {asset_id: _spoken(answer) for asset_id, answer in answers.items()}
-        first = next(iter(spoken.values()))
-        kept = ("features", "missing", "degraded", "cache_hit")
+        shared = {key: next(iter(spoken.values()))[key] for key in _SHARED}
+        kept: tuple[str, ...] = ("features", "missing", "degraded", "cache_hit")
+        if len({one["version"] for one in spoken.values()}) > 1:
+            # Under a rollout each names its own.
+            kept, shared = (*kept, *_OWN), shared | dict.fromkeys(_OWN)
         results = {asset_id: {key: one[key] for key in kept} for asset_id, one in spoken.items()}
-        return {**{key: first[key] for key in _SHARED}, "results": results}
+        return {**shared, "results": results}
 
     async def land(self, batch: Batch, kind: BatchKind) -> IngestResult:
         """Land the rows of a checked batch; what became of all that were sent."""

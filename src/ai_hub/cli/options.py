@@ -39,6 +39,15 @@ SomeAssets = Annotated[
 OneSet = Annotated[
     str | None, typer.Option("--set", metavar="NAME", help="One feature set; by default all.")
 ]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="MODEL@VERSION",
+        help="In place of a set the version and policy that this model is bound to; see `ai-hub "
+        "models`.",
+    ),
+]
 Missing_ = Annotated[
     str | None,
     typer.Option(
@@ -50,11 +59,11 @@ Missing_ = Annotated[
 ]
 
 
-def missing_policy(text: str | None) -> Missing | None:
-    """The policy that `--missing` says. Raises InvalidInput."""
+def missing_policy(text: str | None, option: str = "--missing") -> Missing | None:
+    """The policy that an option says. Raises InvalidInput."""
     from ai_hub.definitions.vocabulary import read_missing
 
-    return None if text is None else read_missing(text, "--missing")
+    return None if text is None else read_missing(text, option)
 
 
 def instant(text: str, option: str, rounding: Rounding = "down") -> str:

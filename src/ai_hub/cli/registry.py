@@ -1,4 +1,4 @@
-"""Feature sets for commands: of an open store, or of a server, in the words of HTTP."""
+"""Feature sets and models for commands: of an open store, or of a server, in the words of HTTP."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ai_hub.feature_store import FeatureStore
 
 _PATH = "/ai/features/sets"
+_MODELS = "/ai/features/models"
 
 
 class LocalRegistry:
@@ -49,6 +50,30 @@ class LocalRegistry:
         await self._store.set_default(name)
         return self._store.described(name)
 
+    async def models(self) -> Document:
+        """The models that are bound."""
+        return {"models": self._store.models()}
+
+    async def bind_model(self, request: Document) -> Document:
+        """Bind a model to a version; that model."""
+        return await self._store.bind_model(**request)
+
+    async def unbind_model(self, model: str) -> Document:
+        """Let a model be bound to nothing; what it was bound to."""
+        found = self._store.described_model(model)
+        await self._store.unbind_model(model)
+        return found
+
+    async def rollout(self, name: str, request: Document) -> Document:
+        """Begin, change, finish or abort a rollout; the default version of its set."""
+        if "finish" in request:
+            await self._store.finish_rollout(name)
+        elif "abort" in request:
+            await self._store.abort_rollout(name)
+        else:
+            await self._store.roll_out(name, **request)
+        return self._store.described(name)
+
 
 class RemoteRegistry:
     """Those of a server, which `ask` reaches."""
@@ -79,6 +104,23 @@ class RemoteRegistry:
     async def set_default(self, name: str) -> Document:
         """Let a name alone mean a version; that version."""
         return await self._ask("POST", f"{_PATH}/default", body={"feature_set": name})
+
+    async def models(self) -> Document:
+        """The models that are bound."""
+        return await self._ask("GET", _MODELS)
+
+    async def bind_model(self, request: Document) -> Document:
+        """Bind a model to a version; that model."""
+        return await self._ask("POST", f"{_MODELS}/bind", body=request)
+
+    async def unbind_model(self, model: str) -> Document:
+        """Let a model be bound to nothing; what it was bound to."""
+        return await self._ask("POST", f"{_MODELS}/unbind", body={"model": model})
+
+    async def rollout(self, name: str, request: Document) -> Document:
+        """Begin, change, finish or abort a rollout; the default version of its set."""
+        path = f"{_PATH}/{quote(name, '', errors='replace')}/rollout"
+        return await self._ask("POST", path, body=request)
 
 
 def _sets(request: Document) -> tuple[FeatureSet, ...]:

@@ -141,7 +141,8 @@ class RemoteBackend:
         from ai_hub.intake.files import read_labelled_file
         from ai_hub.intake.labels import FORMATS, write_labelled
 
-        name = f"{request['feature_set']}_{uuid.uuid4()}.parquet"
+        chosen = request.get("feature_set") or request["model"]
+        name = f"{chosen}_{uuid.uuid4()}.parquet"
         place = _place(name if output is None else output, force)
         await asyncio.to_thread(place.check)
         table = await asyncio.to_thread(read_labelled_file, spine)
@@ -160,7 +161,7 @@ class RemoteBackend:
         return {
             "export_id": None,
             "tenant_id": request["tenant_id"],
-            "feature_set": request["feature_set"],
+            "feature_set": chosen,
             "status": "completed" if len(table) else "no_data",
             "storage_path": str(place.path),
             "row_count": len(table),

@@ -12,6 +12,7 @@ from ai_hub.cli.options import (
     Assets,
     Json,
     Missing_,
+    Model,
     OneSet,
     ServerUrl,
     Tenant,
@@ -48,6 +49,7 @@ def get(
         ),
     ] = None,
     missing: Missing_ = None,
+    model: Model = None,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
@@ -65,6 +67,7 @@ def get(
         "feature_names": feature or None,
         "timestamp": None if at is None else instant(at, "--at"),
         "missing": missing_policy(missing),
+        "model": model,
     }
     request: Document = {"tenant_id": tenant}
     request |= {key: value for key, value in given.items() if value is not None}
@@ -98,7 +101,7 @@ def _show_vector(found: Document) -> None:
 
 def _show_batch(found: Document) -> None:
     results: dict[str, Any] = found["results"]
-    names = list(next(iter(results.values()))["features"])
+    names = list(dict.fromkeys(name for one in results.values() for name in one["features"]))
     say(f"{found['tenant_id']}  {_title(found)}", style="bold")
     if len(results) <= _ASSETS_ABREAST:
         each = [one["features"] for one in results.values()]
@@ -109,14 +112,19 @@ def _show_batch(found: Document) -> None:
             for asset_id, one in results.items()
         ]
         table(("asset", *names), rows)
+    if found["feature_set"] is not None and found["version"] is None:
+        for asset_id, one in results.items():
+            say(f"{asset_id} has {found['feature_set']}@{one['version']}", style="dim")
     filled = {asset_id: one["missing"] for asset_id, one in results.items() if one["missing"]}
     for asset_id, missing in filled.items():
         say(f"missing for {asset_id}: {', '.join(missing)}", style="dim")
 
 
 def _title(found: Document) -> str:
-    name = found["feature_set"]
-    what = "features" if name is None else f"{name}@{found['version']}"
+    name, version = found["feature_set"], found["version"]
+    what = "features" if name is None else f"{name}@{version}"
+    if name is not None and version is None:
+        return f"{name} in two versions as of {found['timestamp']}"
     return f"{what} as of {found['timestamp']}, missing values: {found['policy']}"
 
 

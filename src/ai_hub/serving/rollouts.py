@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from hashlib import sha256
@@ -84,6 +85,15 @@ def rollout_of(stored: StoredRegistry, name: object) -> StoredRollout:
         if one.name == name:
             return one
     raise UnknownRollout(name)
+
+
+def split_of(
+    document: Mapping[str, Any], tenant_id: str, asset_ids: Iterable[str]
+) -> dict[str, int]:
+    """The version that each asset has under a rollout (as plain values), no store being asked."""
+    name, share = document["feature_set"], share_of(document["percent"])
+    versions = (document["from"], document["to"])
+    return {one: versions[part_of(name, tenant_id, one) < share] for one in asset_ids}
 
 
 def rollout_document(rollout: StoredRollout) -> dict[str, Any]:
