@@ -239,6 +239,8 @@ class _Lane:
         """Whether rows may be read that are in the columnstore."""
         if self._sessions.facts.mode != "timescaledb":
             return False
+        if not (self._plan.series or self._plan.weather):
+            return False  # attributes are in an ordinary table
         earliest = min(t for _, _, t in points)
         first = min(bound.at(earliest, None) for bound in chosen.bounds)
         if self._plan.has_asset_zone:
