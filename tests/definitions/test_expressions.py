@@ -89,7 +89,7 @@ def test_inputs_are_features_of_the_set_and_go_in_no_circle() -> None:
         FeatureSet("s", 1, (lag, Derived("f", "where(lag > 0, other, lag)")))
     assert str(caught.value) == (
         "expression: got 'where(lag > 0, other, lag)', "
-        "expected features of the same set, not 'other'"
+        "expected features of the same set or built-in ones, not 'other'"
     )
     with pytest.raises(InvalidInput) as caught:
         FeatureSet("s", 1, (Derived("a", "abs(b)"), Derived("b", "coalesce(a, 1)")))
