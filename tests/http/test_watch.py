@@ -17,7 +17,7 @@ import servers
 from acceptance.serving import Server, serving
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.watch import Siblings
-from ai_hub.metrics import FAMILIES, MOST_TENANTS, OTHERS, Metrics, exposition
+from ai_hub.metrics import FAMILIES, MOST_SETS, MOST_TENANTS, OTHERS, Metrics, exposition
 from watching import AT, COMMAND, eventually, get, ingest, log, metrics, samples
 
 RANGE = {"start_time": "2025-10-09T00:00:00Z", "end_time": "2025-10-10T00:00:00Z"}
@@ -266,6 +266,15 @@ def test_tenants_beyond_the_most_share_one_age() -> None:
     assert (counted.newest["t0"], counted.newest[OTHERS]) == (50, MOST_TENANTS + 4)
 
 
+def test_versions_beyond_the_most_share_one_count() -> None:
+    counted = Metrics()
+    for number in range(MOST_SETS + 5):
+        counted.answered_by(f"own@{number}", 2)
+    counted.answered_by("own@0", 3)
+    assert len(counted.served) == MOST_SETS + 1
+    assert (counted.served["own@0"], counted.served[OTHERS]) == (5, 10)
+
+
 def test_counts_of_workers_add_up_and_the_worst_state_is_told() -> None:
     one, other = Metrics(), Metrics(workers=1)
     for counted, state in ((one, "closed"), (other, "open")):
@@ -273,6 +282,7 @@ def test_counts_of_workers_add_up_and_the_worst_state_is_told() -> None:
         counted.of_cache(state, {"lost": 2})
         counted.landed("observations", 3, 1, {"t": 5 if state == "open" else 7})
         counted.filled("lag_1h", 2)
+        counted.answered_by("own@1", 6)
         counted.exported("completed", 10)
         counted.hits += 4
     both = Metrics(workers=0)
@@ -286,6 +296,7 @@ def test_counts_of_workers_add_up_and_the_worst_state_is_told() -> None:
     assert told["ai_hub_cache_state"] == 2
     assert told["ai_hub_newest_observation_age_seconds{tenant=t}"] == 10
     assert told["ai_hub_missing_values_total{feature=lag_1h}"] == 4
+    assert told["ai_hub_served_vectors_total{feature_set=own@1}"] == 12
     assert told["ai_hub_export_rows_total"] == 20
     assert told["ai_hub_cache_hits_total"] == 8
     assert told["ai_hub_workers"] == 2
