@@ -215,6 +215,37 @@ async def test_one_version_is_forgotten_and_not_the_one_whose_number_begins_like
     assert await hits() == [False, True]
 
 
+async def test_nothing_that_was_filled_is_silent(
+    store: FeatureStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    await store.ingest([{**ROW, "asset_id": "a"}], "t")
+    for _ in range(2):
+        one = await store.get_features("t", "a", T, feature_set=SET, missing="zero")
+        named = await store.compute_feature_set("t", "a", SET, T, "zero")
+        many = await store.get_batch_features("t", ["a", "b"], SET, T, missing="zero")
+    answer = await store.get(
+        tenant_id="t", asset_id="a", feature_set=SET, timestamp=T, missing="zero"
+    )
+    for features in (one, named, many["a"]):
+        assert features == answer.features
+        assert features.missing == answer.missing != ()
+        assert (features.degraded, features.violations) == (False, ())
+        assert (features.timestamp, features.policy) == (answer.timestamp, "zero")
+    assert len(many["b"].missing) == 3
+    told = [one for one in caplog.records if one.name == "ai_hub.serving.first_fills"]
+    assert [(vars(one)["asset_id"], vars(one)["missing"]) for one in told] == [
+        ("a", list(answer.missing)),
+        ("b", list(many["b"].missing)),
+    ]
+
+
+async def test_the_doors_that_splice_bytes_are_not_logged_for(
+    store: FeatureStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    await store.found(store.specs.of(SET), "t", ["a"], 0)
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("known", [1.0, 1, 0.0])
 async def test_true_is_no_policy_even_after_one(known: float, store: FeatureStore) -> None:
     asked = {"tenant_id": "t", "asset_id": "a", "timestamp": T}

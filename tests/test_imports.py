@@ -130,6 +130,7 @@ KINDS = {
     "serving/answer.py": "decides",
     "serving/assets.py": "decides",
     "serving/cache.py": "decides",
+    "serving/first_fills.py": "decides",
     "serving/models.py": "decides",
     "serving/registry_plan.py": "decides",
     "serving/rollouts.py": "decides",

@@ -28,9 +28,10 @@ from ai_hub.ingestion import Ingestion
 from ai_hub.metrics import Metrics
 from ai_hub.opening import Open, open_parts
 from ai_hub.rollouts import Rollouts
-from ai_hub.serving.answer import Answer, answers_of
+from ai_hub.serving.answer import Answer, Features, answers_of
 from ai_hub.serving.assets import check_assets, check_batch, described
 from ai_hub.serving.cache import CacheStats
+from ai_hub.serving.first_fills import FirstFills
 from ai_hub.serving.reader import Found
 from ai_hub.serving.readiness import Part
 from ai_hub.serving.spec import Spec
@@ -63,6 +64,7 @@ class FeatureStore(Ingestion, Rollouts):
         self.settings = settings
         self.now = now
         self.metrics = Metrics()
+        self._first_fills = FirstFills()
         self._parts: Open | None = None
         self._closed = False
 
@@ -122,7 +124,9 @@ class FeatureStore(Ingestion, Rollouts):
         spec = self.specs.of(feature_set, feature_names, missing, model)
         spec, at = spec.of_asset(tenant_id, asset_id), self._at(timestamp)
         found = await self.found(spec, tenant_id, [asset_id], at, exact)
-        return answers_of(spec, tenant_id, [asset_id], self._effective(at, exact), found)[0]
+        answers = answers_of(spec, tenant_id, [asset_id], self._effective(at, exact), found)
+        self._first_fills.note(answers, self.now())
+        return answers[0]
 
     async def get_batch(
         self,
@@ -149,6 +153,7 @@ class FeatureStore(Ingestion, Rollouts):
         for (one, some), found in zip(parts, await asyncio.gather(*reads), strict=True):
             of_part = answers_of(one, tenant_id, some, self._effective(at, exact), found)
             answers |= zip(some, of_part, strict=True)
+        self._first_fills.note(answers.values(), self.now())
         return {asset_id: answers[asset_id] for asset_id in ids}
 
     async def get_features(
@@ -159,13 +164,14 @@ class FeatureStore(Ingestion, Rollouts):
         feature_names: Sequence[str] | None = None,
         feature_set: str | None = None,
         missing: Missing | None = None,
-    ) -> dict[str, Any]:
-        """Feature name to value: every built-in feature, or those named."""
+    ) -> Features:
+        """Feature name to value, every built-in feature or those named: a dict that also has
+        `missing`, `degraded`, `violations`, `timestamp` and `policy`."""
         answer = await self.get(
             tenant_id=tenant_id, asset_id=asset_id, feature_set=feature_set,
             feature_names=feature_names, timestamp=timestamp, missing=missing,
         )  # fmt: skip
-        return answer.features
+        return Features(answer.features, answer)
 
     async def compute_feature_set(
         self,
@@ -174,8 +180,8 @@ class FeatureStore(Ingestion, Rollouts):
         feature_set_name: str,
         timestamp: datetime | None = None,
         missing: Missing | None = None,
-    ) -> dict[str, Any]:
-        """Feature name to value, for a feature set."""
+    ) -> Features:
+        """Feature name to value, for a feature set; see `get_features`."""
         get = self.get_features
         return await get(tenant_id, asset_id, timestamp, None, feature_set_name, missing)
 
@@ -187,13 +193,13 @@ class FeatureStore(Ingestion, Rollouts):
         timestamp: datetime | None = None,
         feature_names: Sequence[str] | None = None,
         missing: Missing | None = None,
-    ) -> dict[str, dict[str, Any]]:
+    ) -> dict[str, Features]:
         """Asset to (feature name to value), for up to 1,000 assets in one read."""
         answers = await self.get_batch(
             tenant_id=tenant_id, asset_ids=asset_ids, feature_set=feature_set_name,
             feature_names=feature_names, timestamp=timestamp, missing=missing,
         )  # fmt: skip
-        return {asset_id: answer.features for asset_id, answer in answers.items()}
+        return {one: Features(answer.features, answer) for one, answer in answers.items()}
 
     async def found(
         self, spec: Spec, tenant_id: str, asset_ids: Sequence[str], at: int, exact: bool = False

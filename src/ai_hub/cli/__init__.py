@@ -15,7 +15,8 @@ def main() -> None:
         # An id may hold characters that a terminal cannot show: print an escape, never fail.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    for name in ("ai_hub.export", "ai_hub.serving.reader", "ai_hub.serving.writer"):
+    serving = ("ai_hub.serving.first_fills", "ai_hub.serving.reader", "ai_hub.serving.writer")
+    for name in ("ai_hub.export", *serving):
         # A command reports what fails there itself; a server still logs it.
         logging.getLogger(name).addHandler(logging.NullHandler())
     app(prog_name="ai-hub")

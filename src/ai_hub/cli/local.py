@@ -118,5 +118,6 @@ def _spoken(answer: Answer) -> Document:
     members["timestamp"] = iso(to_micros(answer.timestamp))
     members["computed_at"] = iso(to_micros(answer.computed_at))
     members["missing"] = list(answer.missing)
+    del members["violations"]
     members["feature_count"] = answer.feature_count
     return members

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ class Answer:
     `missing` names the features that were filled, left null or, in a `degraded` answer, absent.
     `policy` is the missing policy of the request, else that of the set; features with one of their
     own say so in their definition.
+    `violations` names the features whose values are outside their range.
     `feature_set` and `version` are None where features were asked for by name.
     """
 
@@ -39,11 +41,63 @@ class Answer:
     degraded: bool
     cache_hit: bool
     computed_at: datetime
+    violations: tuple[str, ...] = ()
 
     @property
     def feature_count(self) -> int:
         """How many features there are: fewer than asked for when degraded."""
         return len(self.features)
+
+
+class Features(dict[str, Any]):
+    """Feature name to value: a plain dict that also knows the answer that it is of.
+
+    Its copies do so too. A dict made of it with `dict(...)` or `|` is a plain one.
+    """
+
+    __slots__ = ("answer",)
+
+    answer: Answer
+    """Whatever else there is to know. Raises AttributeError where it is not of an answer."""
+
+    def __init__(
+        self,
+        features: Mapping[str, Any] | Iterable[tuple[str, Any]] = (),
+        answer: Answer | None = None,
+    ) -> None:
+        super().__init__(features)
+        # Without one, as in `type(features)(pairs)`, it does not claim that nothing was missing.
+        if answer is not None:
+            self.answer = answer
+
+    def copy(self) -> Features:
+        """The same features, of the same answer."""
+        return copy.copy(self)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The features that were filled, left null or, in a degraded answer, absent."""
+        return self.answer.missing
+
+    @property
+    def degraded(self) -> bool:
+        """Whether the store gave no answer, so that only features of the clock are in it."""
+        return self.answer.degraded
+
+    @property
+    def violations(self) -> tuple[str, ...]:
+        """The features whose values are outside their range."""
+        return self.answer.violations
+
+    @property
+    def timestamp(self) -> datetime:
+        """The effective (truncated) time that the features are as of."""
+        return self.answer.timestamp
+
+    @property
+    def policy(self) -> Missing:
+        """The missing policy that applied: the request's, else the set's."""
+        return self.answer.policy
 
 
 class _Vector(msgspec.Struct):

@@ -129,7 +129,7 @@ async def test_a_restart_while_nobody_asks_is_not_noticed(
 
 
 async def test_answers_go_on_without_the_server_and_are_right_again_with_it(
-    own: Server, url: str
+    own: Server, url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with opened(url, connect_timeout=Duration(SECOND)) as store:
         await land(store)
@@ -139,6 +139,9 @@ async def test_answers_go_on_without_the_server_and_are_right_again_with_it(
         assert time.monotonic() - begin < 10
         assert all(answer.degraded for answer in answers)
         assert all(set(answer.features) == {"hour_of_day"} for answer in answers)
+        assert len([one for one in caplog.messages if "the store gave no answer" in one]) == 1
+        features = await store.get_features("t", "b", feature_names=["lag_1h", "hour_of_day"])
+        assert (features.degraded, features.missing) == (True, ("lag_1h",))
         with pytest.raises(StoreUnavailable):
             await land(store, 6.0)
         await asyncio.to_thread(own.start)
