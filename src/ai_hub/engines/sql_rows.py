@@ -159,7 +159,7 @@ class Statement:
         for one in plan.ranges:
             output = next(outputs)
             lengths = self._lengths(self.reads[output], times, zones)
-            taken = self._taken(rows, output, one.measures, lengths)
+            taken = self._taken(rows, output, self.reads[output], one.measures, lengths)
             unknown = place < 0 if one.tz == ASSET_ZONE else None
             found |= {o.name: _column(taken, o, unknown) for o in one.outputs}
         for season in plan.seasonals:
@@ -183,10 +183,15 @@ class Statement:
 
     def mean_of(self, rows: Sequence[Row], source: Source) -> Floats:
         """The mean that stands for what is missing, at every row; NaN where there is none."""
-        sources = [one for one, _ in self.means]
-        place = len(self.reads) + sources.index(source)
+        place, read = next((p, read) for p, one, read in self._means() if one == source)
         mean = Measure("mean")
-        return np.asarray(self._taken(rows, place, (mean,))[mean], np.float64)
+        return np.asarray(self._taken(rows, place, read, (mean,))[mean], np.float64)
+
+    def _means(self) -> Iterator[tuple[int, Source, Read]]:
+        """Each mean, and where it is in a row: behind what is read, and the asset's zone."""
+        first = len(self.reads) + (self.zone is not None)
+        for place, (source, read) in enumerate(self.means, first):
+            yield place, source, read
 
     def lacking(self, rows: Sequence[Row]) -> list[int]:
         """The rows with something missing that a mean fills."""
@@ -205,9 +210,10 @@ class Statement:
         """The rows with a value that PostgreSQL cannot compute with: read their values."""
         if self.depth == "values":
             return []
+        outputs = [*enumerate(self.reads), *((place, read) for place, _, read in self._means())]
         edges = [
             (place, read.values.index(MIN), read.values.index(MAX))
-            for place, read in enumerate((*self.reads, *(read for _, read in self.means)))
+            for place, read in outputs
             if any(is_guarded(part) for part in read.values)
         ]
         return [
@@ -227,11 +233,11 @@ class Statement:
         self,
         rows: Sequence[Row],
         place: int,
+        read: Read,
         measures: tuple[Measure, ...],
         lengths: Ints | None = None,
     ) -> Taken:
         """What is taken of one range or one mean's window at every row."""
-        read = (*self.reads, *(read for _, read in self.means))[place]
         if read.form == "rows":
             return _listed([row[place] or () for row in rows], measures, lengths)
         nothing = (None,) * len(read.values)
