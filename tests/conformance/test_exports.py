@@ -63,7 +63,7 @@ def same(
 
 
 @settings(max_examples=settings.default.max_examples // 2)
-@given(feature_set=feature_sets(), missing=policies(), world=worlds(max_size=25))
+@given(feature_set=feature_sets(asset_zone=True), missing=policies(), world=worlds(max_size=25))
 def test_a_history_in_small_parts_exports_the_same(
     feature_set: FeatureSet, missing: Missing | None, world: World
 ) -> None:

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from ai_hub import FeatureStore
 from ai_hub.definitions.builtin import FEATURES
 from ai_hub.definitions.feature_set import FeatureSet
+from ai_hub.definitions.kinds import Attribute, Calendar
+from ai_hub.definitions.periods import ASSET_ZONE
 from ai_hub.definitions.values import DAY, HOUR, MINUTE, parse_time, to_datetime
 from ai_hub.definitions.vocabulary import WEATHER_COLUMNS, Missing
-from ai_hub.testing import WeatherRow, differences, feature_sets, policies
+from ai_hub.testing import AttributeValue, WeatherRow, differences, feature_sets, policies
 from conformance.kit import (
     MEMORY,
     Deployment,
@@ -36,7 +38,7 @@ from conformance.worlds import TENANT, World, batches, worlds, write
 ALL = FeatureSet("every_feature", 1, FEATURES)
 T = parse_time("2025-10-09T14:30:00Z")
 ANYTHING = dict.fromkeys(WEATHER_COLUMNS, 777.0)
-sets = st.one_of(st.just(ALL), feature_sets())
+sets = st.one_of(st.just(ALL), feature_sets(asset_zone=True))
 
 
 async def check_answers(
@@ -281,3 +283,19 @@ async def test_what_is_of_exactly_t_is_read_and_what_is_one_microsecond_later_is
     (row,) = read_export(path, ALL)
     assert not wrong(ALL, T, history, row.vector)
     assert row.vector.features["temperature"] == 2.0
+
+
+def test_a_set_of_attributes_alone_reads_no_rows(deployment: Deployment, tmp_path: Path) -> None:
+    held = FeatureSet(
+        "held", 1, (Attribute("capacity", "capacity"), Calendar("hour", "hour_of_day", ASSET_ZONE))
+    )
+    berlin = AttributeValue("timezone", "Europe/Berlin")
+    values = {"a": (AttributeValue("capacity", 12.5), berlin), "b": ()}
+    world = World((), (), (), {"a": (T,), "b": (T,)}, values)
+
+    async def example() -> None:
+        async with deployment.open(tmp_path, held) as store:
+            await write(store, world)
+            await check_answers(store, held, world, None)
+
+    run(example())

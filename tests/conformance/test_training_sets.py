@@ -124,7 +124,7 @@ def spine_rows(rows: Sequence[Pair]) -> list[Row]:
 
 @settings(max_examples=settings.default.max_examples // 2)
 @given(
-    feature_set=feature_sets(),
+    feature_set=feature_sets(asset_zone=True),
     wanted=chosen_targets(),
     missing=policies(),
     world=worlds(),
@@ -159,7 +159,12 @@ def test_rows_of_a_spine_are_the_references(
         run(example(Path(place)))
 
 
-@given(feature_set=feature_sets(), missing=policies(), world=worlds(max_size=25), data=st.data())
+@given(
+    feature_set=feature_sets(asset_zone=True),
+    missing=policies(),
+    world=worlds(max_size=25),
+    data=st.data(),
+)
 def test_a_spine_in_another_order_has_the_same_rows_in_that_order(
     feature_set: FeatureSet, missing: Missing | None, world: World, data: st.DataObject
 ) -> None:
@@ -207,7 +212,7 @@ async def exported(
 
 @settings(max_examples=settings.default.max_examples // 2)
 @given(
-    feature_set=feature_sets(max_size=4),
+    feature_set=feature_sets(max_size=4, asset_zone=True),
     wanted=chosen_targets(),
     world=worlds(),
     data=st.data(),

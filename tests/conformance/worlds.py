@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from hypothesis import strategies as st
 
 from ai_hub import FeatureStore
 from ai_hub.definitions.values import DAY, FIRST_INSTANT, HOUR, to_datetime
-from ai_hub.testing import Case, History, cases
+from ai_hub.testing import AttributeValue, Case, History, cases
 from conformance.kit import Row, history_of, observation, weather_row
 
 TENANT = "tenant-1"
@@ -27,19 +27,22 @@ class Mapping:
 
 @dataclass(frozen=True)
 class World:
-    """Rows and mappings to weather sources in their order of writing."""
+    """Rows, mappings to weather sources and attributes of assets in their order of writing."""
 
     observations: tuple[Row, ...]
     weather: tuple[Row, ...]
     mappings: tuple[Mapping, ...]
     instants: dict[str, tuple[int, ...]]
+    attributes: dict[str, Sequence[AttributeValue]] = field(default_factory=dict)
 
     @property
     def assets(self) -> list[str]:
         return sorted(self.instants)
 
     def history(self, asset_id: str) -> History:
-        return history_of(self.observations, self.weather, asset_id, self._mappings_of(asset_id))
+        mappings = self._mappings_of(asset_id)
+        found = history_of(self.observations, self.weather, asset_id, mappings)
+        return replace(found, attributes=self.attributes.get(asset_id, ()))
 
     def source_of(self, asset_id: str, t: int) -> str:
         """Whose weather an asset has at an instant."""
@@ -48,8 +51,8 @@ class World:
         return asset_id if holding is None else mine[holding] or asset_id
 
     def mapped_alone(self) -> World:
-        """The mappings without rows."""
-        return World((), (), self.mappings, {})
+        """The mappings and attributes without rows."""
+        return World((), (), self.mappings, {}, self.attributes)
 
     def _mappings_of(self, asset_id: str) -> dict[int, str | None]:
         return {
@@ -87,7 +90,8 @@ def worlds(draw: st.DrawFn, most_assets: int = 3, max_size: int = 15) -> World:
         mappings += draw(_mappings(name, (None, name, "station", *names), case.instants))
         owner = draw(st.sampled_from((name, "station")))
         weather += [weather_row(owner, row) for row in case.history.weather]
-    return World(tuple(observations), tuple(weather), tuple(mappings), instants)
+    attributes = {name: case.history.attributes for name, case in zip(names, drawn, strict=True)}
+    return World(tuple(observations), tuple(weather), tuple(mappings), instants, attributes)
 
 
 @st.composite
@@ -119,6 +123,18 @@ def batches(draw: st.DrawFn, rows: Sequence[Row]) -> list[list[Row]]:
     return [ordered[a:b] for a, b in pairwise(edges) if a < b]
 
 
+def attribute_rows(asset_id: str, attributes: Iterable[AttributeValue]) -> list[Row]:
+    return [
+        {
+            "asset_id": asset_id,
+            "key": one.key,
+            "value": one.value,
+            "valid_from": to_datetime(one.valid_from),
+        }
+        for one in attributes
+    ]
+
+
 async def write(store: FeatureStore, world: World, tenant_id: str = TENANT) -> None:
     """All of a world, in two batches."""
     for one in world.mappings:
@@ -128,6 +144,9 @@ async def write(store: FeatureStore, world: World, tenant_id: str = TENANT) -> N
             asset_ids=[one.asset_id],
             valid_from=None if one.valid_from is None else to_datetime(one.valid_from),
         )
+    held = [row for name, some in world.attributes.items() for row in attribute_rows(name, some)]
+    if held:
+        await store.ingest_attributes(held, tenant_id)
     if world.observations:
         await store.ingest(list(world.observations), tenant_id)
     if world.weather:

@@ -228,11 +228,12 @@ class _Lane:
             shape = "together" if alike else "apart"
         chosen = self._statement(shape, merged, depth)
         arguments = chosen.arguments(points, zones)
-        if not (merged or self._settled(chosen, points)):
-            return chosen, await self._sessions.fetch(chosen.text, arguments)
         tables = ["ai_features"] if self._plan.series else []
         tables += ["hourly_features"] if merged else []
         tables += ["weather_features"] if self._plan.weather else []
+        # Rows of attributes alone are never moved.
+        if not tables or not (merged or self._settled(chosen, points)):
+            return chosen, await self._sessions.fetch(chosen.text, arguments)
         return chosen, await self._sessions.fetch_in_snapshot(chosen.text, arguments, tables)
 
     def _settled(self, chosen: Statement, points: Sequence[Point]) -> bool:
