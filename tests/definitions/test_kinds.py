@@ -4,9 +4,11 @@ import dataclasses
 import math
 from collections.abc import Callable
 from datetime import timedelta
+from typing import get_args
 
 import pytest
 
+import ai_hub
 from ai_hub.definitions.expressions import expression_tree
 from ai_hub.definitions.kinds import Bucket, Calendar, Derived, Feature, Lag, Latest, Rolling
 from ai_hub.definitions.values import HOUR, Duration
@@ -150,3 +152,9 @@ def test_a_derived_feature_names_its_inputs_in_order_of_first_use() -> None:
 def test_a_constant_is_finite(number: str) -> None:
     with pytest.raises(InvalidInput):
         Derived("f", f"a * {number}")
+
+
+@pytest.mark.parametrize("kind", get_args(Feature), ids=lambda kind: kind.__name__)
+def test_every_kind_is_a_name_of_the_package(kind: type[Feature]) -> None:
+    assert getattr(ai_hub, kind.__name__) is kind
+    assert kind.__name__ in ai_hub.__all__
