@@ -18,6 +18,7 @@ _PACKAGES = (
 )  # fmt: skip
 _TITLES = {
     "export": "Exports",
+    "custom": "Features of one's own",
     "spine": "Spines",
     "memory": "Memory of exports",
     "online": "Answers online",

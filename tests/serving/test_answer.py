@@ -50,6 +50,7 @@ def test_its_copies_know_the_answer_too(copied: Callable[[Features], Features]) 
     assert one.answer == ANSWER
     assert (one.missing, one.degraded, one.violations) == (("lag_1h", "lag_24h"), False, ())
     assert (one.timestamp, one.policy) == (AT, "zero")
+    assert (one.feature_set, one.version) == ("own", 2)
     one["more"] = 1.0
     assert "more" not in FEATURES
     assert "more" not in ANSWER.features

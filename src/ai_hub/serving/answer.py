@@ -99,6 +99,16 @@ class Features(dict[str, Any]):
         """The missing policy that applied: the request's, else the set's."""
         return self.answer.policy
 
+    @property
+    def feature_set(self) -> str | None:
+        """The name of the set; None where features were asked for by name."""
+        return self.answer.feature_set
+
+    @property
+    def version(self) -> int | None:
+        """The version of the set that served; None where features were asked for by name."""
+        return self.answer.version
+
 
 class _Vector(msgspec.Struct):
     features: dict[str, Any]
