@@ -12,6 +12,7 @@ AiHubError
 │   ├── UnknownModel       a version of a model that is bound to no feature set
 │   ├── UnknownRollout     a feature set without a rollout under way
 │   └── UnknownExport
+├── OutOfRange             values outside their range, of a set that rejects such
 ├── TooLarge               a body over the limit
 ├── ExportFailed           an export stopped; nothing of it is left behind
 ├── Busy                   as much as may is under way or waits; it is tried again later
@@ -169,6 +170,18 @@ class UnknownExport(NotFound):
     def __init__(self, export_id: str) -> None:
         self.field = "export_id"
         super().__init__(f"export_id: got {shown(export_id)}, expected the id of a recorded export")
+
+
+class OutOfRange(AiHubError):
+    """Values outside their range, of an asset and a set that rejects such vectors.
+
+    The message names asset, time, feature, value and range.
+    """
+
+    field = "feature_set"
+
+    def __init__(self, asset_id: str, timestamp: str, why: str) -> None:
+        super().__init__(f"asset {shown(asset_id)} at {timestamp}: {why}")
 
 
 class TooLarge(AiHubError):

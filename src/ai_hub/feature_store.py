@@ -18,10 +18,11 @@ from ai_hub.definitions.values import (
     check_count,
     check_id,
     check_list,
+    iso,
     to_micros,
 )
 from ai_hub.definitions.vocabulary import Missing
-from ai_hub.errors import StoreUnavailable
+from ai_hub.errors import OutOfRange, StoreUnavailable
 from ai_hub.export.place import named_path
 from ai_hub.export.record import record_fields
 from ai_hub.ingestion import Ingestion
@@ -119,14 +120,18 @@ class FeatureStore(Ingestion, Rollouts):
 
         The time is truncated to the store's granularity; `exact` skips that and the cache.
         A `model` (`load-model@3`) stands for the version and policy that it is bound to. Without a
-        set, names or model: every built-in feature.
+        set, names or model: every built-in feature. Raises OutOfRange for values outside their
+        range where the set rejects such.
         """
         spec = self.specs.of(feature_set, feature_names, missing, model)
         spec, at = spec.of_asset(tenant_id, asset_id), self._at(timestamp)
         found = await self.found(spec, tenant_id, [asset_id], at, exact)
         answers = answers_of(spec, tenant_id, [asset_id], self._effective(at, exact), found)
+        (answer,) = answers
+        if answer.error is not None:
+            raise OutOfRange(asset_id, iso(to_micros(answer.timestamp)), answer.error)
         self._first_fills.note(answers, self.now())
-        return answers[0]
+        return answer
 
     async def get_batch(
         self,

@@ -47,6 +47,7 @@ class Metrics(msgspec.Struct):
     degraded: int = 0
     served: dict[str, int] = {}
     missing: dict[str, int] = {}
+    violations: dict[tuple[str, str], int] = {}
     cache_state: int = 0
     cache_errors: dict[str, int] = {}
     ingested: dict[tuple[str, str], int] = {}
@@ -74,6 +75,11 @@ class Metrics(msgspec.Struct):
     def filled(self, feature: str, vectors: int) -> None:
         """A feature was missing in so many computed vectors."""
         self.missing[feature] = self.missing.get(feature, 0) + vectors
+
+    def violated(self, feature_set: str, feature: str, vectors: int) -> None:
+        """A feature of a set's version was outside its range in so many vectors or rows."""
+        key = (feature_set, feature)
+        self.violations[key] = self.violations.get(key, 0) + vectors
 
     def landed(self, target: str, accepted: int, rejected: int, newest: Mapping[str, int]) -> None:
         """A batch landed; `newest` has its last observation time by tenant."""
@@ -120,7 +126,8 @@ class Metrics(msgspec.Struct):
 
 _CLASSES = ("", "1xx", "2xx", "3xx", "4xx", "5xx")
 _NUMBERS = ("hits", "misses", "computed", "degraded", "export_rows", "workers")
-_TABLES = ("served", "missing", "cache_errors", "ingested", "ingest_failures", "exports")
+_TABLES = ("served", "missing", "violations", "cache_errors", "ingested", "ingest_failures",
+           "exports")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +189,11 @@ FAMILIES = (
     Family(
         "ai_hub_missing_values_total", "counter", "Computed vectors that lacked a feature.",
         ("feature",), _each("missing"),
+    ),
+    Family(
+        "ai_hub_violations_total", "counter",
+        "Computed vectors and exported rows with a feature outside its range.",
+        ("feature_set", "feature"), _each("violations"),
     ),
     Family(
         "ai_hub_degraded_answers_total", "counter",

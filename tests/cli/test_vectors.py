@@ -22,7 +22,8 @@ def test_a_vector_has_the_members_of_the_http_answer(run: Run) -> None:
     assert found["features"]["lag_1h"] == 11.5
     assert set(found) == {
         "tenant_id", "asset_id", "timestamp", "feature_set", "version", "fingerprint", "policy",
-        "features", "feature_count", "missing", "degraded", "cache_hit", "computed_at",
+        "features", "feature_count", "missing", "violations", "degraded", "cache_hit",
+        "computed_at",
     }  # fmt: skip
     assert (found["feature_set"], found["version"], found["feature_count"]) == (
         "forecast_basic",

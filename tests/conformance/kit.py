@@ -25,11 +25,11 @@ from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import FIRST_INSTANT, to_datetime, to_micros
 from ai_hub.definitions.vocabulary import WEATHER_COLUMNS, Missing
 from ai_hub.engines import arrays
-from ai_hub.engines.arrays import Columns
-from ai_hub.engines.plan import Plan, can_be_missing
+from ai_hub.engines.plan import Plan
 from ai_hub.engines.reference import Mapped
 from ai_hub.engines.vectors import vectors
 from ai_hub.serving import answer as serving
+from ai_hub.stores.base import Vectors
 from ai_hub.testing import History, Observation, Vector, WeatherRow, differences, vector
 from conformance.caches import MEMORY_CACHE, REDIS_CACHE, CacheKind
 from servers import Kind, server
@@ -77,16 +77,24 @@ def kernel_vectors(
     order = sorted(range(len(points)), key=lambda i: points[i])
     code, time = np.array([points[i] for i in order], np.int64).reshape(-1, 2).T
     at = arrays.Points(np.ascontiguousarray(code), np.ascontiguousarray(time))
-    columns, masks = vectors(plan, at, held, missing, dense=dense)
+    found = Vectors(*vectors(plan, at, held, missing, dense=dense))
     place = {i: row for row, i in enumerate(order)}
     wanted = range(len(points)) if chosen is None else chosen
-    return [vector_at(columns, masks, place[i]) for i in wanted]
+    return [vector_at(feature_set, found, place[i]) for i in wanted]
 
 
-def vector_at(columns: Columns, masks: Mapping[str, Any], row: int) -> Vector:
-    features = {name: values[row].item() for name, values in columns.items()}
+def vector_at(feature_set: FeatureSet, found: Vectors, row: int) -> Vector:
+    """One of some computed vectors, as the reference gives it."""
+
+    def named(masks: Mapping[str, Any]) -> tuple[str, ...]:
+        return tuple(name for name in found.columns if name in masks and masks[name][row])
+
+    violations = named(found.violations)
+    if violations and feature_set.on_violation == "reject":
+        return Vector({}, (), violations)
+    features = {name: values[row].item() for name, values in found.columns.items()}
     plain = {name: None if value != value else value for name, value in features.items()}
-    return Vector(plain, tuple(name for name in columns if name in masks and masks[name][row]))
+    return Vector(plain, named(found.masks), violations)
 
 
 def _series(name: str, histories: Sequence[History]) -> arrays.Series:
@@ -277,7 +285,11 @@ def plain(answer: serving.Answer) -> Vector:
     """An answer of `get` as the reference gives it."""
     assert not answer.degraded
     assert answer.feature_count == len(answer.features)
-    return Vector(answer.features, answer.missing)
+    return Vector(answer.features, answer.missing, answer.violations)
+
+
+UNSAID = ("what is outside its range",)
+"""The violations of a row of a file, which does not say them: its record counts them."""
 
 
 def wrong(
@@ -285,7 +297,8 @@ def wrong(
 ) -> list[str]:
     """What is wrong with a vector, by the reference."""
     expected = vector(feature_set, t, history, missing)
-    return differences(feature_set, t, history, expected, got, missing)
+    found = differences(feature_set, t, history, expected, got, missing)
+    return [one for one in found if not one.startswith(f"violations: got {UNSAID}")]
 
 
 @dataclass(frozen=True)
@@ -302,7 +315,7 @@ class Exported:
 def read_export(path: str | Path, feature_set: FeatureSet) -> list[Exported]:
     """The rows of a file, in its order."""
     rows = pq.read_table(path).to_pylist()
-    unsure = [f.name for f in feature_set.features if can_be_missing(f)]
+    unsure = [f.name for f in feature_set.features if f.name in Plan.of(feature_set).unsure]
     return [
         Exported(
             row["asset_id"],
@@ -311,6 +324,7 @@ def read_export(path: str | Path, feature_set: FeatureSet) -> list[Exported]:
             Vector(
                 {name: row[name] for name in feature_set.feature_names},
                 tuple(name for name in unsure if row[f"{name}__missing"]),
+                UNSAID,
             ),
             {name: value for name, value in row.items() if name.startswith("target_")},
         )

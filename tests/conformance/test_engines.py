@@ -83,7 +83,7 @@ def check(
         assert not wrong(feature_set, t, seen[i], vector, missing)
 
 
-@given(feature_sets(asset_zone=True), policies(), neighbours())
+@given(feature_sets(asset_zone=True, rejects=True), policies(), neighbours())
 def test_drawn_sets_over_drawn_histories(
     engine: Engine,
     feature_set: FeatureSet,

@@ -22,6 +22,7 @@ ENDS = ("completed", "no_data", "failed")
 texts = st.text(st.characters(min_codepoint=32, codec="utf-8"), min_size=1, max_size=20)
 instants = st.integers(FIRST_INSTANT, LAST_INSTANT)
 counts = st.integers(0, 2**62)
+violations = st.dictionaries(st.sampled_from(("peak", "lag_1h")), st.integers(1, 2**62))
 checksums = st.binary(min_size=32, max_size=32).map(bytes.hex)
 begun = st.builds(
     lambda first, last, **rest: ExportRecord(
@@ -56,7 +57,7 @@ def exports(draw: st.DrawFn) -> ExportRecord:
 
 
 def written(draw: st.DrawFn, export: ExportRecord) -> ExportRecord:
-    return export.written(draw(counts), draw(counts), draw(checksums))
+    return export.written(draw(counts), draw(counts), draw(checksums), draw(violations))
 
 
 @settings(max_examples=settings.default.max_examples // 3)
@@ -104,7 +105,7 @@ async def test_an_export_that_is_recorded_again_is_replaced(
     store = await open_store(Settings(database_url=deployment.url(tmp_path)))
     try:
         await store.export_log.record(begun)
-        done = begun.written(5, 6, "ab" * 32).completed(4)
+        done = begun.written(5, 6, "ab" * 32, {"peak": 2}).completed(4)
         await asyncio.gather(*(store.export_log.record(done) for _ in range(3)))
         assert await store.export_log.find() == [done]
         assert await store.export_log.interrupted() == []
@@ -125,8 +126,8 @@ async def test_the_newest_file_of_a_place_is_named_by_those_before(
         first, failed, second, third = (record(long, at) for at in range(4))
         other = record("/other", 4)
         for one in (first, other, second):
-            await log.record(one.written(1, 2, "ab" * 32))
-            await log.record(one.written(1, 2, "ab" * 32).completed(9))
+            await log.record(one.written(1, 2, "ab" * 32, {}))
+            await log.record(one.written(1, 2, "ab" * 32, {}).completed(9))
         await log.record(failed.failed(9, "no"))
         await log.record(third.without_data(9))
         named = {one.export_id: one.replaced_by for one in await log.find()}

@@ -26,7 +26,7 @@ from ai_hub.definitions.values import (
     to_micros,
 )
 from ai_hub.definitions.vocabulary import Missing
-from ai_hub.engines.plan import can_be_missing
+from ai_hub.engines.plan import Plan
 from ai_hub.export.job import spine_job
 from ai_hub.stores import chunks
 from ai_hub.stores.embedded import scan as embedded_scan
@@ -45,6 +45,7 @@ from ai_hub.testing import (
 )
 from conformance.kit import (
     MEMORY,
+    UNSAID,
     Deployment,
     Row,
     folder,
@@ -80,10 +81,11 @@ def check_targets(
 
 
 def vector_of(feature_set: FeatureSet, row: Row) -> Vector:
-    unsure = [f.name for f in feature_set.features if can_be_missing(f)]
+    unsure = [f.name for f in feature_set.features if f.name in Plan.of(feature_set).unsure]
     return Vector(
         {name: row[name] for name in feature_set.feature_names},
         tuple(name for name in unsure if row[f"{name}__missing"]),
+        UNSAID,
     )
 
 

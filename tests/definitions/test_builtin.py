@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from ai_hub.definitions.builtin import FEATURE_SETS, FEATURES
@@ -20,7 +22,10 @@ WINDOWS = {
     "range_24h": ("range", "24h"),
 }
 BUCKETS = {"avg": "mean", "min": "min", "max": "max", "stddev": "std", "count": "count"}
-DEFINITIONS = {f.name: definition_of(f) for f in FEATURES}
+SAID = ("unit", "description", "valid")
+DEFINITIONS = {
+    f.name: {k: v for k, v in definition_of(f).items() if k not in SAID} for f in FEATURES
+}
 
 
 @pytest.mark.parametrize(
@@ -87,6 +92,36 @@ def test_weather_features_are_the_latest_of_a_day(column: str) -> None:
         "column": column,
         "max_age": "24h",
         "measured_within": "1h",
+    }
+
+
+def test_what_is_said_of_them() -> None:
+    assert all(f.description for f in FEATURES)
+    limits = {f.name: str(f.valid) for f in FEATURES if f.valid is not None}
+    not_negative = [name for name in DEFINITIONS if re.search("std|count|range", name)]
+    assert limits == {
+        "hour_of_day": "0:23",
+        "day_of_week": "0:6",
+        "day_of_month": "1:31",
+        "month": "1:12",
+        "is_weekend": "{0, 1}",
+        "is_business_hours": "{0, 1}",
+        "temperature": "-90:60",
+        "humidity": "0:100",
+        "solar_irradiance": "-20:1600",
+        "wind_speed": "0:120",
+        "cloud_cover": "0:100",
+        "precipitation": "0:500",
+        **dict.fromkeys(not_negative, "0:"),
+    }
+    assert {f.name: f.unit for f in FEATURES if f.unit} == {
+        "hour_of_day": "h",
+        "temperature": "°C",
+        "humidity": "%",
+        "solar_irradiance": "W/m²",
+        "wind_speed": "m/s",
+        "cloud_cover": "%",
+        "precipitation": "mm",
     }
 
 

@@ -1,19 +1,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 
 import pytest
 
 from ai_hub.definitions.builtin import FEATURES
+from ai_hub.definitions.builtin_features import BY_NAME
 from ai_hub.definitions.feature_set import FeatureSet, definition_of
 from ai_hub.definitions.kinds import Calendar, Derived, Feature, Lag, Latest, Rolling
+from ai_hub.definitions.valid_range import ValidRange
 from ai_hub.definitions.values import Duration
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.errors import InvalidInput
 
-HOUR_OF_DAY = Calendar("hour_of_day", "hour_of_day")
-LAG = Lag("lag_1h", Duration.of("1h"))
+HOUR_OF_DAY = BY_NAME["hour_of_day"]
+LAG = BY_NAME["lag_1h"]
 MEAN = Rolling("mean_24h", "mean", Duration.of("24h"))
 
 
@@ -164,8 +166,9 @@ def test_a_fingerprint_is_16_hex_digits_of_the_canonical_json() -> None:
 def test_a_field_at_its_default_is_not_in_the_canonical_form(feature: Feature) -> None:
     (plain,) = json.loads(one(feature).canonical)["features"]
     defaults = {f.name: f.default for f in fields(feature) if f.default is not MISSING}
-    for name, default in defaults.items():
-        assert (name in plain) == (getattr(feature, name) != default)
+    said = {name for name, default in defaults.items() if getattr(feature, name) != default}
+    # What is said of a built-in feature is its default.
+    assert said - {"unit", "description", "valid"} == plain.keys() & defaults.keys()
     assert {"kind", "name"} <= plain.keys()
 
 
@@ -188,6 +191,9 @@ def test_equal_definitions_have_equal_fingerprints_whatever_they_are_called() ->
         one(LAG, Rolling("mean_24h", "mean", Duration.of("24h"), missing="mean")),
         one(LAG, Rolling("mean_24h", "median", Duration.of("24h"))),
         FeatureSet("one", 1, (LAG, MEAN), series="price"),
+        FeatureSet("one", 1, (LAG, MEAN), on_violation="null"),
+        FeatureSet("one", 1, (LAG, MEAN), on_violation="reject"),
+        one(LAG, replace(MEAN, valid=(0, 5))),
         one(LAG, Rolling("mean_25h", "mean", Duration.of("24h"))),
     ],
 )
@@ -209,6 +215,9 @@ def test_a_definition_is_plain_values_kind_first() -> None:
         ("name", "hour_of_day"),
         ("part", "hour_of_day"),
         ("tz", "UTC"),
+        ("unit", "h"),
+        ("description", "Hour of the day, UTC"),
+        ("valid", {"low": 0.0, "high": 23.0}),
     ]
     assert definition_of(Lag("l", Duration.of("2h"), missing=0.0))["missing"] == 0.0
 
@@ -224,10 +233,36 @@ def test_a_built_in_feature_may_stand_in_a_set_by_its_name() -> None:
         FeatureSet("one", 1, "lag_1h")  # type: ignore[arg-type]
 
 
+def test_what_is_said_of_a_built_in_feature_is_the_default_of_its_definition() -> None:
+    bare = Latest("temperature", "temperature")
+    warm = replace(bare, valid=(0, 40), description="Beside the river")
+    built_in = BY_NAME["temperature"]
+    assert one(bare) == one(built_in)
+    (said,) = one(warm).features
+    assert (said.valid, said.unit, said.description) == (
+        ValidRange(0, 40),
+        "°C",
+        "Beside the river",
+    )
+    assert one(warm).fingerprint != one(built_in).fingerprint
+    # Another name or definition is another feature.
+    for other in (replace(bare, name="heat"), replace(bare, max_age="6h")):
+        assert one(other).features[0].valid is None
+        ranged = replace(other, valid=(-90, 60))
+        assert one(ranged).fingerprint != one(other).fingerprint
+
+
 def test_owner_and_description_say_nothing_of_what_the_values_mean() -> None:
     owned = FeatureSet("one", 1, (LAG,), owner="grid-team", description="d", use_cases=("u",))
     assert owned.fingerprint == one(LAG).fingerprint
     assert owned.document()["owner"] == "grid-team"
+
+
+def test_what_becomes_of_values_outside_their_range_is_one_of_three_words() -> None:
+    assert FeatureSet("one", 1, (LAG,), on_violation="null").document()["on_violation"] == "null"
+    with pytest.raises(InvalidInput) as caught:
+        FeatureSet("one", 1, (LAG,), on_violation="drop")  # type: ignore[arg-type]
+    assert str(caught.value) == "on_violation: got 'drop', expected one of report, null, reject"
 
 
 @pytest.mark.parametrize("field", ["owner", "description", "use_cases"])

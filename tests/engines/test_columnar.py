@@ -28,7 +28,7 @@ def points(*pairs: tuple[int, int]) -> Points:
 
 def one(feature: Feature, at: Points, history: HistoryArrays) -> list[float]:
     plan = Plan.of(FeatureSet("s", 1, (feature,), missing="keep"))
-    return compute(plan, at, history)[feature.name].tolist()
+    return compute(plan, at, history).columns[feature.name].tolist()
 
 
 def test_a_lag_takes_the_latest_within_its_tolerance_of_its_own_entity() -> None:
@@ -85,7 +85,7 @@ def test_a_value_is_that_of_exactly_its_time() -> None:
 def test_no_points_are_no_rows() -> None:
     plan = Plan.of(FeatureSet("s", 1, (Lag("f", DAY_WIDE), Latest("w", "humidity"))))
     nobody = Points(np.empty(0, np.int64), np.empty(0, np.int64))
-    assert {n: len(v) for n, v in compute(plan, nobody, HistoryArrays({})).items()} == {
+    assert {n: len(v) for n, v in compute(plan, nobody, HistoryArrays({})).columns.items()} == {
         "f": 0,
         "w": 0,
     }

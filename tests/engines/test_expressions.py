@@ -16,7 +16,9 @@ X = Rolling("x", "max", Duration.of("24h"))
 
 def derived(x: float, *features: Derived) -> dict[str, list[float]]:
     plan = Plan.of(FeatureSet("s", 1, (*features, X)))
-    return {name: column.tolist() for name, column in derive(plan, {"x": np.array([x])}).items()}
+    return {
+        name: column.tolist() for name, column in derive(plan, {"x": np.array([x])}).columns.items()
+    }
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def filled(
         return further
 
     plan = Plan.of(FeatureSet("s", 1, (feature,)))
-    columns, masks = vectors(plan, POINTS, history, missing, read_on)
+    columns, masks, _ = vectors(plan, POINTS, history, missing, read_on)
     return columns["f"].tolist(), masks["f"].tolist(), asked
 
 
@@ -84,5 +84,5 @@ def test_nothing_is_read_on_where_no_mean_is_wanted(missing: Missing, expected: 
 
 def test_without_reading_on_the_history_is_all_there_is() -> None:
     plan = Plan.of(FeatureSet("s", 1, (LAG,)))
-    columns, _ = vectors(plan, POINTS, NEAR, "mean")
+    columns, _, _ = vectors(plan, POINTS, NEAR, "mean")
     assert columns["f"].tolist() == [1.0, 0.0, 5.0]

@@ -15,6 +15,7 @@ from acceptance.serving import Server
 RECORD = {
     "export_id", "tenant_id", "feature_set", "status", "storage_path", "row_count",
     "file_size_bytes", "file_size_mb", "started_at", "completed_at", "checksum", "replaced_by",
+    "violations",
 }  # fmt: skip
 
 

@@ -157,8 +157,8 @@ def test_feature_sets_are_described(server: Server) -> None:
     for one in listed:
         assert one.keys() == {
             "name", "version", "fingerprint", "description", "owner", "use_cases", "missing",
-            "series", "feature_count", "features", "definitions", "state", "default", "applied_at",
-            "applied_by", "models", "rollout",
+            "on_violation", "series", "feature_count", "features", "definitions", "state",
+            "default", "applied_at", "applied_by", "models", "rollout",
         }  # fmt: skip
         assert one == server.call("GET", f"/sets/{one['name']}")
         assert one == server.call("GET", f"/sets/{one['name']}@{one['version']}")

@@ -17,7 +17,7 @@ AT = "2025-10-09T14:30:59.9Z"
 BASIC = ["hour_of_day", "day_of_week", "is_weekend", "lag_1h", "lag_24h", "rolling_avg_24h"]
 VECTOR = {
     "tenant_id", "asset_id", "timestamp", "feature_set", "version", "fingerprint", "policy",
-    "features", "feature_count", "missing", "degraded", "cache_hit", "computed_at",
+    "features", "feature_count", "missing", "violations", "degraded", "cache_hit", "computed_at",
 }  # fmt: skip
 
 
@@ -231,9 +231,10 @@ def test_a_batch_answers_each_asset_once(server: Server, tenant: str) -> None:
     }
     assert list(answer["results"]) == ["b", "a"]
     for one in answer["results"].values():
-        assert one.keys() == {"features", "missing", "degraded", "cache_hit"}
+        assert one.keys() == {"features", "missing", "violations", "degraded", "cache_hit"}
     assert answer["results"]["b"] == {
-        "features": single["features"], "missing": ["lag_24h"], "degraded": False,
+        "features": single["features"], "missing": ["lag_24h"], "violations": [],
+            "degraded": False,
         "cache_hit": True,
     }  # fmt: skip
     assert answer["results"]["a"]["cache_hit"] is False

@@ -118,6 +118,8 @@ def show(
 
     Example: ai-hub sets show forecast_basic@1
     """
+    from ai_hub.definitions.valid_range import valid_of
+
     found = asked(url, lambda registry: registry.described(name), make=False)
     if as_json:
         document(found)
@@ -126,16 +128,19 @@ def show(
     default = ", the default" if found["default"] else ""
     say(
         f"{found['state']}{default}, fingerprint {found['fingerprint']}, "
-        f"missing values: {found['missing']}"
+        f"missing values: {found['missing']}, "
+        f"values outside their range: {found['on_violation']}"
     )
     if found["applied_at"] is not None:
         say(f"applied {found['applied_at']} by {cell(found['applied_by']) or 'nobody named'}")
     rows = []
     for one in found["definitions"]:
         own = {key: value for key, value in one.items() if key not in ("kind", "name")}
+        unit, meaning = own.pop("unit", ""), own.pop("description", "")
+        valid = str(valid_of(own.pop("valid"))) if "valid" in own else ""
         text = ", ".join(f"{key}={value}" for key, value in own.items())
-        rows.append((one["name"], one["kind"], text))
-    table(("feature", "kind", "definition"), rows)
+        rows.append((one["name"], one["kind"], text, f"{valid} {unit}".strip(), meaning))
+    table(("feature", "kind", "definition", "range", "description"), rows)
 
 
 @commands.command()

@@ -39,11 +39,16 @@ class LocalBackend:
         answers = await self._store.get_batch(**_timed(request))
         spoken = {asset_id: _spoken(answer) for asset_id, answer in answers.items()}
         shared = {key: next(iter(spoken.values()))[key] for key in _SHARED}
-        kept: tuple[str, ...] = ("features", "missing", "degraded", "cache_hit")
+        kept: tuple[str, ...] = (
+            "error", "features", "missing", "violations", "degraded", "cache_hit",
+        )  # fmt: skip
         if len({one["version"] for one in spoken.values()}) > 1:
             # Under a rollout each names its own.
             kept, shared = (*kept, *_OWN), shared | dict.fromkeys(_OWN)
-        results = {asset_id: {key: one[key] for key in kept} for asset_id, one in spoken.items()}
+        results = {
+            asset_id: {key: one[key] for key in kept if key in one}
+            for asset_id, one in spoken.items()
+        }
         return {**shared, "results": results}
 
     async def land(self, batch: Batch, kind: BatchKind) -> IngestResult:
@@ -118,6 +123,8 @@ def _spoken(answer: Answer) -> Document:
     members["timestamp"] = iso(to_micros(answer.timestamp))
     members["computed_at"] = iso(to_micros(answer.computed_at))
     members["missing"] = list(answer.missing)
-    del members["violations"]
+    members["violations"] = list(answer.violations)
+    if answer.error is None:
+        del members["error"]
     members["feature_count"] = answer.feature_count
     return members

@@ -95,6 +95,8 @@ def _show_vector(found: Document) -> None:
     ]
     say(f"{found['tenant_id']} / {found['asset_id']}  {_title(found)}", style="bold")
     table(("feature", "value", "missing"), rows)
+    if found["violations"]:
+        say(f"Outside their range: {', '.join(found['violations'])}", "yellow")
     if found["degraded"]:
         say("Degraded: the store did not answer, so only calendar features are here.", "yellow")
 
@@ -118,6 +120,10 @@ def _show_batch(found: Document) -> None:
     filled = {asset_id: one["missing"] for asset_id, one in results.items() if one["missing"]}
     for asset_id, missing in filled.items():
         say(f"missing for {asset_id}: {', '.join(missing)}", style="dim")
+    for asset_id, one in results.items():
+        if one["violations"]:
+            why = one.get("error") or ", ".join(one["violations"])
+            say(f"outside their range for {asset_id}: {why}", "yellow")
 
 
 def _title(found: Document) -> str:

@@ -159,7 +159,7 @@ def described_differences(
     """The same of two sets as `FeatureSet.document` describes them."""
     found = [
         Difference(None, name, before[name], after[name])
-        for name in ("missing", "series", "description", "owner", "use_cases")
+        for name in ("missing", "on_violation", "series", "description", "owner", "use_cases")
         if before[name] != after[name]
     ]
     old = {one["name"]: one for one in before["definitions"]}

@@ -16,6 +16,7 @@ from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from typing import Any, get_args
 
+from ai_hub.definitions.builtin_features import builtin_of
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.holidays import HolidayDates
 from ai_hub.definitions.kinds import Derived, Feature, fields_of, is_default
@@ -116,11 +117,17 @@ def read_set(plain: object, place: Place = ()) -> FeatureSet:
 
 
 def plain_feature(feature: Feature) -> dict[str, object]:
-    """A feature as its kind and its fields, without those at their default."""
+    """A feature as its kind and its fields, without those at their default.
+
+    What is said of a built-in feature is its default.
+    """
     plain: dict[str, object] = {_LEFT_TO_KIND: type(feature).__name__}
+    known = builtin_of(feature)
     for field in fields_of(feature):
         value = getattr(feature, field.name)
-        if not is_default(field, value):
+        said = known is None or value != getattr(known, field.name)
+        said |= field.name not in ("unit", "description", "valid")
+        if said and not is_default(field, value):
             plain[field.name] = _plain(value)
     return plain
 

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from functools import cached_property, lru_cache
 from graphlib import CycleError, TopologicalSorter
 
-from ai_hub.definitions.builtin_features import BY_NAME
+from ai_hub.definitions.builtin_features import BY_NAME, builtin_of, completed
 from ai_hub.definitions.holidays import HolidayDates
 from ai_hub.definitions.kinds import Derived, Feature, Reading, fields_of
 from ai_hub.definitions.periods import NO_OFFSET, Offset, Period
@@ -24,7 +24,14 @@ from ai_hub.definitions.values import (
     check_list,
     check_text,
 )
-from ai_hub.definitions.vocabulary import Missing, check_missing, check_name
+from ai_hub.definitions.vocabulary import (
+    ON_VIOLATION,
+    Missing,
+    OnViolation,
+    check_choice,
+    check_missing,
+    check_name,
+)
 from ai_hub.errors import InvalidInput
 
 SEMANTICS = 2
@@ -39,7 +46,8 @@ class FeatureSet:
     of the first feature on observations. A set with a name has a version too, and a version's
     definition never changes. A set without a name is a request's own list of features; it has no
     version. A built-in feature may stand in `features` by its name. `owner` says who answers for
-    the set.
+    the set. `on_violation` says what becomes of values outside their range: they are named
+    ("report"), they are missing ("null"), or the asset has no answer ("reject").
     """
 
     name: str | None
@@ -50,6 +58,7 @@ class FeatureSet:
     missing: Missing = "mean"
     series: str = ""
     owner: str = ""
+    on_violation: OnViolation = "report"
 
     def __post_init__(self) -> None:
         given = check_list("features", self.features, "features", MAX_NAMES)
@@ -59,6 +68,7 @@ class FeatureSet:
         object.__setattr__(self, "missing", check_missing(self.missing))
         check_text("description", self.description)
         check_text("owner", self.owner)
+        check_choice("on_violation", self.on_violation, ON_VIOLATION)
         if self.name is not None:
             check_name("name", self.name)
             if type(self.version) is not int or self.version < 1:
@@ -119,6 +129,8 @@ class FeatureSet:
             definition["missing"] = self.missing
         if self.series != self._first_series:
             definition["series"] = self.series
+        if self.on_violation != "report":
+            definition["on_violation"] = self.on_violation
         return json.dumps(definition, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
     @cached_property
@@ -136,6 +148,7 @@ class FeatureSet:
             "owner": self.owner,
             "use_cases": list(self.use_cases),
             "missing": self.missing,
+            "on_violation": self.on_violation,
             "series": self.series,
             "feature_count": len(self.features),
             "features": list(self.feature_names),
@@ -159,7 +172,7 @@ class FeatureSet:
 def _feature(given: object) -> Feature:
     """A feature, or the built-in one of that name."""
     if isinstance(given, Feature):
-        return given
+        return completed(given)
     if not isinstance(given, str):
         raise InvalidInput("features", given, "features such as Lag or Rolling")
     found = BY_NAME.get(given)
@@ -203,10 +216,17 @@ def _plain(value: object) -> object:
 
 
 def _canonical(feature: Feature) -> dict[str, object]:
-    """A feature as plain values without those at their default, and what only describes it."""
+    """A feature as plain values without those at their default, and what only describes it.
+
+    The range of a built-in feature is its default.
+    """
     plain = definition_of(feature)
+    left_out = ["unit", "description"]
+    known = builtin_of(feature)
+    if known is not None and feature.valid == known.valid:
+        left_out.append("valid")
     for field in fields_of(feature):
-        described = field.name in ("unit", "description")
+        described = field.name in left_out
         if field.name in plain and (described or getattr(feature, field.name) == field.default):
             del plain[field.name]
     return plain

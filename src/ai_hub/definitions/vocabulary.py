@@ -52,6 +52,7 @@ WeatherColumn = Literal[
 ]
 SourceKind = Literal["observations", "weather"]
 Missing = Literal["mean", "zero", "keep"] | float
+OnViolation = Literal["report", "null", "reject"]
 
 STATS: tuple[Stat, ...] = get_args(Stat)
 SEASONAL_STATS: tuple[SeasonalStat, ...] = get_args(SeasonalStat)
@@ -65,6 +66,8 @@ WAVES: tuple[Part, ...] = (
 """The parts that are floats: sine and cosine of a share of a turn."""
 WEATHER_COLUMNS: tuple[WeatherColumn, ...] = get_args(WeatherColumn)
 SOURCE_KINDS: tuple[SourceKind, ...] = get_args(SourceKind)
+ON_VIOLATION: tuple[OnViolation, ...] = get_args(OnViolation)
+"""What becomes of a value outside its range: it is named; it is missing; nothing is answered."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 

@@ -19,6 +19,8 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Columns = dict[str, NDArray[np.int64] | NDArray[np.float64]]
+Masks = dict[str, Mask]
+"""Where some columns are of a kind, such as missing; a feature with no such row has none."""
 
 _LONGEST = 1 << 61
 

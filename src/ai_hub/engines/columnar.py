@@ -17,9 +17,10 @@ from ai_hub.engines.arrays import (
 from ai_hub.engines.as_known import all_latest
 from ai_hub.engines.calendars import calendars
 from ai_hub.engines.expressions import derive
-from ai_hub.engines.plan import FILL_WINDOW, Input, Plan, Source, is_integer
+from ai_hub.engines.plan import FILL_WINDOW, Input, Plan, Source
 from ai_hub.engines.readings import readings, window_of
 from ai_hub.engines.tracks import Track
+from ai_hub.engines.violations import Unfilled
 from ai_hub.engines.zones import Zones
 
 MEAN = Measure("mean")
@@ -27,7 +28,7 @@ MEAN = Measure("mean")
 
 def compute(
     plan: Plan, points: Points, history: HistoryArrays, dense: bool | None = None
-) -> Columns:
+) -> Unfilled:
     """Every feature of the plan at every point, before filling: float64 (NaN = null) or int64.
 
     `dense` forces the way windows are computed; by default the cheaper one is chosen.
@@ -54,10 +55,13 @@ def compute(
     return derive(plan, columns)
 
 
-def _nothing(plan: Plan) -> Columns:
+def _nothing(plan: Plan) -> Unfilled:
     """No rows, of the types that rows have."""
     features = plan.feature_set.features
-    return {f.name: np.empty(0, np.int64) if is_integer(f) else np.empty(0) for f in features}
+    columns: Columns = {
+        f.name: np.empty(0, np.int64) if plan.is_integer(f) else np.empty(0) for f in features
+    }
+    return Unfilled(columns, {})
 
 
 def means(source: Source, points: Points, history: HistoryArrays) -> Floats:
@@ -86,8 +90,13 @@ def values_at(name: str, points: Points, history: HistoryArrays) -> Floats:
     return np.where(keys[row] == at, series.value[row], np.nan)
 
 
-def _one_by_one(plan: Plan, points: Points, history: HistoryArrays, dense: bool | None) -> Columns:
+def _one_by_one(plan: Plan, points: Points, history: HistoryArrays, dense: bool | None) -> Unfilled:
     """Entities whose times are centuries apart: an axis each."""
     names = plan.feature_set.feature_names
-    parts = [compute(plan, p, h, dense) for p, h in by_entity(points, history)]
-    return {name: np.concatenate([part[name] for part in parts]) for name in names}
+    each = by_entity(points, history)
+    parts = [(compute(plan, p, h, dense), np.zeros(len(p), bool)) for p, h in each]
+    wrong = {name for part, _ in parts for name in part.violations}
+    return Unfilled(
+        {name: np.concatenate([part.columns[name] for part, _ in parts]) for name in names},
+        {n: np.concatenate([part.violations.get(n, none) for part, none in parts]) for n in wrong},
+    )

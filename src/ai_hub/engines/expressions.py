@@ -10,19 +10,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai_hub.definitions.expressions import Comparison, Operator, Sign, expression_tree
+from ai_hub.definitions.kinds import Derived
 from ai_hub.engines.arrays import Columns
 from ai_hub.engines.plan import Plan
+from ai_hub.engines.violations import Unfilled, check
 
 _Value = NDArray[np.float64] | np.float64
 
 
-def derive(plan: Plan, columns: Columns) -> Columns:
-    """The columns with the derived features among them, in the set's order."""
+def derive(plan: Plan, columns: Columns) -> Unfilled:
+    """The columns with the derived features among them, in the set's order, and where values are
+    outside their range.
+
+    A derived feature reads null where the set makes one of such a value.
+    """
+    read = (f for f in plan.checked if not isinstance(f, Derived))
+    violations = check(plan, read, columns)
     for feature in plan.derived:
         with np.errstate(all="ignore"):
             found = _evaluate(expression_tree(feature.expression), columns)
         columns[feature.name] = np.asarray(found, np.float64)
-    return {name: columns[name] for name in plan.feature_set.feature_names}
+        if feature.valid is not None and feature in plan.checked:
+            violations |= check(plan, (feature,), columns)
+    return Unfilled({name: columns[name] for name in plan.feature_set.feature_names}, violations)
 
 
 def _evaluate(node: ast.expr, columns: Columns) -> _Value:

@@ -6,13 +6,10 @@ from collections.abc import Callable
 from typing import assert_never
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ai_hub.definitions.vocabulary import Missing
-from ai_hub.engines.arrays import Columns, Floats, Ints
+from ai_hub.engines.arrays import Columns, Floats, Ints, Masks
 from ai_hub.engines.plan import Plan, Source, fill_number, fill_source
-
-Masks = dict[str, NDArray[np.bool_]]
 
 
 def fill(

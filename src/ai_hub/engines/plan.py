@@ -32,6 +32,7 @@ from ai_hub.definitions.measures import COUNT, Measure
 from ai_hub.definitions.periods import ASSET_ZONE, Period, Width, longest
 from ai_hub.definitions.values import HOUR
 from ai_hub.definitions.vocabulary import WAVES, Closed, Missing
+from ai_hub.engines.spans import can_leave
 from ai_hub.engines.statistics import statistic_of
 
 FILL_WINDOW = 168 * HOUR
@@ -139,7 +140,11 @@ class InputReads:
 
 @dataclass(frozen=True)
 class Plan:
-    """What has to be read and computed for a feature set; look-backs in microseconds."""
+    """What has to be read and computed for a feature set; look-backs in microseconds.
+
+    `checked` are the features whose values may be outside what is valid; those named in `nulled`
+    are null there.
+    """
 
     feature_set: FeatureSet
     calendars: tuple[Calendar, ...]
@@ -157,6 +162,8 @@ class Plan:
     lookback: int
     weather_lookback: int
     attributes: tuple[str, ...] = ()
+    checked: tuple[Feature, ...] = ()
+    nulled: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, feature_set: FeatureSet) -> Plan:
@@ -194,8 +201,8 @@ class Plan:
 
     @cached_property
     def unsure(self) -> frozenset[str]:
-        """The features that can be missing."""
-        return frozenset(f.name for f in self.feature_set.features if can_be_missing(f))
+        """The features that can be missing: by themselves, or as what is outside its range is."""
+        return self.nulled.union(f.name for f in self.feature_set.features if can_be_missing(f))
 
     @cached_property
     def reads(self) -> bool:
@@ -206,6 +213,10 @@ class Plan:
     def has_asset_zone(self) -> bool:
         """Whether anything is of the zone that the asset's attribute names."""
         return ZONE_KEY in self.attributes
+
+    def is_integer(self, feature: Feature) -> bool:
+        """Whether a feature's column is int64, which has no null, rather than float64."""
+        return feature.name not in self.nulled and is_integer(feature)
 
     def reach(self, source: Source) -> int:
         """How far before t the plan reads a source."""
@@ -238,6 +249,8 @@ def _plan(feature_set: FeatureSet) -> Plan:
             reach["weather"] = max(reach["weather"], feature.max_age.micros)
     latest = tuple(f for f in features if isinstance(f, Latest))
     inputs = tuple(dict.fromkeys(Input.of(f) for f in features if isinstance(f, Reading)))
+    checked = tuple(f for f in feature_set.features if can_leave(f))
+    nulls = feature_set.on_violation == "null"
     columns = [f.column for f in latest] + [i.name for i in inputs if i.kind == "weather"]
     return Plan(
         feature_set,
@@ -256,6 +269,8 @@ def _plan(feature_set: FeatureSet) -> Plan:
         reach["series"],
         reach["weather"],
         _attributes(features),
+        checked,
+        frozenset(f.name for f in checked if nulls),
     )
 
 

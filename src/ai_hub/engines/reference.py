@@ -27,6 +27,7 @@ from ai_hub.definitions.kinds import (
     Seasonal,
 )
 from ai_hub.definitions.periods import ASSET_ZONE, Period, Width
+from ai_hub.definitions.valid_range import ValidRange, ValidValues
 from ai_hub.definitions.values import BUCKET_ORIGIN, FIRST_INSTANT, HOUR, SECOND
 from ai_hub.definitions.vocabulary import Missing, Stat, WeatherColumn, check_missing
 from ai_hub.engines.reference_clock import bucket_start, calendar_part, step_back
@@ -90,10 +91,15 @@ class AttributeValue:
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """The features of a set at one instant, filled, and the names of those that were null."""
+    """The features of a set at one instant, filled, and the names of those that were null.
+
+    `violations` are those whose value was outside its range. Where the set rejects such a vector,
+    it has nothing else.
+    """
 
     features: dict[str, Number]
     missing: tuple[str, ...]
+    violations: tuple[str, ...] = ()
 
 
 def vector(
@@ -102,19 +108,46 @@ def vector(
     """The set's features at `t`, filled by the policy: the request's, the feature's, the set's."""
     requested = None if missing is None else check_missing(missing)
     by_name = {f.name: f for f in feature_set.computed}
-    plain = {f.name: value(f, t, history, by_name) for f in feature_set.features}
+    nulls = feature_set.on_violation == "null"
+    plain = {f.name: value(f, t, history, by_name, nulls) for f in feature_set.features}
+    violations = tuple(f.name for f in feature_set.features if not is_valid(f, plain[f.name]))
+    if violations and feature_set.on_violation == "reject":
+        return Vector({}, (), violations)
+    if nulls:
+        plain |= dict.fromkeys(violations)
     filled = {
         f.name: _filled(f, t, history, feature_set.policy_of(f, requested))
         for f in feature_set.features
         if plain[f.name] is None
     }
-    return Vector(plain | filled, tuple(filled))
+    return Vector(plain | filled, tuple(filled), violations)
+
+
+def is_valid(feature: Feature, found: Number) -> bool:
+    """Whether a value is inside what is said of the feature; null always is."""
+    valid = feature.valid
+    if valid is None or found is None:
+        return True
+    match valid:
+        case ValidRange():
+            return valid.low <= found <= valid.high
+        case ValidValues():
+            return found in valid.values
+        case _:
+            assert_never(valid)
 
 
 def value(
-    feature: Feature, t: int, history: History, features: Mapping[str, Feature] | None = None
+    feature: Feature,
+    t: int,
+    history: History,
+    features: Mapping[str, Feature] | None = None,
+    nulls: bool = False,
 ) -> Number:
-    """One feature at `t`, before filling; `features` are those a derived feature may read."""
+    """One feature at `t`, before filling; `features` are those a derived feature may read.
+
+    With `nulls` it reads null where one of them is outside its range.
+    """
     match feature:
         case Calendar():
             tz = _zone(feature.tz, t, history)
@@ -145,7 +178,12 @@ def value(
         case Derived():
             tree = expression_tree(feature.expression)
             others = features or {}
-            return evaluate(tree, lambda name: value(others[name], t, history, others))
+
+            def read(name: str) -> Number:
+                found = value(others[name], t, history, others, nulls)
+                return None if nulls and not is_valid(others[name], found) else found
+
+            return evaluate(tree, read)
         case _:
             assert_never(feature)
 

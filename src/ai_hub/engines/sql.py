@@ -77,7 +77,12 @@ def _statement(
         *map(words.season, plan.seasonals),
     ]
     wanted = _filled_from(plan, missing)
-    absent = {source: _is_missing(plan, reads, which) for source, which in wanted.items()}
+    # Whether a value is outside its range, and so missing, is found here and not there.
+    always = {fill_source(f) for f in plan.feature_set.features if f.name in plan.nulled}
+    absent = {
+        source: "true" if source in always else _is_missing(plan, reads, which)
+        for source, which in wanted.items()
+    }
     means = [(source, words.mean(source, test)) for source, test in absent.items()]
     outputs = [read.text for read in reads]
     if ZONE_KEY in plan.attributes:

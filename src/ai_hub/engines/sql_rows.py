@@ -13,7 +13,7 @@ from ai_hub.definitions.measures import COUNT as COUNTED
 from ai_hub.definitions.measures import Measure
 from ai_hub.definitions.periods import ASSET_ZONE, Period
 from ai_hub.definitions.values import BUCKET_ORIGIN
-from ai_hub.engines.arrays import Columns, Floats, Ints, Mask
+from ai_hub.engines.arrays import Floats, Ints, Mask
 from ai_hub.engines.calendars import calendars
 from ai_hub.engines.clocks import bucket_starts, step_back
 from ai_hub.engines.expressions import derive
@@ -21,6 +21,7 @@ from ai_hub.engines.moments import Moments
 from ai_hub.engines.plan import Output, Plan, RangePass, Source
 from ai_hub.engines.ranges import Instants
 from ai_hub.engines.statistics import COUNT, LENGTH, MAX, MIN, SUM, Aggregate
+from ai_hub.engines.violations import Unfilled
 from ai_hub.engines.windows import Taken, combined, range_stats
 from ai_hub.engines.zones import Zones
 
@@ -146,7 +147,7 @@ class Statement:
         """The zone of each row's asset, as it was read."""
         return [None if self.zone is None else row[self.zone] for row in rows]
 
-    def columns(self, rows: Sequence[Row], times: Ints) -> Columns:
+    def columns(self, rows: Sequence[Row], times: Ints) -> Unfilled:
         """Every feature of the plan at every row, before filling (NaN = null)."""
         plan, zones = self.plan, self.zones(rows)
         names = tuple({zone for zone in zones if zone is not None})

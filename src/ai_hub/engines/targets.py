@@ -53,5 +53,5 @@ def _statistic(target: Target, series: str, ahead: Points, history: HistoryArray
 def _computed(
     features: tuple[Feature, ...], points: Points, history: HistoryArrays
 ) -> dict[str, Floats]:
-    columns = compute(Plan.of(FeatureSet.unnamed(features)), points, history)
+    columns, _ = compute(Plan.of(FeatureSet.unnamed(features)), points, history)
     return {name: np.asarray(column, np.float64) for name, column in columns.items()}

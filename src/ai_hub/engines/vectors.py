@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from ai_hub.definitions.vocabulary import Missing
-from ai_hub.engines.arrays import Columns, Floats, HistoryArrays, Ints, Points
+from ai_hub.engines.arrays import Columns, Floats, HistoryArrays, Ints, Masks, Points
 from ai_hub.engines.columnar import compute, means
-from ai_hub.engines.fill import Masks, fill
+from ai_hub.engines.fill import fill
 from ai_hub.engines.plan import FILL_WINDOW, Plan, Source
 
 ReadOn = Callable[[Source, Ints], HistoryArrays]
@@ -24,8 +24,9 @@ def vectors(
     missing: Missing | None,
     read_on: ReadOn | None = None,
     dense: bool | None = None,
-) -> tuple[Columns, Masks]:
-    """Every feature of the plan at every point, filled, and where each was missing.
+) -> tuple[Columns, Masks, Masks]:
+    """Every feature of the plan at every point, filled, where each was missing, and where
+    each was outside its range.
 
     `missing` is the request's policy. A caller whose history goes back no further than the plan's
     windows need gives `read_on`; it is called only for a mean that is wanted and reaches further.
@@ -38,4 +39,5 @@ def vectors(
             return means(source, Points(points.code[rows], time), history)
         return means(source, Points(np.arange(len(rows)), time), read_on(source, rows))
 
-    return fill(plan, missing, compute(plan, points, history, dense), mean_of)
+    columns, violations = compute(plan, points, history, dense)
+    return *fill(plan, missing, columns, mean_of), violations

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +29,13 @@ _WORKERS = 1
 _T = TypeVar("_T")
 
 
+class Written(NamedTuple):
+    """How many rows a file has, and how many of them are outside their range, by feature."""
+
+    rows: int
+    violations: dict[str, int]
+
+
 def schema_of(job: ExportJob) -> pa.Schema:
     """The columns of an export: keys, value, features in the set's order, targets, indicators."""
     return pa.schema(
@@ -46,11 +53,12 @@ def write_export(
     chunks: Generator[Chunk, None, None],
     draft: Draft,
     progress: Callable[[int], None] = lambda rows: None,
-) -> int:
+) -> Written:
     """Write an export to a file under way: read, compute and write at the same time, all in the
-    order of the chunks. How many rows it has; without any the file is worth nothing.
+    order of the chunks. Without any rows the file is worth nothing.
 
-    `progress` is told the rows written so far. Raises ExportFailed when the file cannot be written.
+    `progress` is told the rows written so far. Raises ExportFailed when the file cannot be written,
+    OutOfRange for a value outside its range of a set that rejects such.
     """
     try:
         return _write(job, chunks, draft, progress)
@@ -63,10 +71,11 @@ def _write(
     chunks: Generator[Chunk, None, None],
     draft: Draft,
     progress: Callable[[int], None],
-) -> int:
+) -> Written:
     schema = schema_of(job)
     rows = 0
-    computing: deque[Future[pa.RecordBatch]] = deque()
+    violations: Counter[str] = Counter()
+    computing: deque[Future[tuple[pa.RecordBatch, Counter[str]]]] = deque()
     writing: deque[Future[None]] = deque()
     with (
         closing(chunks),
@@ -86,7 +95,8 @@ def _write(
             sync_pool.submit(draft.sync)
 
         def write_next() -> int:
-            batch = computing.popleft().result()
+            batch, outside = computing.popleft().result()
+            violations.update(outside)
             if not batch.num_rows:
                 return 0
             if len(writing) > 1:
@@ -107,10 +117,11 @@ def _write(
             for written in writing:
                 written.result()
         finally:
-            for future in (*computing, *writing):
+            waiting: tuple[Future[Any], ...] = (*computing, *writing)
+            for future in waiting:
                 future.cancel()
-        writer.add_key_value_metadata(job.rows.metadata(job.range, rows))
-    return rows
+        writer.add_key_value_metadata(job.rows.metadata(job.range, rows, violations))
+    return Written(rows, job.rows.in_order(violations))
 
 
 def read_ahead(items: Iterator[_T], pool: ThreadPoolExecutor) -> Iterator[_T]:
@@ -145,16 +156,20 @@ def parquet_writer(draft: Draft, schema: pa.Schema, compression: str) -> Iterato
 
 def feature_batch(
     job: ExportJob, schema: pa.Schema, chunk: Chunk, points: Points
-) -> pa.RecordBatch:
-    """The rows of an export at some points of a chunk."""
+) -> tuple[pa.RecordBatch, Counter[str]]:
+    """The rows of an export at some points of a chunk, and how many are outside their range, by
+    feature. Raises OutOfRange for a set that rejects those."""
     arrays: list[pa.Array] = [
         pa.array(points.time).view(_TIME),
         _ids(np.zeros(len(points), np.int32), [job.rows.tenant_id]),
         _ids(points.code, chunk.asset_ids),
     ]
-    columns = job.rows.columns(chunk, points)
-    arrays += [arrow_column(schema.field(name), values) for name, values in columns.items()]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+    found = job.rows.columns(chunk, points)
+    first = found.first_violation()
+    if first is not None and job.rows.rejects:
+        raise job.rows.rejected(chunk, points, found, first)
+    arrays += [arrow_column(schema.field(name), values) for name, values in found.columns.items()]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema), found.counts()
 
 
 def _ids(codes: Ints | NDArray[np.int32], ids: list[str] | tuple[str, ...]) -> pa.Array:

@@ -28,6 +28,7 @@ from ai_hub.stores.export_log import ExportRecord
 
 if TYPE_CHECKING:
     from ai_hub.export.job import ExportJob, SpineJob
+    from ai_hub.export.parquet import Written
     from ai_hub.export.place import Draft
     from ai_hub.export.training_set import TrainingSet
     from ai_hub.stores.base import Chunk, ScanRequest
@@ -181,6 +182,8 @@ class Exports:
             _tell(record.failed(self._now(), _why(error)), begin)
             raise
         self._metrics.exported(ended.status, ended.row_count)
+        for name, rows in ended.violations.items():
+            self._metrics.violated(job.rows.feature_set.label, name, rows)
         _tell(ended, begin)
         return ended
 
@@ -195,13 +198,13 @@ class Exports:
         try:
             draft = await _to_its_end(self._in_thread(drafting.__enter__))
             write = partial(_write, job, scan, draft)
-            rows = await self._stoppable(write, progress)
-            if not rows:
+            written = await self._stoppable(write, progress)
+            if not written.rows:
                 record = record.without_data(self._now())
                 await log.record(record)
                 return record
             await self._in_thread(draft.follow)
-            record = record.written(rows, draft.size, draft.checksum)
+            record = record.written(written.rows, draft.size, draft.checksum, written.violations)
             # Should this process end after it, a sweep sees that the file is whole.
             await _to_its_end(self._written(record, draft))
             return await _to_its_end(self._publish(record, draft))
@@ -286,13 +289,13 @@ def _why(error: BaseException) -> str:
 # Imports in here, as opening a store should not wait for them.
 
 
-def _write(job: ExportJob | SpineJob, scan: Scan, draft: Draft, told: _Told) -> int:
+def _write(job: ExportJob | SpineJob, scan: Scan, draft: Draft, told: _Told) -> Written:
     from ai_hub.export.job import SpineJob
-    from ai_hub.export.parquet import write_export
+    from ai_hub.export.parquet import Written, write_export
     from ai_hub.export.training_set import write_training_set
 
     if job.range.is_empty:
-        return 0
+        return Written(0, {})
     if isinstance(job, SpineJob):
         return write_training_set(_training_set(job, scan, told), draft, job.compression)
     return write_export(job, scan(job.scan_request()), draft, told)
@@ -334,5 +337,6 @@ def record_fields(record: ExportRecord) -> dict[str, Any]:
         "completed_at": None if record.completed_at is None else iso(record.completed_at),
         "checksum": record.checksum,
         "replaced_by": record.replaced_by,
+        "violations": dict(record.violations),
         **({} if record.error is None else {"error": record.error}),
     }

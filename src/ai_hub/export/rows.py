@@ -6,7 +6,10 @@ The same for the rows of a range and for those of a spine.
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,17 +19,34 @@ from ai_hub.definitions.feature_set import SEMANTICS, FeatureSet, definition_of
 from ai_hub.definitions.target import Target
 from ai_hub.definitions.values import Duration, TimeRange, check_id, iso
 from ai_hub.definitions.vocabulary import Missing
-from ai_hub.engines.arrays import HistoryArrays, Points
+from ai_hub.engines.arrays import HistoryArrays, Masks, Points
 from ai_hub.engines.columnar import values_at
-from ai_hub.engines.plan import FILL_WINDOW, Plan, can_be_missing, is_integer, sources_for
+from ai_hub.engines.plan import FILL_WINDOW, Plan, sources_for
 from ai_hub.engines.targets import target_values
 from ai_hub.engines.vectors import vectors
-from ai_hub.errors import InvalidInput
+from ai_hub.engines.violations import in_words
+from ai_hub.errors import InvalidInput, OutOfRange
 from ai_hub.stores.base import Chunk, ScanRequest
 
 Values = NDArray[np.float64] | NDArray[np.int64] | NDArray[np.bool_]
 KEYS = ("timestamp", "tenant_id", "asset_id")
 VALUE = "value"
+
+
+class Computed(NamedTuple):
+    """Columns of some rows, and where features of them are outside their range."""
+
+    columns: dict[str, Values]
+    violations: Masks
+
+    def counts(self) -> Counter[str]:
+        """In how many rows, by feature."""
+        return Counter({name: int(mask.sum()) for name, mask in self.violations.items()})
+
+    def first_violation(self) -> int | None:
+        """The first row with one."""
+        firsts = [int(mask.argmax()) for mask in self.violations.values()]
+        return min(firsts, default=None)
 
 
 @dataclass(frozen=True)
@@ -74,7 +94,7 @@ class Rows:
         """The columns; `every`: each row is an observation, so that none is without a `value`."""
         found = [pa.field(VALUE, pa.float64(), nullable=not every)] if self.has_value else []
         for feature in self.feature_set.features:
-            if is_integer(feature):
+            if self.plan.is_integer(feature):
                 found.append(pa.field(feature.name, pa.int64(), nullable=False))
             else:
                 kept = self.feature_set.policy_of(feature, self.missing) == "keep"
@@ -84,10 +104,14 @@ class Rows:
             found.append(pa.field(target.name, kind))
         return [*found, *(pa.field(name, pa.bool_()) for name in self._indicated)]
 
+    def in_order(self, violations: Mapping[str, int]) -> dict[str, int]:
+        """How many rows are outside their range by feature, in the set's order."""
+        return {n: violations[n] for n in self.feature_set.feature_names if n in violations}
+
     @property
     def _indicated(self) -> list[str]:
         features = self.feature_set.features if self.indicators else ()
-        return [f"{f.name}__missing" for f in features if can_be_missing(f)]
+        return [f"{f.name}__missing" for f in features if f.name in self.plan.unsure]
 
     @property
     def reach(self) -> int:
@@ -121,10 +145,10 @@ class Rows:
             self.plan.attributes,
         )
 
-    def columns(self, chunk: Chunk, points: Points) -> dict[str, Values]:
+    def columns(self, chunk: Chunk, points: Points) -> Computed:
         """The columns at some points of a chunk, in order; NaN where a value is null."""
         history, own = chunk.history, self.feature_set.series
-        filled, masks = vectors(self.plan, points, history, self.missing)
+        filled, masks, violations = vectors(self.plan, points, history, self.missing)
         found: dict[str, Values] = {}
         if self.has_value:
             found[VALUE] = _own_values(own, points, history)
@@ -136,9 +160,21 @@ class Rows:
         nowhere = np.zeros(len(points), bool)
         for name in self._indicated:
             found[name] = masks.get(name.removesuffix("__missing"), nowhere)
-        return found
+        return Computed(found, violations)
 
-    def metadata(self, times: TimeRange, count: int) -> dict[str, str]:
+    def rejected(self, chunk: Chunk, points: Points, found: Computed, row: int) -> OutOfRange:
+        """Why there is no export, for a row with a value outside its range."""
+        why = in_words(self.plan.checked, found.columns, found.violations, row)
+        return OutOfRange(chunk.asset_ids[points.code[row]], iso(int(points.time[row])), why)
+
+    @property
+    def rejects(self) -> bool:
+        """Whether a row with a value outside its range is the end of the export."""
+        return self.feature_set.on_violation == "reject"
+
+    def metadata(
+        self, times: TimeRange, count: int, violations: Mapping[str, int]
+    ) -> dict[str, str]:
         """What a file of such rows says of itself."""
         chosen = self.feature_set
         policy = chosen.missing if self.missing is None else self.missing
@@ -155,6 +191,8 @@ class Rows:
             "ai_hub.start_time": iso(times.start),
             "ai_hub.end_time": iso(times.end),
             "ai_hub.row_count": str(count),
+            "ai_hub.on_violation": chosen.on_violation,
+            "ai_hub.violations": json.dumps(self.in_order(violations)),
         }
 
 

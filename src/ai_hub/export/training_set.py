@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import uuid
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -13,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 
 from ai_hub.engines.arrays import Ints, Points
-from ai_hub.errors import ExportFailed
+from ai_hub.errors import ExportFailed, OutOfRange
 from ai_hub.export.job import PART_ROWS, Compression, SpineJob, check_compression
-from ai_hub.export.parquet import parquet_writer, read_ahead
+from ai_hub.export.parquet import Written, parquet_writer, read_ahead
 from ai_hub.export.place import Draft, Places
 from ai_hub.export.rows import Values, arrow_column
 from ai_hub.export.threads import threads
@@ -49,6 +51,12 @@ class TrainingSet:
         ours = {key.decode(): value.decode() for key, value in found.items() if b"ai_hub." in key}
         return ours
 
+    @property
+    def violations(self) -> dict[str, int]:
+        """How many rows are outside their range, by feature."""
+        found: dict[str, int] = json.loads(self.metadata["ai_hub.violations"])
+        return found
+
     def to_arrow(self) -> pa.Table:
         """As an Arrow table, with the metadata in its schema."""
         return self._table
@@ -80,8 +88,8 @@ class TrainingSet:
             draft.publish()
 
 
-def write_training_set(found: TrainingSet, draft: Draft, compression: Compression) -> int:
-    """Write a training set to a file under way; how many rows it has. Raises ExportFailed."""
+def write_training_set(found: TrainingSet, draft: Draft, compression: Compression) -> Written:
+    """Write a training set to a file under way. Raises ExportFailed."""
     table = found.to_arrow()
     try:
         with parquet_writer(draft, table.schema, compression) as writer:
@@ -90,7 +98,7 @@ def write_training_set(found: TrainingSet, draft: Draft, compression: Compressio
         raise ExportFailed(f"spine: Parquet has no form for one of its columns: {error}") from error
     except OSError as error:
         raise ExportFailed(f"output_path: {draft.place.path} cannot be written: {error}") from error
-    return len(found)
+    return Written(len(found), found.violations)
 
 
 def training_set(
@@ -100,11 +108,14 @@ def training_set(
 ) -> TrainingSet:
     """Compute a spine's rows: one walk over the history, each part scattered to where it belongs.
 
-    `progress` is told the rows computed so far; it may raise to stop.
+    `progress` is told the rows computed so far; it may raise to stop. Raises OutOfRange for the
+    first row with a value outside its range, if the set rejects such.
     """
     spine = job.spine
     fields = job.rows.fields(every=False)
     columns = {field.name: _empty(field, len(spine)) for field in fields}
+    violations: Counter[str] = Counter()
+    rejected: dict[int, OutOfRange] = {}
     done = 0
     with threads("read") as pool:
         for start, end, asset_ids in spine.parts(job.rows.reach):
@@ -112,11 +123,18 @@ def training_set(
             with closing(scan(request)) as chunks:
                 for chunk, places, points in read_ahead(_pieces(job, chunks), pool):
                     rows = spine.rows[places]
-                    for name, values in job.rows.columns(chunk, points).items():
+                    found = job.rows.columns(chunk, points)
+                    for name, values in found.columns.items():
                         columns[name][rows] = values
+                    violations.update(found.counts())
+                    for mask in found.violations.values() if job.rows.rejects else ():
+                        first = int(np.where(mask, rows, len(spine)).argmin())
+                        rejected[int(rows[first])] = job.rows.rejected(chunk, points, found, first)
                     done += len(rows)
                     progress(done)
-    return TrainingSet(_table(job, fields, columns))
+    if rejected:
+        raise rejected[min(rejected)]
+    return TrainingSet(_table(job, fields, columns, violations))
 
 
 def _pieces(
@@ -138,7 +156,9 @@ def _empty(field: pa.Field, size: int) -> Values:
     return np.full(size, np.nan)
 
 
-def _table(job: SpineJob, fields: list[pa.Field], columns: dict[str, Values]) -> pa.Table:
+def _table(
+    job: SpineJob, fields: list[pa.Field], columns: dict[str, Values], violations: Counter[str]
+) -> pa.Table:
     """The spine's columns and ours, in the order of an export."""
     spine = job.spine.table
     own = {name: (spine.schema.field(name), spine.column(name)) for name in spine.column_names}
@@ -154,7 +174,7 @@ def _table(job: SpineJob, fields: list[pa.Field], columns: dict[str, Values]) ->
     everything = [*keys, *value, *given.values(), *made.values()]
     metadata = (spine.schema.metadata or {}) | {
         key.encode(): text.encode()
-        for key, text in job.rows.metadata(job.range, len(job.spine)).items()
+        for key, text in job.rows.metadata(job.range, len(job.spine), violations).items()
     }
     return pa.table(
         [column for _, column in everything],

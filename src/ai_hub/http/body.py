@@ -13,6 +13,7 @@ from ai_hub.errors import (
     Busy,
     InvalidInput,
     NotFound,
+    OutOfRange,
     RegistryConflict,
     StoreUnavailable,
     TooLarge,
@@ -179,7 +180,7 @@ def status_of(error: AiHubError) -> int:
             return 415
         case RegistryConflict():
             return 409
-        case InvalidInput():
+        case InvalidInput() | OutOfRange():
             return 422
         case NotFound():
             return 404

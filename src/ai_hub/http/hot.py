@@ -11,13 +11,13 @@ import msgspec
 
 from ai_hub import __version__
 from ai_hub.definitions.values import iso, parse_time
-from ai_hub.errors import AiHubError
+from ai_hub.errors import AiHubError, OutOfRange
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.body import JSON, Receive, Reply, Scope, read_body, refusal
 from ai_hub.http.messages import BatchRequest, GetRequest, decode
 from ai_hub.http.room import LITTLE, Rooms
 from ai_hub.serving.assets import check_few
-from ai_hub.serving.reader import Found, short
+from ai_hub.serving.reader import Found, error_of, short
 from ai_hub.serving.spec import Part, Spec
 
 _quoted = msgspec.json.Encoder().encode
@@ -106,6 +106,8 @@ class HotRoutes:
             spec = spec.of_asset(request.tenant_id, request.asset_id)
         at = self._at(request.timestamp)
         ((value, hit),) = await store.found(spec, request.tenant_id, (request.asset_id,), at)
+        if spec.rejects and (why := error_of(value)) is not None:
+            raise OutOfRange(request.asset_id, iso(at), why)
         return b'{"tenant_id":%b,"asset_id":%b,"timestamp":"%b",%b%b,%b' % (
             _quoted(request.tenant_id),
             _quoted(request.asset_id),

@@ -18,7 +18,7 @@ from ai_hub.definitions.values import (
     MAX_NAMES,
     MAX_SERIES_LENGTH,
 )
-from ai_hub.definitions.vocabulary import STATS, WEATHER_COLUMNS
+from ai_hub.definitions.vocabulary import ON_VIOLATION, STATS, WEATHER_COLUMNS
 from ai_hub.export.job import Compression
 
 Schema = dict[str, Any]
@@ -224,7 +224,8 @@ _VERSION: Schema = {
 }  # fmt: skip
 _NAMED: Schema = {"feature_set": nullable(TEXT), **_VERSION}
 _ENTRY: Schema = {
-    "features": _FEATURES, "missing": listed(TEXT, 0), "degraded": FLAG, "cache_hit": FLAG,
+    "features": _FEATURES, "missing": listed(TEXT, 0), "violations": listed(TEXT, 0),
+    "degraded": FLAG, "cache_hit": FLAG,
 }  # fmt: skip
 _ANSWERS: Schema = {
     "FeatureVector": fields(
@@ -235,11 +236,12 @@ _ANSWERS: Schema = {
         {"tenant_id": ID, "timestamp": TIME, "feature_set": nullable(TEXT),
          **{name: nullable(schema) for name, schema in _VERSION.items()},
          # Under a rollout entities of one batch may have two versions: then each names its own.
-         "results": table(fields(_ENTRY, _VERSION))}
+         "results": table(fields(_ENTRY, {**_VERSION, "error": TEXT}))}
     ),
     "FeatureSet": fields(
         {"name": TEXT, "version": COUNT, "fingerprint": TEXT, "description": TEXT,
          "owner": TEXT, "use_cases": listed(TEXT, 0), "missing": {"type": ["string", "number"]},
+         "on_violation": {"type": "string", "enum": [*ON_VIOLATION]},
          "series": TEXT, "feature_count": COUNT, "features": listed(TEXT, 1),
          "definitions": listed(table({}), 1),
          "state": {"type": "string", "enum": ["active", "retired"]}, "default": FLAG,
@@ -292,7 +294,7 @@ _ANSWERS: Schema = {
          "row_count": nullable(COUNT), "file_size_bytes": nullable(COUNT),
          "file_size_mb": nullable(NUMBER), "started_at": TIME, "completed_at": nullable(TIME),
          "checksum": nullable({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
-         "replaced_by": nullable(TEXT)},
+         "replaced_by": nullable(TEXT), "violations": table(COUNT)},
         {"error": TEXT},
     ),
     "Exports": fields({"exports": listed(_ref("Export"), 0)}),

@@ -25,7 +25,8 @@ class Answer:
     `missing` names the features that were filled, left null or, in a `degraded` answer, absent.
     `policy` is the missing policy of the request, else that of the set; features with one of their
     own say so in their definition.
-    `violations` names the features whose values are outside their range.
+    `violations` names the features whose values are outside their range. Where the set rejects
+    such values, `error` says so in a batch, and there are no features.
     `feature_set` and `version` are None where features were asked for by name.
     """
 
@@ -42,6 +43,7 @@ class Answer:
     cache_hit: bool
     computed_at: datetime
     violations: tuple[str, ...] = ()
+    error: str | None = None
 
     @property
     def feature_count(self) -> int:
@@ -115,6 +117,8 @@ class _Vector(msgspec.Struct):
     missing: tuple[str, ...]
     degraded: bool
     computed_at: datetime
+    violations: tuple[str, ...] = ()
+    error: str | None = None
 
 
 _decode = msgspec.json.Decoder(_Vector).decode
@@ -143,6 +147,8 @@ def answers_of(
                 vector.degraded,
                 hit,
                 vector.computed_at,
+                vector.violations,
+                vector.error,
             )
         )
     return answers

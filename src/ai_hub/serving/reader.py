@@ -1,7 +1,9 @@
 """The one read path: cache, else store, keep.
 
 A vector travels as JSON bytes from the moment it is computed, so a hit formats no number twice:
-`{"features":{...},"missing":[...],"degraded":false,"feature_count":6,"computed_at":"..."}`.
+`{"features":{...},"missing":[...],"violations":[...],"degraded":false,"feature_count":6,
+"computed_at":"..."}`. One that its set rejects is kept as well: it begins with `{"error":"..."`,
+and has no features.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import msgspec
 
 from ai_hub.definitions.values import check_id, iso
 from ai_hub.engines.calendars import calendar_at
+from ai_hub.engines.violations import in_words
 from ai_hub.errors import StoreError
 from ai_hub.metrics import Metrics
 from ai_hub.serving.cache import Cache, Token
@@ -35,6 +38,18 @@ _T = TypeVar("_T")
 
 Found = tuple[bytes, bool]
 """A vector as JSON bytes, and whether it came out of the cache."""
+
+
+class _Rejected(msgspec.Struct):
+    error: str
+
+
+_decode_rejected = msgspec.json.Decoder(_Rejected).decode
+
+
+def error_of(value: bytes) -> str | None:
+    """Why a vector is rejected by its set; None for one that is not."""
+    return _decode_rejected(value).error if value.startswith(b'{"error":') else None
 
 
 def short(value: bytes) -> bytes:
@@ -227,6 +242,8 @@ class Reader:
         self._metrics.computed += len(asset_ids)
         for name, mask in vectors.masks.items():
             self._metrics.filled(name, int(mask.sum()))
+        for name, mask in vectors.violations.items():
+            self._metrics.violated(spec.feature_set.label, name, int(mask.sum()))
         return encoded(spec, vectors, len(asset_ids), iso(self._now()))
 
     def _is_late(self, begin: float) -> None:
@@ -252,7 +269,7 @@ class Reader:
         found, names = calendar_at(spec.plan.calendars, at), spec.feature_set.feature_names
         features = {name: found[name] for name in names if name in found}
         absent = tuple(name for name in names if name not in features)
-        return _vector(features, absent, True, iso(self._now()))
+        return _encode(_members(features, absent, (), True, iso(self._now())))
 
 
 def _seen(task: asyncio.Task[Any]) -> None:
@@ -273,30 +290,33 @@ def encoded(spec: Spec, vectors: Vectors, count: int, computed_at: str) -> list[
             values = [None if value != value else value for value in values]
         columns.append(values)
     masks = [(name, vectors.masks[name]) for name in names if name in vectors.masks]
+    wrong = [(name, vectors.violations[name]) for name in names if name in vectors.violations]
     rows = zip(*columns, strict=True) if columns else [()] * count
-    return [
-        _vector(
-            dict(zip(names, row, strict=True)),
-            tuple(name for name, mask in masks if mask[i]),
-            False,
-            computed_at,
-        )
-        for i, row in enumerate(rows)
-    ]
+    found = []
+    for i, row in enumerate(rows):
+        violations = tuple(name for name, mask in wrong if mask[i])
+        if violations and spec.rejects:
+            why = in_words(spec.feature_set.features, vectors.columns, vectors.violations, i)
+            found.append(_encode({"error": why} | _members({}, (), violations, False, computed_at)))
+            continue
+        missing = tuple(name for name, mask in masks if mask[i])
+        features = dict(zip(names, row, strict=True))
+        found.append(_encode(_members(features, missing, violations, False, computed_at)))
+    return found
 
 
-def _vector(
+def _members(
     features: Mapping[str, object],
     missing: tuple[str, ...],
+    violations: tuple[str, ...],
     degraded: bool,
     computed_at: str,
-) -> bytes:
-    return _encode(
-        {
-            "features": features,
-            "missing": missing,
-            "degraded": degraded,
-            "feature_count": len(features),
-            "computed_at": computed_at,
-        }
-    )
+) -> dict[str, object]:
+    return {
+        "features": features,
+        "missing": missing,
+        "violations": violations,
+        "degraded": degraded,
+        "feature_count": len(features),
+        "computed_at": computed_at,
+    }

@@ -25,6 +25,7 @@ class Spec:
     """A plan and a missing policy; the cache field and the JSON members that name them.
 
     With a `split` it is the default version of a name that means a newer one for some entities.
+    `rejects`: an asset has no answer where a value of it is outside its range.
     """
 
     plan: Plan
@@ -33,6 +34,7 @@ class Spec:
     members: bytes
     label: str = "@"
     split: Split | None = None
+    rejects: bool = False
 
     @property
     def feature_set(self) -> FeatureSet:
@@ -88,7 +90,14 @@ def spec_of(feature_set: FeatureSet, missing: Missing | None) -> Spec:
             "policy": feature_set.missing if missing is None else missing,
         }
     )
-    return Spec(Plan.of(feature_set), missing, field, members[1:-1], feature_set.label)
+    return Spec(
+        Plan.of(feature_set),
+        missing,
+        field,
+        members[1:-1],
+        feature_set.label,
+        rejects=feature_set.on_violation == "reject",
+    )
 
 
 class Specs:

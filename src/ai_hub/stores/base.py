@@ -7,7 +7,7 @@ blocking, for a worker thread, since bulk reading is nothing else.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from ai_hub.definitions.values import Entity
@@ -20,8 +20,7 @@ from ai_hub.stores.registry_table import RegistryTable
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ai_hub.engines.arrays import Columns, HistoryArrays, Ints
-    from ai_hub.engines.fill import Masks
+    from ai_hub.engines.arrays import Columns, HistoryArrays, Ints, Masks
 
 Changed = Callable[[list[Entity] | None], Awaitable[object]]
 """Told of entities whose features may have changed; None where it may be any of them."""
@@ -44,10 +43,12 @@ class Landed:
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """Filled features, an element for each entity asked for, and where they were missing."""
+    """Filled features, an element for each entity asked for, where they were missing, and where
+    they were outside their range."""
 
     columns: Columns
     masks: Masks
+    violations: Masks = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ Times are microseconds since the epoch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass, replace
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 ExportStatus = Literal["processing", "completed", "no_data", "failed"]
@@ -28,6 +29,7 @@ COLUMNS = (
     "error",
     "checksum",
     "replaced_by",
+    "violations",
 )
 """The columns of the table, in the order of ExportRecord's fields."""
 INSTANTS = frozenset({"start_time", "end_time", "started_at", "completed_at"})
@@ -40,6 +42,7 @@ class ExportRecord:
 
     `checksum` is the SHA-256 of its file, in hexadecimal; of one still processing it says that the
     file is whole. `replaced_by` is the export whose file took the place of this one's.
+    `violations` says how many of its rows are outside their range, by feature.
     """
 
     export_id: str
@@ -58,10 +61,15 @@ class ExportRecord:
     error: str | None = None
     checksum: str | None = None
     replaced_by: str | None = None
+    violations: Mapping[str, int] = field(default_factory=dict)
 
-    def written(self, rows: int, size: int, checksum: str) -> ExportRecord:
+    def written(
+        self, rows: int, size: int, checksum: str, violations: Mapping[str, int]
+    ) -> ExportRecord:
         """The same export when its file is whole, and about to take its place."""
-        return replace(self, row_count=rows, file_size_bytes=size, checksum=checksum)
+        return replace(
+            self, row_count=rows, file_size_bytes=size, checksum=checksum, violations=violations
+        )
 
     def completed(self, at: int) -> ExportRecord:
         """The same export when its file is in its place."""
@@ -81,20 +89,24 @@ class ExportRecord:
             file_size_bytes=0,
             error=error,
             checksum=None,
+            violations={},
         )
 
 
 def row_of(record: ExportRecord) -> dict[str, Any]:
     """An export as a row, value by column."""
     row = dict(zip(COLUMNS, astuple(record), strict=True))
-    return row | {"asset_ids": None if record.asset_ids is None else list(record.asset_ids)}
+    return row | {
+        "asset_ids": None if record.asset_ids is None else list(record.asset_ids),
+        "violations": json.dumps(record.violations) if record.violations else None,
+    }
 
 
 def record_of(row: Sequence[Any]) -> ExportRecord:
     """The export of a row with the values of COLUMNS, instants in microseconds."""
     values = dict(zip(COLUMNS, row, strict=True))
     version, assets = values.pop("feature_set_version"), values.pop("asset_ids")
-    replaced_by = values.pop("replaced_by")
+    replaced_by, violations = values.pop("replaced_by"), values.pop("violations")
     values["export_id"] = str(values["export_id"])
     values["row_count"] = values["row_count"] or 0
     values["file_size_bytes"] = values["file_size_bytes"] or 0
@@ -103,6 +115,7 @@ def record_of(row: Sequence[Any]) -> ExportRecord:
         version=None if version is None else int(version),
         asset_ids=None if assets is None else tuple(assets),
         replaced_by=None if replaced_by is None else str(replaced_by),
+        violations={} if violations is None else json.loads(violations),
     )
 
 

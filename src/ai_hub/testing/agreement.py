@@ -21,7 +21,14 @@ from ai_hub.definitions.kinds import (
     Seasonal,
 )
 from ai_hub.definitions.vocabulary import WAVES, Missing
-from ai_hub.engines.reference import History, Vector, fill_values, value, window_values
+from ai_hub.engines.reference import (
+    History,
+    Vector,
+    fill_values,
+    is_valid,
+    value,
+    window_values,
+)
 from ai_hub.engines.reference_expressions import evaluate
 from ai_hub.engines.reference_statistics import Number
 from ai_hub.engines.statistics import statistic_of
@@ -70,12 +77,21 @@ def differences(
     own inputs, as they were before filling: over inputs that agree within tolerance it may differ
     by more than any tolerance.
     """
+    if feature_set.on_violation == "reject" and (expected.violations or actual.violations):
+        if actual.violations == expected.violations and actual.features == expected.features:
+            return []
+        return [f"violations: got {actual.violations}, expected {expected.violations} at {t}"]
     if list(actual.features) != list(expected.features):
         return [f"names: got {list(actual.features)}, expected {list(expected.features)}"]
     wrong = []
     named = set(feature_set.feature_names)
     hidden = {f.name: value(f, t, history) for f in feature_set.computed if f.name not in named}
     absent = _absent(feature_set, expected, actual, hidden)
+    outside = tuple(
+        f.name for f in feature_set.features if _is_outside(f, expected, actual, hidden)
+    )
+    if actual.violations != outside:
+        wrong.append(f"violations: got {actual.violations}, expected {outside} at {t}")
     if actual.missing != absent:
         wrong.append(f"missing: got {actual.missing}, expected {absent}")
     for feature in feature_set.features:
@@ -103,15 +119,26 @@ def _absent(
     feature_set: FeatureSet, expected: Vector, actual: Vector, hidden: Mapping[str, Number]
 ) -> tuple[str, ...]:
     """What is missing, given the engine's own inputs of derived features."""
+    nulls = feature_set.on_violation == "null"
     return tuple(
         feature.name
         for feature in feature_set.features
         if (
             _own_derived(feature, actual, hidden) is None
+            or (nulls and _is_outside(feature, expected, actual, hidden))
             if isinstance(feature, Derived)
             else feature.name in expected.missing
         )
     )
+
+
+def _is_outside(
+    feature: Feature, expected: Vector, actual: Vector, hidden: Mapping[str, Number]
+) -> bool:
+    """Whether a feature is outside its range, given the engine's own inputs of derived ones."""
+    if isinstance(feature, Derived):
+        return not is_valid(feature, _own_derived(feature, actual, hidden))
+    return feature.name in expected.violations
 
 
 def _own_derived(feature: Derived, actual: Vector, hidden: Mapping[str, Number]) -> Number:

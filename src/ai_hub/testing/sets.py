@@ -28,6 +28,7 @@ from ai_hub.definitions.target import TARGET_STATS, Target
 from ai_hub.definitions.values import DEFAULT_SERIES, Duration
 from ai_hub.definitions.vocabulary import (
     CLOSED,
+    ON_VIOLATION,
     PARTS,
     SEASONAL_STATS,
     STATS,
@@ -61,6 +62,10 @@ _MEASURED = tuple(Duration.of(width, zero=True) for width in ("0", "1h", "1us", 
 _HORIZONS = tuple(Duration.of(width) for width in ("1h", "24h", "15m", "90m", "7d", "1us"))
 
 
+# Limits that hardly any value comes near by rounding, which no two engines do alike.
+_VALID = (None, None, None, (-1.2345678, 17.7654321), (0.0123456, None), (None, 3.3456789))
+
+
 def policies() -> Strategy[Missing | None]:
     """A request's missing policy, or none."""
     number: Strategy[Missing] = st.floats(-1e3, 1e3)
@@ -74,7 +79,8 @@ def features(
     asset_zone: bool = False,
 ) -> Strategy[Feature]:
     """One feature of any kind but Derived; `asset_zone` allows that of the asset's attribute."""
-    named, width, own = st.just(name), st.sampled_from(WIDTHS), {"missing": policies()}
+    named, width = st.just(name), st.sampled_from(WIDTHS)
+    own = {"missing": policies(), "valid": st.sampled_from(_VALID)}
     tz = st.sampled_from((*ZONES, ASSET_ZONE) if asset_zone else ZONES)
     reading = own | {"tz": tz}
     fewest = st.sampled_from((1, 1, 1, 2, 3))
@@ -85,7 +91,7 @@ def features(
     season = st.one_of(st.sampled_from(_LAGS), st.sampled_from(PERIODS[:4]))
     seasonal_stat: Strategy[SeasonalStat] = st.sampled_from(SEASONAL_STATS)
     plain: Strategy[Feature] = st.one_of(
-        _calendars(name, tz),
+        _calendars(name, tz, own),
         st.builds(Age, named, width, **own, **_source(name, series)),
         st.builds(Attribute, named, st.sampled_from(ATTRIBUTES), **own),
         st.builds(Lag, named, by, tolerance, **reading, **_source(name, series)),
@@ -174,11 +180,11 @@ def _source(name: str, series: Sequence[str]) -> dict[str, Strategy[Any]]:
     }
 
 
-def _calendars(name: str, tz: Strategy[str]) -> Strategy[Feature]:
+def _calendars(name: str, tz: Strategy[str], own: dict[str, Strategy[Any]]) -> Strategy[Feature]:
     offsets = st.sampled_from(("P0D", "P0D", "P1D", "-P1D", "P1M", "-P13M", "P400D"))
     parts = [part for part in PARTS if part != "is_holiday"]
     return st.one_of(
-        st.builds(Calendar, st.just(name), st.sampled_from(parts), tz, offsets),
+        st.builds(Calendar, st.just(name), st.sampled_from(parts), tz, offsets, **own),
         st.builds(
             Calendar,
             st.just(name),
@@ -187,6 +193,7 @@ def _calendars(name: str, tz: Strategy[str]) -> Strategy[Feature]:
             offsets,
             st.just("DE"),
             holidays=st.sampled_from((HOLIDAYS, None)),
+            **own,
         ),
     )
 
@@ -209,8 +216,11 @@ def feature_sets(
     series: Sequence[str] = (DEFAULT_SERIES, "generation"),
     max_size: int = 8,
     asset_zone: bool = False,
+    rejects: bool = False,
 ) -> FeatureSet:
-    """Features of every kind, derived ones over any of them."""
+    """Features of every kind, derived ones over any of them; with `rejects`, of sets that reject
+    values outside their range too."""
+    on_violation = draw(st.sampled_from(ON_VIOLATION if rejects else ON_VIOLATION[:2]))
     n = draw(st.integers(1, max_size))
     chosen: list[Feature] = [draw(features(f"f{i}", series, asset_zone)) for i in range(n)]
     shapes: tuple[Callable[[str, str], str], ...] = (
@@ -226,7 +236,11 @@ def feature_sets(
         # Of those before it: a derived feature may read another one.
         name = st.sampled_from([f.name for f in chosen])
         shape = draw(st.sampled_from(shapes))
-        chosen.append(Derived(f"d{i}", shape(draw(name), draw(name)), missing=draw(policies())))
+        # Of inputs that agree within tolerance it may be on either side of a limit.
+        valid: Any = None if on_violation == "reject" else draw(st.sampled_from(_VALID))
+        text = shape(draw(name), draw(name))
+        chosen.append(Derived(f"d{i}", text, missing=draw(policies()), valid=valid))
     policy = draw(policies())
     order = tuple(draw(st.permutations(chosen)))
-    return FeatureSet("drawn", 1, order, missing="mean" if policy is None else policy)
+    missing = "mean" if policy is None else policy
+    return FeatureSet("drawn", 1, order, missing=missing, on_violation=on_violation)

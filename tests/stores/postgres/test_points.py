@@ -71,7 +71,7 @@ def test_entities_at_times_of_their_own_in_one_statement(
             lane = points_of(store).lane(Plan.of(feature_set), missing)
             found = await lane.read([(TENANT, asset, t) for asset, t in asked])
             for row, (asset, t) in enumerate(asked):
-                vector = vector_at(found.columns, found.masks, row)
+                vector = vector_at(feature_set, found, row)
                 assert not wrong(feature_set, t, world.history(asset), vector, missing)
 
     with folder() as place:
@@ -98,7 +98,7 @@ def test_callers_at_once_share_statements_and_each_gets_its_own(
             lane._look = noted  # type: ignore[method-assign]
             found = await asyncio.gather(*(lane.ask((TENANT, asset, t)) for asset, t in pairs))
             for vectors, (asset, t) in zip(found, pairs, strict=True):
-                vector = vector_at(vectors.columns, vectors.masks, 0)
+                vector = vector_at(ALL, vectors, 0)
                 assert not wrong(ALL, t, world.history(asset), vector)
             assert sum(sizes) == len(pairs)
             if len(pairs) > 4:

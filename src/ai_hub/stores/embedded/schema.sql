@@ -65,11 +65,13 @@ CREATE TABLE IF NOT EXISTS feature_exports (
     file_size_bytes     BIGINT      NOT NULL,
     error               VARCHAR,
     checksum            VARCHAR,
-    replaced_by         VARCHAR
+    replaced_by         VARCHAR,
+    violations          VARCHAR
 );
 -- For files of earlier releases.
 ALTER TABLE feature_exports ADD COLUMN IF NOT EXISTS checksum VARCHAR;
 ALTER TABLE feature_exports ADD COLUMN IF NOT EXISTS replaced_by VARCHAR;
+ALTER TABLE feature_exports ADD COLUMN IF NOT EXISTS violations VARCHAR;
 
 -- The registry: what was applied, which version a name alone means, the models that are bound to a
 -- version, the rollouts under way, and how often it has changed. There is at most one row of a name

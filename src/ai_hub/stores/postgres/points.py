@@ -12,7 +12,7 @@ import numpy as np
 from ai_hub.definitions.periods import longest
 from ai_hub.definitions.values import DAY, FIRST_INSTANT, HOUR
 from ai_hub.definitions.vocabulary import Missing
-from ai_hub.engines.arrays import Columns, Floats, Ints
+from ai_hub.engines.arrays import Floats, Ints, Masks
 from ai_hub.engines.fill import fill
 from ai_hub.engines.plan import Plan, RangePass, Source
 from ai_hub.engines.sql import mergeable, statement
@@ -184,7 +184,9 @@ class _Lane:
             return self._vectors(chosen, [()] * len(points), times), []
         merged = self._merged(points)
         # Means are read with the rest, or not at all: a vector is of one moment.
-        depth: Depth = "filled" if self._gaps.likely(points) else "features"
+        # What is outside its range is missing only once it was seen.
+        always = bool(plan.nulled)
+        depth: Depth = "filled" if always or self._gaps.likely(points) else "features"
         chosen, rows = await self._fetch(points, merged, depth)
         lacking = chosen.lacking(rows)
         self._gaps.note(points, lacking)
@@ -277,7 +279,7 @@ class _Lane:
         times: Ints,
         points: Sequence[Point] = (),
     ) -> Vectors:
-        columns: Columns = chosen.columns(rows, times)
+        columns, violations = chosen.columns(rows, times)
         # Densities matter only where some window could be read from partials.
         for one, count in chosen.counts(rows) if self._long and points else ():
             self._densities.note(one.input.name, points, count / _width(one))
@@ -285,7 +287,7 @@ class _Lane:
         def mean_of(source: Source, some: Ints) -> Floats:
             return chosen.mean_of(rows, source)[some]
 
-        return Vectors(*fill(self._plan, self._missing, columns, mean_of))
+        return Vectors(*fill(self._plan, self._missing, columns, mean_of), violations)
 
 
 class _Densities:
@@ -361,6 +363,7 @@ def _one_of(vectors: Vectors, row: int) -> Vectors:
     return Vectors(
         {name: column[here] for name, column in vectors.columns.items()},
         {name: mask[here] for name, mask in vectors.masks.items() if mask[row]},
+        {name: mask[here] for name, mask in vectors.violations.items() if mask[row]},
     )
 
 
@@ -370,10 +373,15 @@ def _with_rows(vectors: Vectors, rows: Sequence[int], others: Vectors, count: in
     for name, column in vectors.columns.items():
         columns[name] = column.copy()
         columns[name][rows] = others.columns[name]
-    masks = {}
-    for name in columns:
-        mask = vectors.masks.get(name, np.zeros(count, bool)).copy()
-        mask[rows] = others.masks.get(name, False)
+    both = (vectors.masks, others.masks), (vectors.violations, others.violations)
+    return Vectors(columns, *(_with_masks(ours, rows, new, count) for ours, new in both))
+
+
+def _with_masks(masks: Masks, rows: Sequence[int], others: Masks, count: int) -> Masks:
+    found = {}
+    for name in masks.keys() | others.keys():
+        mask = masks.get(name, np.zeros(count, bool)).copy()
+        mask[rows] = others.get(name, False)
         if mask.any():
-            masks[name] = mask
-    return Vectors(columns, masks)
+            found[name] = mask
+    return found
