@@ -88,7 +88,7 @@ class Offset:
             raise InvalidInput(
                 field, value, 'a period with or without "-", such as "P1D" or "-P1M"'
             )
-        return cls(*found)
+        return cls(*found) if any(found) else NO_OFFSET
 
     def __bool__(self) -> bool:
         return bool(self.months or self.days)

@@ -27,12 +27,13 @@ from ai_hub.engines.zones import Zones
 def calendars(features: tuple[Calendar, ...], zones: Zones) -> Columns:
     """Parts of the local date and time at each point: int64, or float64 (NaN = null)."""
     columns: Columns = {}
-    clocks: dict[tuple[str, Offset], _WallClock] = {}
+    clocks: list[_WallClock] = []
     for feature in features:
-        key = (feature.tz, feature.offset)
-        if key not in clocks:
-            clocks[key] = _WallClock.of(feature.tz, feature.offset, zones)
-        columns[feature.name] = clocks[key].part(feature)
+        clock = next((one for one in clocks if one.is_of(feature)), None)
+        if clock is None:
+            clock = _WallClock.of(feature.tz, feature.offset, zones)
+            clocks.append(clock)
+        columns[feature.name] = clock.part(feature)
     return columns
 
 
@@ -44,6 +45,8 @@ class _WallClock:
     for the instants. `row` says which of them each point is at, None where they are the points.
     """
 
+    tz: str
+    offset: Offset
     wall: Ints
     unknown: Mask | None
     row: Ints | None
@@ -67,7 +70,12 @@ class _WallClock:
             outside = (wall < FIRST_INSTANT) | (wall > LAST_INSTANT)
             unknown = outside if unknown is None else unknown | outside
         hour, hours = _hours(wall // HOUR)
-        return cls(wall, unknown, row, hours, hour)
+        return cls(tz, offset, wall, unknown, row, hours, hour)
+
+    def is_of(self, feature: Calendar) -> bool:
+        """Whether a feature is of this clock."""
+        same = self.offset is feature.offset or self.offset == feature.offset
+        return same and self.tz == feature.tz
 
     def part(self, feature: Calendar) -> Ints | Floats:
         """A feature's part of it."""

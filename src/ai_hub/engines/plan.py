@@ -81,7 +81,7 @@ class Output(NamedTuple):
     min_count: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WindowPass:
     """One trailing window over one input and everything that is taken of it."""
 
@@ -91,13 +91,13 @@ class WindowPass:
     closed: Closed
     outputs: tuple[Output, ...]
 
-    @property
+    @cached_property
     def measures(self) -> tuple[Measure, ...]:
         """What is taken of the window, each once."""
         return _measures(self.outputs)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BucketPass:
     """One bucket width over one input and everything that is taken of it."""
 
@@ -111,7 +111,7 @@ class BucketPass:
         """A bucket holds its start and t."""
         return "both"
 
-    @property
+    @cached_property
     def measures(self) -> tuple[Measure, ...]:
         """What is taken of the bucket, each once."""
         return _measures(self.outputs)

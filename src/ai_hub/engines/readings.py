@@ -33,7 +33,7 @@ def readings(
         columns |= _range(one, track, zones, span, dense)
     lags = _Lags(track, zones)
     for lag in reads.lags:
-        columns[lag.name] = lags.of(lag, lag.by)
+        columns[lag.name] = lags.of(lag, lag.by) if reads.seasonals else lags.look(lag, lag.by)
     for seasonal in reads.seasonals:
         columns[seasonal.name] = _seasonal(seasonal, lags)
     for age in reads.ages:
@@ -119,14 +119,15 @@ class _Lags:
         tz = feature.tz if isinstance(by, Period) else ""
         key = (by, tz, feature.tolerance.micros)
         if key not in self._found:
-            self._found[key] = self._look(*key)
+            self._found[key] = self.look(feature, by)
         return self._found[key]
 
-    def _look(self, by: Width, tz: str, tolerance: int) -> Floats:
-        track = self._track
+    def look(self, feature: Lag | Seasonal, by: Width) -> Floats:
+        """The same, for what nothing else shares."""
+        track, tolerance = self._track, feature.tolerance.micros
         if not isinstance(by, Period):
             return track.latest(track.at - by.micros, tolerance)[0]
-        back, unknown = self.zones.each(tz, partial(_length, step_back, by))
+        back, unknown = self.zones.each(feature.tz, partial(_length, step_back, by))
         values, _ = track.latest(track.at - back, tolerance)
         return np.asarray(_known(values, unknown), np.float64)
 
