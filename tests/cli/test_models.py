@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from ai_hub import FeatureStore
 from ai_hub.serving.rollouts import part_of
+from ai_hub.stores.registry_table import RegistryChange, StoredRegistry
 from cli.conftest import Run, answer, refused
 from cli.test_definitions import place as place
 from cli.test_definitions import write
@@ -101,3 +105,32 @@ def test_a_wrong_file_of_assets(sets: None, run: Run, workplace: Path) -> None:
     refused(run(*split), "UTF-8")
     (workplace / "assets.txt").write_text("a\nb\x07\n")
     refused(run(*split), "assets.txt line 2")
+
+
+def test_a_model_of_older_semantics_is_named_and_bound_again(run: Run, workplace: Path) -> None:
+    file = write(workplace)
+    answer(run("apply", file, "--json"))
+    run("models", "bind", MODEL, "own@1")
+
+    def older(stored: StoredRegistry) -> RegistryChange:
+        old = {"fingerprint": "0" * 16}
+        return RegistryChange(
+            sets=tuple(replace(one, semantics=1, **old) for one in stored.sets),
+            models=tuple(replace(one, **old) for one in stored.models),
+        )
+
+    async def as_an_older_release_left_it() -> None:
+        url = f"duckdb:///{workplace / 'features.duckdb'}"
+        async with FeatureStore.open(url) as store:
+            await store._table.change(older)
+
+    asyncio.run(as_an_older_release_left_it())
+    told = run("plan", file).stdout
+    assert "~ own@1  the same definition, which this release means otherwise" in told
+    assert f"{MODEL} is bound to own@1, and is refused until it is bound again.\n" in told
+    assert "to be bound again" in run("models").stdout
+    refused(run(*GET, "--model", MODEL), "0000000000000000", f"ai-hub models bind {MODEL} own@1")
+    run("apply", file)
+    refused(run(*GET, "--model", MODEL), "0000000000000000")
+    run("models", "bind", MODEL, "own@1")
+    assert answer(run(*GET, "--model", MODEL, "--json"))["version"] == 1
