@@ -94,7 +94,9 @@ async def rollout(name: str, request: _Asked, state: State) -> dict[str, Any]:
         if to is None or percent is None:
             field = "to" if to is None else "percent"
             raise InvalidInput(field, None, "a value: to and percent go together")
-        await store.roll_out(name, to, percent, asked.begun_by)
+        # In JSON 2.0 is a whole number too; of others the front tells what is expected.
+        version: Any = int(to) if to == int(to) else to
+        await store.roll_out(name, version, percent, asked.begun_by)
     return store.described(name)
 
 

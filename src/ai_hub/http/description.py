@@ -247,7 +247,7 @@ def document(registry: Registry) -> dict[str, Any]:
 
 def _operation(route: Route, parameters: Schema) -> dict[str, Any]:
     inside = [
-        {"name": name, "in": "path", "required": True, "schema": parameters[name]}
+        {"name": name, "in": "path", "required": True, "schema": _inside(route, name, parameters)}
         for name in ("name", "version", "export_id")
         if f"{{{name}}}" in route.path
     ]
@@ -269,6 +269,14 @@ def _operation(route: Route, parameters: Schema) -> dict[str, Any]:
     if takes:
         said["requestBody"] = {"required": True, "content": _content(route)}
     return said
+
+
+def _inside(route: Route, name: str, parameters: Schema) -> Schema:
+    """The schema of a part of a path; what is about a name as such takes none with a version."""
+    schema: Schema = parameters[name]
+    if name == "name" and route.path.endswith("/rollout"):
+        return {**schema, "enum": [one for one in schema["enum"] if "@" not in one]}
+    return schema
 
 
 def _options(kind: BatchKind) -> list[dict[str, Any]]:

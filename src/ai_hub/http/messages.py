@@ -115,7 +115,7 @@ class BindRequest(msgspec.Struct, forbid_unknown_fields=True):
 class RolloutRequest(msgspec.Struct, forbid_unknown_fields=True):
     """A version for a percentage of the entities, or the end of its rollout, one way or another."""
 
-    to: int | None = None
+    to: int | float | None = None
     percent: int | float | None = None
     finish: bool = False
     abort: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import Any, get_args
 
 from ai_hub.definitions.changes import Action
@@ -145,7 +145,7 @@ def _requests(registry: Registry) -> Schema:
         "ExportRequest": {**_asked(
             {"tenant_id": ID, "start_time": TIME, "end_time": TIME},
             {
-                "feature_set": chosen,
+                "feature_set": nullable(chosen),
                 "asset_ids": nullable(assets),
                 "output_path": nullable({"type": "string", "minLength": 1, "maxLength": 1_000}),
                 "missing": nullable(POLICY),
@@ -153,9 +153,12 @@ def _requests(registry: Registry) -> Schema:
                 "horizons": listed({"anyOf": [WIDTH, value, statistic]}, 0, MAX_HORIZONS),
                 "indicators": FLAG,
                 "frequency": nullable(WIDTH),
-                "model": MODEL,
+                "model": nullable(MODEL),
             },
-        ), "oneOf": [{"required": ["feature_set"]}, {"required": ["model"]}]},
+        ), "oneOf": [
+            {"required": [one], "properties": {one: TEXT, other: {"type": "null"}}}
+            for one, other in permutations(("feature_set", "model"))
+        ]},
         "WarmRequest": _asked(
             {"tenant_id": ID},
             {
@@ -187,7 +190,12 @@ def _requests(registry: Registry) -> Schema:
                 },
             ),
             "oneOf": [
-                {"required": ["to", "percent"]}, {"required": ["finish"]}, {"required": ["abort"]},
+                {"required": [*some], "properties": dict.fromkeys(others, False)}
+                for some, others in (
+                    (("to", "percent"), ("finish", "abort")),
+                    (("finish",), ("to", "percent", "abort")),
+                    (("abort",), ("to", "percent", "finish")),
+                )
             ],
         },
         **_defined(),
