@@ -297,6 +297,18 @@ def wrong(
 ) -> list[str]:
     """What is wrong with a vector, by the reference."""
     expected = vector(feature_set, t, history, missing)
+    return row_differences(feature_set, t, history, expected, got, missing)
+
+
+def row_differences(
+    feature_set: FeatureSet,
+    t: int,
+    history: History,
+    expected: Vector,
+    got: Vector,
+    missing: Missing | None = None,
+) -> list[str]:
+    """What is wrong with a vector that may be a row of a file."""
     found = differences(feature_set, t, history, expected, got, missing)
     return [one for one in found if not one.startswith(f"violations: got {UNSAID}")]
 

@@ -20,7 +20,6 @@ from ai_hub.stores.embedded import scan as embedded_scan
 from ai_hub.testing import (
     Target,
     WeatherRow,
-    differences,
     feature_sets,
     frequency_times,
     policies,
@@ -34,6 +33,7 @@ from conformance.kit import (
     observation,
     plain,
     read_export,
+    row_differences,
     run,
     weather_row,
     wrong,
@@ -59,7 +59,7 @@ def same(
     ]
     for a, b in zip(one, other, strict=True):
         history = world.history(a.asset_id)
-        assert not differences(feature_set, a.timestamp, history, a.vector, b.vector, missing)
+        assert not row_differences(feature_set, a.timestamp, history, a.vector, b.vector, missing)
 
 
 @settings(max_examples=settings.default.max_examples // 2)
@@ -145,7 +145,7 @@ async def test_one_long_asset_cut_by_time_is_what_get_answers(
                 tenant_id=TENANT, asset_id=row.asset_id, feature_set="every_feature",
                 timestamp=to_datetime(row.timestamp), exact=True,
             )  # fmt: skip
-            assert not differences(
+            assert not row_differences(
                 ALL, row.timestamp, world.history(row.asset_id), row.vector, plain(online)
             )
 

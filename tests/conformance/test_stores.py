@@ -19,7 +19,7 @@ from ai_hub.definitions.kinds import Attribute, Calendar
 from ai_hub.definitions.periods import ASSET_ZONE
 from ai_hub.definitions.values import DAY, HOUR, MINUTE, parse_time, to_datetime
 from ai_hub.definitions.vocabulary import WEATHER_COLUMNS, Missing
-from ai_hub.testing import AttributeValue, WeatherRow, differences, feature_sets, policies
+from ai_hub.testing import AttributeValue, WeatherRow, feature_sets, policies
 from conformance.kit import (
     MEMORY,
     Deployment,
@@ -29,6 +29,7 @@ from conformance.kit import (
     observation,
     plain,
     read_export,
+    row_differences,
     run,
     weather_row,
     wrong,
@@ -102,7 +103,7 @@ async def check_export(
             )
         )  # fmt: skip
         history = world.history(row.asset_id)
-        assert not differences(feature_set, row.timestamp, history, row.vector, online, missing)
+        assert not row_differences(feature_set, row.timestamp, history, online, row.vector, missing)
 
 
 @settings(max_examples=settings.default.max_examples // 2)

@@ -35,7 +35,6 @@ from ai_hub.testing import (
     Vector,
     WeatherRow,
     close,
-    differences,
     feature_sets,
     frequency_times,
     observed_times,
@@ -51,6 +50,7 @@ from conformance.kit import (
     folder,
     observation,
     plain,
+    row_differences,
     run,
     weather_row,
     wrong,
@@ -195,7 +195,7 @@ def test_a_spine_in_another_order_has_the_same_rows_in_that_order(
             for (asset, t), a, b in zip(rows, whole.to_pylist(), cut.to_pylist(), strict=True):
                 assert (a["value"], a["target_1h"]) == (b["value"], b["target_1h"])
                 both = vector_of(feature_set, a), vector_of(feature_set, b)
-                assert not differences(feature_set, t, world.history(asset), *both, missing)
+                assert not row_differences(feature_set, t, world.history(asset), *both, missing)
 
     with folder() as place:
         run(example(Path(place)))
@@ -265,7 +265,7 @@ def test_rows_of_a_range_are_the_references_whatever_the_policy(
                     )  # fmt: skip
                     got = vector_of(feature_set, row)
                     history = world.history(asset)
-                    assert not differences(feature_set, t, history, plain(online), got, 3.0)
+                    assert not row_differences(feature_set, t, history, plain(online), got, 3.0)
 
     with folder() as place:
         run(example(Path(place)))

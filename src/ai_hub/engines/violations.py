@@ -36,6 +36,13 @@ def outside(valid: Valid, column: Floats | Ints) -> Mask:
             assert_never(valid)
 
 
+def _is_inside(valid: Valid, column: Floats | Ints) -> bool:
+    """Whether a column is inside a range and has no null, which takes one quick look to see."""
+    if not len(column) or not isinstance(valid, ValidRange):
+        return False
+    return bool(column.min() >= valid.low and column.max() <= valid.high)
+
+
 def in_words(
     features: Iterable[Feature], columns: Mapping[str, NDArray[Any]], violations: Masks, row: int
 ) -> str:
@@ -53,6 +60,10 @@ def check(plan: Plan, features: Iterable[Feature], columns: Columns) -> Masks:
     for feature in features:
         assert feature.valid is not None
         column = columns[feature.name]
+        if _is_inside(feature.valid, column):
+            if feature.name in plan.nulled:
+                columns[feature.name] = column.astype(np.float64)
+            continue
         wrong = outside(feature.valid, column)
         if wrong.any():
             found[feature.name] = wrong
