@@ -31,11 +31,19 @@ def _table(value: float, temperature: float) -> pa.Table:
     )  # fmt: skip
 
 
+def _short(value: object) -> object:
+    return f"{value:.1f}" if isinstance(value, float) else value
+
+
 def _written(kind: str, table: pa.Table) -> bytes:
     out = io.BytesIO()
     match kind:
         case "text/csv" | "text/tab-separated-values":
             mark = "," if kind == "text/csv" else "\t"
+            if mark == "\t":
+                # One digit behind the mark: three could be thousands, which nobody could tell.
+                table = pa.table({name: [_short(v) for v in table[name].to_pylist()]
+                                  for name in table.column_names})  # fmt: skip
             pyarrow.csv.write_csv(table, out, pyarrow.csv.WriteOptions(delimiter=mark))
         case "application/x-ndjson":
             out.write(json.dumps(table.to_pylist()[0]).encode())

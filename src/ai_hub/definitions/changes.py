@@ -186,9 +186,12 @@ def _of_feature(
     ]
 
 
+_BESIDE = ("kind", "name", "unit", "description", "valid")
+
+
 def in_words(definition: Mapping[str, Any]) -> str:
-    """A definition in a line: `Lag(by=24h, tolerance=1h, series=value)`."""
-    inside = (f"{key}={value}" for key, value in definition.items() if key not in ("kind", "name"))
+    """What a feature is, in a line: `Lag(by=24h, tolerance=1h, series=value)`."""
+    inside = (f"{key}={value}" for key, value in definition.items() if key not in _BESIDE)
     return f"{definition['kind']}({', '.join(inside)})"
 
 

@@ -82,7 +82,7 @@ class FeatureSet:
             if count > 1:
                 raise InvalidInput("features", name, "each name once")
         _check_derived({f.name: f for f in self.features})
-        if not self.series:
+        if self.series == "":
             object.__setattr__(self, "series", self._first_series)
         check_id("series", self.series, MAX_SERIES_LENGTH)
 

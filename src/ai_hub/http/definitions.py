@@ -11,6 +11,7 @@ from litestar.datastructures import State
 
 from ai_hub.definitions.document import read_document
 from ai_hub.definitions.feature_set import FeatureSet
+from ai_hub.definitions.values import check_text
 from ai_hub.errors import InvalidInput
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.asked import body
@@ -104,4 +105,5 @@ async def _wanted(request: _Asked) -> tuple[tuple[FeatureSet, ...], str]:
     """The sets of a document, and who applies it."""
     asked = await body(request, DefinitionsRequest)
     document = {"schema": asked.schema, "feature_sets": asked.feature_sets}
-    return await asyncio.to_thread(read_document, document), asked.applied_by
+    by = check_text("applied_by", asked.applied_by, 200)
+    return await asyncio.to_thread(read_document, document), by

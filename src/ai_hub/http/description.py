@@ -202,8 +202,8 @@ ROUTES = (
     ),
     Route(
         "get", "/ai/features/assets",
-        "The assets of a tenant that were seen in the last day, sorted; with `details` a page of "
-        "all, with what is known of each.", "Assets",
+        "The assets of a tenant that were seen in the last day, sorted; with `details`, or one of "
+        "the others, a page of all, with what is known of each.", "Assets",
         query=("tenant_id", "details", "since", "after", "limit"),
         needs=("tenant_id",), refuses=(422, 503),
     ),

@@ -160,14 +160,11 @@ async def assets(
     after: str | None = None,
     limit: int | None = None,
 ) -> dict[str, Any]:
-    """The assets of a tenant that were seen in the last day; with `details` a page of all, with
-    what is known of each."""
+    """The assets of a tenant that were seen in the last day; with `details`, or one of the others,
+    a page of all, with what is known of each."""
     store: FeatureStore = state.store
     tenant = check_id("tenant_id", tenant_id)
-    if not details:
-        for name, value in (("since", since), ("after", after), ("limit", limit)):
-            if value is not None:
-                raise InvalidInput(name, value, "none without details=true")
+    if not details and since is None and after is None and limit is None:
         return {"tenant_id": tenant, "asset_ids": await store.seen_assets(tenant)}
     first = None if since is None else to_datetime(parse_time(since, "since", "up"))
     page = await store.assets(tenant, first, after=after, limit=100 if limit is None else limit)
