@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from ai_hub.definitions.builtin_features import BY_NAME
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import Derived, Lag
 from ai_hub.definitions.registry import Registry
@@ -14,7 +15,7 @@ from ai_hub.errors import (
     UnknownFeatureSet,
 )
 
-ONE = Lag("lag_1h", Duration.of("1h"))
+ONE = BY_NAME["lag_1h"]
 TWO = Lag("lag_2h", Duration.of("2h"))
 
 

@@ -17,7 +17,7 @@ from ai_hub.definitions.kinds import Bucket, Lag, Latest, Rolling
 from ai_hub.definitions.values import FIRST_INSTANT, HOUR, Duration, iso, parse_time, to_datetime
 from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
 from ai_hub.engines.reference import Mapped
-from ai_hub.engines.reference_statistics import statistic
+from ai_hub.engines.reference_statistics import mean
 from ai_hub.testing import (
     Case,
     History,
@@ -133,7 +133,7 @@ def check_means(database: Database, asset: str, t: int, history: History) -> Non
 
 
 def is_mean(got: float | None, values: list[float]) -> bool:
-    return close(got, statistic("mean", values), len(values), max(map(abs, values), default=0.0))
+    return close(got, mean(values), len(values), max(map(abs, values), default=0.0))
 
 
 @given(
