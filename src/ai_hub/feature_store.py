@@ -130,7 +130,8 @@ class FeatureStore(Ingestion, Rollouts):
         (answer,) = answers
         if answer.error is not None:
             raise OutOfRange(asset_id, iso(to_micros(answer.timestamp)), answer.error)
-        self._first_fills.note(answers, self.now())
+        if answer.missing:
+            self._first_fills.note(answers, self.now())
         return answer
 
     async def get_batch(

@@ -22,7 +22,7 @@ ONE_CLOSE = np.append(0, REGULAR + 1)
 def test_the_last_key_at_or_before(
     keys: np.ndarray, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(as_of, "_FEW", few)
+    monkeypatch.setattr(as_of, "FEW", few)
     ends = (int(keys[0]), int(keys[-1])) if len(keys) else (0, 0)
     around = [end + shift for end in ends for shift in (-1_000_000, -1, 0, 1, 1_000_000)]
     at = np.concatenate([keys, keys + 1, keys - 1, around]).astype(np.int64)

@@ -8,8 +8,8 @@ from ai_hub.engines.arrays import Ints
 
 # Most slots for each key: where keys are sparser than that, a search is cheaper than the table.
 _SPARSE = 4
-# Up to so many keys or instants the table costs more than the search it saves.
-_FEW = 4096
+FEW = 4096
+"""Up to so many keys or instants the table costs more than the search it saves."""
 
 
 class AsOfIndex:
@@ -23,7 +23,7 @@ class AsOfIndex:
     def __init__(self, keys: Ints) -> None:
         self._keys = keys
         self._before: Ints | None = None
-        if len(keys) <= _FEW:
+        if len(keys) <= FEW:
             return
         self._first = int(keys[0])
         self._step = int(np.diff(keys).min())
@@ -35,7 +35,7 @@ class AsOfIndex:
 
     def last(self, at: Ints) -> Ints:
         """The row of the last key <= each of `at`; -1 where all are later."""
-        if self._before is None or len(at) <= _FEW:
+        if self._before is None or len(at) <= FEW:
             return np.searchsorted(self._keys, at, "right") - 1
         slots = (at - self._first) // self._step + 1
         rows = self._before[np.clip(slots, 0, len(self._before) - 1, out=slots)] - 1

@@ -72,6 +72,8 @@ def means(source: Source, points: Points, history: HistoryArrays) -> Floats:
     if axis is None:
         return np.concatenate([means(source, p, h) for p, h in by_entity(points, history)])
     track = Track.of(Input(source.kind, source.name), history, axis, points)
+    if not len(track.keys):
+        return np.full(len(points), np.nan)
     found = window_of(track, axis.span, FILL_WINDOW, source.closed, (MEAN,))
     return np.asarray(found[MEAN], np.float64)
 

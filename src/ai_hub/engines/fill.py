@@ -9,7 +9,7 @@ import numpy as np
 
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.arrays import Columns, Floats, Ints, Masks
-from ai_hub.engines.plan import Plan, Source, fill_number, fill_source
+from ai_hub.engines.plan import Plan, Source, fill_number
 
 
 def fill(
@@ -38,7 +38,7 @@ def fill(
             continue
         masks[name] = mask
         policy = chosen.policy_of(feature, missing)
-        source = fill_source(feature) if policy == "mean" else None
+        source = plan.filled_from.get(name) if policy == "mean" else None
         if source is not None:
             wanted.setdefault(source, []).append(name)
             continue

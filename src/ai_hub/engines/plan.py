@@ -205,6 +205,12 @@ class Plan:
         return self.nulled.union(f.name for f in self.feature_set.features if can_be_missing(f))
 
     @cached_property
+    def filled_from(self) -> dict[str, Source]:
+        """Whose mean fills each feature under the policy `mean`, where one does."""
+        found = {f.name: fill_source(f) for f in self.feature_set.features}
+        return {name: source for name, source in found.items() if source is not None}
+
+    @cached_property
     def reads(self) -> bool:
         """Whether anything has to be read at all."""
         return bool(self.series or self.weather or self.attributes)
@@ -388,10 +394,6 @@ def fill_number(feature: Feature) -> float:
 
 def sources_for(plan: Plan, missing: Missing | None) -> frozenset[Source]:
     """Every mean that filling may ask for under a request's policy."""
-    chosen = plan.feature_set
-    return frozenset(
-        source
-        for feature in chosen.features
-        if chosen.policy_of(feature, missing) == "mean"
-        and (source := fill_source(feature)) is not None
-    )
+    policy, filled = plan.feature_set.policy_of, plan.filled_from
+    fillable = (f for f in plan.feature_set.features if f.name in filled)
+    return frozenset(filled[f.name] for f in fillable if policy(f, missing) == "mean")

@@ -6,7 +6,7 @@ by a later issue of its time: then each point has a view of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from ai_hub.definitions.values import LAST_INSTANT
 from ai_hub.engines.arrays import NO_SERIES, Axis, Floats, HistoryArrays, Ints, Points
-from ai_hub.engines.as_of import AsOfIndex
+from ai_hub.engines.as_of import FEW, AsOfIndex
 from ai_hub.engines.plan import Input
 from ai_hub.engines.ranges import gathered_rows, slices
 
@@ -77,8 +77,8 @@ class Track:
         return cls(keys, values, at, points.time, Issues(issued, replaced))
 
     @cached_property
-    def _index(self) -> AsOfIndex:
-        return AsOfIndex(self.keys)
+    def _last(self) -> Callable[[Ints], Ints]:
+        return AsOfIndex(self.keys).last
 
     def windows(self, first: Ints, last: Ints) -> Iterator[tuple[slice, Rows]]:
         """What the points know of the keys in [first, last], for some points at a time."""
@@ -102,7 +102,8 @@ class Track:
         """The value with the latest key in (wanted - tolerance, wanted], NaN for none, and its key
         (of no meaning then). `wanted` is used up."""
         if self.issues is None and len(self.keys):
-            row = self._index.last(wanted)
+            few = len(wanted) <= FEW
+            row = np.searchsorted(self.keys, wanted, "right") - 1 if few else self._last(wanted)
             # Row -1 reads the last key, which is never inside the tolerance of an earlier time.
             keys = self.keys[row]
             wanted -= tolerance
