@@ -271,3 +271,10 @@ def test_what_describes_a_set_is_text(field: str, value: object) -> None:
     given = [value] if field == "use_cases" else value
     with pytest.raises(InvalidInput, match=rf"^{field}: .*a text of at most 2,000 characters"):
         FeatureSet("one", 1, (LAG,), **{field: given})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("field", ["use_cases", "series", "features", "owner"])
+def test_an_empty_mapping_says_nothing_that_a_set_takes(field: str) -> None:
+    given: dict[str, object] = {"features": [LAG], field: {}}
+    with pytest.raises(InvalidInput, match=field):
+        FeatureSet("a", 1, **given)

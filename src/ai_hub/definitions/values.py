@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -113,9 +113,10 @@ def check_count(field: str, value: object, most: int) -> int:
 def check_list(field: str, values: object, of_what: str, most: int) -> list[Any]:
     """`values` as a list, counted before any of them is looked at.
 
-    Raises InvalidInput naming `field` for one text, for what is no list, and for more than `most`.
+    Raises InvalidInput naming `field` for one text, a mapping, what else is no list, and for more
+    than `most`.
     """
-    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
         raise InvalidInput(field, values, f"a list of {of_what}")
     found = list(islice(values, most + 1))
     if len(found) > most:
