@@ -1,4 +1,4 @@
-"""A set of 41 features of one's own, beside the same written by hand in Polars; and single answers.
+"""A set of 40 features of one's own, beside the same written by hand in Polars; and single answers.
 
 The query by hand takes the data for hourly and complete: it shifts rows and rolls windows, and
 computes no fills. Ours takes any data, and runs the default policy, `mean`.
