@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from ai_hub.definitions.builtin import FORECAST_BASIC
+from ai_hub.definitions.kinds import Calendar
 from ai_hub.definitions.values import Entity, parse_time
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.calendars import calendar_at
@@ -79,7 +80,8 @@ class HeldStore:
         error = mine.error or self.error
         if error is not None:
             raise error
-        columns = {name: np.array(values) for name in plan.needs_data}
+        told = (f for f in plan.feature_set.features if not isinstance(f, Calendar))
+        columns = {feature.name: np.array(values) for feature in told}
         for name, value in calendar_at(plan.calendars, at).items():
             columns[name] = np.full(len(values), value)
         return Vectors(columns, {})

@@ -194,11 +194,6 @@ class Plan:
             for read in self.inputs
         )
 
-    @property
-    def needs_data(self) -> tuple[str, ...]:
-        """The features that cannot be computed from the time alone, in the set's order."""
-        return tuple(f.name for f in self.feature_set.features if not is_of_time(f))
-
     @cached_property
     def unsure(self) -> frozenset[str]:
         """The features that can be missing: by themselves, or as what is outside its range is."""
@@ -334,11 +329,6 @@ def has_asset_zone(feature: Feature) -> bool:
             return False
         case _:
             assert_never(feature)
-
-
-def is_of_time(feature: Feature) -> bool:
-    """Whether a feature can be computed from the time alone."""
-    return isinstance(feature, Calendar) and feature.tz != ASSET_ZONE
 
 
 def can_be_missing(feature: Feature) -> bool:

@@ -9,15 +9,15 @@ import numpy as np
 
 from ai_hub.definitions.kinds import Lag, Seasonal
 from ai_hub.definitions.measures import COUNT, Measure
-from ai_hub.definitions.periods import ASSET_ZONE, Period, Width
+from ai_hub.definitions.periods import Period, Width
 from ai_hub.definitions.values import BUCKET_ORIGIN, SECOND
 from ai_hub.definitions.vocabulary import Closed
 from ai_hub.engines.arrays import Columns, Floats, Ints, Mask
 from ai_hub.engines.clocks import bucket_starts, step_back
-from ai_hub.engines.plan import BucketPass, InputReads, RangePass, WindowPass
+from ai_hub.engines.plan import BucketPass, InputReads, RangePass, WindowPass, has_asset_zone
 from ai_hub.engines.ranges import Instants
 from ai_hub.engines.tracks import Track
-from ai_hub.engines.windows import Taken, range_stats, window_stats
+from ai_hub.engines.windows import Taken, column_of, range_stats, window_stats
 from ai_hub.engines.zones import Zones
 
 
@@ -65,13 +65,7 @@ def _range(one: RangePass, track: Track, zones: Zones, span: int, dense: bool | 
     else:
         lengths, unknown = _lengths(one, track.now, zones)
         taken = _taken(track, lengths, one.closed, one.measures)
-    columns: Columns = {}
-    for output in one.outputs:
-        column = taken[output.measure]
-        if output.min_count > 1:
-            column = np.where(taken[COUNT] < output.min_count, np.nan, column)
-        columns[output.name] = _known(column, unknown)
-    return columns
+    return {o.name: column_of(taken, o.measure, o.min_count, unknown) for o in one.outputs}
 
 
 def _lengths(one: RangePass, time: Ints, zones: Zones) -> tuple[Ints, Mask | None]:
@@ -129,7 +123,7 @@ class _Lags:
             return track.latest(track.at - by.micros, tolerance)[0]
         back, unknown = self.zones.each(feature.tz, partial(_length, step_back, by))
         values, _ = track.latest(track.at - back, tolerance)
-        return np.asarray(_known(values, unknown), np.float64)
+        return values if unknown is None else np.where(unknown, np.nan, values)
 
 
 def _seasonal(feature: Seasonal, lags: _Lags) -> Floats | Ints:
@@ -137,13 +131,6 @@ def _seasonal(feature: Seasonal, lags: _Lags) -> Floats | Ints:
     held = ~np.isnan(each)
     ends = np.cumsum(held.sum(axis=1))
     starts = np.concatenate((np.zeros(1, np.int64), ends[:-1]))
-    column = range_stats(each[held], starts, ends, (feature.measure,))[feature.measure]
-    if feature.min_count > 1:
-        column = np.where(ends - starts < feature.min_count, np.nan, column)
-    by_asset = isinstance(feature.every, Period) and feature.tz == ASSET_ZONE
-    return _known(column, lags.zones.unknown if by_asset else None)
-
-
-def _known(column: Floats | Ints, unknown: Mask | None) -> Floats | Ints:
-    """A column with nulls where the zone is not known."""
-    return column if unknown is None else np.where(unknown, np.nan, column)
+    taken = range_stats(each[held], starts, ends, (feature.measure, COUNT))
+    unknown = lags.zones.unknown if has_asset_zone(feature) else None
+    return column_of(taken, feature.measure, feature.min_count, unknown)

@@ -13,16 +13,16 @@ from ai_hub.definitions.measures import COUNT as COUNTED
 from ai_hub.definitions.measures import Measure
 from ai_hub.definitions.periods import ASSET_ZONE, Period
 from ai_hub.definitions.values import BUCKET_ORIGIN
-from ai_hub.engines.arrays import Floats, Ints, Mask
+from ai_hub.engines.arrays import Floats, Ints
 from ai_hub.engines.calendars import calendars
 from ai_hub.engines.clocks import bucket_starts, step_back
 from ai_hub.engines.expressions import derive
 from ai_hub.engines.moments import Moments
-from ai_hub.engines.plan import Output, Plan, RangePass, Source
+from ai_hub.engines.plan import Plan, RangePass, Source, has_asset_zone
 from ai_hub.engines.ranges import Instants
 from ai_hub.engines.statistics import COUNT, LENGTH, MAX, MIN, SUM, Aggregate
 from ai_hub.engines.violations import Unfilled
-from ai_hub.engines.windows import Taken, combined, range_stats
+from ai_hub.engines.windows import Taken, column_of, combined, range_stats
 from ai_hub.engines.zones import Zones
 
 MOST = 1e145
@@ -162,18 +162,19 @@ class Statement:
             lengths = self._lengths(self.reads[output], times, zones)
             taken = self._taken(rows, output, self.reads[output], one.measures, lengths)
             unknown = place < 0 if one.tz == ASSET_ZONE else None
-            found |= {o.name: _column(taken, o, unknown) for o in one.outputs}
+            found |= {
+                o.name: column_of(taken, o.measure, o.min_count, unknown) for o in one.outputs
+            }
         for season in plan.seasonals:
             output = next(outputs)
             read = [[v for v in row[output] if v is not None] for row in rows]
             taken = _listed(
                 [[(v, 0.0) for v in values] for values in read], (season.measure, COUNTED)
             )
-            has_zone = isinstance(season.every, Period) and season.tz == ASSET_ZONE
-            given = Output(season.name, season.measure, season.min_count)
-            found[season.name] = _column(taken, given, place < 0 if has_zone else None)
+            unknown = place < 0 if has_asset_zone(season) else None
+            found[season.name] = column_of(taken, season.measure, season.min_count, unknown)
         for lag in plan.lags:
-            if isinstance(lag.by, Period) and lag.tz == ASSET_ZONE:
+            if has_asset_zone(lag):
                 found[lag.name] = np.where(place < 0, np.nan, found[lag.name])
         return derive(plan, found)
 
@@ -263,14 +264,6 @@ def _listed(
     at = np.zeros(len(listed), np.int64)
     instants = Instants(-every[:, 1].astype(np.int64), at, at if lengths is None else lengths)
     return range_stats(np.ascontiguousarray(every[:, 0]), starts, ends, measures, instants)
-
-
-def _column(taken: Taken, output: Output, unknown: Mask | None) -> Floats | Ints:
-    """A feature's column: null of too few values, and where its zone is not known."""
-    column = taken[output.measure]
-    if output.min_count > 1:
-        column = np.where(taken[COUNTED] < output.min_count, np.nan, column)
-    return column if unknown is None else np.where(unknown, np.nan, column)
 
 
 def _is_beyond(held: Sequence[float | None] | None, low: int, high: int) -> bool:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 
-from ai_hub.definitions.measures import Measure
+from ai_hub.definitions.measures import COUNT, Measure
 from ai_hub.definitions.vocabulary import Closed
-from ai_hub.engines.arrays import Floats, Ints
+from ai_hub.engines.arrays import Floats, Ints, Mask
 from ai_hub.engines.ranges import Instants, Ranges, finite, window_bounds
 from ai_hub.engines.statistics import Aggregate, Rolled, aggregates, statistic_of
 
@@ -116,6 +116,19 @@ def combined(measures: tuple[Measure, ...], found: Mapping[Aggregate, Floats | I
             value = np.where(np.isnan(value), row.empty, value)
         taken[measure] = value.astype(np.int64) if row.integer else finite(value)
     return taken
+
+
+def column_of(
+    taken: Taken, measure: Measure, min_count: int, unknown: Mask | None
+) -> Floats | Ints:
+    """A feature's column: null where fewer values are there, and where its zone is not known.
+
+    With a `min_count` beyond 1, COUNT has been taken too.
+    """
+    column = taken[measure]
+    if min_count > 1:
+        column = np.where(taken[COUNT] < min_count, np.nan, column)
+    return column if unknown is None else np.where(unknown, np.nan, column)
 
 
 def _is_dense(
