@@ -24,9 +24,10 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-FIRST_INSTANT = (datetime.min.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+_MICROSECOND = timedelta(microseconds=1)
+FIRST_INSTANT = (datetime.min.replace(tzinfo=UTC) - EPOCH) // _MICROSECOND
 """0001-01-01T00:00Z: no instant is earlier."""
-LAST_INSTANT = (datetime.max.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+LAST_INSTANT = (datetime.max.replace(tzinfo=UTC) - EPOCH) // _MICROSECOND
 """9999-12-31T23:59:59.999999Z: no instant is later."""
 BUCKET_ORIGIN = 10_959 * DAY
 """2000-01-03T00:00Z, a Monday: buckets of an exact width count from here."""
@@ -162,11 +163,11 @@ def to_micros(instant: object, field: str = "timestamp", rounding: Rounding = "d
             "an aware datetime",
             "Say which zone it is in, e.g. datetime(..., tzinfo=timezone.utc).",
         )
-    micros = (instant - EPOCH) // timedelta(microseconds=1)
+    micros = (instant - EPOCH) // _MICROSECOND
     # pandas.Timestamp is a datetime that carries nanoseconds besides; its subtraction keeps them.
     if rounding == "up" and getattr(instant, "nanosecond", None):
         micros += 1
-    return _bounded(micros, field, instant.isoformat())
+    return _bounded(micros, field, instant)
 
 
 def parse_time(text: object, field: str = "timestamp", rounding: Rounding = "down") -> int:
@@ -193,13 +194,14 @@ def parse_time(text: object, field: str = "timestamp", rounding: Rounding = "dow
         raise InvalidInput(
             field, text, _TIME_EXPECTED, "It has no offset: add Z for UTC, or +02:00 and the like."
         )
-    return _bounded((instant - EPOCH) // timedelta(microseconds=1) + up, field, text)
+    return _bounded((instant - EPOCH) // _MICROSECOND + up, field, text)
 
 
-def _bounded(micros: int, field: str, value: object) -> int:
+def _bounded(micros: int, field: str, value: datetime | str) -> int:
     """An instant that a UTC datetime can hold."""
     if not FIRST_INSTANT <= micros <= LAST_INSTANT:
-        raise InvalidInput(field, value, "a time between the years 1 and 9999")
+        text = value if isinstance(value, str) else value.isoformat()
+        raise InvalidInput(field, text, "a time between the years 1 and 9999")
     return micros
 
 
