@@ -38,20 +38,18 @@ from ai_hub.definitions.values import (
     parse_time,
     to_datetime,
 )
-from ai_hub.definitions.vocabulary import CLOSED, PARTS, SEASONAL_STATS, STATS, Missing
+from ai_hub.definitions.vocabulary import CLOSED, PARTS, SEASONAL_STATS, STATS
 from ai_hub.testing import (
     AttributeValue,
     History,
     Observation,
     Vector,
     WeatherRow,
-    differences,
     taking,
-    vector,
 )
 from ai_hub.testing.histories import ABSURD
 from ai_hub.testing.sets import HOLIDAYS
-from conformance.kit import Deployment, observation, plain, read_export, run, weather_row
+from conformance.kit import Deployment, observation, plain, read_export, run, weather_row, wrong
 from conformance.worlds import attribute_rows
 
 VALUES = int(os.environ.get("AI_HUB_VALUES", 2_000_000))
@@ -182,11 +180,6 @@ def minutes_of(chance: random.Random, history: History, n: int) -> list[int]:
     return sorted(found)
 
 
-def wrong(missing: Missing | None, t: int, history: History, got: Vector) -> list[str]:
-    expected = vector(EVERY, t, history, missing)
-    return differences(EVERY, t, history, expected, got, missing)
-
-
 async def compare(deployment: Deployment, folder: Path, seed: int) -> tuple[int, list[str]]:
     """One store with some assets, asked in every way; how many values, and what is wrong."""
     chance = random.Random(seed)
@@ -198,7 +191,7 @@ async def compare(deployment: Deployment, folder: Path, seed: int) -> tuple[int,
         nonlocal compared
         compared += len(got.features)
         faults.extend(
-            f"{asset_id}: {fault}" for fault in wrong(missing, t, histories[asset_id], got)
+            f"{asset_id}: {fault}" for fault in wrong(EVERY, t, histories[asset_id], got, missing)
         )
 
     async with deployment.open(folder, EVERY) as store:
