@@ -25,6 +25,16 @@ Masks = dict[str, Mask]
 _LONGEST = 1 << 61
 
 
+def anywhere(mask: Mask) -> bool:
+    """Whether a mask holds for any row. Of the few rows of an answer `any` takes far longer."""
+    return bool(np.count_nonzero(mask))
+
+
+def everywhere(mask: Mask) -> bool:
+    """Whether a mask holds for every row."""
+    return bool(np.count_nonzero(mask) == len(mask))
+
+
 @dataclass(frozen=True, slots=True)
 class Points:
     """Where features are wanted: entity codes and as-of times, sorted by both."""
@@ -170,22 +180,30 @@ class Axis:
 
 def axis_of(points: Points, history: HistoryArrays, longest: int) -> Axis | None:
     """An axis for all times involved; None where they do not fit on one together."""
-    times = [points.time]
-    codes = int(points.code.max()) + 1
+    ends = [_ends(points.code, points.time)]
+    codes = int(points.code[-1]) + 1
     for series in history.series.values():
         if len(series.time):
-            times.append(series.time)
-            codes = max(codes, int(series.code.max()) + 1)
+            ends.append(_ends(series.code, series.time))
+            codes = max(codes, int(series.code[-1]) + 1)
     weather = history.weather
     if weather is not None and len(weather.time):
-        times.append(weather.time)
-        codes = max(codes, int(weather.code.max()) + 1, int(weather.source_of.entity[-1]) + 1)
+        ends.append(_ends(weather.code, weather.time))
+        codes = max(codes, int(weather.code[-1]) + 1, int(weather.source_of.entity[-1]) + 1)
     for table in history.attributes.values():
-        codes = max(codes, int(table.entity.max(initial=0)) + 1)
-    first = min(int(time.min()) for time in times)
-    last = max(int(time.max()) for time in times)
+        if len(table.entity):
+            codes = max(codes, int(table.entity[-1]) + 1)
+    first = min(first for first, _ in ends)
+    last = max(last for _, last in ends)
     span = last - first + longest + 2
     return Axis(first, span) if codes * span < _LONGEST else None
+
+
+def _ends(code: Ints, time: Ints) -> tuple[int, int]:
+    """The first and the last of some times, which are sorted by entity, then time."""
+    if code[0] == code[-1]:
+        return int(time[0]), int(time[-1])
+    return int(time.min()), int(time.max())
 
 
 def weather_of(weather: Weather, entities: Ints) -> Weather:

@@ -8,7 +8,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ai_hub.definitions.kinds import Latest
-from ai_hub.engines.arrays import Axis, Columns, Floats, Ints, Mask, Points, Weather
+from ai_hub.engines.arrays import (
+    Axis,
+    Columns,
+    Floats,
+    Ints,
+    Mask,
+    Points,
+    Weather,
+    anywhere,
+    everywhere,
+)
 from ai_hub.engines.as_of import AsOfIndex
 
 
@@ -31,7 +41,7 @@ def _known(column: str, weather: Weather, axis: Axis, last: int) -> _Known:
     code, time, issued = weather.code[held], weather.time[held], weather.issued[held]
     available = axis.keys(code, np.maximum(time, issued))
     best = np.arange(len(code))
-    if len(available) > 1 and bool((np.diff(available) < 0).any()):
+    if len(available) > 1 and anywhere(np.diff(available) < 0):
         order = np.argsort(available, kind="stable")
         available, best = available[order], np.maximum.accumulate(order)
     return _Known(available, best, axis.keys(code, time), values[held])
@@ -51,7 +61,7 @@ def all_latest(
     preferring = tuple(f for f in features if f.measured_within.micros)
     measured = weather.issued >= weather.time
     # Where all rows are measurements, or none is, the newest is what is preferred.
-    if preferring and measured.any() and not measured.all():
+    if preferring and anywhere(measured) and not everywhere(measured):
         ages = [min(f.max_age.micros, f.measured_within.micros) for f in preferring]
         preferred = _newest(preferring, _rows_of(weather, measured), axis, points, ages)
         for name, values in preferred.items():
@@ -79,7 +89,7 @@ def _newest(
 ) -> Columns:
     """The newest row known at each point that has the column and is younger than an age."""
     at = _source_axis(weather, axis, points)
-    if bool((weather.issued > weather.time).any()):
+    if anywhere(weather.issued > weather.time):
         last = int(points.time.max())
         return {
             feature.name: _latest(_known(feature.column, weather, axis, last), at, age)
@@ -93,7 +103,7 @@ def _newest(
         values = weather.columns[feature.column]
         held = ~np.isnan(values)
         row = newest
-        if not held.all():
+        if not everywhere(held):
             row = np.maximum.accumulate(np.where(held, np.arange(len(held)), -1))[newest]
         fresh = (newest >= 0) & (row >= 0) & (keys[row] > at - age)
         found[feature.name] = np.where(fresh, values[row], np.nan)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from ai_hub.definitions.vocabulary import PARTS, Part
 from ai_hub.engines.arrays import Columns, Floats, Ints, Mask
 from ai_hub.engines.clocks import moved, utc_offsets
 from ai_hub.engines.zones import Zones
+
+# A table of hours or days saves nothing for so few instants.
+_ALONE = 4
 
 
 def calendars(features: tuple[Calendar, ...], zones: Zones) -> Columns:
@@ -37,8 +40,7 @@ def calendars(features: tuple[Calendar, ...], zones: Zones) -> Columns:
     return columns
 
 
-@dataclass(frozen=True, slots=True)
-class _WallClock:
+class _WallClock(NamedTuple):
     """A wall clock at some instants, moved; `unknown` where there is none.
 
     Few parts change within an hour: they are computed for the hours, which are few, and looked up
@@ -103,7 +105,7 @@ def _holidays(holidays: HolidayDates | None, day: Ints) -> Floats:
 
 def _hours(hour: Ints) -> tuple[Ints | None, Ints]:
     """Each hour as a row of a table of hours, and the table; (None, hours) if it saves nothing."""
-    if len(hour):
+    if len(hour) > _ALONE:
         first, last = int(hour.min()), int(hour.max())
         if last - first < len(hour) // 4:
             hour -= first
@@ -135,13 +137,12 @@ _Dates = NDArray[np.datetime64]
 
 def _of_date(hour: Ints, part: Callable[[_Dates], Ints]) -> Ints:
     """A part of the date of each hour, computed once for every day if there are fewer days."""
-    if not len(hour):
-        return hour
     days = hour // 24
-    first, last = int(days.min()), int(days.max())
-    if last - first > len(days):
-        return part(days.astype("datetime64[D]"))
-    return part(np.arange(first, last + 1).astype("datetime64[D]"))[days - first]
+    if len(days) > _ALONE:
+        first, last = int(days.min()), int(days.max())
+        if last - first < len(days):
+            return part(np.arange(first, last + 1).astype("datetime64[D]"))[days - first]
+    return part(days.astype("datetime64[D]"))
 
 
 def _day_of_month(dates: _Dates) -> Ints:

@@ -8,7 +8,7 @@ from typing import assert_never
 import numpy as np
 
 from ai_hub.definitions.vocabulary import Missing
-from ai_hub.engines.arrays import Columns, Floats, Ints, Masks
+from ai_hub.engines.arrays import Columns, Floats, Ints, Masks, anywhere
 from ai_hub.engines.plan import Plan, Source, fill_number
 
 
@@ -34,7 +34,7 @@ def fill(
         if name not in plan.unsure:
             continue
         mask = np.isnan(column)
-        if not mask.any():
+        if not anywhere(mask):
             continue
         masks[name] = mask
         policy = chosen.policy_of(feature, missing)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +18,7 @@ _STEPS = (HOUR, 15 * MINUTE, MINUTE)
 _Number = TypeVar("_Number", np.int64, np.float64, np.bool_)
 
 
-@dataclass(frozen=True, slots=True)
-class Moments:
+class Moments(NamedTuple):
     """Instants (`time`), each a row of a `table` that is shorter; None where there is none.
 
     What follows from an instant alone is computed for the table.

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ai_hub.definitions.vocabulary import Closed
-from ai_hub.engines.arrays import Floats, Ints, Mask
+from ai_hub.engines.arrays import Floats, Ints, Mask, anywhere, everywhere
 
 # Gathered window values held at once; bounds the memory of the two-pass statistics.
 _GATHER = 1 << 20
@@ -33,7 +33,7 @@ def window_bounds(keys: Ints, at: Ints, width: int, closed: Closed) -> tuple[Int
 def finite(values: Floats) -> Floats:
     """What overflowed has no value: a number that JSON and models cannot hold is null."""
     bad = np.isinf(values)
-    return np.where(bad, np.nan, values) if bad.any() else values
+    return np.where(bad, np.nan, values) if anywhere(bad) else values
 
 
 def gathered_rows(starts: Ints, sizes: Ints) -> tuple[Ints, Ints]:
@@ -83,13 +83,13 @@ class Ranges:
     ) -> None:
         sizes = high - low
         filled = sizes > 0
-        everywhere = len(sizes) > 0 and bool(filled.all())
-        self._filled = None if everywhere else filled
+        all_filled = len(sizes) > 0 and everywhere(filled)
+        self._filled = None if all_filled else filled
         self._values = values
         self._instants = instants
-        self._starts = low if everywhere else low[filled]
-        self._ends = high if everywhere else high[filled]
-        self.sizes: Ints = sizes if everywhere else sizes[filled]
+        self._starts = low if all_filled else low[filled]
+        self._ends = high if all_filled else high[filled]
+        self.sizes: Ints = sizes if all_filled else sizes[filled]
 
     def each(self, aggregate: Callable[[Ranges], Floats | Ints]) -> Floats | Ints:
         """An aggregate of every range; NaN where a range is empty."""
@@ -131,7 +131,7 @@ class Ranges:
         for part, members, offsets, size in self._gathered():
             centre = np.repeat(self.mean[part], size)
             spread = _root_of_squares(members - centre, offsets, size)
-            if not np.isfinite(spread).all():
+            if not everywhere(np.isfinite(spread)):
                 small = members * _SQUARE_SCALE - centre * _SQUARE_SCALE
                 scaled = _root_of_squares(small, offsets, size) / _SQUARE_SCALE
                 spread = np.where(np.isfinite(spread), spread, scaled)
@@ -211,7 +211,7 @@ class Ranges:
             return mean
 
         mean = weighted(1.0)
-        if not np.isfinite(mean).all():
+        if not everywhere(np.isfinite(mean)):
             mean = np.where(np.isfinite(mean), mean, weighted(_SCALE))
         return np.where(self._flat, self.first, mean)
 
@@ -225,7 +225,7 @@ class Ranges:
             members = self._values[rows]
             total = np.add.reduceat(weights, offsets)
             mean = np.add.reduceat(members * weights, offsets) / total
-            if not np.isfinite(mean).all():
+            if not everywhere(np.isfinite(mean)):
                 small = np.add.reduceat(members * _SCALE * weights, offsets) / total / _SCALE
                 mean = np.where(np.isfinite(mean), mean, small)
             result[part] = mean
@@ -254,7 +254,7 @@ class Ranges:
     def _huge(self) -> Mask | None:
         """Where adding the values up left the floats, if anywhere."""
         huge: Mask = ~np.isfinite(self._added)
-        return huge if huge.any() else None
+        return huge if anywhere(huge) else None
 
     @cached_property
     def _scaled(self) -> Floats:

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from ai_hub.definitions.values import LAST_INSTANT
-from ai_hub.engines.arrays import NO_SERIES, Axis, Floats, HistoryArrays, Ints, Points
+from ai_hub.engines.arrays import NO_SERIES, Axis, Floats, HistoryArrays, Ints, Points, everywhere
 from ai_hub.engines.as_of import FEW, AsOfIndex
 from ai_hub.engines.plan import Input
 from ai_hub.engines.ranges import gathered_rows, slices
@@ -69,7 +69,7 @@ class Track:
         issued, values = weather.issued[held], values[held]
         at = axis.keys(weather.source_of.at(points, axis), points.time)
         again = np.flatnonzero(keys[1:] == keys[:-1])
-        if not len(again) and bool((issued <= weather.time[held]).all()):
+        if not len(again) and everywhere(issued <= weather.time[held]):
             return cls(keys, values, at, points.time)
         # From then on a later issue of the same time is known.
         replaced = np.full(len(keys), LAST_INSTANT + 1)

@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 
 from ai_hub.definitions.kinds import Feature
 from ai_hub.definitions.valid_range import Valid, ValidRange, ValidValues
-from ai_hub.engines.arrays import Columns, Floats, Ints, Mask, Masks
+from ai_hub.engines.arrays import Columns, Floats, Ints, Mask, Masks, anywhere
 from ai_hub.engines.plan import Plan
+
+# So few values are sooner looked at one by one.
+_FEW = 32
 
 
 class Unfilled(NamedTuple):
@@ -40,6 +43,8 @@ def _is_inside(valid: Valid, column: Floats | Ints) -> bool:
     """Whether a column is inside a range and has no null, which takes one quick look to see."""
     if not len(column) or not isinstance(valid, ValidRange):
         return False
+    if len(column) <= _FEW:
+        return all(valid.low <= value <= valid.high for value in column.tolist())
     return bool(column.min() >= valid.low and column.max() <= valid.high)
 
 
@@ -65,7 +70,7 @@ def check(plan: Plan, features: Iterable[Feature], columns: Columns) -> Masks:
                 columns[feature.name] = column.astype(np.float64)
             continue
         wrong = outside(feature.valid, column)
-        if wrong.any():
+        if anywhere(wrong):
             found[feature.name] = wrong
         if feature.name in plan.nulled:
             columns[feature.name] = np.where(wrong, np.nan, column)

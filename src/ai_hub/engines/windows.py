@@ -134,8 +134,10 @@ def column_of(
 def _is_dense(
     keys: Ints, at: Ints, width: int, closed: Closed, measures: tuple[Measure, ...]
 ) -> bool:
+    if len(at) <= _FEW_POINTS:
+        return False
     slidable = [part for part in aggregates(measures) if part.sliding is not None]
-    if len(at) <= _FEW_POINTS or not slidable:
+    if not slidable:
         return False
     sample = at[:: len(at) // 1024]
     low, high = window_bounds(keys, sample, width, closed)

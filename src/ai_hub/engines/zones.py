@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,8 +13,7 @@ from ai_hub.engines.moments import Moments
 from ai_hub.engines.plan import ZONE_KEY
 
 
-@dataclass(frozen=True, slots=True)
-class Zones:
+class Zones(NamedTuple):
     """When points are, and the zone of each one's asset by its place in `names`: -1 where it has
     none, and nothing at all where every feature names its zone."""
 
