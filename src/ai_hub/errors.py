@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 _SHOWN = 80
 _MOST_VALUES = 500
@@ -48,6 +49,16 @@ def shown(value: object) -> str:
     except ValueError:  # an integer with more digits than Python prints
         text = f"a value of type {type(value).__name__}"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} characters)"
+
+
+def did_you_mean(value: object, known: Iterable[str]) -> str:
+    """A question that names the word nearest to `value`, whatever their case; empty where none is
+    near, and for what is no text."""
+    if not isinstance(value, str):
+        return ""
+    by_folded = {word.casefold(): word for word in known}
+    near = get_close_matches(value[:_SHOWN].casefold(), by_folded, 1)
+    return f"Did you mean {by_folded[near[0]]}?" if near else ""
 
 
 def named(names: Iterable[str]) -> str:

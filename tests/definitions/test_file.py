@@ -78,10 +78,32 @@ def test_a_python_file_may_import_what_lies_beside_it(tmp_path: Path) -> None:
     assert sys.path == before
 
 
+def test_sets_may_stand_in_lists_tuples_and_dicts(tmp_path: Path) -> None:
+    text = (
+        "from ai_hub import FeatureSet\n"
+        "def one(name): return FeatureSet(name, 1, ['month'])\n"
+        "first = one('a')\n"
+        "more = [first, one('b'), (one('c'), 5)]\n"
+        "more.append(more)\n"
+        "by_name = {'d': one('d'), 'e': [one('e')], 'f': 'no set'}\n"
+    )
+    found = load_file(written(tmp_path, "features.py", text))
+    assert [one.name for one in found] == [*"abcde"]
+
+
+def test_who_stops_a_python_file_stops_the_command(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        load_file(written(tmp_path, "features.py", "raise KeyboardInterrupt\n"))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("x = 1\n", "features.py: got 'no feature set', expected a FeatureSet that a name stands"),
+        ("x = 1\n", "features.py: got 'no feature set', expected a FeatureSet that a name of the"),
+        (
+            "class Own(BaseException): pass\nraise Own('x')\n",
+            "features.py line 2: got 'Own: x', expected Python that runs to its end",
+        ),
         ("\nx = lagg\n", "features.py line 2: got \"NameError: name 'lagg' is not defined\", exp"),
         ("x = (\n", "features.py line 1: got \"SyntaxError: '(' was never closed"),
         ("import sys\nsys.exit(3)\n", "features.py line 2: got 'SystemExit: 3', expected Python"),
@@ -118,6 +140,16 @@ def test_a_python_file_is_refused_with_the_line(tmp_path: Path, text: str, said:
         ("schema: 1", "schema: 9", "f.yaml line 2, schema: got 9, expected 1. A newer release"),
         ("[hour_of_day]", "[hour_of_day", "f.yaml line 8: got \"expected ',' or ']', but"),
         ("by: 2h", "by: !!python/none 2h", "f.yaml line 14: got 'tag:yaml.org,2002:python/none'"),
+        (
+            "- {kind: Rolling, ",
+            "- {<<: 5, ",
+            "f.yaml line 11: got '<<', expected no merge: the fie",
+        ),
+        (
+            "version: 1",
+            f"version: {10**40}",
+            "f.yaml line 9, a.version: got 1000000000000000000000",
+        ),
         ("by: 2h", "by: &x [*x]", "f.yaml: got 'RecursionError', expected YAML in UTF-8"),
     ],
 )
@@ -134,6 +166,33 @@ def test_json_is_refused(tmp_path: Path) -> None:
     assert refused('"by": "2h"', '"by": "2h", "by": "3h"').startswith("f.json: got 'by', expected")
     assert refused("]}\n]}", "]}\n]").startswith("f.json line 9: got \"Expecting ',' delimiter")
 
+    assert refused('"version": 2', '"version": ' + "9" * 5_000) == (
+        "f.json: got 'a number of very many digits', expected numbers that fit"
+    )
+
+
+def test_a_mark_of_the_byte_order_is_no_text(tmp_path: Path) -> None:
+    marked = [written(tmp_path, f"f.{form}", "\ufeff" + text) for form, text in
+              (("yaml", YAML), ("json", JSON))]  # fmt: skip
+    assert load_file(marked[0]) == load_file(marked[1])
+
+
+def test_what_is_too_large_is_refused_in_time(tmp_path: Path) -> None:
+    features = "".join(
+        f"      - {{kind: Lag, name: lag_{i}, by: {i}h}}\n" for i in range(1, 60_000)
+    )
+    assert refusal(tmp_path, "f.yaml", YAML + features) == (
+        f"f.yaml: got '{len(YAML + features):,} bytes', expected at most 2,000,000. Split it: a "
+        "team may have several files"
+    )
+    # Ten times the one before, nine times over.
+    bomb = "a0: &a0 [1, 2]\n" + "".join(
+        f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 10)
+    )
+    assert refusal(tmp_path, "f.yaml", bomb) == (
+        "f.yaml line 1: got 'more values', expected at most 200,000, each use of an alias counted"
+    )
+
 
 def test_other_files_are_none(tmp_path: Path) -> None:
     assert refusal(tmp_path, "f.toml", "").startswith(
@@ -142,4 +201,7 @@ def test_other_files_are_none(tmp_path: Path) -> None:
     assert refusal(tmp_path, "f.yaml", "").startswith("f.yaml, document: got None, expected a doc")
     for name in ("none.py", "none.yaml", "none.json"):
         with pytest.raises(FileNotFoundError):
+            load_file(tmp_path / name)
+        (tmp_path / name).mkdir()
+        with pytest.raises(IsADirectoryError):
             load_file(tmp_path / name)

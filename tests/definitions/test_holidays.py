@@ -35,8 +35,8 @@ def test_the_digest_stands_for_the_dates_and_their_last_year() -> None:
 @pytest.mark.parametrize(
     ("days", "last_year", "message"),
     [
-        ((1,), 1969, "holidays: got 1969, expected a last year from 1970"),
-        ((1,), 10_000, "holidays: got 10000, expected a last year from 1970"),
+        ((1,), 1969, "holidays: got 1969, expected a last year from 1970 to 9999"),
+        ((1,), 10_000, "holidays: got 10000, expected a last year from 1970 to 9999"),
         ((20_454,), 2025, "holidays: got 1, expected dates of 1970 to the last year"),
         ((-1, 5), 2025, "holidays: got 2, expected dates of 1970 to the last year"),
     ],

@@ -23,6 +23,7 @@ from ai_hub.errors import InvalidInput
 
 PERIOD = 'a period such as "P1D", "P2W", "P1M" or "P1Y", at most 100 years'
 WIDTH = 'a width such as "24h", "90m" or "7d", or a period such as "P1D"'
+EXACT = '. A width in hours or minutes is exact: "1h", "90m".'
 OFFSET = 'a period with or without "-", such as "P1D" or "-P1M"'
 ZONE = 'an IANA time zone such as Europe/Berlin, or "@asset"'
 
@@ -56,7 +57,8 @@ def test_a_width_may_be_exact(width: object) -> None:
     ("value", "expected"),
     [
         *((text, PERIOD) for text in ("P0D", "P1H", "P1Y2M", "P1w", "P-1D", "P101Y", "P36601D")),
-        *((text, PERIOD) for text in ("P", "P1", "P1D ", "P1DT1H", "PT1H", "P1.5D", "P9999999D")),
+        *((text, PERIOD) for text in ("P", "P1", "P1D ", "P1.5D", "P9999999D")),
+        *((text, PERIOD + EXACT) for text in ("P1DT1H", "PT1H")),
         *((value, WIDTH) for value in ("1D", "-P1D", "p1d", "", 5, None, True)),
     ],
 )
@@ -119,12 +121,34 @@ def test_a_zone_is_named_or_the_assets(tz: str) -> None:
 
 @pytest.mark.parametrize(
     "tz",
-    ["@Asset", "Mars/Olympus", "", "../etc/passwd", "/etc/localtime", "+01:00", "a\0", None, 1],
+    [
+        "Mars/Olympus",
+        "",
+        "../etc/passwd",
+        "/etc/localtime",
+        "+01:00",
+        "a\0",
+        None,
+        1,
+        "localtime",
+        "posixrules",
+    ],
 )
 def test_what_is_no_zone_is_refused(tz: object) -> None:
     with pytest.raises(InvalidInput) as caught:
         check_zone(tz)
     assert str(caught.value) == f"tz: got {tz!r}, expected {ZONE}"
+
+
+@pytest.mark.parametrize(
+    ("tz", "meant"),
+    [("europe/berlin", "Europe/Berlin"), ("Europe/Berln", "Europe/Berlin"), ("utc", "UTC"),
+     ("@Asset", "@asset"), ("right/Europe/Berlin", "Europe/Berlin")],
+)  # fmt: skip
+def test_the_zone_that_may_be_meant_is_named(tz: str, meant: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        check_zone(tz)
+    assert str(caught.value) == f"tz: got {tz!r}, expected {ZONE}. Did you mean {meant}?"
 
 
 def test_the_assets_zone_is_no_zone_itself() -> None:

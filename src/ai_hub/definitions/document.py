@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, fields
-from difflib import get_close_matches
 from typing import Any, get_args
 
 from ai_hub.definitions.builtin_features import builtin_of
@@ -22,7 +21,7 @@ from ai_hub.definitions.holidays import HolidayDates
 from ai_hub.definitions.kinds import Derived, Feature, fields_of, is_default
 from ai_hub.definitions.valid_range import ValidRange, ValidValues, valid_document
 from ai_hub.definitions.values import MAX_NAMES, check_list
-from ai_hub.errors import InvalidDefinition, InvalidInput
+from ai_hub.errors import InvalidDefinition, InvalidInput, did_you_mean
 
 SCHEMA = 1
 """The form of a document, as a number: raised when an older release could misread a newer form."""
@@ -167,7 +166,7 @@ def _feature(plain: object, place: Place, label: str) -> object:
     kind = given.pop(_LEFT_TO_KIND, None)
     made = KINDS.get(kind) if isinstance(kind, str) else None
     if made is None:
-        hint = _nearest(kind, KINDS)
+        hint = did_you_mean(kind, KINDS)
         raise InvalidDefinition(
             (*place, "kind"), f"{where}.kind", kind, f"one of {', '.join(KINDS)}", hint
         )
@@ -203,19 +202,10 @@ def _known(
     """Raise InvalidDefinition for a member that is none of those known."""
     for name in given:
         if name not in known:
-            hint, expected = _nearest(name, known), f"{what}: {', '.join(known)}"
+            hint, expected = did_you_mean(name, known), f"{what}: {', '.join(known)}"
             raise InvalidDefinition(
                 (*place, name), f"{where}.{name}"[:160], given[name], expected, hint
             )
-
-
-def _nearest(name: object, known: Iterable[str]) -> str:
-    """A question that names what is written nearly like it, if anything is."""
-    if not isinstance(name, str):
-        return ""
-    by_lower = {one.lower(): one for one in known}
-    near = get_close_matches(name.lower()[:80], by_lower, 1)
-    return f"Did you mean {by_lower[near[0]]}?" if near else ""
 
 
 def _label(given: Mapping[str, Any]) -> str:

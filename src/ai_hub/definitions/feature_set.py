@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections import Counter
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property, lru_cache
 from graphlib import CycleError, TopologicalSorter
 
@@ -32,10 +31,14 @@ from ai_hub.definitions.vocabulary import (
     check_missing,
     check_name,
 )
-from ai_hub.errors import InvalidInput
+from ai_hub.errors import InvalidInput, did_you_mean
 
 SEMANTICS = 2
 """What features mean, as a number: raised when the values of a definition change, and only then."""
+
+
+MAX_VERSION = 2**31 - 1
+"""What a column of a database holds."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,10 @@ class FeatureSet:
         check_choice("on_violation", self.on_violation, ON_VIOLATION)
         if self.name is not None:
             check_name("name", self.name)
-            if type(self.version) is not int or self.version < 1:
-                raise InvalidInput("version", self.version, "a whole number from 1")
+            if type(self.version) is not int or not 1 <= self.version <= MAX_VERSION:
+                raise InvalidInput(
+                    "version", self.version, f"a whole number from 1 to {MAX_VERSION:,}"
+                )
         elif self.version is not None:
             raise InvalidInput("version", self.version, "no version for a set without a name")
         if not self.features:
@@ -177,9 +182,8 @@ def _feature(given: object) -> Feature:
         raise InvalidInput("features", given, "features such as Lag or Rolling")
     found = BY_NAME.get(given)
     if found is None:
-        near = get_close_matches(given, BY_NAME, 1)
-        hint = f"Did you mean {near[0]}?" if near else ""
-        raise InvalidInput("features", given, "the name of a built-in feature", hint)
+        expected = "the name of a built-in feature"
+        raise InvalidInput("features", given, expected, did_you_mean(given, BY_NAME))
     return found
 
 

@@ -10,7 +10,7 @@ import json
 import re
 import runpy
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,13 +23,18 @@ if TYPE_CHECKING:
     import yaml
 
 _ENDINGS = "a file named .py, .yaml, .yml or .json"
+_MOST_BYTES = 2_000_000
+"""Of a document: thousands of features are less."""
+_MOST_VALUES = 200_000
+"""In a document, what an alias stands for being counted each time."""
 
 
 def load_file(path: str | Path) -> tuple[FeatureSet, ...]:
     """The feature sets of a file, in its order.
 
-    A Python file is run, and its sets are those that names of the module stand for. Raises
-    InvalidInput, which names the line where there is one, and OSError.
+    A Python file is run, and its sets are those that names of the module stand for, alone or in
+    lists, tuples and dicts. Raises InvalidInput, which names the line where there is one, and
+    OSError.
     """
     file = Path(path)
     reader = _READERS.get(file.suffix.lower())
@@ -39,21 +44,28 @@ def load_file(path: str | Path) -> tuple[FeatureSet, ...]:
 
 
 def _of_python(file: Path) -> tuple[FeatureSet, ...]:
-    file.stat()  # What runpy says of a file that is not there is of an importer.
+    file.open("rb").close()  # What runpy says of a file that is not there is of an importer.
     folder = str(file.resolve().parent)
     sys.path.insert(0, folder)
     try:
         # What it prints is not what the command answers.
         with redirect_stdout(sys.stderr):
             names = runpy.run_path(str(file))
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        # SystemExit is one of those, and a class of its own may be.
         raise _fault(file, error) from error
     finally:
         if folder in sys.path:
             sys.path.remove(folder)
-    sets = {id(one): one for one in names.values() if isinstance(one, FeatureSet)}
+    sets = {id(one): one for one in _sets_in(names, set())}
     if not sets:
-        raise InvalidInput(file.name, "no feature set", "a FeatureSet that a name stands for")
+        raise InvalidInput(
+            file.name,
+            "no feature set",
+            "a FeatureSet that a name of the module stands for, alone or in a list, tuple or dict",
+        )
     for one in sets.values():
         if one.name is None:
             raise InvalidInput(file.name, "a set without a name", "sets with name and version")
@@ -61,6 +73,16 @@ def _of_python(file: Path) -> tuple[FeatureSet, ...]:
         return unique(sets.values())
     except InvalidDefinition as error:
         raise _in(file, None, error) from None
+
+
+def _sets_in(value: object, seen: set[int]) -> Iterator[FeatureSet]:
+    """The sets that a value is or holds, in its order; `seen` are the containers looked into."""
+    if isinstance(value, FeatureSet):
+        yield value
+    elif isinstance(value, list | tuple | dict) and id(value) not in seen:
+        seen.add(id(value))
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _sets_in(one, seen)
 
 
 def _fault(file: Path, error: BaseException) -> InvalidInput:
@@ -83,7 +105,7 @@ def _of_yaml(file: Path) -> tuple[FeatureSet, ...]:
     import yaml
 
     try:
-        node = yaml.compose(file.read_text("utf-8"), _plain_loader())
+        node = yaml.compose(_text(file), _plain_loader())
         lines: dict[Place, int] = {}
         document = None if node is None else _value(file, node, (), lines)
     except yaml.YAMLError as error:
@@ -107,7 +129,7 @@ def _plain_loader() -> type[yaml.SafeLoader]:
     for tag, pattern, first in (
         ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
         ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
-        ("int", r"[-+]?[0-9]{1,18}", list("-+0123456789")),
+        ("int", r"[-+]?[0-9]{1,300}", list("-+0123456789")),
         ("float", r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
     ):
         word = re.compile(f"^(?:{pattern})$")
@@ -121,6 +143,9 @@ def _value(file: Path, node: yaml.Node, place: Place, lines: dict[Place, int]) -
     Raises InvalidInput.
     """
     line = lines[place] = node.start_mark.line + 1
+    if len(lines) > _MOST_VALUES:
+        expected = f"at most {_MOST_VALUES:,}, each use of an alias counted"
+        raise InvalidInput(f"{file.name} line {line}", "more values", expected)
     kind, value = node.tag.removeprefix("tag:yaml.org,2002:"), node.value
     match node.id, kind:
         case "mapping", "map":
@@ -131,6 +156,8 @@ def _value(file: Path, node: yaml.Node, place: Place, lines: dict[Place, int]) -
                     raise InvalidInput(where, "a key that is no word", "words as keys")
                 if name.value in members:
                     raise InvalidInput(where, name.value, "each key once")
+                if name.value == "<<":
+                    raise InvalidInput(where, name.value, "no merge: the fields written out")
                 members[name.value] = _value(file, inner, (*place, name.value), lines)
                 lines[*place, name.value] = name.start_mark.line + 1
             return members
@@ -160,12 +187,26 @@ def _of_json(file: Path) -> tuple[FeatureSet, ...]:
         return members
 
     try:
-        document = json.loads(file.read_text("utf-8"), object_pairs_hook=once)
+        document = json.loads(_text(file), object_pairs_hook=once)
     except json.JSONDecodeError as error:
         raise InvalidInput(f"{file.name} line {error.lineno}", error.msg, "JSON") from None
     except (RecursionError, UnicodeDecodeError) as error:
         raise InvalidInput(file.name, type(error).__name__, "JSON in UTF-8") from None
+    except InvalidInput:
+        raise
+    except ValueError:
+        # Python reads no whole number of thousands of digits.
+        raise InvalidInput(file.name, "a number of very many digits", "numbers that fit") from None
     return _of_document(file, document, {})
+
+
+def _text(file: Path) -> str:
+    """The text of a document; a mark of its byte order is none of it."""
+    size = file.stat().st_size
+    if size > _MOST_BYTES:
+        expected = f"at most {_MOST_BYTES:,}. Split it: a team may have several files"
+        raise InvalidInput(file.name, f"{size:,} bytes", expected)
+    return file.read_text("utf-8-sig")
 
 
 def _of_document(file: Path, document: object, lines: dict[Place, int]) -> tuple[FeatureSet, ...]:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.holidays import FIRST_YEAR, HolidayDates
 from ai_hub.definitions.kinds import Calendar, Feature
-from ai_hub.errors import InvalidInput
+from ai_hub.errors import InvalidDefinition, InvalidInput
 
 YEARS_AHEAD = 10
 """Dates are frozen to the end of so many years on."""
@@ -38,7 +38,9 @@ def _library_dates(country: str, subdivision: str | None, last_year: int) -> Hol
 
     known = holidays.list_supported_countries()
     if country not in known:
-        raise InvalidInput("country", country, "an ISO 3166 code with known holidays, such as DE")
+        expected = "an ISO 3166 code of a country with known holidays, such as DE"
+        hint = f"Did you mean {country.upper()}?" if country.upper() in known else ""
+        raise InvalidInput("country", country, expected, hint)
     if subdivision is not None and subdivision not in known[country]:
         expected = f"one of {', '.join(known[country])}" if known[country] else "none"
         raise InvalidInput("subdivision", subdivision, expected)
@@ -57,12 +59,22 @@ def frozen(
     if not any(_is_open(feature) for feature in feature_set.features):
         return feature_set
     features = tuple(
-        replace(f, holidays=_kept(f, before) or dates(f.country or "", f.subdivision))
+        replace(f, holidays=_kept(f, before) or _dates(feature_set, i, f, dates))
         if isinstance(f, Calendar) and _is_open(f)
         else f
-        for f in feature_set.features
+        for i, f in enumerate(feature_set.features)
     )
     return replace(feature_set, features=features)
+
+
+def _dates(feature_set: FeatureSet, i: int, feature: Calendar, dates: Dates) -> HolidayDates:
+    """The holidays of a feature, the i-th of its set; what is refused of it names both."""
+    try:
+        return dates(feature.country or "", feature.subdivision)
+    except InvalidInput as error:
+        field = f"{feature_set.label}.{feature.name}.{error.field}"
+        place = ("features", i, error.field)
+        raise InvalidDefinition(place, field, error.value, error.expected, error.hint) from None
 
 
 def notes(feature_set: FeatureSet, dates: Dates = library_dates) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ class HolidayDates:
     def __post_init__(self) -> None:
         object.__setattr__(self, "days", tuple(sorted(set(self.days))))
         if not FIRST_YEAR <= self.last_year <= 9999:
-            raise InvalidInput("holidays", self.last_year, f"a last year from {FIRST_YEAR}")
+            raise InvalidInput("holidays", self.last_year, f"a last year from {FIRST_YEAR} to 9999")
         if self.days and not (self.first_day <= self.days[0] and self.days[-1] <= self.last_day):
             raise InvalidInput("holidays", len(self.days), "dates of 1970 to the last year")
         text = f"{self.last_year}:" + ",".join(map(str, self.days))

@@ -12,7 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ai_hub.definitions.builtin_features import BY_NAME
 from ai_hub.definitions.document import KINDS, SCHEMA
-from ai_hub.definitions.feature_set import FeatureSet
+from ai_hub.definitions.feature_set import MAX_VERSION, FeatureSet
 from ai_hub.definitions.holidays import HolidayDates
 from ai_hub.definitions.kinds import Feature, fields_of
 from ai_hub.definitions.valid_range import ValidRange, ValidValues
@@ -94,7 +94,7 @@ def _feature_set() -> Schema:
     }
     # A set of a document has a name and a version; one of a request has neither.
     properties["name"] = {"type": "string", "pattern": _NAME}
-    properties["version"] = {"type": "integer", "minimum": 1}
+    properties["version"] = {"type": "integer", "minimum": 1, "maximum": MAX_VERSION}
     return {
         "type": "object",
         "properties": properties,

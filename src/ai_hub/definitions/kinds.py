@@ -29,6 +29,7 @@ from ai_hub.definitions.values import (
     Duration,
     check_count,
     check_id,
+    check_text,
 )
 from ai_hub.definitions.vocabulary import (
     CLOSED,
@@ -89,8 +90,7 @@ def _check(feature: _Described) -> None:
     if feature.valid is not None:
         object.__setattr__(feature, "valid", valid_of(feature.valid))
     for text in ("unit", "description"):
-        if not isinstance(getattr(feature, text), str):
-            raise InvalidInput(text, getattr(feature, text), "a text")
+        check_text(text, getattr(feature, text))
 
 
 def _set_width(feature: _Described, name: str, *, zero: bool = False) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from ai_hub.definitions.values import DAY, Duration
-from ai_hub.errors import InvalidInput
+from ai_hub.errors import InvalidInput, did_you_mean
 
 UTC = "UTC"
 ASSET_ZONE = "@asset"
@@ -18,6 +18,9 @@ _PERIOD = re.compile(r"(-?)P([0-9]{1,6})([DWMY])")
 _MOST_DAYS = 36_600
 _MOST_MONTHS = 1_200
 _PERIOD_EXPECTED = 'a period such as "P1D", "P2W", "P1M" or "P1Y", at most 100 years'
+_OF_MACHINES = {"localtime", "posixrules"}
+"""Files beside the zones, which are another zone on another machine."""
+_EXACT_HINT = 'A width in hours or minutes is exact: "1h", "90m".'
 # A zone may move its clock by a day, and by an hour or two besides.
 _SHIFT = 2 * DAY
 
@@ -110,7 +113,7 @@ def width_of(value: object, field: str) -> Width:
     if isinstance(value, str) and value.startswith("P"):
         found = _read(value)
         if found is None or found == (0, 0):
-            raise InvalidInput(field, value, _PERIOD_EXPECTED)
+            raise InvalidInput(field, value, _PERIOD_EXPECTED, _EXACT_HINT if "T" in value else "")
         return Period(*found)
     try:
         return Duration.of(value, field)
@@ -128,6 +131,8 @@ def longest(width: Width) -> int:
 @lru_cache(maxsize=1024)
 def is_zone(name: str) -> bool:
     """Whether a name is that of an IANA time zone."""
+    if name in _OF_MACHINES or name.startswith(("posix/", "right/")):
+        return False
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -138,5 +143,7 @@ def is_zone(name: str) -> bool:
 def check_zone(tz: object, field: str = "tz") -> str:
     """`tz` if it is a zone, or stands for the asset's. Raises InvalidInput."""
     if not isinstance(tz, str) or not (tz == ASSET_ZONE or is_zone(tz)):
-        raise InvalidInput(field, tz, f'an IANA time zone such as Europe/Berlin, or "{ASSET_ZONE}"')
+        expected = f'an IANA time zone such as Europe/Berlin, or "{ASSET_ZONE}"'
+        known = [ASSET_ZONE, *sorted(available_timezones() - _OF_MACHINES)]
+        raise InvalidInput(field, tz, expected, did_you_mean(tz, known))
     return tz

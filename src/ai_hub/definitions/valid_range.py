@@ -11,6 +11,7 @@ from ai_hub.definitions.vocabulary import WeatherColumn
 from ai_hub.errors import InvalidInput
 
 _RANGE = "MIN:MAX, such as 0:500 (either may be left out)"
+_VALID = "limits such as [0, 500] or {low: 0}, the low one first, or {values: [1, 2]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +84,12 @@ def valid_of(value: object) -> Valid:
         if set(value) == {"values"} and isinstance(value["values"], list | tuple):
             return ValidValues(tuple(value["values"]))
         if value and set(value) <= {"low", "high"}:
-            return ValidRange.of((value.get("low"), value.get("high")), "valid")
-        raise InvalidInput("valid", dict(value), "low and high, or values")
-    return ValidRange.of(value, "valid")
+            return valid_of((value.get("low"), value.get("high")))
+        raise InvalidInput("valid", dict(value), _VALID)
+    try:
+        return ValidRange.of(value, "valid")
+    except InvalidInput:
+        raise InvalidInput("valid", value, _VALID) from None
 
 
 def valid_document(valid: Valid) -> dict[str, object]:

@@ -6,7 +6,7 @@ import math
 import re
 from typing import Literal, cast, get_args
 
-from ai_hub.errors import InvalidInput
+from ai_hub.errors import InvalidInput, did_you_mean
 
 Stat = Literal[
     "mean",
@@ -84,7 +84,7 @@ def check_name(field: str, name: object) -> str:
 def check_choice(field: str, value: object, known: tuple[str, ...]) -> None:
     """Raises InvalidInput for what is none of a few words."""
     if value not in known:
-        raise InvalidInput(field, value, f"one of {', '.join(known)}")
+        raise InvalidInput(field, value, f"one of {', '.join(known)}", did_you_mean(value, known))
 
 
 def check_missing(policy: object, field: str = "missing") -> Missing:
