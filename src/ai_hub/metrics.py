@@ -7,9 +7,9 @@ them when they are asked for. Several processes add up what each of them counted
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -28,8 +28,12 @@ MOST_TENANTS = 100
 """Tenants with an age of their own; all others share one. Whoever comes first keeps its place."""
 MOST_SETS = 100
 """Versions of feature sets with a count of their own; all others share one."""
+MOST_FEATURES = 1_000
+"""Features of versions with a count of their own, as missing and as outside; likewise."""
 OTHERS = "other"
+_OTHER_FEATURES = (OTHERS, OTHERS)
 _MOST_ERRORS = 30
+_Key = TypeVar("_Key")
 _STATES = {"closed": 0, "half-open": 1, "open": 2}
 
 
@@ -46,7 +50,7 @@ class Metrics(msgspec.Struct):
     computed: int = 0
     degraded: int = 0
     served: dict[str, int] = {}
-    missing: dict[str, int] = {}
+    missing: dict[tuple[str, str], int] = {}
     violations: dict[tuple[str, str], int] = {}
     cache_state: int = 0
     cache_errors: dict[str, int] = {}
@@ -68,17 +72,17 @@ class Metrics(msgspec.Struct):
 
     def answered_by(self, feature_set: str, vectors: int) -> None:
         """Vectors of a version of a feature set (`@`: of single features) were answered."""
-        if feature_set not in self.served and len(self.served) >= MOST_SETS:
-            feature_set = OTHERS
+        feature_set = _kept(self.served, feature_set, MOST_SETS, OTHERS)
         self.served[feature_set] = self.served.get(feature_set, 0) + vectors
 
-    def filled(self, feature: str, vectors: int) -> None:
-        """A feature was missing in so many computed vectors."""
-        self.missing[feature] = self.missing.get(feature, 0) + vectors
+    def filled(self, feature_set: str, feature: str, vectors: int) -> None:
+        """A feature of a set's version was missing in so many computed vectors."""
+        key = _kept(self.missing, (feature_set, feature), MOST_FEATURES, _OTHER_FEATURES)
+        self.missing[key] = self.missing.get(key, 0) + vectors
 
     def violated(self, feature_set: str, feature: str, vectors: int) -> None:
         """A feature of a set's version was outside its range in so many vectors or rows."""
-        key = (feature_set, feature)
+        key = _kept(self.violations, (feature_set, feature), MOST_FEATURES, _OTHER_FEATURES)
         self.violations[key] = self.violations.get(key, 0) + vectors
 
     def landed(self, target: str, accepted: int, rejected: int, newest: Mapping[str, int]) -> None:
@@ -119,9 +123,13 @@ class Metrics(msgspec.Struct):
             self._seen(tenant, time)
 
     def _seen(self, tenant: str, time: int) -> None:
-        if tenant not in self.newest and len(self.newest) >= MOST_TENANTS:
-            tenant = OTHERS
+        tenant = _kept(self.newest, tenant, MOST_TENANTS, OTHERS)
         self.newest[tenant] = max(time, self.newest.get(tenant, time))
+
+
+def _kept(table: Collection[_Key], key: _Key, most: int, rest: _Key) -> _Key:
+    """The key itself while a table has it or has room for it, else the one that many share."""
+    return key if key in table or len(table) < most else rest
 
 
 _CLASSES = ("", "1xx", "2xx", "3xx", "4xx", "5xx")
@@ -188,7 +196,7 @@ FAMILIES = (
     ),
     Family(
         "ai_hub_missing_values_total", "counter", "Computed vectors that lacked a feature.",
-        ("feature",), _each("missing"),
+        ("feature_set", "feature"), _each("missing"),
     ),
     Family(
         "ai_hub_violations_total", "counter",

@@ -17,7 +17,15 @@ import servers
 from acceptance.serving import Server, serving
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.watch import Siblings
-from ai_hub.metrics import FAMILIES, MOST_SETS, MOST_TENANTS, OTHERS, Metrics, exposition
+from ai_hub.metrics import (
+    FAMILIES,
+    MOST_FEATURES,
+    MOST_SETS,
+    MOST_TENANTS,
+    OTHERS,
+    Metrics,
+    exposition,
+)
 from watching import AT, COMMAND, eventually, get, ingest, log, metrics, samples
 
 RANGE = {"start_time": "2025-10-09T00:00:00Z", "end_time": "2025-10-10T00:00:00Z"}
@@ -75,8 +83,9 @@ def test_what_the_cache_had_and_what_was_missing_is_counted(
     came = since(server, count)
     assert came["ai_hub_cache_hits_total"] == 3
     assert came["ai_hub_cache_misses_total"] == came["ai_hub_computed_vectors_total"] == 2
-    assert came["ai_hub_missing_values_total{feature=lag_24h}"] == 2
-    assert came["ai_hub_missing_values_total{feature=lag_1h}"] == 1
+    missing = "ai_hub_missing_values_total{{feature={},feature_set=forecast_basic@1}}"
+    assert came[missing.format("lag_24h")] == 2
+    assert came[missing.format("lag_1h")] == 1
     assert "ai_hub_degraded_answers_total" not in came
     assert metrics(server)["ai_hub_cache_state"] == 0
     stats = server.call("GET", "/cache/stats")
@@ -275,13 +284,23 @@ def test_versions_beyond_the_most_share_one_count() -> None:
     assert (counted.served["own@0"], counted.served[OTHERS]) == (5, 10)
 
 
+def test_features_beyond_the_most_share_one_count() -> None:
+    counted = Metrics()
+    for count, table in ((counted.filled, counted.missing), (counted.violated, counted.violations)):
+        for number in range(MOST_FEATURES + 5):
+            count(f"own@{number}", "lag", 2)
+        count("own@0", "lag", 3)
+        assert len(table) == MOST_FEATURES + 1
+        assert (table["own@0", "lag"], table[OTHERS, OTHERS]) == (5, 10)
+
+
 def test_counts_of_workers_add_up_and_the_worst_state_is_told() -> None:
     one, other = Metrics(), Metrics(workers=1)
     for counted, state in ((one, "closed"), (other, "open")):
         counted.answered("/x", 200, 0.003)
         counted.of_cache(state, {"lost": 2})
         counted.landed("observations", 3, 1, {"t": 5 if state == "open" else 7})
-        counted.filled("lag_1h", 2)
+        counted.filled("own@1", "lag_1h", 2)
         counted.answered_by("own@1", 6)
         counted.exported("completed", 10)
         counted.hits += 4
@@ -295,7 +314,7 @@ def test_counts_of_workers_add_up_and_the_worst_state_is_told() -> None:
     assert told["ai_hub_cache_errors_total{error=lost}"] == 4
     assert told["ai_hub_cache_state"] == 2
     assert told["ai_hub_newest_observation_age_seconds{tenant=t}"] == 10
-    assert told["ai_hub_missing_values_total{feature=lag_1h}"] == 4
+    assert told["ai_hub_missing_values_total{feature=lag_1h,feature_set=own@1}"] == 4
     assert told["ai_hub_served_vectors_total{feature_set=own@1}"] == 12
     assert told["ai_hub_export_rows_total"] == 20
     assert told["ai_hub_cache_hits_total"] == 8

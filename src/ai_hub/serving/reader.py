@@ -241,7 +241,7 @@ class Reader:
             self._is_back()
         self._metrics.computed += len(asset_ids)
         for name, mask in vectors.masks.items():
-            self._metrics.filled(name, int(mask.sum()))
+            self._metrics.filled(spec.feature_set.label, name, int(mask.sum()))
         for name, mask in vectors.violations.items():
             self._metrics.violated(spec.feature_set.label, name, int(mask.sum()))
         return encoded(spec, vectors, len(asset_ids), iso(self._now()))
