@@ -41,7 +41,8 @@ LAZILY = {"cli": {"http", "demo"}, "demo": {"http"}}
 WITHIN = {
     "definitions": (
         *("values", "vocabulary", "periods", "holidays", "measures", "expressions"),
-        *("valid_range", "kinds", "target", "builtin_features", "feature_set"),
+        *("valid_range", "described", "readings", "kinds"),
+        *("target", "builtin_features", "feature_set"),
         *("document", "file", "json_schema", "builtin", "registry", "freezing", "changes"),
     )
 }
@@ -139,7 +140,9 @@ KINDS = {
     "serving/*.py": "talks",
     "stores/opening.py": "talks",
     "stores/postgres/grouped_rows.py": "decides",
+    "stores/postgres/guesses.py": "decides",
     "stores/postgres/scan_part.py": "decides",
+    "stores/postgres/vector_rows.py": "decides",
     "stores/*__init__.py": "decides",
     "stores/embedded/*.py": "talks",
     "stores/postgres/*.py": "talks",

@@ -9,7 +9,8 @@ from ai_hub.definitions.kinds import Feature, Lag, Latest
 from ai_hub.definitions.values import DAY, HOUR, Duration, parse_time
 from ai_hub.engines.arrays import HistoryArrays, Points, Series, SourceTable, Weather
 from ai_hub.engines.columnar import compute, means, values_at
-from ai_hub.engines.plan import Plan, Source
+from ai_hub.engines.plan import Plan
+from ai_hub.engines.traits import Source
 
 T = parse_time("2025-10-09T14:30:00Z")
 DAY_WIDE = Duration.of("24h")

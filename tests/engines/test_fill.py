@@ -11,7 +11,8 @@ from ai_hub.definitions.values import Duration
 from ai_hub.definitions.vocabulary import Missing, Stat
 from ai_hub.engines.arrays import Floats, Ints
 from ai_hub.engines.fill import fill
-from ai_hub.engines.plan import Plan, Source
+from ai_hub.engines.plan import Plan
+from ai_hub.engines.traits import Source
 from ai_hub.testing import taking
 
 DAY = Duration.of("24h")

@@ -12,9 +12,9 @@ from ai_hub.definitions.values import DAY, HOUR, parse_time
 from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
 from ai_hub.engines import ranges
 from ai_hub.engines.arrays import HistoryArrays, Points, Series, SourceTable, Weather, axis_of
-from ai_hub.engines.plan import Input
 from ai_hub.engines.reference import History, WeatherRow, value
 from ai_hub.engines.tracks import Track
+from ai_hub.engines.traits import Input
 
 Row = tuple[float, float, float | None]
 """About which hour, issued at which, and the temperature."""

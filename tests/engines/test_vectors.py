@@ -10,7 +10,8 @@ from ai_hub.definitions.kinds import Feature, Lag, Latest, Rolling
 from ai_hub.definitions.values import DAY, HOUR, Duration, parse_time
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.arrays import HistoryArrays, Ints, Points, Series, SourceTable, Weather
-from ai_hub.engines.plan import Plan, Source
+from ai_hub.engines.plan import Plan
+from ai_hub.engines.traits import Source
 from ai_hub.engines.vectors import vectors
 
 T = parse_time("2025-10-09T14:30:00Z")

@@ -17,9 +17,10 @@ from ai_hub.engines.arrays import (
 from ai_hub.engines.as_known import all_latest
 from ai_hub.engines.calendars import calendars
 from ai_hub.engines.expressions import derive
-from ai_hub.engines.plan import FILL_WINDOW, Input, Plan, Source
+from ai_hub.engines.plan import Plan
 from ai_hub.engines.readings import readings, window_of
 from ai_hub.engines.tracks import Track
+from ai_hub.engines.traits import FILL_WINDOW, Input, Source
 from ai_hub.engines.violations import Unfilled
 from ai_hub.engines.zones import Zones
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.arrays import Columns, Floats, Ints, Masks, anywhere
-from ai_hub.engines.plan import Plan, Source, fill_number
+from ai_hub.engines.plan import Plan
+from ai_hub.engines.traits import Source, fill_number
 
 
 def fill(

@@ -14,9 +14,10 @@ from ai_hub.definitions.values import BUCKET_ORIGIN, SECOND
 from ai_hub.definitions.vocabulary import Closed
 from ai_hub.engines.arrays import Columns, Floats, Ints, Mask
 from ai_hub.engines.clocks import bucket_starts, step_back
-from ai_hub.engines.plan import BucketPass, InputReads, RangePass, WindowPass, has_asset_zone
+from ai_hub.engines.plan import BucketPass, InputReads, RangePass, WindowPass
 from ai_hub.engines.ranges import Instants
 from ai_hub.engines.tracks import Track
+from ai_hub.engines.traits import has_asset_zone
 from ai_hub.engines.windows import Taken, column_of, range_stats, window_stats
 from ai_hub.engines.zones import Zones
 

@@ -19,16 +19,7 @@ from typing import assert_never
 from ai_hub.definitions.kinds import Age, Attribute, Lag, Latest, Seasonal
 from ai_hub.definitions.periods import Period, Width
 from ai_hub.definitions.vocabulary import WEATHER_COLUMNS, Missing
-from ai_hub.engines.plan import (
-    FILL_WINDOW,
-    ZONE_KEY,
-    BucketPass,
-    Input,
-    Plan,
-    RangePass,
-    Source,
-    fill_source,
-)
+from ai_hub.engines.plan import BucketPass, Plan, RangePass
 from ai_hub.engines.sql_rows import MOST, Bound, Depth, Read, Shape, Statement, is_guarded
 from ai_hub.engines.statistics import (
     COUNT,
@@ -41,6 +32,7 @@ from ai_hub.engines.statistics import (
     Aggregate,
     aggregates,
 )
+from ai_hub.engines.traits import FILL_WINDOW, ZONE_KEY, Input, Source, fill_source
 
 _PARTIALS = (COUNT, MEAN, STD, MIN, MAX, SUM)
 """What `ai_hub_window` gives, in its order; a median cannot be merged from hours."""

@@ -18,9 +18,10 @@ from ai_hub.engines.calendars import calendars
 from ai_hub.engines.clocks import bucket_starts, step_back
 from ai_hub.engines.expressions import derive
 from ai_hub.engines.moments import Moments
-from ai_hub.engines.plan import Plan, RangePass, Source, has_asset_zone
+from ai_hub.engines.plan import Plan, RangePass
 from ai_hub.engines.ranges import Instants
 from ai_hub.engines.statistics import COUNT, LENGTH, MAX, MIN, SUM, Aggregate
+from ai_hub.engines.traits import Source, has_asset_zone
 from ai_hub.engines.violations import Unfilled
 from ai_hub.engines.windows import Taken, column_of, combined, range_stats
 from ai_hub.engines.zones import Zones

@@ -15,8 +15,8 @@ import numpy as np
 from ai_hub.definitions.values import LAST_INSTANT
 from ai_hub.engines.arrays import NO_SERIES, Axis, Floats, HistoryArrays, Ints, Points, everywhere
 from ai_hub.engines.as_of import FEW, AsOfIndex
-from ai_hub.engines.plan import Input
 from ai_hub.engines.ranges import gathered_rows, slices
+from ai_hub.engines.traits import Input
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.arrays import Columns, Floats, HistoryArrays, Ints, Masks, Points
 from ai_hub.engines.columnar import compute, means
 from ai_hub.engines.fill import fill
-from ai_hub.engines.plan import FILL_WINDOW, Plan, Source
+from ai_hub.engines.plan import Plan
+from ai_hub.engines.traits import FILL_WINDOW, Source
 
 ReadOn = Callable[[Source, Ints], HistoryArrays]
 """Reads a source as far back as means reach, for some rows of the points: entity i of what it

@@ -10,7 +10,7 @@ import numpy as np
 from ai_hub.definitions.periods import ASSET_ZONE
 from ai_hub.engines.arrays import Axis, HistoryArrays, Ints, Mask, Points
 from ai_hub.engines.moments import Moments
-from ai_hub.engines.plan import ZONE_KEY
+from ai_hub.engines.traits import ZONE_KEY
 
 
 class Zones(NamedTuple):

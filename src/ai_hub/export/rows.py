@@ -21,8 +21,9 @@ from ai_hub.definitions.values import Duration, TimeRange, check_id, iso
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.arrays import HistoryArrays, Masks, Points
 from ai_hub.engines.columnar import values_at
-from ai_hub.engines.plan import FILL_WINDOW, Plan, sources_for
+from ai_hub.engines.plan import Plan, sources_for
 from ai_hub.engines.targets import target_values
+from ai_hub.engines.traits import FILL_WINDOW
 from ai_hub.engines.vectors import vectors
 from ai_hub.engines.violations import in_words
 from ai_hub.errors import InvalidInput, OutOfRange

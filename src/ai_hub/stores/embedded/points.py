@@ -23,7 +23,8 @@ from ai_hub.engines.arrays import (
     SourceTable,
     Weather,
 )
-from ai_hub.engines.plan import FILL_WINDOW, Plan, Source, sources_for
+from ai_hub.engines.plan import Plan, sources_for
+from ai_hub.engines.traits import FILL_WINDOW, Source
 from ai_hub.engines.vectors import vectors
 from ai_hub.stores.arrays import micros_of
 from ai_hub.stores.base import Vectors

@@ -12,14 +12,17 @@ import numpy as np
 from ai_hub.definitions.periods import longest
 from ai_hub.definitions.values import DAY, FIRST_INSTANT, HOUR
 from ai_hub.definitions.vocabulary import Missing
-from ai_hub.engines.arrays import Floats, Ints, Masks
+from ai_hub.engines.arrays import Floats, Ints
 from ai_hub.engines.fill import fill
-from ai_hub.engines.plan import Plan, RangePass, Source
+from ai_hub.engines.plan import Plan, RangePass
 from ai_hub.engines.sql import mergeable, statement
 from ai_hub.engines.sql_rows import Depth, Point, Shape, Statement
+from ai_hub.engines.traits import Source
 from ai_hub.errors import StoreError
 from ai_hub.stores.base import Vectors
+from ai_hub.stores.postgres.guesses import Densities, Gaps, Zones
 from ai_hub.stores.postgres.session import Row, Sessions
+from ai_hub.stores.postgres.vector_rows import one_of, with_rows
 
 MERGED_ROWS = 5_000
 """Windows of more rows are read from hourly partials."""
@@ -30,7 +33,6 @@ _MOST_CALLERS = 100
 _MOST_STATEMENTS = 2
 """Statements of one plan under way at once; later callers wait, and share the next one."""
 _MOST_LANES = 1_024
-_MOST_SEEN = 200_000
 
 
 class PointReader:
@@ -38,7 +40,7 @@ class PointReader:
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
-        self._densities = _Densities()
+        self._densities = Densities()
         # Reads of all values take long: they leave most of the pool to everybody else.
         self._few = asyncio.Semaphore(max(1, sessions.settings.pool_size // 4))
         self._lanes: dict[tuple[int, object], _Lane] = {}
@@ -73,7 +75,7 @@ class _Lane:
         plan: Plan,
         missing: Missing | None,
         sessions: Sessions,
-        densities: _Densities,
+        densities: Densities,
         few: asyncio.Semaphore,
     ) -> None:
         self._plan = plan
@@ -82,8 +84,8 @@ class _Lane:
         self._densities = densities
         self._few = few
         self._statements: dict[tuple[Shape, frozenset[RangePass], Depth], Statement] = {}
-        self._gaps = _Gaps()
-        self._zones = _Zones()
+        self._gaps = Gaps()
+        self._zones = Zones()
         self._waiting: list[tuple[Point, asyncio.Future[Vectors]]] = []
         self._under_way = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -136,7 +138,7 @@ class _Lane:
         else:
             for row, (_, future) in enumerate(callers):
                 if row not in beyond and not future.done():
-                    future.set_result(_one_of(found, row))
+                    future.set_result(one_of(found, row))
             if beyond:
                 # Nobody else waits for those.
                 self._go_on(self._answer_exactly([callers[row] for row in beyond]))
@@ -153,7 +155,7 @@ class _Lane:
         else:
             for row, (_, future) in enumerate(callers):
                 if not future.done():
-                    future.set_result(_one_of(found, row))
+                    future.set_result(one_of(found, row))
 
     def _fail(
         self, callers: list[tuple[Point, asyncio.Future[Vectors]]], error: BaseException
@@ -173,7 +175,7 @@ class _Lane:
         if not beyond:
             return found
         exact = await self._exactly([points[row] for row in beyond])
-        return _with_rows(found, beyond, exact, len(points))
+        return with_rows(found, beyond, exact, len(points))
 
     async def _look(self, points: Sequence[Point]) -> tuple[Vectors, list[int]]:
         """The features at some points, and at which of them they have to be read otherwise."""
@@ -290,98 +292,5 @@ class _Lane:
         return Vectors(*fill(self._plan, self._missing, columns, mean_of), violations)
 
 
-class _Densities:
-    """How many rows a microsecond holds, as last seen: of a series of an asset, else of a tenant.
-
-    A wrong guess costs time and nothing else.
-    """
-
-    def __init__(self) -> None:
-        self._seen: dict[tuple[str, str | None, str], float] = {}
-
-    def note(self, series: str, points: Sequence[Point], densities: Floats) -> None:
-        if len(self._seen) > _MOST_SEEN:
-            self._seen.clear()
-        for (tenant, asset, _), density in zip(points, densities.tolist(), strict=True):
-            self._seen[tenant, asset, series] = self._seen[tenant, None, series] = density
-
-    def most(self, series: str, points: Sequence[Point]) -> float:
-        seen = self._seen
-        return max(
-            seen.get((tenant, asset, series)) or seen.get((tenant, None, series), 0.0)
-            for tenant, asset, _ in points
-        )
-
-
-class _Zones:
-    """The zones that assets were last seen in. A wrong guess costs a second read."""
-
-    def __init__(self) -> None:
-        self._seen: dict[tuple[str, str], str | None] = {}
-
-    def of(self, points: Sequence[Point]) -> list[str | None]:
-        return [self._seen.get((tenant, asset)) for tenant, asset, _ in points]
-
-    def note(self, points: Sequence[Point], zones: Sequence[str | None]) -> None:
-        if len(self._seen) > _MOST_SEEN:
-            self._seen.clear()
-        for (tenant, asset, _), zone in zip(points, zones, strict=True):
-            self._seen[tenant, asset] = zone
-
-
-class _Gaps:
-    """Whether something was missing when it was last seen: of an asset, else of its tenant.
-
-    A wrong guess costs time and nothing else.
-    """
-
-    def __init__(self) -> None:
-        self._seen: dict[tuple[str, str | None], bool] = {}
-
-    def note(self, points: Sequence[Point], lacking: Sequence[int]) -> None:
-        if len(self._seen) > _MOST_SEEN:
-            self._seen.clear()
-        some = set(lacking)
-        for row, (tenant, asset, _) in enumerate(points):
-            self._seen[tenant, asset] = self._seen[tenant, None] = row in some
-
-    def likely(self, points: Sequence[Point]) -> bool:
-        seen = self._seen
-        return any(
-            seen.get((tenant, asset), seen.get((tenant, None), False))
-            for tenant, asset, _ in points
-        )
-
-
 def _width(one: RangePass) -> int:
     return longest(one.width)
-
-
-def _one_of(vectors: Vectors, row: int) -> Vectors:
-    """One row of several entities' vectors."""
-    here = slice(row, row + 1)
-    return Vectors(
-        {name: column[here] for name, column in vectors.columns.items()},
-        {name: mask[here] for name, mask in vectors.masks.items() if mask[row]},
-        {name: mask[here] for name, mask in vectors.violations.items() if mask[row]},
-    )
-
-
-def _with_rows(vectors: Vectors, rows: Sequence[int], others: Vectors, count: int) -> Vectors:
-    """Several entities' vectors with some of their rows replaced."""
-    columns = {}
-    for name, column in vectors.columns.items():
-        columns[name] = column.copy()
-        columns[name][rows] = others.columns[name]
-    both = (vectors.masks, others.masks), (vectors.violations, others.violations)
-    return Vectors(columns, *(_with_masks(ours, rows, new, count) for ours, new in both))
-
-
-def _with_masks(masks: Masks, rows: Sequence[int], others: Masks, count: int) -> Masks:
-    found = {}
-    for name in masks.keys() | others.keys():
-        mask = masks.get(name, np.zeros(count, bool)).copy()
-        mask[rows] = others.get(name, False)
-        if mask.any():
-            found[name] = mask
-    return found
