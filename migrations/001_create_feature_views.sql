@@ -27,7 +27,7 @@ BEGIN
   END IF;
   IF to_regclass('ai_hub_migrations') IS NOT NULL THEN
     SELECT name INTO other FROM ai_hub_migrations
-      WHERE number NOT IN (SELECT number FROM (VALUES (1, '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced'), (2, 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0'), (3, '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757'), (4, 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0'), (5, '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda'), (6, 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf'), (7, '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed'), (8, '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792'), (9, 'f2428f012d96c00aa7bf503a615baca592dce83d83a26fc628a5f1f5372c6552'), (10, '102776214558f49ef786366b281ad9fce318425d582ee6b1018a4b5c64be90a9')) AS known (number, checksum))
+      WHERE number NOT IN (SELECT number FROM (VALUES (1, '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced'), (2, 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0'), (3, '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757'), (4, 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0'), (5, '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda'), (6, 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf'), (7, '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed'), (8, '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792'), (9, 'f2428f012d96c00aa7bf503a615baca592dce83d83a26fc628a5f1f5372c6552'), (10, '102776214558f49ef786366b281ad9fce318425d582ee6b1018a4b5c64be90a9'), (11, 'b6e70d816fa918d5b8d30f051ddb7a3ac094c8ff5989a14858c4faa2507d48a7'), (12, 'fac61190b6de797ee69adfd480820149b4de43c9ae21e697dd473cedc6130b87')) AS known (number, checksum))
       ORDER BY number LIMIT 1;
     IF FOUND THEN
       RAISE EXCEPTION 'This database has migration %, which ai-hub % does not know: a newer ai-hub migrated it. Upgrade ai-hub here, or name another database in AI_HUB_DATABASE_URL.', other, '0.2.0';
@@ -39,7 +39,7 @@ BEGIN
         (SELECT what FROM (VALUES ('plain', 'PostgreSQL without TimescaleDB'), ('apache', 'TimescaleDB under the Apache licence'), ('timescaledb', 'TimescaleDB with its full licence')) AS modes (mode, what) WHERE mode = mode_now);
     END IF;
     SELECT name INTO other
-      FROM ai_hub_migrations JOIN (VALUES (1, '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced'), (2, 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0'), (3, '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757'), (4, 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0'), (5, '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda'), (6, 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf'), (7, '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed'), (8, '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792'), (9, 'f2428f012d96c00aa7bf503a615baca592dce83d83a26fc628a5f1f5372c6552'), (10, '102776214558f49ef786366b281ad9fce318425d582ee6b1018a4b5c64be90a9')) AS known (number, checksum) USING (number)
+      FROM ai_hub_migrations JOIN (VALUES (1, '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced'), (2, 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0'), (3, '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757'), (4, 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0'), (5, '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda'), (6, 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf'), (7, '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed'), (8, '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792'), (9, 'f2428f012d96c00aa7bf503a615baca592dce83d83a26fc628a5f1f5372c6552'), (10, '102776214558f49ef786366b281ad9fce318425d582ee6b1018a4b5c64be90a9'), (11, 'b6e70d816fa918d5b8d30f051ddb7a3ac094c8ff5989a14858c4faa2507d48a7'), (12, 'fac61190b6de797ee69adfd480820149b4de43c9ae21e697dd473cedc6130b87')) AS known (number, checksum) USING (number)
       WHERE ai_hub_migrations.checksum <> known.checksum
       ORDER BY number LIMIT 1;
     IF FOUND THEN
@@ -1291,6 +1291,338 @@ CREATE TABLE IF NOT EXISTS feature_rollouts (
   begun_by TEXT NOT NULL
 );
 INSERT INTO ai_hub_migrations (number, name, checksum, mode, release) VALUES (10, '010_models', '102776214558f49ef786366b281ad9fce318425d582ee6b1018a4b5c64be90a9', :'mode', '0.2.0');
+COMMIT;
+\endif
+
+SELECT NOT EXISTS (SELECT FROM ai_hub_migrations WHERE number = 11) AS wanted \gset
+\if :wanted
+BEGIN;
+-- What every table, column and function is, for who looks with SQL.
+--
+-- A later migration comments on what it adds.
+
+COMMENT ON TABLE timeseries_data IS
+  'Every observation as it came, with its quality. Features do not read it.';
+COMMENT ON TABLE ai_features IS
+  'The usable observations (quality of 1 or more), which features read.';
+COMMENT ON TABLE weather_features IS
+  'Weather measured and forecast: a row for each instant, issue and source.';
+COMMENT ON TABLE asset_weather_source IS 'Which station an asset takes its weather from, and since when.';
+COMMENT ON TABLE asset_attributes IS 'What assets have besides readings, and since when.';
+COMMENT ON TABLE feature_exports IS 'A record of each export to a file.';
+COMMENT ON TABLE feature_sets IS 'The feature sets that were applied; a version never changes.';
+COMMENT ON TABLE feature_set_defaults IS 'The version that the name of a feature set alone means.';
+COMMENT ON TABLE registry_revision IS 'How often the registry of feature sets was changed; one row.';
+COMMENT ON TABLE feature_models IS 'Models that are bound to a version of a feature set.';
+COMMENT ON TABLE feature_rollouts IS 'Feature sets of which a part of the assets has another version.';
+COMMENT ON TABLE ai_hub_migrations IS 'The migrations that were applied to this database.';
+COMMENT ON TABLE ai_hub_retention IS 'How long rows are kept; declared with ai_hub_keep.';
+COMMENT ON TABLE ai_hub_hourly IS 'How far ai-hub maintain has refreshed hourly_features; one row.';
+COMMENT ON TABLE ai_hub_late IS 'Where rows came in behind the refreshed hours and wait for ai-hub maintain.';
+
+COMMENT ON VIEW hourly_features IS
+  'Statistics of each hour and series, from its first reading to its last. UTC.';
+COMMENT ON VIEW daily_features IS
+  'Statistics of each day and series, from its first reading to its last. UTC.';
+COMMENT ON VIEW forecast_basic_features IS
+  'The feature set forecast_basic as of every observation; missing values are null.';
+COMMENT ON VIEW forecast_advanced_features IS
+  'The feature set forecast_advanced as of every observation; missing values are null.';
+COMMENT ON VIEW anomaly_detection_features IS
+  'The feature set anomaly_detection as of every observation; missing values are null.';
+
+COMMENT ON FUNCTION get_lag_features IS
+  'The value of a series each of some hours before an instant, and how old it is.';
+COMMENT ON FUNCTION get_rolling_features IS
+  'Statistics of a series over the hours that end at an instant, both ends included.';
+COMMENT ON FUNCTION ai_hub_keep IS
+  'Declare how long a table keeps its rows; null keeps them for ever.';
+COMMENT ON FUNCTION ai_hub_series_mean IS 'The mean of a series over a closed range of time.';
+COMMENT ON FUNCTION ai_hub_weather_mean IS
+  'The mean of a weather column over a closed range, as it is known at the end of that.';
+COMMENT ON FUNCTION ai_hub_window IS
+  'Count, mean, sample deviation, least, greatest and sum of a series over a closed range.';
+COMMENT ON FUNCTION ai_hub_raw_window IS
+  'Count, mean, sample deviation, least, greatest and sum of a series over a closed range, from its rows.';
+COMMENT ON FUNCTION ai_hub_flat_window IS
+  'What ai_hub_window gives for a window whose values are all the same.';
+COMMENT ON FUNCTION ai_hub_mean_of IS 'A mean from an exact sum; null where no double holds it.';
+COMMENT ON AGGREGATE fs_moments(float8) IS 'Count, sum and squared deviations of values.';
+COMMENT ON AGGREGATE fs_moments_merge(float8[]) IS
+  'Count, sum and squared deviations of parts together.';
+COMMENT ON FUNCTION fs_moments_of IS
+  'Count, sum and squared deviations from a count, a mean and a sample deviation.';
+
+COMMENT ON INDEX asset_weather_source_source IS 'The assets of a station, whose weather has changed.';
+COMMENT ON INDEX feature_exports_tenant_created IS 'The exports of a tenant, the newest first.';
+COMMENT ON INDEX feature_exports_in_place IS 'The export whose file is in a place.';
+COMMENT ON INDEX feature_exports_under_way IS 'Exports under way, by their last sign of life.';
+COMMENT ON INDEX ai_hub_hourly_one IS 'Holds the table at one row.';
+COMMENT ON SEQUENCE ai_hub_late_stamp IS 'Stamps of the writes in ai_hub_late.';
+
+\if :timescaledb
+COMMENT ON TRIGGER ai_hub_declare_policies ON ai_hub_retention IS
+  'Keeps the policies of TimescaleDB as the row says.';
+COMMENT ON FUNCTION ai_hub_raw_part IS 'A part of a window that is read from rows.';
+COMMENT ON FUNCTION ai_hub_hourly_part IS 'A part of a window that is read from hourly_features.';
+COMMENT ON FUNCTION ai_hub_merge_parts IS 'Two parts of a window as one.';
+COMMENT ON FUNCTION ai_hub_declare_policies IS
+  'Keeps the policies of TimescaleDB as ai_hub_retention says.';
+\elif :apache
+\else
+COMMENT ON INDEX timeseries_data_ts_brin IS 'Rows by time, for retention.';
+COMMENT ON INDEX ai_features_ts_brin IS 'Rows by time, for retention.';
+COMMENT ON INDEX weather_features_ts_brin IS 'Rows by time, for retention.';
+\endif
+
+-- A column means the same wherever it stands, unless its table is named.
+DO $comment$
+DECLARE
+  one record;
+BEGIN
+  FOR one IN
+    SELECT DISTINCT ON (c.oid, a.attnum) c.oid::regclass AS relation, a.attname, said.meaning
+    FROM (VALUES
+      ('*', 'timestamp', 'The instant of the reading; features are as of it'),
+      ('*', 'tenant_id', 'Whose it is'),
+      ('*', 'asset_id', 'The asset of the tenant'),
+      ('*', 'feature_type', 'The series of the asset: value, load, price ...'),
+      ('*', 'value', 'The reading, in the unit of its series'),
+      ('*', 'quality', '1 or more: usable; less: not read by features'),
+      ('*', 'ingested_at', 'When it was stored'),
+      ('weather_features', 'timestamp', 'The instant that it is about'),
+      ('weather_features', 'issued_at', 'The instant from which it was known'),
+      ('weather_features', 'asset_id', 'An asset, or a station that assets share'),
+      ('weather_features', 'temperature', 'Temperature (°C)'),
+      ('weather_features', 'humidity', 'Relative humidity (%)'),
+      ('weather_features', 'solar_irradiance', 'Solar irradiance (W/m²)'),
+      ('weather_features', 'wind_speed', 'Wind speed (m/s)'),
+      ('weather_features', 'cloud_cover', 'Cloud cover (%)'),
+      ('weather_features', 'precipitation', 'Precipitation (mm)'),
+      ('*', 'source_id', 'The station; null: the asset has weather of its own again'),
+      ('*', 'valid_from', 'The instant from which it holds'),
+      ('*', 'key', 'What it is: capacity, area, timezone ...'),
+      ('*', 'number', 'The attribute, where it is a number'),
+      ('*', 'text', 'The attribute, where it is a text; neither: it has ended'),
+      ('feature_exports', 'export_id', 'The export'),
+      ('feature_exports', 'feature_set', 'The feature set, or names of features'),
+      ('feature_exports', 'feature_set_version', 'Its version; null for features by name'),
+      ('feature_exports', 'status',
+        'pending, processing, completed, no_data, failed or cancelled'),
+      ('feature_exports', 'start_time', 'From when on it has rows'),
+      ('feature_exports', 'end_time', 'Until when it has rows'),
+      ('feature_exports', 'asset_ids', 'The assets asked for; null: all of the tenant'),
+      ('feature_exports', 'format', 'The format of the file'),
+      ('feature_exports', 'row_count', 'How many rows the file has'),
+      ('feature_exports', 'file_size_bytes', 'How large the file is (bytes)'),
+      ('feature_exports', 'storage_path', 'Where the file is'),
+      ('feature_exports', 'checksum', 'SHA-256 of the file'),
+      ('feature_exports', 'error', 'Why it failed'),
+      ('feature_exports', 'created_at', 'When it was asked for'),
+      ('feature_exports', 'started_at', 'When it began'),
+      ('feature_exports', 'heartbeat_at', 'When it was last known to be under way'),
+      ('feature_exports', 'completed_at', 'When it ended'),
+      ('feature_exports', 'replaced_by', 'The export that has its place now'),
+      ('feature_exports', 'violations', 'How many rows are outside their range, by feature'),
+      ('*', 'name', 'The name of the feature set'),
+      ('*', 'version', 'The version of the feature set'),
+      ('*', 'state', 'active or retired'),
+      ('*', 'fingerprint', 'A hash of what the version means'),
+      ('*', 'semantics', 'The meaning of features that the hash is of'),
+      ('*', 'document', 'The feature set as it was applied'),
+      ('*', 'applied_at', 'When it was applied'),
+      ('*', 'applied_by', 'Who applied it'),
+      ('*', 'revision', 'The revision of the registry that brought it'),
+      ('registry_revision', 'only_row', 'Holds the table at one row'),
+      ('registry_revision', 'revision', 'Raised by every change of the registry'),
+      ('feature_models', 'model', 'The name of the model'),
+      ('feature_models', 'model_version', 'The version of the model'),
+      ('feature_models', 'feature_set', 'The feature set that it is bound to'),
+      ('feature_models', 'set_version', 'The version of that'),
+      ('feature_models', 'fingerprint', 'The hash of the version when it was bound'),
+      ('feature_models', 'policy', 'What the model is given for missing values'),
+      ('feature_models', 'bound_at', 'When it was bound'),
+      ('feature_models', 'bound_by', 'Who bound it'),
+      ('feature_rollouts', 'from_version', 'The version that the others have'),
+      ('feature_rollouts', 'to_version', 'The version that is rolled out'),
+      ('feature_rollouts', 'share', 'To how many of ten thousand assets'),
+      ('feature_rollouts', 'begun_at', 'When it began'),
+      ('feature_rollouts', 'begun_by', 'Who began it'),
+      ('ai_hub_migrations', 'number', 'The number of the migration'),
+      ('ai_hub_migrations', 'name', 'The name of its file'),
+      ('ai_hub_migrations', 'checksum', 'SHA-256 of its text'),
+      ('ai_hub_migrations', 'mode', 'What it was applied for: plain, apache or timescaledb'),
+      ('ai_hub_migrations', 'release', 'The release of ai-hub that applied it'),
+      ('ai_hub_migrations', 'applied_at', 'When it was applied'),
+      ('ai_hub_retention', 'relation', 'The table or aggregate'),
+      ('ai_hub_retention', 'keep', 'How long its rows are kept; null: for ever'),
+      ('ai_hub_retention', 'told_at', 'When ai-hub maintain said what it will delete'),
+      ('ai_hub_retention', 'deleted_before', 'The instant before which rows were deleted'),
+      ('ai_hub_hourly', 'announced', 'Who writes before this leaves a row in ai_hub_late'),
+      ('ai_hub_hourly', 'done', 'Hours before this hold every row that was there'),
+      ('ai_hub_late', 'first', 'The first instant that was written'),
+      ('ai_hub_late', 'last', 'The last instant that was written'),
+      ('ai_hub_late', 'stamp', 'Of the newest write'),
+      ('*', 'bucket', 'The start of the hour or the day, UTC'),
+      ('hourly_features', 'hourly_avg', 'Mean of the hour'),
+      ('hourly_features', 'hourly_min', 'Least value of the hour'),
+      ('hourly_features', 'hourly_max', 'Greatest value of the hour'),
+      ('hourly_features', 'hourly_stddev', 'Standard deviation of the hour'),
+      ('hourly_features', 'hourly_count', 'Number of values of the hour'),
+      ('daily_features', 'daily_avg', 'Mean of the day'),
+      ('daily_features', 'daily_min', 'Least value of the day'),
+      ('daily_features', 'daily_max', 'Greatest value of the day'),
+      ('daily_features', 'daily_stddev', 'Standard deviation of the day'),
+      ('daily_features', 'daily_count', 'Number of values of the day'),
+      ('*', 'hour_of_day', 'Hour of the day, UTC (h)'),
+      ('*', 'day_of_week', 'Day of the week, Monday is 0, UTC'),
+      ('*', 'day_of_month', 'Day of the month, UTC'),
+      ('*', 'month', 'Month, UTC'),
+      ('*', 'is_weekend', '1 on Saturday and Sunday, UTC'),
+      ('*', 'is_business_hours', '1 from Monday to Friday, 09:00 to 17:00, UTC'),
+      ('*', 'hourly_avg', 'Mean of the hour so far'),
+      ('*', 'lag_1h', 'The value an hour before'),
+      ('*', 'lag_24h', 'The value 24 hours before'),
+      ('*', 'lag_168h', 'The value 168 hours before'),
+      ('*', 'rolling_avg_24h', 'Mean of the last 24 hours'),
+      ('*', 'rolling_std_24h', 'Standard deviation of the last 24 hours'),
+      ('*', 'historical_avg_24h', 'Mean of the last 24 hours'),
+      ('*', 'historical_std_24h', 'Standard deviation of the last 24 hours'),
+      ('*', 'max_24h', 'Greatest value of the last 24 hours'),
+      ('*', 'min_24h', 'Least value of the last 24 hours'),
+      ('*', 'range_24h', 'Greatest value less the least of the last 24 hours'),
+      ('*', 'temperature', 'Temperature, the latest known of the last 24 hours (°C)'),
+      ('*', 'humidity', 'Relative humidity, the latest known of the last 24 hours (%)')
+    ) AS said (relation, attname, meaning)
+    JOIN pg_attribute a ON a.attname = said.attname AND a.attnum > 0 AND NOT a.attisdropped
+    JOIN pg_class c ON c.oid = a.attrelid AND said.relation IN (c.relname, '*')
+    WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+      AND (
+        c.relname IN (
+          'timeseries_data', 'ai_features', 'weather_features', 'asset_weather_source',
+          'asset_attributes', 'feature_exports', 'feature_sets', 'feature_set_defaults',
+          'registry_revision', 'feature_models', 'feature_rollouts', 'hourly_features',
+          'daily_features', 'forecast_basic_features', 'forecast_advanced_features',
+          'anomaly_detection_features'
+        ) OR starts_with(c.relname::text, 'ai_hub_') AND c.relkind = 'r'
+      )
+    ORDER BY c.oid, a.attnum, said.relation DESC
+  LOOP
+    EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', one.relation, one.attname, one.meaning);
+  END LOOP;
+END
+$comment$;
+INSERT INTO ai_hub_migrations (number, name, checksum, mode, release) VALUES (11, '011_comment', 'b6e70d816fa918d5b8d30f051ddb7a3ac094c8ff5989a14858c4faa2507d48a7', :'mode', '0.2.0');
+COMMIT;
+\endif
+
+SELECT NOT EXISTS (SELECT FROM ai_hub_migrations WHERE number = 12) AS wanted \gset
+\if :wanted
+BEGIN;
+-- Roles that see the rows of some tenants alone.
+
+CREATE TABLE IF NOT EXISTS ai_hub_tenants (
+  role TEXT COLLATE "C" NOT NULL,
+  tenant_id TEXT COLLATE "C" NOT NULL,
+  PRIMARY KEY (role, tenant_id)
+);
+COMMENT ON TABLE ai_hub_tenants IS 'Which tenants a role sees through views of its own.';
+COMMENT ON COLUMN ai_hub_tenants.role IS 'The role, and the schema that its views are in';
+COMMENT ON COLUMN ai_hub_tenants.tenant_id IS 'A tenant that it sees';
+
+-- Let a role read what is a tenant's, and what was granted before; gives the names it may read.
+--
+-- The role gets a schema of its name, which stands first in its search path: `ai_features` means
+-- its own rows there. Views are barriers: no condition of the reader is asked about other rows.
+-- Functions that read tables run as the owner and look at the tenant first. The views of feature
+-- sets are those of this schema over again, on the role's tables and functions.
+CREATE OR REPLACE FUNCTION ai_hub_grant_tenant(p_role text, p_tenant text) RETURNS SETOF text
+LANGUAGE plpgsql AS $grant$
+DECLARE
+  home text := current_schema();
+  path text := current_setting('search_path');
+  mine text;          -- an array of the tenants, as a literal
+  name text;
+  definition text;
+  fn record;
+BEGIN
+  IF coalesce(p_tenant, '') = '' THEN
+    RAISE EXCEPTION 'tenant: got %, expected the id of a tenant', quote_nullable(p_tenant)
+      USING ERRCODE = 'invalid_parameter_value';
+  ELSIF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = p_role) THEN
+    RAISE EXCEPTION 'role: got %, expected a role of this server. Make it: CREATE ROLE % LOGIN;',
+      quote_nullable(p_role), quote_ident(p_role) USING ERRCODE = 'invalid_parameter_value';
+  ELSIF pg_has_role(p_role, (SELECT relowner FROM pg_class
+      WHERE oid = format('%I.ai_features', home)::regclass), 'MEMBER') THEN
+    RAISE EXCEPTION 'role: got %, which owns the tables or is a superuser and sees all tenants. '
+      'Name another role.', quote_literal(p_role) USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  SELECT string_agg(format('%I', relname), ', ' ORDER BY relname) INTO name
+    FROM pg_class
+    WHERE relnamespace = quote_ident(home)::regnamespace AND relkind IN ('r', 'v')
+      AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = pg_class.oid AND attname = 'tenant_id')
+      AND has_table_privilege(p_role, oid, 'SELECT');
+  IF name IS NOT NULL THEN
+    RAISE EXCEPTION 'role: got %, which may read the rows of all tenants in % already. Take that '
+      'from it: REVOKE SELECT ON % FROM % (or from PUBLIC, or from a role that it is a member of);',
+      quote_literal(p_role), name, name, quote_ident(p_role)
+      USING ERRCODE = 'invalid_parameter_value';
+  ELSIF EXISTS (SELECT FROM pg_namespace
+      WHERE nspname = p_role AND (nspowner <> current_user::regrole
+        OR has_schema_privilege(p_role, oid, 'CREATE'))) OR p_role = home THEN
+    RAISE EXCEPTION 'role: got %, but a schema of that name belongs to somebody else, or the role '
+      'may create things in it. Name another role.', quote_literal(p_role)
+      USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+
+  INSERT INTO ai_hub_tenants VALUES (p_role, p_tenant) ON CONFLICT DO NOTHING;
+  SELECT quote_literal(array_agg(tenant_id ORDER BY tenant_id)::text) INTO mine
+    FROM ai_hub_tenants WHERE role = p_role;
+  EXECUTE format('CREATE SCHEMA IF NOT EXISTS %I', p_role);
+  EXECUTE format('COMMENT ON SCHEMA %I IS %L', p_role, 'What ' || p_role || ' sees of ai-hub');
+  EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', p_role, p_role);
+
+  FOREACH name IN ARRAY ARRAY['timeseries_data', 'ai_features', 'weather_features',
+      'asset_weather_source', 'asset_attributes', 'feature_exports', 'hourly_features',
+      'daily_features'] LOOP
+    EXECUTE format('CREATE OR REPLACE VIEW %I.%I WITH (security_barrier) AS '
+      'SELECT * FROM %I.%I WHERE tenant_id = ANY (%s::text[])', p_role, name, home, name, mine);
+  END LOOP;
+
+  FOR fn IN
+    SELECT p.proname, pg_get_function_arguments(p.oid) AS arguments,
+      pg_get_function_identity_arguments(p.oid) AS types, pg_get_function_result(p.oid) AS result,
+      (SELECT string_agg('$' || n, ', ' ORDER BY n) FROM generate_series(1, p.pronargs) AS n) AS given
+    FROM pg_proc p
+    WHERE p.pronamespace = quote_ident(home)::regnamespace
+      AND p.proname IN ('get_lag_features', 'get_rolling_features', 'ai_hub_raw_window')
+  LOOP
+    EXECUTE format('CREATE OR REPLACE FUNCTION %I.%I(%s) RETURNS %s LANGUAGE sql '
+      'SECURITY DEFINER SET search_path = pg_catalog, %I, pg_temp AS %L',
+      p_role, fn.proname, fn.arguments, fn.result, home,
+      format('SELECT found.* FROM %I.%I(%s) AS found WHERE $1 = ANY (%s::text[])',
+        home, fn.proname, fn.given, mine));
+    EXECUTE format('REVOKE ALL ON FUNCTION %I.%I(%s) FROM PUBLIC', p_role, fn.proname, fn.types);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %I.%I(%s) TO %I', p_role, fn.proname, fn.types, p_role);
+    RETURN NEXT fn.proname;
+  END LOOP;
+
+  FOREACH name IN ARRAY ARRAY['forecast_basic_features', 'forecast_advanced_features',
+      'anomaly_detection_features'] LOOP
+    PERFORM set_config('search_path', quote_ident(home), true);
+    definition := pg_get_viewdef(format('%I.%I', home, name)::regclass);
+    PERFORM set_config('search_path', quote_ident(p_role) || ', ' || quote_ident(home), true);
+    EXECUTE format('CREATE OR REPLACE VIEW %I.%I WITH (security_barrier) AS %s', p_role, name, definition);
+    PERFORM set_config('search_path', path, true);
+  END LOOP;
+  EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO %I', p_role, p_role);
+  RETURN QUERY SELECT relname::text FROM pg_class
+    WHERE relnamespace = quote_ident(p_role)::regnamespace AND relkind = 'v' ORDER BY relname;
+END
+$grant$;
+COMMENT ON FUNCTION ai_hub_grant_tenant IS
+  'Let a role read the rows of a tenant, and of no other, through views in a schema of its name.';
+INSERT INTO ai_hub_migrations (number, name, checksum, mode, release) VALUES (12, '012_grant_tenants', 'fac61190b6de797ee69adfd480820149b4de43c9ae21e697dd473cedc6130b87', :'mode', '0.2.0');
 COMMIT;
 \endif
 

@@ -34,6 +34,16 @@ def migration_script(settings: Settings) -> str:
     return script(settings)
 
 
+async def grant_tenant(settings: Settings, role: str, tenant_id: str) -> list[str]:
+    """Let a role of the server read a tenant's rows, and no others, with SQL.
+
+    Gives the names of the views and functions in the schema of the role's name. Raises StoreError.
+    """
+    from ai_hub.stores.postgres.grants import grant_tenant as grant
+
+    return await grant(settings, role, tenant_id)
+
+
 async def maintain(settings: Settings, at_once: bool = False) -> list[dict[str, Any]]:
     """Refresh aggregates, delete what is older than its retention, compress; what was done.
 

@@ -14,6 +14,7 @@ COMMANDS = (
     "demo",
     "serve",
     "migrate",
+    "grant-tenant",
     "maintain",
     "status",
     "ingest",

@@ -109,6 +109,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None] | typer.Typer], ...] = (
     ("demo", server.demo),
     ("serve", server.serve),
     ("migrate", database.migrate),
+    ("grant-tenant", database.grant_tenant),
     ("maintain", upkeep.maintain),
     ("status", upkeep.status),
     ("ingest", without_options(ingest.ingest)),

@@ -1,4 +1,4 @@
-"""The command that makes the tables of a database on PostgreSQL: `migrate`."""
+"""Commands for the tables of a database on PostgreSQL: `migrate` and `grant-tenant`."""
 
 from __future__ import annotations
 
@@ -110,3 +110,31 @@ def _days(width: Duration | None) -> str | None:
     if width is None:
         return None
     return str(width) if width.micros % DAY else f"{width.micros // DAY}d"
+
+
+def grant_tenant(
+    role: Annotated[str, typer.Argument(help="A role of the server.", metavar="ROLE")],
+    tenant: Annotated[str, typer.Argument(help="The tenant.", metavar="TENANT")],
+    as_json: Json = False,
+) -> None:
+    """Let a role read a tenant's rows with SQL, and no others.
+
+    It gets views and functions of its own, in a schema of its name: `ai_features` means its rows
+    there. Run it again for another tenant, and after a new release was migrated.
+
+    Example: ai-hub grant-tenant analyst tenant-123
+    """
+    from ai_hub.administration import grant_tenant as grant
+    from ai_hub.config import Settings
+
+    settings = Settings.load()
+    if not settings.on_server:
+        raise Stop(
+            f"{settings.database_name} is an embedded database, which has no roles: who may read "
+            "the file sees all of it. This is for a database on PostgreSQL (AI_HUB_DATABASE_URL)."
+        )
+    names = asyncio.run(grant(settings, role, tenant))
+    if as_json:
+        document({"role": role, "tenant_id": tenant, "schema": role, "names": names})
+    else:
+        say(f"{role} may read what is of {tenant}, in the schema of its name: {', '.join(names)}.")

@@ -40,6 +40,24 @@ _QUERIES = {
     "trigger": f"""
         SELECT c.relname || '.' || t.tgname, pg_get_triggerdef(t.oid)
         FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE {_OURS}""",
+    "comment": f"""
+        SELECT 'relation ' || c.relname, coalesce(obj_description(c.oid, 'pg_class'), '')
+        FROM pg_class c WHERE {_OURS} AND NOT EXISTS (
+          SELECT FROM pg_constraint k WHERE k.conindid = c.oid)
+        UNION ALL
+        SELECT 'column ' || c.relname || '.' || a.attname,
+          coalesce(col_description(c.oid, a.attnum), '')
+        FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+        WHERE {_OURS} AND c.relkind IN ('r', 'v') AND a.attnum > 0 AND NOT a.attisdropped
+        UNION ALL
+        SELECT 'function ' || p.oid::regprocedure, coalesce(obj_description(p.oid, 'pg_proc'), '')
+        FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND NOT EXISTS (
+          SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
+        UNION ALL
+        SELECT 'trigger ' || c.relname || '.' || t.tgname,
+          coalesce(obj_description(t.oid, 'pg_trigger'), '')
+        FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+        WHERE {_OURS} AND NOT t.tgisinternal AND t.tgname NOT LIKE 'ts\\_%'""",
     "migration": "SELECT name, concat_ws(' ', number, checksum, mode, release) "
     "FROM ai_hub_migrations",
     "retention": "SELECT relation, concat_ws(' ', keep, told_at, deleted_before) "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ai_hub.config import Settings
+from ai_hub.definitions.builtin import FEATURE_SETS
 from ai_hub.stores.postgres import migrations as ours
 from ai_hub.stores.postgres.migration_script import script
 from ai_hub.stores.postgres.migrations import migrations
@@ -27,10 +28,24 @@ def test_a_fresh_schema_has_the_guides_objects(server: Server) -> None:
         assert found[f"relation {name}"] == "v"
     names = [key.partition("(")[0] for key in found if key.startswith("function ")]
     assert {"function get_lag_features", "function get_rolling_features"} <= set(names)
-    ids = [key for key in found if key.endswith((".tenant_id", ".asset_id", ".feature_type"))]
+    columns = [key for key in found if key.startswith("column ")]
+    ids = [key for key in columns if key.endswith((".tenant_id", ".asset_id", ".feature_type"))]
     tables = [key for key in ids if found[f"relation {key.split()[1].split('.')[0]}"] == "r"]
     assert len(tables) > 10
     assert all(" C " in found[key] for key in tables)
+
+
+def test_every_object_says_what_it_is_for(server: Server) -> None:
+    found = fresh(server)
+    said = {k.removeprefix("comment "): found[k] for k in found if k.startswith("comment ")}
+    assert len(said) > 150
+    assert [name for name, text in said.items() if not text] == []
+    for chosen in FEATURE_SETS:
+        for feature in chosen.features:
+            unit = f" ({feature.unit})" if feature.unit else ""
+            assert said[f"column {chosen.name}_features.{feature.name}"] == (
+                feature.description + unit
+            )
 
 
 @pytest.mark.parametrize("upto", range(1, len(migrations())))
