@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai_hub.definitions.values import HOUR, MINUTE
-from ai_hub.engines.arrays import Ints
+from ai_hub.engines.arrays import Ints, anywhere, everywhere
 
 # Up to so many instants it is cheaper to take each as it is.
 _FEW = 4096
@@ -36,8 +36,11 @@ class Moments(NamedTuple):
             for step in _STEPS:
                 if (last - first) // step >= len(time) // 4:
                     break
-                row, off = np.divmod(time - first, step)
-                if not off.any():
+                if anywhere((time[:_FEW] - first) % step != 0):
+                    continue
+                # A remainder of very many takes far longer than a division by one number.
+                row = (time - first) // step
+                if everywhere(row * step + first == time):
                     return cls(time, np.arange(first, last + 1, step), row)
         return cls(time, time, None)
 
