@@ -25,6 +25,7 @@ _HOMES = {
     "Ewm": "ai_hub.definitions.kinds",
     "Age": "ai_hub.definitions.kinds",
     "Attribute": "ai_hub.definitions.kinds",
+    "FromView": "ai_hub.definitions.kinds",
     "Derived": "ai_hub.definitions.kinds",
     "Target": "ai_hub.definitions.target",
 }

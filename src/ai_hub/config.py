@@ -75,6 +75,14 @@ class Settings:
             parse.width, "longest that PostgreSQL works on one statement", parse.width_text
         ),
     )
+    view_timeout: Duration = field(
+        default=Duration(SECOND // 2),
+        metadata=_key(
+            parse.width,
+            "longest that an answer waits for a view of one's own; then its features are missing",
+            parse.width_text,
+        ),
+    )
     patience: Duration = field(
         default=Duration(SECOND),
         metadata=_key(

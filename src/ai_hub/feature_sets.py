@@ -28,7 +28,9 @@ from ai_hub.serving.registry_plan import (
 )
 from ai_hub.serving.rollouts import rollout_document
 from ai_hub.serving.spec import Specs
+from ai_hub.serving.views import definitions_of
 from ai_hub.stores.registry_table import RegistryChange, RegistryTable, StoredRegistry, WithoutData
+from ai_hub.stores.views import Views
 
 
 class FeatureSets:
@@ -48,10 +50,16 @@ class FeatureSets:
         """The registry of the database."""
         raise NotImplementedError
 
+    @property
+    def _views(self) -> Views:
+        """The views of the database."""
+        raise NotImplementedError
+
     def register(self, feature_set: FeatureSet) -> None:
         """Make a feature set known to this process by its name and version, until it ends.
 
-        Raises InvalidInput for a version that is known with another definition.
+        Raises InvalidInput for a version that is known with another definition, and for a set that
+        reads a view: that has to be applied.
         """
         feature_set = frozen(feature_set)
         self.registry.with_set(feature_set)
@@ -62,12 +70,14 @@ class FeatureSets:
     async def plan(self, feature_sets: Iterable[FeatureSet]) -> RegistryPlan:
         """What `apply` would change, and what looks wrong; nothing is changed.
 
-        Raises InvalidInput for a version that comes twice, and StoreError.
+        Raises InvalidInput for a version that comes twice and for a view that cannot be read, and
+        StoreError.
         """
         wanted = unique(feature_sets)
         stored = await self._table.load()
         await self._hear(stored)
-        changes = await asyncio.to_thread(applying, stored, wanted)
+        views = await definitions_of(self._views, wanted)
+        changes = await asyncio.to_thread(applying, stored, wanted, views)
         return RegistryPlan(changes, await self._warnings(changes), stored.revision, stored.models)
 
     async def apply(
@@ -77,15 +87,16 @@ class FeatureSets:
 
         What is applied already is no change, and what is not among them stays as it is. Raises
         RegistryConflict, with the differences, for a version that has another definition,
-        InvalidInput for one that comes twice, and StoreError.
+        InvalidInput for one that comes twice or reads a view that cannot be read, and StoreError.
         """
         wanted, at = unique(feature_sets), time.time_ns() // 1_000
         by = check_text("applied_by", user() if applied_by is None else applied_by, 200)
         changes: tuple[Change, ...] = ()
+        views = await definitions_of(self._views, wanted)
 
         def decide(stored: StoredRegistry) -> RegistryChange:
             nonlocal changes
-            changes = applying(stored, wanted)
+            changes = applying(stored, wanted, views)
             return applied(stored, changes, at, by)
 
         stored = await self._table.change(decide)

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from ai_hub.definitions.target import Horizon
     from ai_hub.export.training_set import TrainingSet
     from ai_hub.stores.registry_table import RegistryTable
+    from ai_hub.stores.views import Views
 
 _Progress = Callable[[int], None] | None
 
@@ -379,6 +380,10 @@ class FeatureStore(Ingestion, Rollouts):
     @property
     def _table(self) -> RegistryTable:
         return self._open.store.registry_table
+
+    @property
+    def _views(self) -> Views:
+        return self._open.store.views
 
     @property
     def _open(self) -> Open:

@@ -52,6 +52,7 @@ class Metrics(msgspec.Struct):
     served: dict[str, int] = {}
     missing: dict[tuple[str, str], int] = {}
     violations: dict[tuple[str, str], int] = {}
+    view_faults: dict[tuple[str, str, str], int] = {}
     cache_state: int = 0
     cache_errors: dict[str, int] = {}
     ingested: dict[tuple[str, str], int] = {}
@@ -84,6 +85,13 @@ class Metrics(msgspec.Struct):
         """A feature of a set's version was outside its range in so many vectors or rows."""
         key = _kept(self.violations, (feature_set, feature), MOST_FEATURES, _OTHER_FEATURES)
         self.violations[key] = self.violations.get(key, 0) + vectors
+
+    def no_view(self, feature_set: str, feature: str, fault: str, vectors: int) -> bool:
+        """A view had no value for a feature in so many vectors or rows; whether for the first time
+        of that reason."""
+        key = (feature_set, feature, fault)
+        self.view_faults[key] = self.view_faults.get(key, 0) + vectors
+        return self.view_faults[key] == vectors
 
     def landed(self, target: str, accepted: int, rejected: int, newest: Mapping[str, int]) -> None:
         """A batch landed; `newest` has its last observation time by tenant."""
@@ -134,8 +142,8 @@ def _kept(table: Collection[_Key], key: _Key, most: int, rest: _Key) -> _Key:
 
 _CLASSES = ("", "1xx", "2xx", "3xx", "4xx", "5xx")
 _NUMBERS = ("hits", "misses", "computed", "degraded", "export_rows", "workers")
-_TABLES = ("served", "missing", "violations", "cache_errors", "ingested", "ingest_failures",
-           "exports")  # fmt: skip
+_TABLES = ("served", "missing", "violations", "view_faults", "cache_errors", "ingested",
+           "ingest_failures", "exports")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +210,11 @@ FAMILIES = (
         "ai_hub_violations_total", "counter",
         "Computed vectors and exported rows with a feature outside its range.",
         ("feature_set", "feature"), _each("violations"),
+    ),
+    Family(
+        "ai_hub_view_faults_total", "counter",
+        "Computed vectors and exported rows for which a view had no value, by reason.",
+        ("feature_set", "feature", "reason"), _each("view_faults"),
     ),
     Family(
         "ai_hub_degraded_answers_total", "counter",

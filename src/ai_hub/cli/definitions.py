@@ -233,7 +233,10 @@ def _show_plan(found: Document) -> None:
         if change["cold"]:
             for name, reads in change["features"].items():
                 say(f"    {name} reads {reads}")
-            say("    Nothing of it is cached yet: its first answers are computed.")
+            if change["reads"]["views"]:
+                say("    It reads a view, so its answers are computed each time, never cached.")
+            else:
+                say("    Nothing of it is cached yet: its first answers are computed.")
         for note in change["notes"]:
             say(f"    note: {cell(note)}")
         for model, bound in change["models"].items():

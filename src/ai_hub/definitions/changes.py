@@ -70,17 +70,19 @@ def changes_of(
     stored: Mapping[str, str],
     feature_sets: Iterable[FeatureSet],
     dates: Dates = library_dates,
+    views: Mapping[str, str] | None = None,
 ) -> tuple[Change, ...]:
     """What applying the sets would do; `stored` are the fingerprints that were applied, by label.
 
     What is not among the sets stays as it is. Holidays become `dates`, those of a version that is
-    there stay as they are. Raises InvalidInput for holidays that nobody knows.
+    there stay as they are; `views` have the hash of what each view says now. Raises InvalidInput
+    for holidays that nobody knows.
     """
     found = []
     first_of: set[str | None] = set()
     for given in feature_sets:
         known = _known(registry, given.label)
-        one = frozen(given, known, dates)
+        one = frozen(given, known, dates, views or {})
         if known is None:
             # A name alone means the first version that came.
             earlier = registry.versions(one.name)

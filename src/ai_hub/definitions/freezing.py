@@ -1,23 +1,27 @@
-"""What a definition takes from a library is frozen when it is applied: the dates of holidays.
+"""What a definition takes from elsewhere is frozen when it is applied: the dates of holidays, and
+what a user's own view says.
 
 An upgrade of the library changes nothing that is applied. What it would say now is a note of
-`plan`.
+`plan`. A view that says something else is another definition.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.holidays import FIRST_YEAR, HolidayDates
-from ai_hub.definitions.kinds import Calendar, Feature
+from ai_hub.definitions.kinds import Calendar, Feature, FromView
 from ai_hub.errors import InvalidDefinition, InvalidInput
 
 YEARS_AHEAD = 10
 """Dates are frozen to the end of so many years on."""
+
+_APPLY = "Apply the set, which looks at the view; registering it in this process does not."
+_NO_VIEWS: Mapping[str, str] = {}
 
 Dates = Callable[[str, str | None], HolidayDates]
 """The holidays of a country and a subdivision of it."""
@@ -52,29 +56,45 @@ def _library_dates(country: str, subdivision: str | None, last_year: int) -> Hol
 
 
 def frozen(
-    feature_set: FeatureSet, before: FeatureSet | None = None, dates: Dates = library_dates
+    feature_set: FeatureSet,
+    before: FeatureSet | None = None,
+    dates: Dates = library_dates,
+    views: Mapping[str, str] = _NO_VIEWS,
 ) -> FeatureSet:
-    """A set whose holidays are dates: those that it says, those of `before` (the same version as
-    it was applied), else those of the library. Raises InvalidInput."""
-    if not any(_is_open(feature) for feature in feature_set.features):
+    """A set whose holidays are dates, and whose views are named with what they say.
+
+    Dates are those that it says, those of `before` (the same version as it was applied), else those
+    of the library. `views` have the hash of what each view says now. Raises InvalidInput.
+    """
+    if not any(isinstance(f, FromView) or _is_open(f) for f in feature_set.features):
         return feature_set
-    features = tuple(
-        replace(f, holidays=_kept(f, before) or _dates(feature_set, i, f, dates))
-        if isinstance(f, Calendar) and _is_open(f)
-        else f
-        for i, f in enumerate(feature_set.features)
-    )
-    return replace(feature_set, features=features)
+    features = []
+    for i, feature in enumerate(feature_set.features):
+        try:
+            features.append(_frozen(feature, before, dates, views))
+        except InvalidInput as error:
+            field = f"{feature_set.label}.{feature.name}.{error.field}"
+            place = ("features", i, error.field)
+            raise InvalidDefinition(place, field, error.value, error.expected, error.hint) from None
+    return replace(feature_set, features=tuple(features))
 
 
-def _dates(feature_set: FeatureSet, i: int, feature: Calendar, dates: Dates) -> HolidayDates:
-    """The holidays of a feature, the i-th of its set; what is refused of it names both."""
-    try:
-        return dates(feature.country or "", feature.subdivision)
-    except InvalidInput as error:
-        field = f"{feature_set.label}.{feature.name}.{error.field}"
-        place = ("features", i, error.field)
-        raise InvalidDefinition(place, field, error.value, error.expected, error.hint) from None
+def _frozen(
+    feature: Feature, before: FeatureSet | None, dates: Dates, views: Mapping[str, str]
+) -> Feature:
+    if isinstance(feature, FromView):
+        now = views.get(feature.view)
+        if now is None:
+            expected = "a view of the database of a set that is applied"
+            raise InvalidInput("view", feature.view, expected, _APPLY)
+        if feature.definition not in (None, now):
+            expected = f"{now}, the hash of what {feature.view} says now, or nothing"
+            raise InvalidInput("definition", feature.definition, expected)
+        return replace(feature, definition=now)
+    if isinstance(feature, Calendar) and _is_open(feature):
+        found = _kept(feature, before) or dates(feature.country or "", feature.subdivision)
+        return replace(feature, holidays=found)
+    return feature
 
 
 def notes(feature_set: FeatureSet, dates: Dates = library_dates) -> tuple[str, ...]:

@@ -23,7 +23,10 @@ from ai_hub.definitions.vocabulary import (
     Part,
     WeatherColumn,
     check_choice,
+    check_digest,
+    check_identifier,
     check_name,
+    check_view,
 )
 from ai_hub.errors import InvalidInput
 
@@ -35,6 +38,7 @@ __all__ = [
     "Derived",
     "Ewm",
     "Feature",
+    "FromView",
     "Lag",
     "Latest",
     "Reading",
@@ -124,6 +128,30 @@ class Attribute(Described):
 
 
 @dataclass(frozen=True, slots=True)
+class FromView(Described):
+    """The newest value of a column of a view or table of one's own.
+
+    Of its rows (timestamp, tenant_id, asset_id and columns) with t-max_age < timestamp <= t and the
+    column not null: that of the latest; more than one row at that timestamp is null. `view` may
+    have its schema before it. `definition` is the hash of what the view says, frozen when the set
+    that it is in is applied: of a view that says something else there is no value.
+    """
+
+    view: str
+    column: str
+    max_age: Duration = _ONE_DAY
+    definition: str | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        check_described(self)
+        check_view("view", self.view)
+        check_identifier("column", self.column)
+        set_width(self, "max_age")
+        if self.definition is not None:
+            check_digest("definition", self.definition)
+
+
+@dataclass(frozen=True, slots=True)
 class Derived(Described):
     """Arithmetic, comparisons and a few functions over other features of the same vector.
 
@@ -145,7 +173,19 @@ class Derived(Described):
         return names_of(expression_tree(self.expression))
 
 
-Feature = Calendar | Rolling | Lag | Bucket | Latest | Seasonal | Ewm | Age | Attribute | Derived
+Feature = (
+    Calendar
+    | Rolling
+    | Lag
+    | Bucket
+    | Latest
+    | Seasonal
+    | Ewm
+    | Age
+    | Attribute
+    | FromView
+    | Derived
+)
 
 
 def fields_of(kind: Feature | type[Feature]) -> tuple[Field[Any], ...]:

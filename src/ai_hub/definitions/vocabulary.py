@@ -70,6 +70,9 @@ ON_VIOLATION: tuple[OnViolation, ...] = get_args(OnViolation)
 """What becomes of a value outside its range: it is named; it is missing; nothing is answered."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+_COLUMN = re.compile(r"[^\W\d][\w$]*")
+_DIGEST = re.compile(r"[0-9a-f]{16}")
+_IDENTIFIER = "a name of letters, digits, _ and $, at most 63 bytes, no digit first"
 
 
 def check_name(field: str, name: object) -> str:
@@ -79,6 +82,34 @@ def check_name(field: str, name: object) -> str:
             field, name, "a name of letters, digits and _, at most 63, no digit first"
         )
     return name
+
+
+def check_identifier(field: str, name: object) -> str:
+    """`name` if a database may have a column of that name. It is quoted wherever it is said."""
+    if not isinstance(name, str) or not _is_identifier(name):
+        raise InvalidInput(field, name, _IDENTIFIER)
+    return name
+
+
+def check_view(field: str, name: object) -> str:
+    """The name of a view or table, or its schema, a dot and its name."""
+    if isinstance(name, str):
+        parts = name.split(".")
+        if len(parts) <= 2 and all(map(_is_identifier, parts)):
+            return name
+    raise InvalidInput(field, name, f"view or schema.view, each {_IDENTIFIER}")
+
+
+def _is_identifier(name: str) -> bool:
+    # PostgreSQL cuts off what is longer, and would mean another view.
+    return bool(_COLUMN.fullmatch(name)) and len(name.encode()) <= 63
+
+
+def check_digest(field: str, digest: object) -> str:
+    """The first 16 hex digits of a hash."""
+    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+        raise InvalidInput(field, digest, "16 hex digits, as the registry writes them")
+    return digest
 
 
 def check_choice(field: str, value: object, known: tuple[str, ...]) -> None:

@@ -22,6 +22,9 @@ Columns = dict[str, NDArray[np.int64] | NDArray[np.float64]]
 Masks = dict[str, Mask]
 """Where some columns are of a kind, such as missing; a feature with no such row has none."""
 
+ViewColumn = tuple[str, str]
+"""A user's own view, and a column of it."""
+
 _LONGEST = 1 << 61
 
 
@@ -155,12 +158,16 @@ class AttributeTable:
 
 @dataclass(frozen=True, slots=True)
 class HistoryArrays:
-    """What a store read for some entities: every series, the weather and the attributes that the
-    plan names."""
+    """What a store read for some entities: every series, the weather, the attributes and the
+    columns of views that the plan names.
+
+    A column of a view has one value for each time as a series does, NaN where it has several.
+    """
 
     series: Mapping[str, Series]
     weather: Weather | None = None
     attributes: Mapping[str, AttributeTable] = field(default_factory=dict)
+    views: Mapping[ViewColumn, Series] = field(default_factory=dict)
 
 
 NO_SERIES = Series(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
@@ -182,7 +189,7 @@ def axis_of(points: Points, history: HistoryArrays, longest: int) -> Axis | None
     """An axis for all times involved; None where they do not fit on one together."""
     ends = [_ends(points.code, points.time)]
     codes = int(points.code[-1]) + 1
-    for series in history.series.values():
+    for series in (*history.series.values(), *history.views.values()):
         if len(series.time):
             ends.append(_ends(series.code, series.time))
             codes = max(codes, int(series.code[-1]) + 1)
@@ -230,11 +237,12 @@ def by_entity(points: Points, history: HistoryArrays) -> list[tuple[Points, Hist
     for code in np.unique(points.code):
         mine = points.time[points.code == code]
         series = {name: _of_code(whole, int(code)) for name, whole in history.series.items()}
+        views = {column: _of_code(whole, int(code)) for column, whole in history.views.items()}
         weather = history.weather
         if weather is not None:
             weather = weather_of(weather, np.array([code]))
         attributes = attributes_of(history.attributes, np.array([code]))
-        own = HistoryArrays(series, weather, attributes)
+        own = HistoryArrays(series, weather, attributes, views)
         parts.append((Points(np.zeros(len(mine), np.int64), mine), own))
     return parts
 

@@ -21,6 +21,7 @@ from ai_hub.engines.plan import Plan
 from ai_hub.engines.readings import readings, window_of
 from ai_hub.engines.tracks import Track
 from ai_hub.engines.traits import FILL_WINDOW, Input, Source
+from ai_hub.engines.views import viewed
 from ai_hub.engines.violations import Unfilled
 from ai_hub.engines.zones import Zones
 
@@ -36,9 +37,10 @@ def compute(
     """
     if not len(points):
         return _nothing(plan)
-    if not plan.reads:
+    if not plan.reads and not plan.views:
         return derive(plan, calendars(plan.calendars, Zones.named(points.time)))
-    axis = axis_of(points, history, max(plan.lookback, plan.weather_lookback))
+    reach = max(plan.lookback, plan.weather_lookback, plan.view_lookback)
+    axis = axis_of(points, history, reach)
     if axis is None:
         return _one_by_one(plan, points, history, dense)
     by_asset = plan.has_asset_zone
@@ -53,6 +55,7 @@ def compute(
         table = history.attributes.get(feature.key)
         absent = np.full(len(points), np.nan)
         columns[feature.name] = absent if table is None else table.at(points, axis)
+    columns |= viewed(plan, points, history, axis)
     return derive(plan, columns)
 
 

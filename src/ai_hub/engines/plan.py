@@ -22,6 +22,7 @@ from ai_hub.definitions.kinds import (
     Derived,
     Ewm,
     Feature,
+    FromView,
     Lag,
     Latest,
     Reading,
@@ -109,6 +110,28 @@ class InputReads:
     ages: tuple[Age, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ViewReads:
+    """A user's own view or table, and everything that is read of it.
+
+    `definition` is the hash of what it says, None where that is not known.
+    """
+
+    view: str
+    definition: str | None
+    features: tuple[FromView, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Its columns, each once."""
+        return tuple(dict.fromkeys(feature.column for feature in self.features))
+
+    @property
+    def lookback(self) -> int:
+        """How far before t it is read."""
+        return max(feature.max_age.micros for feature in self.features)
+
+
 @dataclass(frozen=True)
 class Plan:
     """What has to be read and computed for a feature set; look-backs in microseconds.
@@ -135,6 +158,7 @@ class Plan:
     attributes: tuple[str, ...] = ()
     checked: tuple[Feature, ...] = ()
     nulled: frozenset[str] = frozenset()
+    views: tuple[ViewReads, ...] = ()
 
     @classmethod
     def of(cls, feature_set: FeatureSet) -> Plan:
@@ -178,8 +202,18 @@ class Plan:
 
     @cached_property
     def reads(self) -> bool:
-        """Whether anything has to be read at all."""
+        """Whether anything of ours has to be read at all."""
         return bool(self.series or self.weather or self.attributes)
+
+    @cached_property
+    def viewed(self) -> tuple[FromView, ...]:
+        """The features that are read of views, in the order of these."""
+        return tuple(feature for reads in self.views for feature in reads.features)
+
+    @cached_property
+    def view_lookback(self) -> int:
+        """How far before t views are read."""
+        return max((reads.lookback for reads in self.views), default=0)
 
     @cached_property
     def has_asset_zone(self) -> bool:
@@ -210,7 +244,9 @@ def _plan(feature_set: FeatureSet) -> Plan:
             case Bucket():
                 key = (Input.of(feature), feature.every, _zone_of(feature.every, feature.tz))
                 buckets[key].append(_output(feature))
-            case Lag() | Seasonal() | Age() | Latest() | Attribute() | Calendar() | Derived():
+            case Lag() | Seasonal() | Age() | Latest() | Attribute() | FromView():
+                pass
+            case Calendar() | Derived():
                 pass
             case _:
                 assert_never(feature)
@@ -243,6 +279,7 @@ def _plan(feature_set: FeatureSet) -> Plan:
         _attributes(features),
         checked,
         frozenset(f.name for f in checked if nulls),
+        _views(features),
     )
 
 
@@ -253,6 +290,14 @@ def _zone_of(width: Width, tz: str) -> str:
 
 def _output(feature: Rolling | Ewm | Bucket) -> Output:
     return Output(feature.name, feature.measure, feature.min_count)
+
+
+def _views(features: Iterable[Feature]) -> tuple[ViewReads, ...]:
+    found: dict[tuple[str, str | None], list[FromView]] = defaultdict(list)
+    for feature in features:
+        if isinstance(feature, FromView):
+            found[feature.view, feature.definition].append(feature)
+    return tuple(ViewReads(*which, tuple(mine)) for which, mine in found.items())
 
 
 def _attributes(features: Iterable[Feature]) -> tuple[str, ...]:

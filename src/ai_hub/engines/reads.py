@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import Derived, Feature
@@ -13,20 +13,22 @@ from ai_hub.engines.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class Reads:
-    """The width that is read of each series and each weather column, in microseconds, and the keys
-    of attributes."""
+    """The width that is read of each series, each weather column and each column of a view
+    (`view.column`), in microseconds, and the keys of attributes."""
 
     series: dict[str, int]
     weather: dict[str, int]
     attributes: tuple[str, ...] = ()
+    views: dict[str, int] = field(default_factory=dict)
 
     def document(self) -> dict[str, object]:
-        """The same as plain values: `{"series": {"value": "168h"}, "weather": {}, "attributes":
-        []}`."""
+        """The same as plain values: `{"series": {"value": "168h"}, "weather": {}, "attributes": [],
+        "views": {}}`."""
         return {
             "series": _texts(self.series),
             "weather": _texts(self.weather),
             "attributes": list(self.attributes),
+            "views": _texts(self.views),
         }
 
     def __str__(self) -> str:
@@ -35,6 +37,7 @@ class Reads:
         weather = _texts(self.weather).items()
         parts += [f"{width} of the weather's {name}" for name, width in weather]
         parts += [f"the attribute {key}" for key in self.attributes]
+        parts += [f"{width} of the view {name}" for name, width in _texts(self.views).items()]
         return ", ".join(parts) or "the time alone"
 
 
@@ -43,6 +46,7 @@ def reads_of(features: Iterable[Feature]) -> Reads:
     series: dict[str, int] = {}
     weather: dict[str, int] = {}
     attributes: dict[str, None] = {}
+    views: dict[str, int] = {}
     for feature in features:
         if isinstance(feature, Derived):
             continue
@@ -52,7 +56,10 @@ def reads_of(features: Iterable[Feature]) -> Reads:
         for name in plan.weather:
             weather[name] = max(plan.weather_lookback, weather.get(name, 0))
         attributes |= dict.fromkeys(plan.attributes)
-    return Reads(series, weather, tuple(attributes))
+        for one in plan.viewed:
+            name = f"{one.view}.{one.column}"
+            views[name] = max(one.max_age.micros, views.get(name, 0))
+    return Reads(series, weather, tuple(attributes), views)
 
 
 def _texts(widths: Mapping[str, int]) -> dict[str, str]:

@@ -20,6 +20,7 @@ from ai_hub.definitions.kinds import (
     Derived,
     Ewm,
     Feature,
+    FromView,
     Lag,
     Latest,
     Reading,
@@ -54,12 +55,14 @@ class History:
     A series has one observation per timestamp. `weather` is that of the asset's source while no
     mapping holds: one row per timestamp and issue. From the `valid_from` of each of `mappings` on,
     until the next, the weather is that mapping's. `attributes` hold from their `valid_from` on.
+    `views` are the rows of views of one's own, as many as there are of a timestamp.
     """
 
     series: Mapping[str, Sequence[Observation]] = field(default_factory=dict)
     weather: Sequence[WeatherRow] = ()
     mappings: Sequence[Mapped] = ()
     attributes: Sequence[AttributeValue] = ()
+    views: Sequence[ViewRow] = ()
 
     def weather_at(self, t: int) -> Sequence[WeatherRow]:
         """The rows of the source that holds at `t`: a vector reads one source throughout."""
@@ -87,6 +90,15 @@ class AttributeValue:
     key: str
     value: float | str | None
     valid_from: int = FIRST_INSTANT
+
+
+@dataclass(frozen=True, slots=True)
+class ViewRow:
+    """A row of a user's own view; an absent column is null."""
+
+    view: str
+    timestamp: int
+    values: Mapping[str, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +187,8 @@ def value(
         case Attribute():
             held = history.attribute_at(feature.key, t)
             return None if isinstance(held, str) else held
+        case FromView():
+            return _from_view(feature, t, history)
         case Derived():
             tree = expression_tree(feature.expression)
             others = features or {}
@@ -260,7 +274,7 @@ def fill_values(feature: Feature, t: int, history: History) -> list[float]:
                 isinstance(feature, Rolling) and feature.closed in ("left", "none")
             ):
                 read = [o for o in read if o.timestamp < t]
-        case Calendar() | Age() | Attribute() | Derived():
+        case Calendar() | Age() | Attribute() | FromView() | Derived():
             return []
         case _:
             assert_never(feature)
@@ -341,6 +355,20 @@ def _latest(feature: Latest, t: int, history: History) -> float | None:
     if not chosen:
         return None
     return max(chosen, key=lambda row: (row.timestamp, row.issued_at)).values[feature.column]
+
+
+def _from_view(feature: FromView, t: int, history: History) -> float | None:
+    oldest = t - feature.max_age.micros
+    held = [
+        (row.timestamp, row.values[feature.column])
+        for row in history.views
+        if row.view == feature.view
+        and oldest < row.timestamp <= t
+        and row.values.get(feature.column) is not None
+    ]
+    last = max((at for at, _ in held), default=t)
+    newest = [value for at, value in held if at == last]
+    return newest[0] if len(newest) == 1 else None
 
 
 def _rows(column: WeatherColumn, t: int, history: History) -> list[WeatherRow]:

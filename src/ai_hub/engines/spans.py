@@ -14,6 +14,7 @@ from ai_hub.definitions.kinds import (
     Derived,
     Ewm,
     Feature,
+    FromView,
     Lag,
     Latest,
     Rolling,
@@ -64,7 +65,7 @@ def _span(feature: Feature) -> tuple[float, float]:
             return _stat_span(feature.stat)
         case Age():
             return 0, feature.max_age.seconds
-        case Lag() | Latest() | Ewm() | Attribute() | Derived():
+        case Lag() | Latest() | Ewm() | Attribute() | FromView() | Derived():
             return _ANY
         case _:
             assert_never(feature)

@@ -22,6 +22,7 @@ from ai_hub.engines.plan import Plan, RangePass
 from ai_hub.engines.ranges import Instants
 from ai_hub.engines.statistics import COUNT, LENGTH, MAX, MIN, SUM, Aggregate
 from ai_hub.engines.traits import Source, has_asset_zone
+from ai_hub.engines.views import Faults
 from ai_hub.engines.violations import Unfilled
 from ai_hub.engines.windows import Taken, column_of, combined, range_stats
 from ai_hub.engines.zones import Zones
@@ -40,6 +41,8 @@ microseconds, in their order; or several numbers."""
 Point = tuple[str, str, int]
 """Tenant, asset and as-of time."""
 Row = Sequence[Any]
+"""The outputs of a statement, and behind them for each feature of a view a number, None, or the
+fault (a text) for which it has none."""
 
 
 def is_guarded(part: Aggregate) -> bool:
@@ -174,10 +177,31 @@ class Statement:
             )
             unknown = place < 0 if has_asset_zone(season) else None
             found[season.name] = column_of(taken, season.measure, season.min_count, unknown)
+        for output, viewed in enumerate(plan.viewed, self._first_view):
+            cells = (row[output] for row in rows)
+            numbers = [cell if isinstance(cell, float) else np.nan for cell in cells]
+            found[viewed.name] = np.array(numbers, np.float64)
         for lag in plan.lags:
             if has_asset_zone(lag):
                 found[lag.name] = np.where(place < 0, np.nan, found[lag.name])
         return derive(plan, found)
+
+    def faults(self, rows: Sequence[Row]) -> Faults:
+        """Why views have no value, and at which rows."""
+        found: Faults = {}
+        for place, feature in enumerate(self.plan.viewed, self._first_view):
+            for number, row in enumerate(rows):
+                if isinstance(row[place], str):
+                    mask = found.setdefault((feature.name, row[place]), np.zeros(len(rows), bool))
+                    mask[number] = True
+        return found
+
+    @property
+    def _first_view(self) -> int:
+        """Where in a row the features of views are: behind all that the statement gives."""
+        if not self.plan.reads:
+            return 0
+        return len(self.reads) + (self.zone is not None) + len(self.means)
 
     def counts(self, rows: Sequence[Row]) -> Iterator[tuple[RangePass, Floats]]:
         """How many values each range held, at every row."""

@@ -12,6 +12,7 @@ from ai_hub.definitions.kinds import (
     Derived,
     Ewm,
     Feature,
+    FromView,
     Lag,
     Latest,
     Reading,
@@ -89,7 +90,7 @@ def has_asset_zone(feature: Feature) -> bool:
             return isinstance(feature.every, Period) and feature.tz == ASSET_ZONE
         case Lag():
             return isinstance(feature.by, Period) and feature.tz == ASSET_ZONE
-        case Latest() | Age() | Attribute() | Derived():
+        case Latest() | Age() | Attribute() | FromView() | Derived():
             return False
         case _:
             assert_never(feature)
@@ -100,7 +101,7 @@ def can_be_missing(feature: Feature) -> bool:
     match feature:
         case Rolling() | Bucket() | Seasonal() | Ewm():
             return statistic_of(feature.measure).empty is None or has_asset_zone(feature)
-        case Lag() | Latest() | Age() | Attribute() | Derived():
+        case Lag() | Latest() | Age() | Attribute() | FromView() | Derived():
             return True
         case Calendar():
             unsure = feature.part == "is_holiday" or bool(feature.offset)
@@ -116,7 +117,7 @@ def is_integer(feature: Feature) -> bool:
             return feature.part not in WAVES and not can_be_missing(feature)
         case Rolling() | Bucket() | Seasonal():
             return feature.stat == "count" and not can_be_missing(feature)
-        case Ewm() | Lag() | Latest() | Age() | Attribute() | Derived():
+        case Ewm() | Lag() | Latest() | Age() | Attribute() | FromView() | Derived():
             return False
         case _:
             assert_never(feature)
@@ -135,7 +136,7 @@ def fill_source(feature: Feature) -> Source | None:
             return Source(read.kind, read.name, "left" if blind else "both")
         case Latest():
             return Source("weather", feature.column)
-        case Age() | Attribute() | Calendar() | Derived():
+        case Age() | Attribute() | FromView() | Calendar() | Derived():
             return None
         case _:
             assert_never(feature)

@@ -118,7 +118,8 @@ class Rows:
     def reach(self) -> int:
         """How far a row reads from its time, back or ahead."""
         request = self.scan_request(0, 0, None)
-        return max(request.lookback, request.weather_lookback, request.lookahead)
+        back = max(request.lookback, request.weather_lookback, request.view_lookback)
+        return max(back, request.lookahead)
 
     def scan_request(
         self, start: int, end: int, asset_ids: tuple[str, ...] | None, edges: bool = False
@@ -144,6 +145,7 @@ class Rows:
             max((target.horizon.micros for target in self.targets), default=0),
             own if edges or self.targets else None,
             self.plan.attributes,
+            self.plan.views,
         )
 
     def columns(self, chunk: Chunk, points: Points) -> Computed:

@@ -19,12 +19,14 @@ import msgspec
 
 from ai_hub.definitions.values import check_id, iso
 from ai_hub.engines.calendars import calendar_at
+from ai_hub.engines.views import Fault
 from ai_hub.engines.violations import in_words
 from ai_hub.errors import StoreError
 from ai_hub.metrics import Metrics
 from ai_hub.serving.cache import Cache, Token
 from ai_hub.serving.spec import Spec
 from ai_hub.stores.base import Store, Vectors
+from ai_hub.stores.views import fault_in_words
 
 _log = logging.getLogger(__name__)
 
@@ -90,8 +92,11 @@ class Reader:
     ) -> list[Found]:
         """The vectors of distinct assets at `at`, in their order, by way of the cache.
 
-        Only what the cache does not know needs checking: raises InvalidInput for an illegal id.
+        What reads a view is not cached: nobody tells when its rows change. Only what the cache does
+        not know needs checking: raises InvalidInput for an illegal id.
         """
+        if spec.plan.views:
+            return await self.exact(spec, tenant_id, asset_ids, at)
         timestamp = iso(at)
         found = await self._cache.read(tenant_id, asset_ids, timestamp, spec.field)
         hits: list[Found] = [(value, True) for value, _ in found if value is not None]
@@ -244,7 +249,21 @@ class Reader:
             self._metrics.filled(spec.feature_set.label, name, int(mask.sum()))
         for name, mask in vectors.violations.items():
             self._metrics.violated(spec.feature_set.label, name, int(mask.sum()))
+        for (name, fault), mask in vectors.faults.items():
+            self._faulty(spec.feature_set.label, name, fault, int(mask.sum()))
         return encoded(spec, vectors, len(asset_ids), iso(self._now()))
+
+    def _faulty(self, feature_set: str, feature: str, fault: Fault, count: int) -> None:
+        """Count what a view had no value for; the log has the first time of each."""
+        if self._metrics.no_view(feature_set, feature, fault, count):
+            _log.warning(
+                "view without a value",
+                extra={
+                    "feature_set": feature_set,
+                    "feature": feature,
+                    "why": fault_in_words(fault),
+                },
+            )
 
     def _is_late(self, begin: float) -> None:
         """Some answer did not come. If another one came since `begin`, that asset alone is slow."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -78,10 +78,12 @@ def registry_of(own: Registry, stored: StoredRegistry) -> Registry:
 _read = lru_cache(maxsize=MAX_VERSIONS)(set_of_text)
 
 
-def applying(stored: StoredRegistry, wanted: Iterable[FeatureSet]) -> tuple[Change, ...]:
-    """What becomes of each set that is applied."""
+def applying(
+    stored: StoredRegistry, wanted: Iterable[FeatureSet], views: Mapping[str, str]
+) -> tuple[Change, ...]:
+    """What becomes of each set that is applied, with views that say what they do now."""
     fingerprints = {label_of(one): one.fingerprint for one in stored.sets}
-    return changes_of(registry_of(BUILT_IN, stored), fingerprints, wanted)
+    return changes_of(registry_of(BUILT_IN, stored), fingerprints, wanted, views=views)
 
 
 def applied(stored: StoredRegistry, changes: Sequence[Change], at: int, by: str) -> RegistryChange:

@@ -31,9 +31,11 @@ async def warm(
 ) -> dict[str, int]:
     """Ask for the vectors of every spec and asset; `abreast` parts at most are under way at once.
 
+    Those that read a view are left out: they are not cached.
     Counts: `assets`, `warmed` vectors, and of these `computed` now.
     """
     room = asyncio.Semaphore(check_count("abreast", abreast, _MOST_ABREAST))
+    specs = [spec for spec in specs if not spec.plan.views]
     total = len(specs) * len(asset_ids)
     counts = {"assets": len(asset_ids), "warmed": 0, "computed": 0}
 

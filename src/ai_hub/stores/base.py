@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Protocol
 
 from ai_hub.definitions.values import Entity
 from ai_hub.definitions.vocabulary import Missing
-from ai_hub.engines.plan import Plan
+from ai_hub.engines.plan import Plan, ViewReads
 from ai_hub.stores.asset_facts import AssetFacts
 from ai_hub.stores.export_log import ExportLog
 from ai_hub.stores.registry_table import RegistryTable
+from ai_hub.stores.views import Views
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from ai_hub.engines.arrays import Columns, HistoryArrays, Ints, Masks
+    from ai_hub.engines.views import Faults
 
 Changed = Callable[[list[Entity] | None], Awaitable[object]]
 """Told of entities whose features may have changed; None where it may be any of them."""
@@ -44,11 +46,12 @@ class Landed:
 @dataclass(frozen=True, slots=True)
 class Vectors:
     """Filled features, an element for each entity asked for, where they were missing, and where
-    they were outside their range."""
+    they were outside their range; `faults` say why views have no value."""
 
     columns: Columns
     masks: Masks
     violations: Masks = field(default_factory=dict)
+    faults: Faults = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,8 @@ class ScanRequest:
 
     `lookback` and `weather_lookback` reach before start, `lookahead` (training targets) beyond end.
     `edges` names a series whose first and last stored observation is wanted too; all assets are
-    then those that have one, in whatever time. `attributes` are keys of attributes of assets.
+    then those that have one, in whatever time. `attributes` are keys of attributes of assets,
+    `views` what is read of users' own views.
     """
 
     tenant_id: str
@@ -71,6 +75,12 @@ class ScanRequest:
     lookahead: int = 0
     edges: str | None = None
     attributes: tuple[str, ...] = ()
+    views: tuple[ViewReads, ...] = ()
+
+    @property
+    def view_lookback(self) -> int:
+        """How far before start views are read."""
+        return max((reads.lookback for reads in self.views), default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,3 +183,7 @@ class OfflineStore(Store, Protocol):
     @property
     def registry_table(self) -> RegistryTable:
         """What was applied."""
+
+    @property
+    def views(self) -> Views:
+        """Users' own views."""

@@ -84,10 +84,12 @@ def _of_assets(chunk: Chunk, first: int, last: int) -> Chunk:
     if first == 0 and last == len(chunk.asset_ids):
         return chunk
     history = chunk.history
-    series = {
-        name: _rows(whole, np.searchsorted(whole.code, (first, last)), first)
-        for name, whole in history.series.items()
-    }
+
+    def mine(whole: Series) -> Series:
+        return _rows(whole, np.searchsorted(whole.code, (first, last)), first)
+
+    series = {name: mine(whole) for name, whole in history.series.items()}
+    views = {column: mine(whole) for column, whole in history.views.items()}
     weather = history.weather
     if weather is not None:
         weather = weather_of(weather, np.arange(first, last))
@@ -95,7 +97,7 @@ def _of_assets(chunk: Chunk, first: int, last: int) -> Chunk:
     return replace(
         chunk,
         asset_ids=chunk.asset_ids[first:last],
-        history=HistoryArrays(series, weather, attributes),
+        history=HistoryArrays(series, weather, attributes, views),
         edges=None if chunk.edges is None else chunk.edges.of(slice(first, last)),
     )
 
@@ -118,5 +120,10 @@ def _by_time(chunk: Chunk, request: ScanRequest) -> Generator[Chunk, None, None]
             name: _rows(whole, np.searchsorted(whole.time, reach))
             for name, whole in chunk.history.series.items()
         }
-        history = replace(chunk.history, series=series)
+        back = (start - request.view_lookback, end + 1)
+        views = {
+            column: _rows(whole, np.searchsorted(whole.time, back))
+            for column, whole in chunk.history.views.items()
+        }
+        history = replace(chunk.history, series=series, views=views)
         yield Chunk(chunk.asset_ids, start, end, history, chunk.edges)

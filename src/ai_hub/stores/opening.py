@@ -27,4 +27,6 @@ def _embedded(settings: Settings) -> OfflineStore:
     from ai_hub.stores.embedded.store import EmbeddedStore
 
     path = settings.database_path
-    return EmbeddedStore(MEMORY if path is None else path, settings.export_jobs)
+    return EmbeddedStore(
+        MEMORY if path is None else path, settings.export_jobs, settings.view_timeout
+    )

@@ -15,6 +15,7 @@ from ai_hub.definitions.kinds import (
     Derived,
     Ewm,
     Feature,
+    FromView,
     Lag,
     Latest,
     Rolling,
@@ -55,7 +56,7 @@ def is_exact(feature: Feature) -> bool:
             return statistic_of(feature.measure).exact
         case Calendar():
             return feature.part not in WAVES
-        case Lag() | Latest() | Age() | Attribute():
+        case Lag() | Latest() | Age() | Attribute() | FromView():
             return True
         case Derived():
             return False

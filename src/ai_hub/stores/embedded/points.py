@@ -21,11 +21,13 @@ from ai_hub.engines.arrays import (
     Points,
     Series,
     SourceTable,
+    ViewColumn,
     Weather,
 )
 from ai_hub.engines.plan import Plan, sources_for
 from ai_hub.engines.traits import FILL_WINDOW, Source
 from ai_hub.engines.vectors import vectors
+from ai_hub.engines.views import several
 from ai_hub.stores.arrays import micros_of
 from ai_hub.stores.base import Vectors
 from ai_hub.stores.embedded.recent import Change, Key, Recent, Rows
@@ -111,11 +113,13 @@ class PointReader:
         source_ids: Sequence[str],
         attributes: Mapping[str, AttributeTable],
         at: int,
+        views: Mapping[ViewColumn, Series] | None = None,
     ) -> Vectors:
         """The features of some assets as of `at`, filled.
 
         What is in memory or in DuckDB holds every batch acknowledged before this was called.
-        Weather that must be read is read `beside` the observations.
+        Weather that must be read is read `beside` the observations. With `views` all is read in the
+        cursor's transaction, in which they were read.
         """
         points = Points(np.arange(len(asset_ids)), np.full(len(asset_ids), at, np.int64))
         # Before anything is read: a batch that lands from now on knows of these columns.
@@ -124,7 +128,9 @@ class PointReader:
         self._weather_columns.update(
             (source.name,) for source in sources_for(plan, missing) if source.kind == "weather"
         )
-        window = _Window(self._recent, self._newest, tenant_id, asset_ids, source_ids, at)
+        window = _Window(
+            self._recent, self._newest, tenant_id, asset_ids, source_ids, at, views is None
+        )
 
         def read_on(source: Source, rows: Ints) -> HistoryArrays:
             some = window.of([int(row) for row in rows])
@@ -137,15 +143,18 @@ class PointReader:
         weather, reading = None, None
         if plan.weather:
             weather = window.weather_in_memory(plan.weather, plan.weather_lookback)
-            if weather is None:
+            if weather is None and views is not None:
+                weather = window.weather(cursor, plan.weather, plan.weather_lookback)
+            elif weather is None:
                 reading = beside(
                     lambda other: window.weather(other, plan.weather, plan.weather_lookback)
                 )
         series = {name: window.series(cursor, name, plan.lookback) for name in plan.series}
         if reading is not None:
             weather = reading.result()
-        history = HistoryArrays(series, weather, attributes)
-        return Vectors(*vectors(plan, points, history, missing, read_on))
+        history = HistoryArrays(series, weather, attributes, views or {})
+        faults = several(plan, points, history)
+        return Vectors(*vectors(plan, points, history, missing, read_on), faults)
 
 
 @dataclass(frozen=True)
@@ -158,6 +167,7 @@ class _Window:
     asset_ids: Sequence[str]
     source_ids: Sequence[str]
     at: int
+    in_memory: bool = True
 
     def of(self, places: Sequence[int]) -> _Window:
         """The same for some of the assets, by their positions."""
@@ -234,7 +244,7 @@ class _Window:
 
     def _live(self, kind: str) -> bool:
         now = time.time_ns() // 1_000
-        return self.at >= min(self.newest[kind], now) - _LIVE
+        return self.in_memory and self.at >= min(self.newest[kind], now) - _LIVE
 
 
 def _ordered(columns: Sequence[str]) -> tuple[str, ...]:

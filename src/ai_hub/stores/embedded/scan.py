@@ -8,30 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from ai_hub.engines.arrays import HistoryArrays, Series, SourceTable, Weather
+from ai_hub.engines.arrays import HistoryArrays, Series, SourceTable, ViewColumn, Weather
 from ai_hub.stores.arrays import edges_of, sorted_series, sorted_weather
 from ai_hub.stores.base import Chunk, ScanRequest
 from ai_hub.stores.chunks import cut, groups
 from ai_hub.stores.embedded.attributes import read_attributes
+from ai_hub.stores.embedded.chosen import of_ids
 from ai_hub.stores.embedded.session import Cursor, transaction
+from ai_hub.stores.embedded.views import check_whole, read_view
 from ai_hub.stores.weather_sources import Mappings, coded_sources, sources_of
 
 _READ_ROWS = 1_000_000
 """Observations fetched by the queries of all scans that may be at once."""
-
-
-def _of_ids(ids: Sequence[str]) -> tuple[str, str, list[object]]:
-    """The code column, the join and the parameters that select rows of some ids.
-
-    No query says ORDER BY: sorting the arrays afterwards is cheaper.
-    """
-    if len(ids) == 1:
-        return "0::BIGINT", "WHERE o.asset_id = ?", [ids[0]]
-    join = (
-        "JOIN (SELECT unnest(?::VARCHAR[]) AS id, unnest(range(?::BIGINT)) AS code) g "
-        "ON o.asset_id = g.id WHERE true"
-    )
-    return "g.code", join, [list(ids), len(ids)]
 
 
 def read_series(
@@ -43,7 +31,7 @@ def read_series(
     last: int,
 ) -> Series:
     """The usable observations of one series in [first, last], coded by position in `asset_ids`."""
-    code, join, parameters = _of_ids(asset_ids)
+    code, join, parameters = of_ids(asset_ids)
     found = cursor.execute(
         f"""
         SELECT {code} AS code, epoch_us(o.timestamp) AS time, o.value
@@ -67,7 +55,7 @@ def read_weather(
     last: int,
 ) -> Weather:
     """Weather rows about [first, last] known by `last`, coded by position in `source_ids`."""
-    code, join, parameters = _of_ids(source_ids)
+    code, join, parameters = of_ids(source_ids)
     wanted = ", ".join(f"o.{column}" for column in columns)
     found = cursor.execute(
         f"""
@@ -105,6 +93,8 @@ def scan_chunks(
     """
     most = max(1, _READ_ROWS // abreast)
     with transaction(cursor):
+        for reads in request.views:
+            check_whole(cursor, reads)
         edges = None if request.edges is None else _edges(cursor, request, request.edges)
         counts = _survey(cursor, request, edges)
         for group in groups(counts, most):
@@ -215,4 +205,7 @@ def _read_group(
             start - request.weather_lookback, end,
         )  # fmt: skip
     attributes = read_attributes(cursor, tenant_id, group, request.attributes)
-    return Chunk(tuple(group), start, end, HistoryArrays(series, weather, attributes))
+    views: dict[ViewColumn, Series] = {}
+    for reads in request.views:
+        views |= read_view(cursor, reads, tenant_id, group, start - reads.lookback, end)
+    return Chunk(tuple(group), start, end, HistoryArrays(series, weather, attributes, views))

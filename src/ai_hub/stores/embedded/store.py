@@ -6,15 +6,20 @@ sources is kept in memory beside its table.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ai_hub.definitions.values import Entity
+import numpy as np
+
+from ai_hub.definitions.values import SECOND, Duration, Entity
 from ai_hub.definitions.vocabulary import Missing
+from ai_hub.engines.arrays import Series, ViewColumn
 from ai_hub.engines.plan import Plan
+from ai_hub.engines.views import Fault, Faults
 from ai_hub.stores.asset_facts import AssetFacts
 from ai_hub.stores.base import Changed, Chunk, Landed, ScanRequest, Vectors
 from ai_hub.stores.embedded.assets import describe_assets
@@ -24,8 +29,15 @@ from ai_hub.stores.embedded.points import PointReader, newest_times
 from ai_hub.stores.embedded.registry import EmbeddedRegistryTable
 from ai_hub.stores.embedded.scan import scan_chunks
 from ai_hub.stores.embedded.seen import assets_seen
-from ai_hub.stores.embedded.session import MEMORY, Cursor, Sessions, translated
+from ai_hub.stores.embedded.session import (
+    MEMORY,
+    Cursor,
+    Sessions,
+    transaction,
+    translated,
+)
 from ai_hub.stores.embedded.sources import SourceMap, assign_sources, load_sources
+from ai_hub.stores.embedded.views import EmbeddedViews
 from ai_hub.stores.embedded.write import (
     OBSERVATION_TABLE,
     WEATHER_TABLE,
@@ -33,10 +45,15 @@ from ai_hub.stores.embedded.write import (
     append_rows,
     rehearse_write,
 )
+from ai_hub.stores.views import ViewFault
 from ai_hub.stores.weather_sources import source_at
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+_VIEW_TIMEOUT = Duration(SECOND // 2)
+_Views = Mapping[ViewColumn, Series]
 
 
 class EmbeddedStore:
@@ -45,12 +62,16 @@ class EmbeddedStore:
     Raises StoreLocked when another process, or another store of this one, holds the file.
     """
 
-    def __init__(self, path: str | Path = MEMORY, scans: int = 1) -> None:
-        """`scans` may be at once, and share the memory for them."""
+    def __init__(
+        self, path: str | Path = MEMORY, scans: int = 1, view_timeout: Duration = _VIEW_TIMEOUT
+    ) -> None:
+        """`scans` may be at once, and share the memory for them; an answer waits no longer than
+        `view_timeout` for a view."""
         self._scans = scans
         self._sessions = Sessions(str(path))
         self.export_log = EmbeddedExportLog(self._sessions)
         self._attributes = AttributeMap()
+        self.views = EmbeddedViews(self._sessions, view_timeout.seconds)
         self.registry_table = EmbeddedRegistryTable(self._sessions)
         try:
             with closing(self._sessions.cursor()) as cursor, translated():
@@ -99,14 +120,26 @@ class EmbeddedStore:
         """The features of some assets as of one time, filled."""
         sources = [source_at(one, self._sources.of(tenant_id, one), at) for one in asset_ids]
 
-        def computed(cursor: Cursor) -> Vectors:
+        def computed(cursor: Cursor, views: _Views | None = None) -> Vectors:
             attributes = self._attributes.tables(cursor, tenant_id, asset_ids, plan.attributes)
             return self._points.compute(
                 cursor, self._sessions.beside, plan, missing, tenant_id, asset_ids, sources,
-                attributes, at,
+                attributes, at, views,
             )  # fmt: skip
 
-        return await self._sessions.read(computed)
+        def beside_views(cursor: Cursor) -> Vectors:
+            # Whatever is wrong with a view is the end of a transaction, and so of its snapshot.
+            failed: dict[str, Fault] = {}
+            while True:
+                wanted = [reads for reads in plan.views if reads.view not in failed]
+                try:
+                    with transaction(cursor):
+                        views = self.views.newest(cursor, wanted, tenant_id, asset_ids, at)
+                        return _with_faults(computed(cursor, views), plan, failed)
+                except ViewFault as found:
+                    failed[found.view] = found.fault
+
+        return await self._sessions.read(beside_views if plan.views else computed)
 
     def scan(self, request: ScanRequest) -> Generator[Chunk, None, None]:
         """The history for an export, in chunks by ascending asset and time (blocking)."""
@@ -150,3 +183,12 @@ class EmbeddedStore:
         landed = append_rows(cursor, table, batch, self._sources)
         self._points.landed(kind, batch)
         return landed
+
+
+def _with_faults(vectors: Vectors, plan: Plan, failed: Mapping[str, Fault]) -> Vectors:
+    """The same, where some views had no value for anybody."""
+    everywhere = np.ones(len(next(iter(vectors.columns.values()))), bool)
+    faults: Faults = {
+        (one.name, failed[one.view]): everywhere for one in plan.viewed if one.view in failed
+    }
+    return replace(vectors, faults=vectors.faults | faults)

@@ -21,8 +21,9 @@ from ai_hub.engines.traits import Source
 from ai_hub.errors import StoreError
 from ai_hub.stores.base import Vectors
 from ai_hub.stores.postgres.guesses import Densities, Gaps, Zones
-from ai_hub.stores.postgres.session import Row, Sessions
+from ai_hub.stores.postgres.session import Connection, Row, Sessions, snapshot
 from ai_hub.stores.postgres.vector_rows import one_of, with_rows
+from ai_hub.stores.postgres.views import PostgresViews
 
 MERGED_ROWS = 5_000
 """Windows of more rows are read from hourly partials."""
@@ -38,8 +39,9 @@ _MOST_LANES = 1_024
 class PointReader:
     """Features of entities as of their times."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, views: PostgresViews) -> None:
         self._sessions = sessions
+        self._views = views
         self._densities = Densities()
         # Reads of all values take long: they leave most of the pool to everybody else.
         self._few = asyncio.Semaphore(max(1, sessions.settings.pool_size // 4))
@@ -62,7 +64,7 @@ class PointReader:
         if lane is None:
             if len(self._lanes) >= _MOST_LANES:
                 self._lanes = {k: one for k, one in self._lanes.items() if one.busy}
-            lane = _Lane(plan, missing, self._sessions, self._densities, self._few)
+            lane = _Lane(plan, missing, self._sessions, self._views, self._densities, self._few)
             self._lanes[key] = lane
         return lane
 
@@ -75,12 +77,14 @@ class _Lane:
         plan: Plan,
         missing: Missing | None,
         sessions: Sessions,
+        views: PostgresViews,
         densities: Densities,
         few: asyncio.Semaphore,
     ) -> None:
         self._plan = plan
         self._missing = missing
         self._sessions = sessions
+        self._views = views
         self._densities = densities
         self._few = few
         self._statements: dict[tuple[Shape, frozenset[RangePass], Depth], Statement] = {}
@@ -181,13 +185,13 @@ class _Lane:
         """The features at some points, and at which of them they have to be read otherwise."""
         plan = self._plan
         times = np.array([t for _, _, t in points], np.int64)
-        if not plan.reads:
+        if not plan.reads and not plan.views:
             chosen = statement(plan, self._missing, "one")
             return self._vectors(chosen, [()] * len(points), times), []
         merged = self._merged(points)
         # Means are read with the rest, or not at all: a vector is of one moment.
         # What is outside its range is missing only once it was seen.
-        always = bool(plan.nulled)
+        always = bool(plan.nulled or plan.views)
         depth: Depth = "filled" if always or self._gaps.likely(points) else "features"
         chosen, rows = await self._fetch(points, merged, depth)
         lacking = chosen.lacking(rows)
@@ -235,10 +239,28 @@ class _Lane:
         tables = ["ai_features"] if self._plan.series else []
         tables += ["hourly_features"] if merged else []
         tables += ["weather_features"] if self._plan.weather else []
+        if self._plan.views:
+            return chosen, await self._beside_views(chosen.text, arguments, tables, points)
         # Rows of attributes alone are never moved.
         if not tables or not (merged or self._settled(chosen, points)):
             return chosen, await self._sessions.fetch(chosen.text, arguments)
         return chosen, await self._sessions.fetch_in_snapshot(chosen.text, arguments, tables)
+
+    async def _beside_views(
+        self, text: str, arguments: list[object], tables: Sequence[str], points: Sequence[Point]
+    ) -> list[Row]:
+        """The rows of a statement, each with what is read of views on the same snapshot."""
+        plan, views = self._plan, self._views
+
+        async def read(on: Connection) -> list[Row]:
+            await views.learn(on, plan.views)
+            async with snapshot(on, tables):
+                rows = await on.fetch(text, *arguments) if plan.reads else [()] * len(points)
+                beside = await views.read(on, plan.views, points)
+            await views.check(on, plan.views, beside)
+            return [(*row, *cells) for row, cells in zip(rows, beside, strict=True)]
+
+        return await self._sessions.again(read)
 
     def _settled(self, chosen: Statement, points: Sequence[Point]) -> bool:
         """Whether rows may be read that are in the columnstore."""
@@ -289,7 +311,8 @@ class _Lane:
         def mean_of(source: Source, some: Ints) -> Floats:
             return chosen.mean_of(rows, source)[some]
 
-        return Vectors(*fill(self._plan, self._missing, columns, mean_of), violations)
+        filled = fill(self._plan, self._missing, columns, mean_of)
+        return Vectors(*filled, violations, chosen.faults(rows))
 
 
 def _width(one: RangePass) -> int:

@@ -24,6 +24,7 @@ from ai_hub.stores.postgres import scan_sql as sql
 from ai_hub.stores.postgres.grouped_rows import IdCodes, RowBuffer
 from ai_hub.stores.postgres.scan_part import ScanPart, part_chunks
 from ai_hub.stores.postgres.snapshot import Snapshot
+from ai_hub.stores.postgres.view_scan import ViewScan, check_unchanged
 from ai_hub.stores.weather_sources import Reads, coded_sources, sources_of
 
 _PART_BYTES = 320_000_000
@@ -46,6 +47,7 @@ def scan_chunks(settings: Settings, request: ScanRequest) -> Generator[Chunk, No
     most = _PART_BYTES // settings.export_jobs
     with closing(Snapshot(settings)) as snapshot, suppress(_TooMuch):
         whole = _Reader(snapshot, request, most).whole()
+        check_unchanged(settings, request.views)
     if whole is not None:
         # Everything is read: no transaction stays open while a file is written.
         yield from part_chunks(whole, request)
@@ -55,6 +57,7 @@ def scan_chunks(settings: Settings, request: ScanRequest) -> Generator[Chunk, No
         for assets, start, end in reader.parts():
             # Without a name for it: a part is freed before the next one is read.
             yield from part_chunks(reader.read(assets, start, end), request)
+            check_unchanged(settings, request.views)
 
 
 class _TooMuch(Exception):
@@ -71,6 +74,7 @@ class _Reader:
         self._edges = None if request.edges is None else self._first_and_last(request.edges)
         self._mappings = self._mapped() if request.weather else {}
         self._attributes = self._having() if request.attributes else []
+        self._views = ViewScan(snapshot, request.views)
         self._weather_row = _WEATHER_ROW + _WEATHER_VALUE * len(request.weather)
 
     def whole(self) -> ScanPart:
@@ -85,6 +89,12 @@ class _Reader:
             sources = None if assets is None else self._sources_of(assets)
             weather = self._weather(sources, start, end)
             guess += self._weather_row * self._snapshot.estimate(weather)
+        guess += _SERIES_ROW * sum(
+            self._snapshot.estimate(query)
+            for query in self._views.queries(
+                request.tenant_id, self._which(assets), start, end
+            ).values()
+        )
         if guess > _SLACK * self._most:
             raise _TooMuch
         return self.read(assets, start, end, most=_SLACK * self._most)
@@ -108,6 +118,12 @@ class _Reader:
         for name, rows in series.items():
             self._fill(rows, assets, self._series(name, asset_ids, start, end), _SERIES_ROW, most)
             most -= _SERIES_ROW * len(rows)
+        which = self._which(asset_ids)
+        views = {}
+        for column, query in self._views.queries(request.tenant_id, which, start, end).items():
+            rows = views[column] = RowBuffer(1, 1)
+            self._fill(rows, assets, query, _SERIES_ROW, most)
+            most -= _SERIES_ROW * len(rows)
         ids = assets.ids()
         source_ids, source_of = coded_sources([self._reads(one, start, end) for one in ids])
         sources = IdCodes(source_ids, closed=True)
@@ -124,6 +140,7 @@ class _Reader:
             source_of,
             None if self._edges is None else edges_of(ids, self._edges),
             attribute_tables(request.attributes, ids, self._attributes),
+            {column: rows.grouped(len(ids)) for column, rows in views.items()},
         )
 
     def _fill(self, rows: RowBuffer, ids: IdCodes, query: str, size: int, most: float) -> None:

@@ -12,9 +12,11 @@ from ai_hub.engines.arrays import (
     HistoryArrays,
     Ints,
     SourceTable,
+    ViewColumn,
     Weather,
     attributes_of,
 )
+from ai_hub.engines.views import view_series
 from ai_hub.stores.arrays import sorted_series, sorted_weather
 from ai_hub.stores.base import Chunk, Edges, ScanRequest
 from ai_hub.stores.chunks import cut, groups
@@ -42,6 +44,7 @@ class ScanPart:
     source_of: SourceTable
     edges: Edges | None = None
     attributes: Mapping[str, AttributeTable] = field(default_factory=dict)
+    views: Mapping[ViewColumn, GroupedRows] = field(default_factory=dict)
 
 
 def part_chunks(part: ScanPart, request: ScanRequest) -> Iterator[Chunk]:
@@ -69,12 +72,17 @@ def _history(part: ScanPart, request: ScanRequest, codes: Ints) -> HistoryArrays
     for name, rows in part.series.items():
         places, (time, value) = rows.of(codes)
         series[name] = sorted_series(places, time, value)
+    views = {}
+    for column, rows in part.views.items():
+        places, (time, value) = rows.of(codes)
+        views[column] = view_series(places, time, value)
     attributes = attributes_of(part.attributes, codes)
     if part.weather is None:
-        return HistoryArrays(series, None, attributes)
+        return HistoryArrays(series, None, attributes, views)
     sources, source_of = part.source_of.of(codes)
     places, columns = part.weather.of(sources)
-    return HistoryArrays(series, _weather(request, places, columns, source_of), attributes)
+    weather = _weather(request, places, columns, source_of)
+    return HistoryArrays(series, weather, attributes, views)
 
 
 def _by_time(part: ScanPart, request: ScanRequest, code: int) -> Iterator[Chunk]:
@@ -98,15 +106,20 @@ def _history_of_one(
     for name, rows in part.series.items():
         time, value = rows.within(code, start - request.lookback, end + request.lookahead)
         series[name] = sorted_series(np.zeros(len(time), np.int64), time, value)
+    views = {}
+    for column, rows in part.views.items():
+        time, value = rows.within(code, start - request.view_lookback, end)
+        views[column] = view_series(np.zeros(len(time), np.int64), time, value)
     attributes = attributes_of(part.attributes, np.array([code]))
     if part.weather is None:
-        return HistoryArrays(series, None, attributes)
+        return HistoryArrays(series, None, attributes, views)
     sources, source_of = part.source_of.of(np.array([code]))
     since = start - request.weather_lookback
     parts = [part.weather.within(source, since, end) for source in sources.tolist()]
     places = np.repeat(np.arange(len(parts)), [len(own[0]) for own in parts])
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    return HistoryArrays(series, _weather(request, places, columns, source_of), attributes)
+    weather = _weather(request, places, columns, source_of)
+    return HistoryArrays(series, weather, attributes, views)
 
 
 def _weather(

@@ -9,6 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ai_hub.definitions.values import FIRST_INSTANT, LAST_INSTANT, SECOND, to_datetime
+from ai_hub.engines.plan import ViewReads
+from ai_hub.engines.sql_views import has_number, number, quoted
+
+TimeSpan = tuple[int, int]
+"""Two instants, the first of them earlier."""
 
 BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 """One snapshot for every query of a scan."""
@@ -66,6 +71,20 @@ def weather(tenant_id: str, columns: Sequence[str], which: str, first: int, last
     """Weather about [first, last] that was known by `last`, in no order."""
     wanted = ", ".join(("asset_id", "timestamp", "issued_at", *columns))
     return f"SELECT {wanted} {_weather(tenant_id, which, first, last)}"
+
+
+def view(
+    reads: ViewReads, column: str, is_boolean: bool, tenant_id: str, which: str, span: TimeSpan
+) -> str:
+    """The numbers of a column of a user's own view later than a time, up to another one, in no
+    order."""
+    first, last = span
+    value = number(column, is_boolean)
+    return (
+        f"SELECT asset_id, timestamp, {value} AS value FROM {quoted(reads.view)} "
+        f"WHERE tenant_id = {literal(tenant_id)}{which} AND timestamp > {instant(first)} "
+        f"AND timestamp <= {instant(last)} AND {has_number(value)}"
+    )
 
 
 def sources(tenant_id: str, which: str) -> str:

@@ -94,6 +94,20 @@ async def session(settings: Settings, limit: Duration | None = None) -> AsyncIte
                 connection.terminate()
 
 
+@asynccontextmanager
+async def snapshot(connection: Connection, tables: Sequence[str]) -> AsyncIterator[None]:
+    """A transaction that reads some tables, and others, as of one snapshot.
+
+    The tables are locked first: whoever moves rows in a way that an older snapshot cannot follow,
+    waits for the lock before the move is committed (decision 0008).
+    """
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        if tables:
+            # This takes no snapshot yet; the next statement does.
+            await connection.execute(f"LOCK TABLE {', '.join(tables)} IN ACCESS SHARE MODE")
+        yield
+
+
 async def _prepare(connection: Connection) -> None:
     await connection.set_type_codec(
         "timestamptz",
@@ -238,16 +252,10 @@ class Sessions:
     async def in_snapshot(
         self, work: Callable[[Connection], Awaitable[_T]], tables: Sequence[str]
     ) -> _T:
-        """Reads of some tables as of one snapshot; once more if the connection was lost.
-
-        The tables are locked first: whoever moves rows in a way that an older snapshot cannot
-        follow, waits for the lock before the move is committed (decision 0008).
-        """
+        """Reads of some tables as of one snapshot; once more if the connection was lost."""
 
         async def read(connection: Connection) -> _T:
-            async with connection.transaction(isolation="repeatable_read", readonly=True):
-                # This takes no snapshot yet; the next statement does.
-                await connection.execute(f"LOCK TABLE {', '.join(tables)} IN ACCESS SHARE MODE")
+            async with snapshot(connection, tables):
                 return await work(connection)
 
         return await self.again(read)

@@ -22,6 +22,7 @@ from ai_hub.stores.postgres.registry import PostgresRegistryTable
 from ai_hub.stores.postgres.scan import scan_chunks
 from ai_hub.stores.postgres.seen import assets_seen
 from ai_hub.stores.postgres.session import Connection, Sessions
+from ai_hub.stores.postgres.views import PostgresViews
 from ai_hub.stores.postgres.write import (
     RetentionPeriods,
     append_observations,
@@ -41,7 +42,8 @@ class PostgresStore:
     def __init__(self, settings: Settings, sessions: Sessions) -> None:
         self._settings = settings
         self._sessions = sessions
-        self._points = PointReader(sessions)
+        self.views = PostgresViews(sessions)
+        self._points = PointReader(sessions, self.views)
         keep = sessions.facts.keep
         self._observation_periods = RetentionPeriods(
             keep.get("timeseries_data"), keep.get("ai_features")

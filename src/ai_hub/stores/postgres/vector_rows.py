@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
-from ai_hub.engines.arrays import Masks
+from ai_hub.engines.arrays import Mask
 from ai_hub.stores.base import Vectors
+
+_K = TypeVar("_K")
 
 
 def one_of(vectors: Vectors, row: int) -> Vectors:
@@ -17,6 +20,7 @@ def one_of(vectors: Vectors, row: int) -> Vectors:
         {name: column[here] for name, column in vectors.columns.items()},
         {name: mask[here] for name, mask in vectors.masks.items() if mask[row]},
         {name: mask[here] for name, mask in vectors.violations.items() if mask[row]},
+        {key: mask[here] for key, mask in vectors.faults.items() if mask[row]},
     )
 
 
@@ -26,11 +30,17 @@ def with_rows(vectors: Vectors, rows: Sequence[int], others: Vectors, count: int
     for name, column in vectors.columns.items():
         columns[name] = column.copy()
         columns[name][rows] = others.columns[name]
-    both = (vectors.masks, others.masks), (vectors.violations, others.violations)
-    return Vectors(columns, *(_with_masks(ours, rows, new, count) for ours, new in both))
+    return Vectors(
+        columns,
+        _with_masks(vectors.masks, rows, others.masks, count),
+        _with_masks(vectors.violations, rows, others.violations, count),
+        _with_masks(vectors.faults, rows, others.faults, count),
+    )
 
 
-def _with_masks(masks: Masks, rows: Sequence[int], others: Masks, count: int) -> Masks:
+def _with_masks(
+    masks: dict[_K, Mask], rows: Sequence[int], others: dict[_K, Mask], count: int
+) -> dict[_K, Mask]:
     found = {}
     for name in masks.keys() | others.keys():
         mask = masks.get(name, np.zeros(count, bool)).copy()
