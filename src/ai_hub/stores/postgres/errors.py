@@ -112,6 +112,14 @@ def _from_server(state: str, text: str, at: Address) -> StoreError:
             )
         case "42501":
             return StoreRefused(f"{server} does not let {at.who} do that: {_grant(text, at)}")
+        case "26000" | "42P05":
+            return StoreRefused(pooled(at.server))
+        case "08P01" if "startup parameter" in text:
+            return StoreRefused(
+                f"{server} is a pooler such as PgBouncer, which refuses what a session sets at "
+                f"its start ({text}). Name the server itself in {_SETTING}: ai-hub has a pool of "
+                "its own. Or list it in ignore_startup_parameters, with pool_mode = session."
+            )
         case "25006":
             return StoreRefused(
                 f"{server} accepts no writes ({text}): it is a standby, or "
@@ -147,6 +155,16 @@ def _from_server(state: str, text: str, at: Address) -> StoreError:
             return StoreUnavailable(f"{server} failed: {text} ({state}). Its log says more.")
         case _:
             return StoreError(f"{server} did not do what it was asked: {text} ({state}).")
+
+
+def pooled(server: str) -> str:
+    """Why a pooler that gives a connection to others in between is of no use."""
+    return (
+        f"PostgreSQL at {server} is behind a pooler, such as PgBouncer with pool_mode = "
+        "transaction, that gives a connection to others between two statements: what ai-hub "
+        "prepares, sets and listens to would be lost. Name the server itself in "
+        f"{_SETTING}: ai-hub has a pool of its own. Or set pool_mode = session."
+    )
 
 
 def _from_driver(error: BaseException, at: Address) -> StoreError:

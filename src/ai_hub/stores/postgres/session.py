@@ -15,8 +15,8 @@ import asyncpg
 
 from ai_hub.config import Settings
 from ai_hub.definitions.values import DAY, Duration
-from ai_hub.errors import StoreError, StoreUnavailable
-from ai_hub.stores.postgres.errors import FAILURES, translated
+from ai_hub.errors import StoreError, StoreRefused, StoreUnavailable
+from ai_hub.stores.postgres.errors import FAILURES, Address, pooled, translated
 from ai_hub.stores.postgres.migrate import DatabaseFacts, check
 
 Connection = Any
@@ -118,6 +118,16 @@ async def _prepare(connection: Connection) -> None:
     )
 
 
+async def _refuse_shared(connection: Connection, settings: Settings) -> None:
+    """Raise StoreRefused where another session is given what this one has, a server process."""
+    process = await connection.fetchval("SELECT pg_backend_pid()")
+    # A pooler makes a number up, as it has no process yet.
+    if process != connection.get_server_pid():
+        async with session(settings) as other:
+            if process == await other.fetchval("SELECT pg_backend_pid()"):
+                raise StoreRefused(pooled(Address.of(settings.database_url).server))
+
+
 async def _as_it_is(connection: Connection) -> None:
     """No reset between two users of a connection: none here leaves anything behind."""
 
@@ -142,6 +152,7 @@ class Sessions:
         """Look at the server, then open the pool. Raises StoreError in one clear sentence."""
         async with session(settings) as first:
             facts = await check(first)
+            await _refuse_shared(first, settings)
         sessions = cls(settings, facts)
         with translated(settings.database_url):
             await sessions._open()
