@@ -16,6 +16,11 @@ DECLARE
   other text;
   other_mode text;
 BEGIN
+  SELECT * INTO other, other_mode FROM (SELECT pg_get_userbyid(relowner), current_user FROM pg_class
+WHERE oid = to_regclass('ai_hub_migrations') AND NOT pg_has_role(relowner, 'USAGE')) AS owners (owner, asking);
+  IF FOUND THEN
+    RAISE EXCEPTION 'The tables of ai-hub in this database belong to %, and % may not change them: run ai-hub migrate as their owner, whom AI_HUB_DATABASE_URL then names.', other, other_mode;
+  END IF;
   IF current_setting('server_version_num')::int / 10000 < 14 THEN
     RAISE EXCEPTION 'PostgreSQL % is too old: ai-hub needs 14 or newer. Upgrade the server, or name another one in AI_HUB_DATABASE_URL.', current_setting('server_version');
   END IF;

@@ -18,6 +18,8 @@ from ai_hub.stores.postgres.migrations import (
     LOCK,
     MIGRATIONS_TABLE,
     MISSING,
+    OTHER_OWNER,
+    OWNERS,
     PROBE,
     Applied,
     Mode,
@@ -99,6 +101,8 @@ async def migrate(url: str, settings: Settings | None = None, dry_run: bool = Fa
 async def _migrated(connection: Any, settings: Settings, dry_run: bool) -> Report:
     server = await _probe(connection)
     server.check()
+    if owners := await connection.fetchrow(OWNERS):
+        raise StoreRefused(said(OTHER_OWNER, *owners))
     mode = server.mode
     applied = await _applied(connection) if server.migrated else []
     left = pending(applied, mode)

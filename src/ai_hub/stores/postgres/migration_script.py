@@ -14,7 +14,9 @@ from ai_hub.stores.postgres.migrations import (
     OLDEST_POSTGRESQL,
     OLDEST_TIMESCALEDB,
     OTHER_MODE,
+    OTHER_OWNER,
     OTHER_TEXT,
+    OWNERS,
     TIMESCALEDB_TOO_OLD,
     TOO_OLD,
     WHAT_A_MODE_IS,
@@ -92,6 +94,10 @@ DECLARE
   other text;
   other_mode text;
 BEGIN
+  SELECT * INTO other, other_mode FROM ({OWNERS.strip()}) AS owners (owner, asking);
+  IF FOUND THEN
+    RAISE EXCEPTION {_quoted(OTHER_OWNER)}, other, other_mode;
+  END IF;
   IF current_setting('server_version_num')::int / 10000 < {OLDEST_POSTGRESQL} THEN
     RAISE EXCEPTION {_quoted(TOO_OLD)}, current_setting('server_version');
   END IF;

@@ -58,6 +58,10 @@ FOREIGN = (
     "them (ALTER TABLE ... RENAME TO ...) or name another database in AI_HUB_DATABASE_URL, run "
     "ai-hub migrate, and then load their rows with ai-hub ingest."
 )
+OTHER_OWNER = (
+    "The tables of ai-hub in this database belong to %, and % may not change them: run ai-hub "
+    "migrate as their owner, whom AI_HUB_DATABASE_URL then names."
+)
 MISSING = "This database does not have the tables of ai-hub: run ai-hub migrate."
 PENDING = "This database lacks % of ai-hub %: run ai-hub migrate."
 
@@ -94,6 +98,12 @@ SELECT current_setting('server_version') AS server_version,
   current_setting('timescaledb.license', true) AS license,
   to_regclass('ai_hub_migrations') IS NOT NULL AS migrated,
   EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb') AS extension_installed
+"""
+
+# The owner of our tables and who asks, where the latter may not act as the former.
+OWNERS = """
+SELECT pg_get_userbyid(relowner), current_user FROM pg_class
+WHERE oid = to_regclass('ai_hub_migrations') AND NOT pg_has_role(relowner, 'USAGE')
 """
 
 # Relations that are there before the first migration without our keys and types: a text, or null.

@@ -251,6 +251,24 @@ async def test_a_database_of_another_release_or_mode_is_refused(
         await migrate(url)
 
 
+@on("plain", "timescaledb")
+async def test_who_does_not_own_the_tables_is_told_who_does(server: Server, empty: Empty) -> None:
+    database = empty()
+    await migrate(server.url(database))
+    if not server.sql("SELECT FROM pg_roles WHERE rolname = 'no_owner'"):
+        server.role("no_owner")
+    words = r"belong to ai_hub, and no_owner may not change them: run ai-hub migrate as their owner"
+    server.sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO no_owner", database)
+    with pytest.raises(StoreRefused, match=words):
+        await migrate(server.url(database, "no_owner"))
+    with pytest.raises(RuntimeError, match=words):
+        server.psql(database, script="SET ROLE no_owner;\n" + script(Settings()))
+    # A member of the owner is as good as the owner.
+    server.sql("GRANT ai_hub TO no_owner")
+    assert (await migrate(server.url(database, "no_owner"))).applied == ()
+    server.sql("REVOKE ai_hub FROM no_owner")
+
+
 @on("timescaledb", "apache")
 async def test_an_older_timescaledb_is_refused_before_anything_is_made(
     server: Server, empty: Empty, monkeypatch: pytest.MonkeyPatch
