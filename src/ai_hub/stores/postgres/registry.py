@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import astuple
@@ -32,10 +33,11 @@ _log = logging.getLogger(__name__)
 CHANNEL = "ai_hub_registry"
 LOCK = 7_248_003_012
 """The advisory lock of a change: others wait, and see what it left."""
-_PAUSE_SECONDS = 0.4
+_PAUSE_SECONDS = 0.3
 """Between two looks at the revision: a notice may be lost, and a pooler passes none on."""
-_PATIENCE_SECONDS = 2.0
-"""A connection that takes longer for that is taken for dead."""
+_PATIENCE_SECONDS = 0.4
+"""A connection that takes longer for that is taken for dead, and another one looks at once: with
+the pause before it that is less than the second that is promised."""
 
 _DEFAULT = (
     "INSERT INTO feature_set_defaults (name, version) VALUES ($1, $2) "
@@ -124,18 +126,25 @@ class PostgresRegistryTable:
 
     async def _watch(self, heard: Heard) -> None:
         while True:
+            begin = time.monotonic()
             # While the database is away what is known holds on.
             with suppress(StoreError):
                 async with session(self._settings) as connection:
                     await self._look(connection, heard)
-            await asyncio.sleep(_PAUSE_SECONDS)
+            # Not more often than that, also where no connection lasts.
+            await asyncio.sleep(begin + _PAUSE_SECONDS - time.monotonic())
 
     async def _look(self, connection: Connection, heard: Heard) -> None:
         """Look at the revision at every notice, and without one now and then."""
         told = asyncio.Event()
         await connection.add_listener(CHANNEL, lambda *_: told.set())
         while True:
-            revision = await connection.fetchval(_REVISION, timeout=_PATIENCE_SECONDS)
+            try:
+                revision = await connection.fetchval(_REVISION, timeout=_PATIENCE_SECONDS)
+            except TimeoutError:
+                # To close it in peace would wait for it again.
+                connection.terminate()
+                raise
             if revision != self._known:
                 found = await _load(connection)
                 self._known = found.revision
