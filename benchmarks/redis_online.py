@@ -40,6 +40,7 @@ from benchmarks.server import (
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import redis_server
+from serving.kinds import reads
 
 _ASSETS, _HOURS, _BATCH = 100, 200, 100
 _ROUNDS, _SECONDS = 7, 2
@@ -207,7 +208,7 @@ async def _ways(redis: redis_server.RedisServer) -> list[tuple[str, ...]]:
     at = iso(_AT)
     for count in (1, 10, _BATCH):
         assets = asset_names(count)
-        found = await cache.read(TENANT, assets, at, _FIELD)
+        found = await reads(cache, TENANT, assets, at, _FIELD)
         kept = [(a, token, _VALUE) for a, (_, token) in zip(assets, found, strict=True)]
         await cache.keep(TENANT, at, _FIELD, kept)
         await plain.mset({f"bare:{asset_id}": _VALUE for asset_id in assets})
@@ -284,7 +285,7 @@ async def _drop_one_by_one(redis: redis_server.RedisServer, live: int) -> list[f
         some = assets[first : first + 500]
         for minute in range(live):
             at = iso(_AT + minute * HOUR // 60)
-            found = await cache.read(TENANT, some, at, _FIELD)
+            found = await reads(cache, TENANT, some, at, _FIELD)
             kept = [(a, token, _VALUE) for a, (_, token) in zip(some, found, strict=True)]
             await cache.keep(TENANT, at, _FIELD, kept)
     took = []

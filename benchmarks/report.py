@@ -23,6 +23,7 @@ _TITLES = {
     "memory": "Memory of exports",
     "online": "Answers online",
     "redis_online": "Answers online with Redis",
+    "herd": "A herd on cold keys",
     "startup": "Starting",
     "accuracy": "Accuracy of sliding statistics",
     "postgres": "On PostgreSQL",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
 import redis_server
-from ai_hub.serving.cache import Cache
+from ai_hub.serving.cache import Cache, Token
 from ai_hub.serving.memory import MemoryCache
 from ai_hub.serving.redis.cache import RedisCache
 
@@ -67,3 +67,20 @@ class RedisKind:
 
     def __str__(self) -> str:
         return "redis"
+
+
+async def reads(
+    cache: Cache, tenant_id: str, asset_ids: Sequence[str], timestamp: str, field: str
+) -> list[tuple[bytes | None, Token | None]]:
+    """What reading gives, and of what is missing what claiming gives."""
+    read = await cache.read(tenant_id, asset_ids, timestamp, field)
+    found = dict(zip(asset_ids, read, strict=True))
+    missed = [asset_id for asset_id, (value, _) in found.items() if value is None]
+
+    def begin(some: Iterable[tuple[str, Token | None]]) -> None:
+        found.update({asset_id: (None, token) for asset_id, token in some})
+
+    if missed:
+        others = await cache.claim(tenant_id, missed, timestamp, field, begin, 1.0)
+        found |= {asset_id: (value, found[asset_id][1]) for asset_id, value in others.items()}
+    return [found[asset_id] for asset_id in asset_ids]

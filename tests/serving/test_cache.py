@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ai_hub.definitions.values import Entity, id_fault
 from ai_hub.serving.cache import Cache, cache_key
-from serving.kinds import Kind
+from serving.kinds import Kind, reads
 
 AT = "2025-10-09T14:30:00Z"
 LATER = "2025-10-09T14:31:00Z"
@@ -33,14 +33,14 @@ async def put(
     field: str = FIELD,
     tenant: str = "t",
 ) -> int:
-    ((_, token),) = await cache.read(tenant, [asset], at, field)
+    ((_, token),) = await reads(cache, tenant, [asset], at, field)
     return await cache.keep(tenant, at, field, [(asset, token, value)])
 
 
 async def look(
     cache: Cache, asset: str, at: str = AT, field: str = FIELD, tenant: str = "t"
 ) -> bytes | None:
-    ((value, token),) = await cache.read(tenant, [asset], at, field)
+    ((value, token),) = await reads(cache, tenant, [asset], at, field)
     if value is None:  # Nobody need wait for what this look-up will not compute.
         await cache.keep(tenant, at, field, [(asset, token, None)])
     return value
@@ -54,19 +54,19 @@ async def test_what_was_kept_is_found_under_its_own_key_and_field(kind: Kind) ->
         for elsewhere in ({"at": LATER}, {"field": OTHER}, {"tenant": "u"}):
             assert await look(cache, "a", **elsewhere) is None
         assert await look(cache, "b") is None
-        found = await cache.read("t", ["b", "a", "c"], AT, FIELD)
+        found = await reads(cache, "t", ["b", "a", "c"], AT, FIELD)
         assert [value for value, _ in found] == [None, vector(1), None]
-        assert await cache.read("t", [], AT, FIELD) == []
+        assert await reads(cache, "t", [], AT, FIELD) == []
 
 
 async def test_a_large_batch_keeps_its_order(kind: Kind) -> None:
     assets = [f"asset-{i}" for i in range(1_000)]
     async with kind.opened() as cache:
-        found = await cache.read("t", assets, AT, FIELD)
+        found = await reads(cache, "t", assets, AT, FIELD)
         tokens = [token for _, token in found]
         values = [(f"asset-{i}", token, vector(i)) for i, token in enumerate(tokens)]
         assert await cache.keep("t", AT, FIELD, values[::2]) == 500
-        again = await cache.read("t", assets, AT, FIELD)
+        again = await reads(cache, "t", assets, AT, FIELD)
         expected = [None if i % 2 else vector(i) for i in range(1_000)]
         assert [value for value, _ in again] == expected
         assert await cache.drop(Entity("t", asset) for asset in assets) == 500
@@ -91,7 +91,7 @@ async def test_the_time_to_live_counts_from_the_first_write(kind: Kind) -> None:
 
 async def test_a_value_is_kept_only_under_the_token_it_was_read_with(kind: Kind) -> None:
     async with kind.opened() as cache:
-        (a, token_a), (b, token_b) = await cache.read("t", ["a", "b"], AT, FIELD)
+        (a, token_a), (b, token_b) = await reads(cache, "t", ["a", "b"], AT, FIELD)
         await cache.drop([Entity("t", "a")])
         values = [("a", token_a, vector(1)), ("b", token_b, vector(2))]
         assert await cache.keep("t", AT, FIELD, values) == 1
@@ -112,7 +112,7 @@ async def test_the_token_of_a_hit_keeps_too(kind: Kind) -> None:
 
 async def test_what_could_not_be_computed_is_not_kept(kind: Kind) -> None:
     async with kind.opened() as cache:
-        ((_, token),) = await cache.read("t", ["a"], AT, FIELD)
+        ((_, token),) = await reads(cache, "t", ["a"], AT, FIELD)
         assert await cache.keep("t", AT, FIELD, [("a", token, None)]) == 0
         assert await look(cache, "a") is None
 
@@ -134,7 +134,7 @@ async def test_dropping_forgets_every_time_and_field_of_an_entity_and_no_other(
 
 async def test_dropping_by_prefix_forgets_the_fields_that_begin_with_it(kind: Kind) -> None:
     async with kind.opened() as cache:
-        ((_, token),) = await cache.read("t", ["a"], AT, FIELD)
+        ((_, token),) = await reads(cache, "t", ["a"], AT, FIELD)
         for field in (FIELD, OTHER, "forecast_basic@10:abc:mean"):
             await put(cache, "a", field=field)
         for _ in range(2):
@@ -153,7 +153,7 @@ async def test_what_another_process_wrote_is_dropped_unless_that_process_did(
 ) -> None:
     async with kind.opened() as cache:
         await put(cache, "a")
-        ((_, token),) = await cache.read("t", ["a"], AT, FIELD)
+        ((_, token),) = await reads(cache, "t", ["a"], AT, FIELD)
         await cache.changed(entities)
         assert await look(cache, "a") == (VALUE if cache.shared else None)
         assert await cache.keep("t", AT, FIELD, [("a", token, VALUE)]) == cache.shared
@@ -162,7 +162,7 @@ async def test_what_another_process_wrote_is_dropped_unless_that_process_did(
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans()), min_size=1, max_size=40))
 async def test_a_stale_value_is_never_kept(kind: Kind, steps: list[tuple[str, bool]]) -> None:
     async with kind.opened() as cache:
-        found = await cache.read("t", list("abcdef"), AT, FIELD)
+        found = await reads(cache, "t", list("abcdef"), AT, FIELD)
         begun = {asset: token for asset, (_, token) in zip("abcdef", found, strict=True)}
         stale: set[str] = set()
         for asset, dropping in steps:
@@ -180,7 +180,7 @@ async def test_hits_and_misses_are_counted(kind: Kind) -> None:
     async with kind.opened() as cache:
         assert (await cache.stats()).hit_rate == 0
         await put(cache, "a")
-        await cache.read("t", ["a", "b", "a", "a"], AT, FIELD)
+        await reads(cache, "t", ["a", "b", "a", "a"], AT, FIELD)
         stats = await cache.stats()
         assert (stats.kind, stats.ttl_seconds) == (str(kind), 300)
         assert (stats.hits, stats.misses) == (3, 2)

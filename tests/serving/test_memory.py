@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from ai_hub.definitions.values import Entity
 from ai_hub.serving.cache import Token
 from ai_hub.serving.memory import MemoryCache
+from serving.kinds import reads
 from serving.test_cache import AT, FIELD, OTHER, look, put
 
 
@@ -47,9 +48,8 @@ async def test_with_few_tokens_a_stale_value_is_still_never_kept(
     steps: list[tuple[str, bool]],
 ) -> None:
     cache = MemoryCache(max_tokens=2)
-    begun = dict(
-        zip("abcdef", [t for _, t in await cache.read("t", list("abcdef"), AT, FIELD)], strict=True)
-    )
+    found = await reads(cache, "t", list("abcdef"), AT, FIELD)
+    begun = dict(zip("abcdef", [token for _, token in found], strict=True))
     stale: set[str] = set()
     for asset, dropping in steps:
         if dropping:
@@ -68,14 +68,14 @@ async def still_kept(cache: MemoryCache, token: Token) -> bool:
 
 async def test_so_many_entities_have_a_token_of_their_own_and_then_all_change() -> None:
     cache = MemoryCache(max_tokens=3)
-    ((_, token),) = await cache.read("t", ["z"], AT, FIELD)
+    ((_, token),) = await reads(cache, "t", ["z"], AT, FIELD)
     # The same ones again and again are no more of them.
     for asset in "aaaababcabc":
         await cache.drop([Entity("t", asset)])
         assert await still_kept(cache, token)
     await cache.drop([Entity("t", "d")])
     assert not await still_kept(cache, token)
-    ((_, token),) = await cache.read("t", ["z"], AT, FIELD)
+    ((_, token),) = await reads(cache, "t", ["z"], AT, FIELD)
     for asset in "ef":
         await cache.drop([Entity("t", asset)])
         assert await still_kept(cache, token)
@@ -87,11 +87,11 @@ async def test_a_missed_notice_is_one_for_the_vectors_in_flight_too() -> None:
     cache = MemoryCache()
     await cache.drop([Entity("t", "dropped")])
     assets = ["dropped", "fresh"]
-    found = await cache.read("t", assets, AT, FIELD)
+    found = await reads(cache, "t", assets, AT, FIELD)
     await cache.changed(None)
     values = [(a, token, b"{}") for a, (_, token) in zip(assets, found, strict=True)]
     assert await cache.keep("t", AT, FIELD, values) == 0
-    assert [value for value, _ in await cache.read("t", assets, AT, FIELD)] == [None, None]
+    assert [value for value, _ in await reads(cache, "t", assets, AT, FIELD)] == [None, None]
 
 
 async def test_bytes_come_back_to_nothing() -> None:

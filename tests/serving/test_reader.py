@@ -16,6 +16,7 @@ from ai_hub.serving.memory import MemoryCache
 from ai_hub.serving.reader import Reader
 from ai_hub.serving.writer import Writer
 from serving.doubles import AT, SPEC, TENANT, HeldStore, batch
+from serving.kinds import reads
 
 
 class Service:
@@ -39,7 +40,7 @@ class Service:
         await self.writer.land(batch(value, *asset_ids), "observations")
 
     async def cached(self, asset_id: str) -> bool:
-        ((value, _),) = await self.cache.read(TENANT, [asset_id], iso(AT), SPEC.field)
+        ((value, _),) = await reads(self.cache, TENANT, [asset_id], iso(AT), SPEC.field)
         return value is not None
 
 

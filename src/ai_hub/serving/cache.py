@@ -3,14 +3,15 @@
 A key is `features:{tenant_id}:{asset_id}:{timestamp}`; under it a field for each feature set,
 fingerprint and missing policy. A value is a vector as JSON bytes.
 
-Freshness rests on tokens. Reading gives a token for each entity; a value is kept only if the
-entity's token is still the same, and dropping an entity changes it. So a vector computed from
-older data is never kept after the entity was dropped.
+Freshness rests on tokens. Reading and claiming give a token for each entity; a value is kept only
+if the entity's token is still the same, and dropping an entity changes it. So a vector computed
+from older data is never kept after the entity was dropped. Who computes a value claims it before,
+so that processes that share the cache compute it once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from ai_hub.serving.breaker import BreakerState
 
 Token = int | bytes
+Begin = Callable[[Iterable[tuple[str, Token | None]]], None]
+"""Given assets whose values are the caller's to compute, each with its token.
+
+Without a token (None) nothing is known of what other processes write: nothing can be kept then.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +69,26 @@ class Cache(Protocol):
 
     async def read(
         self, tenant_id: str, asset_ids: Sequence[str], timestamp: str, field: str
-    ) -> list[tuple[bytes | None, Token]]:
-        """The value (None: a miss) and the token of each asset, in the order asked for."""
+    ) -> list[tuple[bytes | None, Token | None]]:
+        """The value (None: a miss) and the token (None: it has none yet) of each asset, in order.
+
+        A miss may be computed under its token where that is under way already; else it is claimed.
+        """
+
+    async def claim(
+        self,
+        tenant_id: str,
+        asset_ids: Sequence[str],
+        timestamp: str,
+        field: str,
+        begin: Begin,
+        patience: float,
+    ) -> dict[str, bytes]:
+        """Values that other processes compute; those that nobody computes are for the caller.
+
+        `begin` is called with these as soon as that is known, before anybody is waited for; so no
+        two wait for each other. What does not come within `patience` seconds is the caller's too.
+        """
 
     async def keep(
         self,

@@ -11,7 +11,7 @@ from itertools import repeat
 
 from ai_hub.definitions.values import Entity
 from ai_hub.serving.breaker import BreakerState
-from ai_hub.serving.cache import CacheStats, Token, cache_key
+from ai_hub.serving.cache import Begin, CacheStats, Token, cache_key
 
 _Slot = tuple[str, str, str]
 """Tenant, timestamp and field: the values of all assets that a batch asks for lie together."""
@@ -68,7 +68,7 @@ class MemoryCache:
 
     async def read(
         self, tenant_id: str, asset_ids: Sequence[str], timestamp: str, field: str
-    ) -> list[tuple[bytes | None, Token]]:
+    ) -> list[tuple[bytes | None, Token | None]]:
         """The value (None: a miss) and the token of each asset, in the order asked for."""
         self._expire(self._clock())
         value_of = self._values.get((tenant_id, timestamp, field), {}).get
@@ -78,6 +78,20 @@ class MemoryCache:
         self._hits += len(values) - misses
         self._misses += misses
         return list(zip(values, map(token_of, asset_ids, repeat(self._floor)), strict=True))
+
+    async def claim(
+        self,
+        tenant_id: str,
+        asset_ids: Sequence[str],
+        timestamp: str,
+        field: str,
+        begin: Begin,
+        patience: float,
+    ) -> dict[str, bytes]:
+        """No other process computes for this one: all of them are for the caller."""
+        token_of = self._tokens.get(tenant_id, {}).get
+        begin([(asset_id, token_of(asset_id, self._floor)) for asset_id in asset_ids])
+        return {}
 
     async def keep(
         self,

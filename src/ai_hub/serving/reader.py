@@ -12,8 +12,8 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -24,6 +24,7 @@ from ai_hub.engines.violations import in_words
 from ai_hub.errors import StoreError
 from ai_hub.metrics import Metrics
 from ai_hub.serving.cache import Cache, Token
+from ai_hub.serving.flights import Asked, Flight, Flights
 from ai_hub.serving.spec import Spec
 from ai_hub.stores.base import Store, Vectors
 from ai_hub.stores.views import fault_in_words
@@ -35,8 +36,6 @@ _encode = msgspec.json.Encoder().encode
 _MOMENT = 0.08
 """Seconds that a request waits for a store that is known to be away."""
 _TRIES_WHILE_AWAY = 4
-_T = TypeVar("_T")
-
 
 Found = tuple[bytes, bool]
 """A vector as JSON bytes, and whether it came out of the cache."""
@@ -62,8 +61,7 @@ def short(value: bytes) -> bytes:
 class Reader:
     """Answers for entities at a truncated time.
 
-    Concurrent misses of one key compute once. A request joins a computation only while the
-    entity's token is the one it began with, so never one begun before an ingest it must reflect.
+    Concurrent misses of one key compute once: see `Flights`.
     A store that fails or takes longer than `patience` seconds (for each hundred assets) is answered
     for by the calendar. From then on nobody waits for longer than a moment, and a few computations
     at a time go on trying, until one of them succeeds.
@@ -84,8 +82,7 @@ class Reader:
         self._metrics = metrics or Metrics()
         self._away_since: float | None = None
         self._answered = -math.inf
-        self._flights: dict[tuple[str, str, str, str, Token], asyncio.Future[bytes | None]] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._flights = Flights(self._from_store, cache, self._is_away)
 
     async def vectors(
         self, spec: Spec, tenant_id: str, asset_ids: Sequence[str], at: int
@@ -104,7 +101,6 @@ class Reader:
         self._metrics.answered_by(spec.label, len(found))
         if len(hits) == len(found):
             return hits
-        self._metrics.misses += len(found) - len(hits)
         misses = [
             (asset_id, token)
             for asset_id, (value, token) in zip(asset_ids, found, strict=True)
@@ -112,9 +108,12 @@ class Reader:
         ]
         for asset_id, _ in misses:
             check_id("asset_id", asset_id)
-        computed = await self._computed(spec, tenant_id, misses, at, timestamp)
+        others = await self._missed(Asked(spec, tenant_id, at, timestamp), misses)
+        late = sum(hit for _, hit in others.values())
+        self._metrics.hits += late
+        self._metrics.misses += len(misses) - late
         return [
-            (computed[asset_id], False) if value is None else (value, True)
+            others[asset_id] if value is None else (value, True)
             for asset_id, (value, _) in zip(asset_ids, found, strict=True)
         ]
 
@@ -127,7 +126,8 @@ class Reader:
         values: list[bytes] | None = None
         if self._may_try():
             # It goes on when nobody waits any more: it is how a store that is back is noticed.
-            task = self._begun(self._from_store(spec, tenant_id, asset_ids, at))
+            asked = Asked(spec, tenant_id, at, iso(at))
+            task = self._flights.task(self._from_store(asked, asset_ids))
             task.add_done_callback(_seen)
             begin = time.monotonic()
             await asyncio.wait([task], timeout=self._wait(len(asset_ids)))
@@ -138,57 +138,54 @@ class Reader:
             if not task.done():
                 self._is_late(begin)
         if values is None:
-            values = [self._degraded(spec, at) for _ in asset_ids]
+            values = [self._degraded(Asked(spec, tenant_id, at, iso(at))) for _ in asset_ids]
         self._metrics.answered_by(spec.label, len(values))
         return [(value, False) for value in values]
 
     async def close(self) -> None:
         """Wait for the computations under way, as long as somebody could; end the others."""
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=self._patience)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late)
+        await self._flights.close(self._patience)
 
-    async def _computed(
-        self,
-        spec: Spec,
-        tenant_id: str,
-        misses: Sequence[tuple[str, Token]],
-        at: int,
-        timestamp: str,
-    ) -> dict[str, bytes]:
-        waiting: dict[str, asyncio.Future[bytes | None]] = {}
-        begun: list[tuple[str, Token]] = []
-        loop = asyncio.get_running_loop()
-        may_try = self._may_try()
+    async def _missed(
+        self, asked: Asked, misses: Sequence[tuple[str, Token | None]]
+    ) -> dict[str, Found]:
+        """What the cache has not got: computed here, or by another process meanwhile."""
+        waiting: dict[str, Flight] = {}
+        others: dict[str, bytes] = {}
+        free: list[str] = []
         for asset_id, token in misses:
-            flight = (tenant_id, asset_id, timestamp, spec.field, token)
-            future = self._flights.get(flight)
-            if future is None and may_try:
-                future = self._flights[flight] = loop.create_future()
-                begun.append((asset_id, token))
-            if future is not None:
-                waiting[asset_id] = future
-        if begun:
-            # A task of its own: a caller that gives up takes nobody else's answer away.
-            self._begun(self._fly(spec, tenant_id, begun, at, timestamp))
+            flight = self._flights.under_way(asked, asset_id, token)
+            if flight is None:
+                free.append(asset_id)
+            else:
+                waiting[asset_id] = flight
+
+        def begin(some: Iterable[tuple[str, Token | None]]) -> None:
+            waiting.update(self._flights.begin(asked, some))
+
+        if free and self._may_try():
+            spec, tenant_id, _, timestamp = asked
+            others = await self._cache.claim(
+                tenant_id, free, timestamp, spec.field, begin, self._wait(len(free))
+            )
         if waiting:
-            begin = time.monotonic()
+            start = time.monotonic()
             _, late = await asyncio.wait(waiting.values(), timeout=self._wait(len(waiting)))
             if late:
-                self._is_late(begin)
-        answers = {}
+                self._is_late(start)
+        found: dict[str, Found] = {}
         for asset_id, _ in misses:
-            future = waiting.get(asset_id)
-            value = future.result() if future is not None and future.done() else None
-            answers[asset_id] = self._degraded(spec, at) if value is None else value
-        return answers
+            other, flight = others.get(asset_id), waiting.get(asset_id)
+            value = flight.result() if flight is not None and flight.done() else None
+            if other is not None:
+                found[asset_id] = (other, True)
+            else:
+                found[asset_id] = (self._degraded(asked) if value is None else value, False)
+        return found
 
     def _may_try(self) -> bool:
         """Whether to ask the store: while it is away, a few at a time."""
-        return self._away_since is None or len(self._tasks) < _TRIES_WHILE_AWAY
+        return self._away_since is None or len(self._flights) < _TRIES_WHILE_AWAY
 
     def _wait(self, assets: int) -> float:
         """How long to wait for the store: while it is away, a moment."""
@@ -196,47 +193,8 @@ class Reader:
             return _MOMENT
         return self._patience * (1 + assets // 100)
 
-    def _begun(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    async def _fly(
-        self,
-        spec: Spec,
-        tenant_id: str,
-        begun: Sequence[tuple[str, Token]],
-        at: int,
-        timestamp: str,
-    ) -> None:
-        keys = [(tenant_id, asset_id, timestamp, spec.field, token) for asset_id, token in begun]
-        asset_ids = [asset_id for asset_id, _ in begun]
-        try:
-            values = await self._from_store(spec, tenant_id, asset_ids, at)
-            kept = [(a, token, v) for (a, token), v in zip(begun, values, strict=True)]
-            await self._cache.keep(tenant_id, timestamp, spec.field, kept)
-        except StoreError as error:
-            self._is_away(error)
-            for key in keys:
-                self._flights.pop(key).set_result(None)
-            # Other processes need not wait for these.
-            missing = [(asset_id, token, None) for asset_id, token in begun]
-            await self._cache.keep(tenant_id, timestamp, spec.field, missing)
-        except BaseException as error:
-            for key in keys:
-                future = self._flights.pop(key)
-                future.set_exception(error)
-                future.exception()  # Seen here, for the case that nobody waits any more.
-            if not isinstance(error, Exception):
-                raise
-        else:
-            for key, value in zip(keys, values, strict=True):
-                self._flights.pop(key).set_result(value)
-
-    async def _from_store(
-        self, spec: Spec, tenant_id: str, asset_ids: Sequence[str], at: int
-    ) -> list[bytes]:
+    async def _from_store(self, asked: Asked, asset_ids: Sequence[str]) -> list[bytes]:
+        spec, tenant_id, at, _ = asked
         begin = time.monotonic()
         vectors = await self._store.compute(spec.plan, spec.missing, tenant_id, asset_ids, at)
         now = time.monotonic()
@@ -283,7 +241,8 @@ class Reader:
             self._away_since = None
             _log.warning("store recovered", extra={"seconds": seconds})
 
-    def _degraded(self, spec: Spec, at: int) -> bytes:
+    def _degraded(self, asked: Asked) -> bytes:
+        spec, at = asked.spec, asked.at
         self._metrics.degraded += 1
         found, names = calendar_at(spec.plan.calendars, at), spec.feature_set.feature_names
         features = {name: found[name] for name in names if name in found}

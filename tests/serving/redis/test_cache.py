@@ -15,7 +15,7 @@ from ai_hub.definitions.values import Entity
 from ai_hub.errors import InvalidInput
 from ai_hub.serving.redis.cache import RedisCache
 from redis_server import RedisServer
-from serving.kinds import TIMEOUT
+from serving.kinds import TIMEOUT, reads
 from serving.test_cache import AT, FIELD, LATER, OTHER, VALUE, look, put, vector
 
 pytestmark = pytest.mark.redis
@@ -61,7 +61,7 @@ async def test_every_key_expires_and_helpers_have_a_prefix_of_their_own(
 ) -> None:
     async with processes(server.url(), 1) as (cache,):
         await put(cache, "a")
-        await cache.read("t", ["b"], AT, FIELD)
+        await reads(cache, "t", ["b"], AT, FIELD)
     with server.client() as client:
         left = {key: client.pttl(key) for key in client.keys("*")}
     helpers = {"ai-hub:epoch", "ai-hub:live:t:a"}
@@ -112,13 +112,13 @@ async def test_a_vector_computed_before_a_drop_elsewhere_leaves_no_trace(
     server: RedisServer,
 ) -> None:
     async with processes(server.url(), 2) as (reader, writer):
-        ((_, token),) = await reader.read("t", ["a"], AT, FIELD)
+        ((_, token),) = await reads(reader, "t", ["a"], AT, FIELD)
         # The reader has read the store, and computes; the writer lands a batch.
         assert await writer.drop([A]) == 0
         assert await reader.keep("t", AT, FIELD, [("a", token, vector(1))]) == 0
         assert server.call("EXISTS", KEY) == 0
         # The same with another reader that has kept the newer one meanwhile.
-        ((_, token),) = await reader.read("t", ["a"], AT, FIELD)
+        ((_, token),) = await reads(reader, "t", ["a"], AT, FIELD)
         await writer.drop([A])
         await put(writer, "a", vector(2))
         assert await reader.keep("t", AT, FIELD, [("a", token, vector(1))]) == 0
@@ -127,7 +127,7 @@ async def test_a_vector_computed_before_a_drop_elsewhere_leaves_no_trace(
 
 async def test_a_token_is_never_given_twice(server: RedisServer) -> None:
     async with processes(server.url(), 2) as (one, other):
-        ((_, token),) = await one.read("t", ["a"], AT, FIELD)
+        ((_, token),) = await reads(one, "t", ["a"], AT, FIELD)
         for forgetting in (("DEL", "ai-hub:generation:t:a"), ("FLUSHALL",), ("FLUSHALL",)):
             server.call(*forgetting)
             assert await one.keep("t", AT, FIELD, [("a", token, vector(1))]) == 0
@@ -153,7 +153,7 @@ async def test_older_data_of_a_server_that_crashed_does_not_count() -> None:
     try:
         async with processes(server.url(), 1) as (cache,):
             await put(cache, "a", vector(1))
-            ((_, token),) = await cache.read("t", ["a"], LATER, FIELD)
+            ((_, token),) = await reads(cache, "t", ["a"], LATER, FIELD)
             server.call("SAVE")
             await cache.drop([A])
             server.restart()
@@ -211,7 +211,7 @@ async def test_the_reads_of_one_turn_leave_in_one_write(
 
         monkeypatch.setattr(cache._link, "_transport", Counting())
         found = await asyncio.gather(
-            *(cache.read("t", [f"asset-{n}"], AT, FIELD) for n in range(16))
+            *(reads(cache, "t", [f"asset-{n}"], AT, FIELD) for n in range(16))
         )
         assert [value for ((value, _),) in found] == [vector(n) for n in range(16)]
     assert len([data for data in written if b"HGET" in data]) == 1
@@ -221,8 +221,8 @@ async def test_a_caller_that_gives_up_disturbs_nobody(server: RedisServer) -> No
     async with processes(server.url(), 1) as (cache,):
         await put(cache, "a", vector(1))
         await put(cache, "b", vector(2))
-        first = asyncio.create_task(cache.read("t", ["a"], AT, FIELD))
-        second = asyncio.create_task(cache.read("t", ["b"], AT, FIELD))
+        first = asyncio.create_task(reads(cache, "t", ["a"], AT, FIELD))
+        second = asyncio.create_task(reads(cache, "t", ["b"], AT, FIELD))
         await asyncio.sleep(0)
         first.cancel()
         assert (await second)[0][0] == vector(2)
@@ -245,7 +245,7 @@ async def test_a_key_of_someone_else_is_left_alone(server: RedisServer, value: s
         assert await look(cache, "a") is None
         assert await put(cache, "a") == 0
         await put(cache, "b", vector(2))
-        found = await cache.read("t", ["a", "b"], AT, FIELD)
+        found = await reads(cache, "t", ["a", "b"], AT, FIELD)
         assert [found_value for found_value, _ in found] == [None, vector(2)]
         await cache.drop([A])
         assert server.call("GET", KEY) == value
@@ -291,7 +291,7 @@ async def test_with_no_memory_left_hits_and_drops_go_on() -> None:
 async def test_an_illegal_id_is_refused_by_name(server: RedisServer, bad: Any) -> None:
     async with processes(server.url(), 1) as (cache,):
         with pytest.raises(InvalidInput, match="asset_id"):
-            await cache.read("t", ["a", bad], AT, FIELD)
+            await reads(cache, "t", ["a", bad], AT, FIELD)
         assert cache.state == "closed"
 
 

@@ -16,6 +16,7 @@ from ai_hub.serving.redis import words
 from ai_hub.serving.redis.cache import RedisCache
 from redis_server import RedisServer
 from serving.doubles import AT, SPEC, TENANT, HeldStore, batch
+from serving.kinds import reads
 from serving.proxy import Proxy
 from serving.redis.faults import CLIENTS, FAULTS, Fault, Process, drive, processes
 from serving.test_cache import AT as TIME
@@ -62,11 +63,11 @@ async def test_answers_are_right_while_it_strikes_and_heals(fault: Fault) -> Non
 async def test_while_it_is_open_nobody_waits(server: RedisServer) -> None:
     cache = await RedisCache.open(server.url())
     with server.paused():
-        await cache.read("t", ["a"], TIME, FIELD)
+        await reads(cache, "t", ["a"], TIME, FIELD)
         assert cache.state == "open"
         begin = time.perf_counter()
         for _ in range(100):
-            assert (await cache.read("t", ["a"], TIME, FIELD))[0][0] is None
+            assert (await reads(cache, "t", ["a"], TIME, FIELD))[0][0] is None
         # The first drop waits until others must have seen it too; later ones do not.
         await cache.drop([A])
         begin_drops = time.perf_counter()
@@ -85,7 +86,7 @@ async def test_every_change_is_one_line(
     server.halt()
     await until("open", cache)
     for _ in range(50):
-        await cache.read("t", ["a"], TIME, FIELD)
+        await reads(cache, "t", ["a"], TIME, FIELD)
     await asyncio.sleep(0.3)
     server.start()
     await until("closed", cache)
@@ -169,7 +170,7 @@ async def test_half_open_drops_go_through_and_nothing_is_read(server: RedisServe
     with server.client() as client:
         client.execute_command("CLIENT", "KILL", "TYPE", "normal")
     await until("half-open", cache, other)
-    assert (await cache.read("t", ["a"], TIME, FIELD))[0][0] is None
+    assert (await reads(cache, "t", ["a"], TIME, FIELD))[0][0] is None
     assert await put(cache, "a") == 0
     assert await cache.drop([A]) == 1
     await until("closed", cache, other)
@@ -178,17 +179,32 @@ async def test_half_open_drops_go_through_and_nothing_is_read(server: RedisServe
     await other.close()
 
 
-async def test_requests_without_redis_share_no_computation(server: RedisServer) -> None:
-    """No token tells what other processes dropped: each has to read what is there now."""
+async def test_without_redis_requests_share_only_a_computation_that_has_not_begun(
+    server: RedisServer,
+) -> None:
+    """No token tells what other processes wrote: each has to read what is there now."""
     store = HeldStore(holding=True)
     async with processes(store, [server.url()]) as (one,):
         server.halt()
         await until("open", one.cache)
-        asked = [asyncio.create_task(lag(one, "a")) for _ in range(3)]
+        first = [asyncio.create_task(lag(one, "a")) for _ in range(3)]
+        begun = await store.begun(1)
+        # Another process writes: whoever asks from here on has to see it.
+        store.values[Entity(TENANT, "a")] = 5.0
+        later = [asyncio.create_task(lag(one, "a")) for _ in range(3)]
+        await asyncio.sleep(0.01)
+        begun.go.set()
+        assert await asyncio.gather(*first) == [0.0] * 3
+        (await store.begun(2)).go.set()
+        assert await asyncio.gather(*later) == [5.0] * 3
+        # One that takes long keeps nobody for long.
+        slow = asyncio.create_task(lag(one, "slow"))
         await store.begun(3)
+        others = [asyncio.create_task(lag(one, asset)) for asset in "bcb"]
+        assert (await store.begun(4)).asset_ids == ("b", "c")
         for computation in store.computations:
             computation.go.set()
-        assert await asyncio.gather(*asked) == [0.0] * 3
+        assert await asyncio.gather(slow, *others) == [0.0] * 4
 
 
 async def test_who_owes_too_much_to_remember_owes_everything(
@@ -204,10 +220,10 @@ async def test_who_owes_too_much_to_remember_owes_everything(
             await one.cache.drop([Entity("t", "d")])
         await until("closed", one.cache, other.cache)
         for process in (one, other):
-            found = await process.cache.read("t", [*"abcd"], TIME, FIELD)
+            found = await reads(process.cache, "t", [*"abcd"], TIME, FIELD)
             assert [value for value, _ in found] == [None] * 4
         assert await put(one.cache, "a") == 1
-        assert (await other.cache.read("t", ["a"], TIME, FIELD))[0][0] == VALUE
+        assert (await reads(other.cache, "t", ["a"], TIME, FIELD))[0][0] == VALUE
 
 
 @pytest.mark.parametrize("most", [0, 10], ids=["everything", "some"])
@@ -227,11 +243,11 @@ async def test_a_debt_that_is_cut_off_while_it_is_paid_stays_owed(
         proxy.answer = None
         async with asyncio.timeout(20):
             await proxy.was_cut.wait()
-        assert (await other.cache.read("t", ["a"], TIME, FIELD))[0][0] == VALUE
+        assert (await reads(other.cache, "t", ["a"], TIME, FIELD))[0][0] == VALUE
         proxy.cut = None
         await until("closed", cut_off.cache)
         await until("closed", other.cache)
-        assert (await other.cache.read("t", ["a"], TIME, FIELD))[0][0] is None
+        assert (await reads(other.cache, "t", ["a"], TIME, FIELD))[0][0] is None
 
 
 async def test_a_process_that_noticed_nothing_hears_that_nothing_counts(
@@ -251,7 +267,7 @@ async def test_a_process_that_noticed_nothing_hears_that_nothing_counts(
         await until("closed", cut_off.cache)
         await until("closed", other.cache)
         assert other.cache.errors["lost"] == 1
-        assert (await other.cache.read("t", ["a"], TIME, FIELD))[0][0] is None
+        assert (await reads(other.cache, "t", ["a"], TIME, FIELD))[0][0] is None
 
 
 async def test_what_is_owed_at_the_end_is_tried_once_more(
@@ -262,7 +278,7 @@ async def test_what_is_owed_at_the_end_is_tried_once_more(
         cache = await RedisCache.open(server.url())
         await put(cache, "a")
         server.pause()
-        await cache.read("t", ["a"], TIME, FIELD)
+        await reads(cache, "t", ["a"], TIME, FIELD)
         await cache.drop([A])
         if back:
             server.resume()
@@ -280,7 +296,7 @@ async def test_standing_still_itself_is_no_loss_of_redis(server: RedisServer) ->
     cache = await RedisCache.open(server.url())
     await put(cache, "a")
     for _ in range(3):
-        reading = asyncio.create_task(cache.read("t", ["a"], TIME, FIELD))
+        reading = asyncio.create_task(reads(cache, "t", ["a"], TIME, FIELD))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         time.sleep(0.25)  # noqa: ASYNC251  # The loop stands still, with the answer in the socket.
@@ -295,5 +311,5 @@ async def test_an_ingest_of_a_process_far_away_is_seen_by_all(server: RedisServe
         assert await lag(one, "a") == 0.0
         await other.writer.land(batch(5.0, "a"), "observations")
         assert await lag(one, "a") == 5.0
-        ((kept, _),) = await other.cache.read(TENANT, ["a"], iso(AT), SPEC.field)
+        ((kept, _),) = await reads(other.cache, TENANT, ["a"], iso(AT), SPEC.field)
         assert kept is not None

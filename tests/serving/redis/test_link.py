@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -21,10 +22,14 @@ async def linked(answer: Answer, within: float = 5.0) -> AsyncIterator[tuple[Lin
     """A link to a server that does `answer` with whatever it is sent, and why it was lost."""
 
     async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(1 << 20):
-            answer(data, writer)
-        writer.transport.abort()
+        try:
+            while data := await reader.read(1 << 20):
+                answer(data, writer)
+        finally:
+            writer.transport.abort()
+            gone.set()
 
+    gone = asyncio.Event()
     server = await asyncio.start_server(meet, "127.0.0.1", 0)
     reasons: list[str] = []
     _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
@@ -33,6 +38,7 @@ async def linked(answer: Answer, within: float = 5.0) -> AsyncIterator[tuple[Lin
         yield link, reasons
     finally:
         await link.close()
+        await gone.wait()
         server.close()
 
 
@@ -110,17 +116,67 @@ async def test_the_end_of_the_connection_is_noticed_by_who_waits() -> None:
     assert len(reasons) == 1
 
 
+async def test_a_reply_that_is_on_its_way_is_no_silence() -> None:
+    async def trickle(writer: asyncio.StreamWriter, pieces: int) -> None:
+        writer.write(b"$%d\r\n" % pieces)
+        for _ in range(pieces):
+            await asyncio.sleep(0.03)
+            writer.write(b"x")
+        writer.write(b"\r\n")
+
+    tasks = []
+
+    def saying_slowly(pieces: int) -> Answer:
+        def answer(_: bytes, writer: asyncio.StreamWriter) -> None:
+            if not tasks:
+                tasks.append(asyncio.create_task(trickle(writer, pieces)))
+
+        return answer
+
+    async with linked(saying_slowly(8), within=0.1) as (link, reasons):
+        assert await link.ask(PROBE, 1) == [b"x" * 8]
+        assert reasons == []
+    tasks.clear()
+    async with linked(saying_slowly(1_000), within=0.1) as (link, reasons):
+        with pytest.raises(Lost, match="no answer within 100 ms"):
+            await link.ask(PROBE, 1)
+        tasks[0].cancel()
+
+
+async def test_time_in_which_this_process_stands_still_is_no_silence() -> None:
+    def answer(data: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(b":7\r\n" * data.count(b"GETEX"))
+
+    async with linked(answer, within=0.1) as (link, reasons):
+        for _ in range(3):
+            asked = link.ask(PROBE, 1)
+            time.sleep(0.3)  # noqa: ASYNC251
+            assert await asked == [7]
+        await asyncio.sleep(0.2)
+        assert reasons == []
+
+
 async def test_an_idle_connection_is_looked_after() -> None:
     for reply, reason in ((b"", "no answer within"), (b"-READONLY a replica\r\n", "READONLY")):
         async with linked(saying(reply), within=0.05) as (_, reasons):
-            await asyncio.sleep(0.3)
-            assert len(reasons) == 1
+            await lost(reasons)
             assert reason in reasons[0]
-    for expected, loss in ((None, 0), (7, 0), (8, 1)):
+    for expected in (None, 7):
         async with linked(saying(b":7\r\n"), within=0.05) as (link, reasons):
             link.expected = expected
             await asyncio.sleep(0.3)
-            assert len(reasons) == loss
+            assert reasons == []
+    async with linked(saying(b":7\r\n"), within=0.05) as (link, reasons):
+        link.expected = 8
+        await lost(reasons)
+    assert len(reasons) == 1
+
+
+async def lost(reasons: list[str]) -> None:
+    """Until it is."""
+    async with asyncio.timeout(5):
+        while not reasons:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def test_an_end_on_purpose_is_no_loss() -> None:

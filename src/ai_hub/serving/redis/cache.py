@@ -11,11 +11,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import count, islice
+from contextlib import suppress
+from itertools import islice
 from types import UnionType
 from typing import TypeVar
 
@@ -24,23 +24,22 @@ from hiredis import ReplyError
 from ai_hub.definitions.values import Entity, key_part
 from ai_hub.errors import ConfigError
 from ai_hub.serving.breaker import Breaker, BreakerState
-from ai_hub.serving.cache import CacheStats, Token
+from ai_hub.serving.cache import Begin, CacheStats, Token
 from ai_hub.serving.redis import words
 from ai_hub.serving.redis.dial import Dial
+from ai_hub.serving.redis.leases import LEASE_SECONDS, Claimed, Leases
 from ai_hub.serving.redis.link import Link, Lost
 from ai_hub.serving.redis.server import RedisServer, information
 
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Read = tuple[bytes | None, Token]
+Read = tuple[bytes | None, Token | None]
 
 _MOST_KEYS = 200
 """Entities of one script: about a millisecond of Redis's time."""
-_MOST_CLAIMED = 1_000
-"""A whole request: in parts, two processes could each get leases on some of the same batch."""
-_LEASE_SECONDS = 1.0
-_FIRST_POLL, _LAST_POLL = 0.004, 0.03
+_MOST_LOOKED_AT = 2_000
+"""Leases of one look: less than a millisecond of Redis's time."""
 _MOST_OWED = 10_000
 """As many are dropped in well under a second; to owe more is to owe everything."""
 
@@ -68,7 +67,7 @@ class RedisCache:
         self._link: Link | None = None
         self._run = b""
         self._owner = words.unique()
-        self._aways = count()
+        self._leases = Leases(self._claimed, self._held)
         self._life = words.life(ttl_seconds)
         self._owed: set[Entity] = set()
         self._owes_all = False
@@ -104,10 +103,7 @@ class RedisCache:
     async def read(
         self, tenant_id: str, asset_ids: Sequence[str], timestamp: str, field: str
     ) -> list[Read]:
-        """The value (None: a miss) and the token of each asset, in the order asked for.
-
-        Waits, a lease's time at most, for values that other processes compute already.
-        """
+        """The value (None: a miss) and the token (None: it has none) of each asset, in order."""
         if not asset_ids:
             return []
         commands = words.reading(tenant_id, asset_ids, timestamp, field)
@@ -122,25 +118,38 @@ class RedisCache:
             self._hits += len(found) - lacking
             if not lacking:
                 return list(zip(found, tokens, strict=True))
+            self._misses += lacking
             for value in values:
                 if not words.is_foreign(value):
                     self._check(link, value, bytes | None)
-            missed = [
-                words.asset_part(asset_id)
-                for asset_id, value in zip(asset_ids, found, strict=True)
-                if value is None
-            ]
         except (Lost, _Refused):
             return self._away(asset_ids)
-        try:
-            claimed = await self._claimed(link, key_part(tenant_id), missed, timestamp, field)
-        except (Lost, _Refused):
-            claimed = self._away(missed)
-        others = iter(claimed)
         return [
-            next(others) if value is None else (value, token)
+            (value, token if token is not None and token.startswith(run) else None)
             for value, token in zip(found, tokens, strict=True)
         ]
+
+    async def claim(
+        self,
+        tenant_id: str,
+        asset_ids: Sequence[str],
+        timestamp: str,
+        field: str,
+        begin: Begin,
+        patience: float,
+    ) -> dict[str, bytes]:
+        """Values that other processes compute, waited for a lease's time at most."""
+        if self._link is None or self._breaker.state != "closed":
+            begin([(asset_id, None) for asset_id in asset_ids])
+            return {}
+        tenant = key_part(tenant_id)
+        keys = [words.Key(tenant, words.asset_part(one), timestamp, field) for one in asset_ids]
+        found = await self._leases.claim(
+            dict(zip(keys, asset_ids, strict=True)), begin, min(patience, LEASE_SECONDS)
+        )
+        self._hits += len(found)
+        self._misses -= len(found)
+        return found
 
     async def keep(
         self,
@@ -237,56 +246,48 @@ class RedisCache:
             )
 
     def _away(self, assets: Sequence[str]) -> list[Read]:
-        """Misses, under a token that nobody else has: nothing says what was dropped meanwhile."""
+        """Misses without a token: nothing says what was dropped meanwhile."""
         self._misses += len(assets)
-        token = b"away-%d" % next(self._aways)
-        return [(None, token)] * len(assets)
+        return [(None, None)] * len(assets)
 
-    async def _claimed(
-        self, link: Link, tenant: str, assets: list[str], timestamp: str, field: str
-    ) -> list[Read]:
-        """Tokens, and what others computed meanwhile.
+    async def _claimed(self, keys: Sequence[words.Key]) -> dict[words.Key, Claimed]:
+        """What claiming some values gave; nothing of those that Redis did not answer for."""
+        claims: dict[words.Key, Claimed] = {}
+        by_field: dict[str, list[words.Key]] = {}
+        for key in keys:
+            by_field.setdefault(key.field, []).append(key)
+        for field, of_field in by_field.items():
+            for some in _parts(of_field):
+                with suppress(Lost, _Refused):
+                    claims |= zip(some, await self._claim(field, some), strict=True)
+        return claims
 
-        Who has a lease on one value computes all that it lacks, and only who has none waits: so
-        no two wait for each other.
-        """
-        loop = asyncio.get_running_loop()
-        end, pause = loop.time() + _LEASE_SECONDS, _FIRST_POLL
-        reads: dict[str, Read] = {}
-        lacking = assets
-        while True:
-            owned = False
-            for some in _parts(lacking, _MOST_CLAIMED):
-                claims = await self._claim(link, tenant, some, timestamp, field)
-                for asset, (token, value, mine) in zip(some, claims, strict=True):
-                    reads[asset] = (value, token)
-                    owned |= mine
-            lacking = [asset for asset in assets if reads[asset][0] is None]
-            if owned or not lacking or loop.time() >= end:
-                self._hits += len(assets) - len(lacking)
-                self._misses += len(lacking)
-                return [reads[asset] for asset in assets]
-            await asyncio.sleep(pause)
-            pause = min(1.5 * pause, _LAST_POLL)
-
-    async def _claim(
-        self, link: Link, tenant: str, assets: list[str], timestamp: str, field: str
-    ) -> list[tuple[bytes, bytes | None, bool]]:
-        keys = []
-        for asset in assets:
-            keys += [
-                words.generation_key(tenant, asset),
-                words.features_key(tenant, asset, timestamp),
-                words.lease_key(tenant, asset, timestamp, field),
-            ]
-        run = self._run
-        hold, fresh = int(_LEASE_SECONDS * 1000), b"%b-%b" % (run, words.unique().encode())
+    async def _claim(self, field: str, keys: Sequence[words.Key]) -> list[Claimed]:
+        link, run = self._link, self._run
+        if link is None:
+            raise Lost
+        names = [name for key in keys for name in (key.generation, key.features, key.lease)]
+        hold, fresh = int(LEASE_SECONDS * 1000), b"%b-%b" % (run, words.unique().encode())
         given = (field, self._owner, hold, self._life, run, fresh)
-        reply = await self._call(list, link, words.CLAIM, keys, *given)
+        reply = await self._call(list, link, words.CLAIM, names, *given)
         return [
-            (token, words.unstamped(value, token, run), bool(mine))
+            Claimed(words.unstamped(value, token, run), token, bool(mine))
             for token, value, mine in zip(reply[::3], reply[1::3], reply[2::3], strict=True)
         ]
+
+    async def _held(self, keys: Sequence[words.Key]) -> dict[words.Key, bool]:
+        """Whether a computation that counts still has the lease on each value."""
+        held: dict[words.Key, bool] = {}
+        link = self._link
+        if link is None:
+            return held
+        with suppress(Lost, _Refused):
+            for some in _parts(keys, _MOST_LOOKED_AT):
+                (reply,) = await link.ask(words.looking(some), 1)
+                self._check(link, reply, list)
+                pairs = zip(reply[::2], reply[1::2], strict=True)
+                held |= zip(some, [words.holds(*pair) for pair in pairs], strict=True)
+        return held
 
     async def _dropped(self, link: Link | None, entities: Sequence[Entity], prefix: str) -> int:
         if link is None:

@@ -12,7 +12,9 @@ import hiredis
 from hiredis import ReplyError
 
 _NOT_YET = object()
-_SECOND_LOOK = 0.005
+_LOOKS = 4
+"""How often the clock is looked at within the timeout."""
+_SLOWEST = 10
 # After every few replies hiredis moves what it was fed besides to the front of its buffer.
 _SLICE = 8192
 # As much is sent at once: Redis works on it while the others of this turn are asked.
@@ -32,10 +34,11 @@ class _Asked(NamedTuple):
 class Link(asyncio.Protocol):
     """Commands out, replies in, in their order, for many callers at once.
 
-    The connection counts as lost when the oldest command is without its reply for `timeout`
-    seconds. `probe` is sent that often, so that a loss is noticed in at most twice that time; it
-    is one also when the reply is an error, or not the `expected` one. `on_lost` is called once,
-    with the reason, unless it was `close` that ended it.
+    The connection counts as lost when the server owes a reply and says nothing for `timeout`
+    seconds, or has not said it all after ten times as many. Time in which this process itself stood
+    still does not count. `probe` is sent that often, so that a loss is noticed in at most twice
+    that time; it is one also when the reply is an error, or not the `expected` one. `on_lost` is
+    called once, with the reason, unless it was `close` that ended it.
     """
 
     def __init__(
@@ -58,12 +61,16 @@ class Link(asyncio.Protocol):
         self._queued = 0
         self._waiting: deque[_Asked] = deque()
         self._got: list[Any] = []
-        self._doubted: _Asked | None = None
+        # A clock that stops while this process stands still, and when it heard of the server last.
+        self._stood_still = 0.0
+        self._heard = 0.0
+        self._due = self._loop.time() + timeout / _LOOKS
+        self._probe_at = self._loop.time() + timeout
         self._gone = ""
         self._ended = asyncio.Event()
         self._probe = probe
         self._probing: asyncio.Future[list[Any]] | None = None
-        self._timer = self._loop.call_later(timeout, self._tick)
+        self._timer = self._loop.call_at(self._due, self._tick)
 
     def ask(self, commands: bytes, replies: int) -> asyncio.Future[list[Any]]:
         """The replies of packed commands, errors among them as values. Raises Lost."""
@@ -73,7 +80,8 @@ class Link(asyncio.Protocol):
             self._loop.call_soon(self._flush)
         self._queue.append(commands)
         self._queued += len(commands)
-        asked = _Asked(self._loop.create_future(), replies, self._loop.time())
+        now = self._loop.time() - self._stood_still
+        asked = _Asked(self._loop.create_future(), replies, now)
         self._waiting.append(asked)
         if self._queued > _MUCH:
             self._flush()
@@ -93,6 +101,7 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called with bytes of the server."""
+        self._heard = self._loop.time() - self._stood_still
         try:
             for start in range(0, len(data), _SLICE):
                 self._reader.feed(data, start, min(_SLICE, len(data) - start))
@@ -127,20 +136,23 @@ class Link(asyncio.Protocol):
             self._transport.write(b"".join(queue))
 
     def _tick(self) -> None:
-        """Send a probe after the last; look whether the oldest command waits too long."""
-        if self._probing is None or self._probing.done():
-            self._probing = self.ask(self._probe, 1)
-            self._probing.add_done_callback(self._probed)
-        oldest = self._waiting[0]
-        left = oldest.at + self._timeout - self._loop.time()
-        if left <= 0:
-            # This process itself may have stood still, with the reply in its socket: look twice.
-            if self._doubted is oldest:
+        """Look whether the server is silent for too long; send a probe now and then."""
+        now, step = self._loop.time(), self._timeout / _LOOKS
+        if now - self._due > step:
+            # What the server said meanwhile is in the socket, and read after this.
+            self._stood_still += now - self._due
+        if self._waiting:
+            clock, asked = now - self._stood_still, self._waiting[0].at
+            silent, late = clock - max(asked, self._heard), clock - asked
+            if silent > self._timeout or late > _SLOWEST * self._timeout:
                 self.lose(f"no answer within {self._timeout * 1e3:.0f} ms")
                 return
-            self._doubted = oldest
-            left = _SECOND_LOOK
-        self._timer = self._loop.call_later(left, self._tick)
+        if now >= self._probe_at and (self._probing is None or self._probing.done()):
+            self._probe_at = now + self._timeout
+            self._probing = self.ask(self._probe, 1)
+            self._probing.add_done_callback(self._probed)
+        self._due = now + step
+        self._timer = self._loop.call_at(self._due, self._tick)
 
     def _probed(self, probing: asyncio.Future[list[Any]]) -> None:
         if probing.exception() is not None:

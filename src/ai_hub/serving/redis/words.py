@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b, sha1
-from typing import Any
+from typing import Any, NamedTuple
 
 import hiredis
 from hiredis import ReplyError
@@ -110,6 +110,43 @@ def lease_key(tenant: str, asset: str, timestamp: str, field: str) -> str:
 def features_key(tenant: str, asset: str, timestamp: str) -> str:
     """The key of an entity's vectors, as `cache_key`."""
     return f"features:{tenant}:{asset}:{timestamp}"
+
+
+class Key(NamedTuple):
+    """A value: tenant and asset as they stand in keys, the time as text, and the field."""
+
+    tenant: str
+    asset: str
+    timestamp: str
+    field: str
+
+    @property
+    def generation(self) -> str:
+        """The key of the entity's token."""
+        return generation_key(self.tenant, self.asset)
+
+    @property
+    def features(self) -> str:
+        """The key of the hash that has the value."""
+        return features_key(self.tenant, self.asset, self.timestamp)
+
+    @property
+    def lease(self) -> str:
+        """The key of the lease on the value."""
+        return lease_key(*self)
+
+
+def looking(keys: Sequence[Key]) -> bytes:
+    """The command that gives the token and the lease of each value."""
+    return pack(("MGET", *[name for key in keys for name in (key.generation, key.lease)]))
+
+
+def holds(token: object, lease: object) -> bool:
+    """Whether a lease is on a computation under the entity's token.
+
+    If the entity was dropped since, what is computed will not be kept.
+    """
+    return isinstance(token, bytes) and isinstance(lease, bytes) and lease.endswith(token)
 
 
 @lru_cache(maxsize=16_384)
