@@ -44,6 +44,23 @@ async def grant_tenant(settings: Settings, role: str, tenant_id: str) -> list[st
     return await grant(settings, role, tenant_id)
 
 
+async def retention(settings: Settings) -> list[dict[str, Any]]:
+    """How long the database keeps the rows of each relation. Raises StoreError."""
+    from ai_hub.stores.postgres import declared
+
+    return await declared.retention(settings)
+
+
+async def set_retention(settings: Settings, relation: str, keep: object) -> dict[str, Any]:
+    """Declare how long a relation keeps its rows (None: for ever), whatever settings say later.
+
+    What is declared then, and what was `before`. Raises InvalidInput and StoreError.
+    """
+    from ai_hub.stores.postgres import declared
+
+    return await declared.set_retention(settings, relation, keep)
+
+
 async def maintain(settings: Settings, at_once: bool = False) -> list[dict[str, Any]]:
     """Refresh aggregates, delete what is older than its retention, compress; what was done.
 

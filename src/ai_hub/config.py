@@ -50,8 +50,7 @@ class Settings:
     """Every setting of a store, a server and the commands, checked when built.
 
     Relative paths are relative to the working directory. `sources` says of each key where its
-    value came from: "default", "file ai-hub.toml", "environment AI_HUB_PORT" or "argument" (as is
-    everything in a value that was built without `load`).
+    value came from: "default", "file ai-hub.toml", "environment AI_HUB_PORT" or "argument".
     """
 
     database_url: str = field(
@@ -254,7 +253,8 @@ class Settings:
         sources = {}
         for name, key in KEYS.items():
             raw = getattr(self, name)
-            source = sources[name] = self.sources.get(name, "argument")
+            given = "default" if raw == DEFAULTS[name] else "argument"
+            source = sources[name] = self.sources.get(name, given)
             try:
                 value = key.parse(raw)
             except ValueError as error:
@@ -288,6 +288,10 @@ class Settings:
         ):
             values[name], sources[name] = value, source
         return cls(**values, sources=sources)
+
+    def says(self, name: str) -> bool:
+        """Whether somebody gave a setting, rather than leave it at its default."""
+        return self.sources[name] != "default"
 
     @property
     def store_kind(self) -> parse.StoreKind:
@@ -360,3 +364,4 @@ class Settings:
 
 KEYS: Mapping[str, Key] = {f.name: f.metadata["key"] for f in fields(Settings) if f.metadata}
 """The table of keys, in the order in which they are shown."""
+DEFAULTS: Mapping[str, object] = {f.name: f.default for f in fields(Settings)}

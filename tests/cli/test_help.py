@@ -17,6 +17,7 @@ COMMANDS = (
     "grant-tenant",
     "maintain",
     "status",
+    "retention",
     "ingest",
     "ingest-weather",
     "weather-source",

@@ -42,7 +42,7 @@ def test_maintain_says_what_it_did(server: Server, url: str, run: Run) -> None:
     assert first.exit_code == 0, first.output
     lines = first.stdout.splitlines()
     (notice,) = [line for line in lines if line.startswith("notice ai_features: ")]
-    assert "AI_HUB_RETENTION_FEATURES" in notice
+    assert "ai-hub retention set ai_features none" in notice
     assert [line for line in lines if "Traceback" in line] == []
     refreshed = [line for line in lines if line.startswith("refresh hourly_features: up to ")]
     assert len(refreshed) == (server.kind == "timescaledb")
@@ -133,6 +133,24 @@ def test_status_shows_what_a_database_is_like(server: Server, url: str, run: Run
     assert ("hourly partials: up to 20" in shown.stdout) == (server.kind == "timescaledb")
 
 
+def test_retention_is_shown_and_set(server: Server, url: str, run: Run) -> None:
+    relations = ["ai_features", "timeseries_data", "weather_features"]
+    if server.kind == "timescaledb":
+        relations[1:1] = ["daily_features", "hourly_features"]
+    found = answer(run("retention", "show", "--json"))["retention"]
+    assert [one["relation"] for one in found] == relations
+    made = answer(run("retention", "set", "ai_features", "36h", "--json"))
+    assert (made["relation"], made["keep"], made["before"]) == ("ai_features", "36h", "90d")
+    told = run("retention", "set", "ai_features", "none")
+    assert told.stdout == "ai_features: kept for ever from now on, kept for 36h until now.\n"
+    shown = run("retention")
+    assert shown.stdout == run("retention", "show").stdout
+    assert "none" in shown.stdout
+    assert "365d" in shown.stdout
+    refused(run("retention", "set", "raw", "1d"), "relation: got 'raw', expected one of ai_feat")
+    refused(run("retention", "set", "ai_features", "1 d"), "keep: got '1 d'", "none")
+
+
 def test_status_of_one_who_may_only_read(server: Server, url: str, run: Run,
                                          monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     name = url.rpartition("/")[2]
@@ -162,6 +180,8 @@ def test_an_embedded_database(run: Run, workplace: Path) -> None:
     assert (found["mode"], found["series"][0]["rows"]) == ("embedded", 4)
     assert "mode: embedded" in run("status").stdout
     refused(run("maintain"), "embedded", "no maintenance", code=0)
+    refused(run("retention"), "embedded", "keeps all rows", code=0)
+    refused(run("retention", "set", "ai_features", "1d"), "embedded", "keeps all rows", code=0)
     refused(run("serve", "--maintain", "15m"), "--maintain", "features.duckdb", "PostgreSQL")
 
 

@@ -14,7 +14,7 @@ from ai_hub.cli.output import document, say, table, tell
 if TYPE_CHECKING:
     from ai_hub.config import Settings
 
-_STYLES = {"notice": "yellow", "delete": "bold", "keep": "dim"}
+_STYLES = {"warn": "yellow", "notice": "yellow", "delete": "bold", "keep": "dim"}
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -50,7 +50,7 @@ def maintain(
     pause = None if every is None else Duration.of(every, "--every")
     if pause is not None and now:
         raise Stop("--now: expected without --every, which always waits for the notice period")
-    _needs_server(settings)
+    needs_server(settings, "it needs no maintenance and deletes nothing")
 
     async def work() -> None:
         from ai_hub.administration import maintain as once
@@ -66,11 +66,12 @@ def maintain(
     asyncio.run(work())
 
 
-def _needs_server(settings: Settings) -> None:
+def needs_server(settings: Settings, why: str) -> None:
+    """Raise Stop where the database is a file, with the reason why that needs no such command."""
     if not settings.on_server:
         raise Stop(
-            f"{settings.database_name} is an embedded database: it needs no maintenance and "
-            "deletes nothing. This is for a database on PostgreSQL (AI_HUB_DATABASE_URL).",
+            f"{settings.database_name} is an embedded database: {why}. This is for a database on "
+            "PostgreSQL (AI_HUB_DATABASE_URL).",
             0,
         )
 
@@ -104,6 +105,8 @@ def status(as_json: Json = False) -> None:
             say(f"{name}: {found[name]}")
     if found.get("bytes") is not None:
         say(f"size: {size(found['bytes'])}")
+    for warning in found.get("warnings", ()):
+        say(f"warning: {warning}", style="yellow")
     aggregates = found.get("aggregates")
     if aggregates is not None:
         say(

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from ai_hub.administration import retention as declared
+from ai_hub.administration import set_retention, status
+from ai_hub.config import Settings
 from ai_hub.definitions.values import (
     DAY,
     HOUR,
@@ -17,8 +20,10 @@ from ai_hub.definitions.values import (
     parse_time,
     to_datetime,
 )
+from ai_hub.errors import InvalidInput
 from ai_hub.stores.postgres import points as postgres_points
 from ai_hub.stores.postgres import retention as postgres_retention
+from ai_hub.stores.postgres.migrate import migrate
 from ai_hub.stores.postgres.session import session
 from conformance.kit import observation
 from servers import Kind
@@ -78,7 +83,7 @@ async def test_a_backfill_of_old_years_is_told_of_and_deleted_a_notice_period_la
             assert await count(world) == MANY
             told = said(steps, "ai_features", "notice")
             assert "older than 90d" in told
-            assert "AI_HUB_RETENTION_FEATURES" in told
+            assert "ai-hub retention set ai_features none" in told
             due = re.search(r"deleted from (\S+) on", told)
             assert due is not None
             assert abs(parse_time(due[1]) - now() - 7 * DAY) < MINUTE
@@ -172,7 +177,7 @@ async def test_who_keeps_less_from_now_on_is_told_first(kind: Kind, tmp_path: Pa
         )
         steps = await world.maintain(start + DAY)
         assert said(steps, "ai_features", "declare") == "kept for 30d from now on"
-        assert "AI_HUB_RETENTION_FEATURES" in said(steps, "ai_features", "notice")
+        assert "retention set ai_features" in said(steps, "ai_features", "notice")
         assert await count(world) == held
         assert retention(await world.maintain(start + 2 * DAY), "ai_features") == ["notice"]
         assert await count(world) == held
@@ -180,6 +185,97 @@ async def test_who_keeps_less_from_now_on_is_told_first(kind: Kind, tmp_path: Pa
         assert await count(world) < held
         keep = "SELECT keep::text FROM ai_hub_retention WHERE relation = 'ai_features'"
         assert await world.sql.fetchval(keep) == "30 days"
+
+
+def with_settings(world: World, **settings: Any) -> None:
+    """The settings of another shell."""
+    world.settings = Settings(database_url=world.settings.database_url, **settings)
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["", "now"])
+async def test_a_shell_without_the_variables_changes_nothing(
+    kind: Kind, tmp_path: Path, at_once: bool
+) -> None:
+    """Migrated to keep all, then maintained where no variable is set."""
+    async with opened(kind, tmp_path) as world:
+        await world.store.ingest(days(900, MANY), TENANT)
+        with_settings(world)
+        for later in (0, 30 * DAY, 90 * DAY):
+            steps = await world.maintain(now() + later, at_once)
+            assert retention(steps, "ai_features") == ["keep"]
+        await migrate(world.settings.database_url)
+        assert said(await world.maintain(), "ai_features", "keep") == "everything is kept"
+        assert await count(world) == MANY
+
+
+async def test_what_was_declared_a_moment_ago_is_not_deleted_in_the_same_run(
+    kind: Kind, tmp_path: Path
+) -> None:
+    async with opened(kind, tmp_path) as world:
+        await world.store.ingest(days(900, MANY), TENANT)
+        await world.sql.execute("UPDATE ai_features SET ingested_at = now() - interval '1 year'")
+        with_settings(world, **KEPT)
+        steps = await world.maintain(at_once=True)
+        assert retention(steps, "ai_features") == ["declare", "notice"]
+        assert "at once by the next run with --now" in said(steps, "ai_features", "notice")
+        assert await count(world) == MANY
+        assert retention(await world.maintain(at_once=True), "ai_features") == ["delete"]
+        assert await count(world) == 0
+
+
+async def test_what_was_set_by_command_stands_whatever_variables_say(
+    kind: Kind, tmp_path: Path
+) -> None:
+    async with opened(kind, tmp_path, **KEPT) as world:
+        await world.store.ingest(days(900, MANY), TENANT)
+        made = await set_retention(world.settings, "ai_features", "none")
+        assert (made["keep"], made["before"]) == ("none", "90d")
+        # A shell that still has the variables, and one that has not.
+        steps = await world.maintain(now() + 100 * DAY, at_once=True)
+        assert retention(steps, "ai_features") == ["warn", "keep"]
+        warning = said(steps, "ai_features", "warn")
+        assert "AI_HUB_RETENTION_FEATURES (argument) says 90d, which changes nothing" in warning
+        assert warning in (await status(world.settings))["warnings"]
+        await migrate(world.settings.database_url, world.settings)
+        with_settings(world)
+        assert retention(await world.maintain(), "ai_features") == ["keep"]
+        assert await count(world) == MANY
+        # By name again; told of first, whoever asks.
+        await set_retention(world.settings, "ai_features", "30d")
+        (kept,) = [
+            one for one in await declared(world.settings) if one["relation"] == "ai_features"
+        ]
+        assert (kept["keep"], kept["told_at"]) == ("30d", None)
+        assert kept["set_at"] is not None
+        assert retention(await world.maintain(at_once=True), "ai_features") == ["notice"]
+        assert retention(await world.maintain(at_once=True), "ai_features") == ["delete"]
+        with pytest.raises(InvalidInput, match="relation: got 'features', expected one of ai_feat"):
+            await set_retention(world.settings, "features", "30d")
+        with pytest.raises(InvalidInput, match=r"keep: got '30', expected .* or \"none\""):
+            await set_retention(world.settings, "ai_features", "30")
+
+
+@pytest.mark.timescaledb
+async def test_a_policy_that_somebody_else_added_is_named(tmp_path: Path) -> None:
+    async with opened("timescaledb", tmp_path) as world:
+        assert (await status(world.settings))["warnings"] == []
+        # As the guide has it; so that it runs later than the test.
+        for relation in ("ai_features", "hourly_features"):
+            await world.sql.execute(
+                f"SELECT add_retention_policy('{relation}', INTERVAL '90 days', "
+                "initial_start => now() + interval '1 day')"
+            )
+        steps = await world.maintain()
+        for relation in ("ai_features", "hourly_features"):
+            warning = said(steps, relation, "warn")
+            assert f"deletes rows of {relation} older than 90 days" in warning
+            assert warning in (await status(world.settings))["warnings"]
+        report = await migrate(world.settings.database_url)
+        assert len(report.notes) == 2
+        assert "put back as declared" in report.notes[0]
+        assert (await status(world.settings))["warnings"] == []
+        jobs = "SELECT FROM timescaledb_information.jobs WHERE proc_name = 'policy_retention'"
+        assert await world.sql.fetch(jobs) == []
 
 
 @pytest.mark.timescaledb

@@ -19,6 +19,7 @@ from ai_hub.stores.postgres.migrate import check
 from ai_hub.stores.postgres.migrations import Mode
 from ai_hub.stores.postgres.retention import Retention, Step
 from ai_hub.stores.postgres.session import Connection, session
+from ai_hub.stores.postgres.warnings import warnings
 from ai_hub.stores.postgres.write import EXPORTS_LOCK, WRITERS_LOCK
 
 MAINTENANCE_LOCK = 7_248_003_003
@@ -119,6 +120,8 @@ async def _check_owner(on: Connection) -> None:
 async def _steps(
     on: Connection, settings: Settings, mode: Mode, now: int, at_once: bool
 ) -> AsyncIterator[Step]:
+    for warned in await warnings(on, mode):
+        yield Step("warn", warned.name, str(warned))
     retention = Retention(on, settings, mode, now, at_once)
     async for step in retention.declare():
         yield step

@@ -21,16 +21,20 @@ from ai_hub.stores.postgres.migrations import (
     OTHER_OWNER,
     OWNERS,
     PROBE,
+    RESTATED,
+    RETENTION_MIGRATION,
+    RETENTION_SETTINGS,
     Applied,
     Mode,
     ServerFacts,
     check_complete,
-    declaration,
+    declarations,
     pending,
     retention_of,
     said,
     stored_relations,
 )
+from ai_hub.stores.postgres.warnings import Warned, doubled_functions, foreign_policies
 
 _APPLIED = "SELECT number, name, checksum, mode FROM ai_hub_migrations ORDER BY number"
 # A Duration is at most a hundred years: rows that are kept for longer are kept for ever.
@@ -38,6 +42,10 @@ _KEPT = """
 SELECT relation, CASE WHEN keep <= INTERVAL '100 years'
   THEN (extract(epoch FROM keep) * 1000000)::bigint END
 FROM ai_hub_retention
+"""
+# The column came with migration 020, which a dry run may find missing.
+_SET = """
+SELECT relation FROM ai_hub_retention AS r WHERE to_jsonb(r)->>'set_at' IS NOT NULL
 """
 _HAS_EXTENSION = (
     "The server has the extension timescaledb installed, but this database is migrated for plain "
@@ -110,19 +118,27 @@ async def _migrated(connection: Any, settings: Settings, dry_run: bool) -> Repor
         raise StoreRefused(said(FOREIGN, found))
     steps = [MIGRATIONS_TABLE] if not server.migrated else []
     steps += [one.sql(mode) + one.done(f"'{mode}'") for one in left]
-    steps.append("".join(declaration(name, settings) for name in stored_relations(mode)))
+    steps.append(declarations(stored_relations(mode), settings) + RESTATED)
+    keep = {name: retention_of(name, settings) for name in stored_relations(mode)}
+    put_back: list[Warned] = []
+    if any(row.number == RETENTION_MIGRATION for row in applied):
+        keep |= await _kept(connection, settings)
+        put_back = await foreign_policies(connection, mode)
     if not dry_run:
         for step in steps:
             async with connection.transaction():
                 await connection.execute(step)
-    first = not applied and server.extension_installed and mode == "plain"
+    notes = [f"{one.wrong}: it is put back as declared" for one in put_back]
+    notes += map(str, await doubled_functions(connection))
+    if not applied and server.extension_installed and mode == "plain":
+        notes.append(_HAS_EXTENSION)
     return Report(
         mode,
         server.server_version,
         server.extension_version,
         tuple(one.name for one in left),
-        {name: retention_of(name, settings) for name in stored_relations(mode)},
-        (_HAS_EXTENSION,) if first else (),
+        keep,
+        tuple(notes),
         "\n".join(f"BEGIN;\n{step}COMMIT;\n" for step in steps) if dry_run else None,
     )
 
@@ -141,11 +157,27 @@ async def check(connection: Any) -> DatabaseFacts:
     if not applied:
         raise NotMigrated(MISSING)
     check_complete(applied, server.mode)
-    keep = {
+    keep = await _declared(connection)
+    return DatabaseFacts(server.mode, server.server_version, server.extension_version, keep)
+
+
+async def _declared(connection: Any) -> dict[str, Duration | None]:
+    return {
         relation: None if micros is None else Duration(micros)
         for relation, micros in await connection.fetch(_KEPT)
     }
-    return DatabaseFacts(server.mode, server.server_version, server.extension_version, keep)
+
+
+async def _kept(connection: Any, settings: Settings) -> dict[str, Duration | None]:
+    """What a migrated database declares once the settings have been heard."""
+    keep = await _declared(connection)
+    stands = {relation for (relation,) in await connection.fetch(_SET)}
+    return {
+        relation: retention_of(relation, settings)
+        if settings.says(RETENTION_SETTINGS[relation]) and relation not in stands
+        else kept
+        for relation, kept in keep.items()
+    }
 
 
 async def _probe(connection: Any) -> ServerFacts:

@@ -17,11 +17,12 @@ from ai_hub.stores.postgres.migrations import (
     OTHER_OWNER,
     OTHER_TEXT,
     OWNERS,
+    RESTATED,
     TIMESCALEDB_TOO_OLD,
     TOO_OLD,
     WHAT_A_MODE_IS,
     Migration,
-    declaration,
+    declarations,
     migrations,
     stored_relations,
 )
@@ -74,10 +75,11 @@ def _retention(settings: Settings) -> str:
     besides = [name for name in stored_relations("timescaledb") if name not in always]
     return (
         "BEGIN;\n"
-        + "".join(declaration(name, settings) for name in always)
+        + declarations(always, settings)
         + "\\if :timescaledb\n"
-        + "".join(declaration(name, settings) for name in besides)
+        + declarations(besides, settings)
         + "\\endif\n"
+        + RESTATED
         + "COMMIT;\n"
     )
 

@@ -79,6 +79,10 @@ RETENTION_SETTINGS: Mapping[str, str] = {
     "daily_features": "retention_daily",
 }
 """The setting that says how long a relation's rows are kept."""
+RESTATED = "UPDATE ai_hub_retention SET keep = keep;\n"
+"""Puts the policies of TimescaleDB back as they are declared."""
+RETENTION_MIGRATION = 2
+"""The number of the migration from which on a database declares how long rows are kept."""
 _VIEWS = ("hourly_features", "daily_features")
 
 MIGRATIONS_TABLE = """CREATE TABLE IF NOT EXISTS ai_hub_migrations (
@@ -281,12 +285,21 @@ def retention_of(relation: str, settings: Settings) -> Duration | None:
     return keep
 
 
-def declaration(relation: str, settings: Settings) -> str:
-    """The statement that declares how long a relation's rows are kept."""
-    return f"SELECT ai_hub_keep('{relation}', {_interval(retention_of(relation, settings))});\n"
+def declarations(relations: Iterable[str], settings: Settings) -> str:
+    """The statements that declare how long rows are kept, where the settings say it by name.
+
+    What `ai-hub retention set` said stands.
+    """
+    return "".join(
+        f"SELECT ai_hub_keep(relation, {interval(retention_of(name, settings))}) "
+        f"FROM ai_hub_retention WHERE relation = '{name}' AND set_at IS NULL;\n"
+        for name in relations
+        if settings.says(RETENTION_SETTINGS[name])
+    )
 
 
-def _interval(keep: Duration | None) -> str:
+def interval(keep: Duration | None) -> str:
+    """A time that rows are kept, as an SQL expression; NULL for ever."""
     if keep is None:
         return "NULL"
     days, rest = divmod(keep.micros, DAY)

@@ -1,7 +1,8 @@
 """Deletes from a PostgreSQL database the rows that are past their retention, after a notice.
 
 A row may go when it is older than its relation keeps it, and a notice period has passed both since
-maintenance first ran on the relation (or was told to keep less) and since the row came in.
+maintenance first ran on the relation (or was told to keep less) and since the row came in. Who does
+not want to wait still has to be told first: by an earlier run.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from ai_hub.config import KEYS, Settings, variable
-from ai_hub.definitions.values import FIRST_INSTANT, LAST_INSTANT, SECOND, Duration, iso
-from ai_hub.stores.postgres.migrations import RETENTION_SETTINGS, Mode, declaration, retention_of
+from ai_hub.config import Settings
+from ai_hub.definitions.values import FIRST_INSTANT, LAST_INSTANT, SECOND, iso
+from ai_hub.stores.postgres.declared import Declared, declared
+from ai_hub.stores.postgres.migrations import Mode, declarations, retention_of
 from ai_hub.stores.postgres.session import Connection
 
 _AT_ONCE = 20_000
@@ -21,11 +23,6 @@ _AT_ONCE = 20_000
 _WAIT = "5s"
 """How long to wait for readers of a chunk: while we wait, others wait behind us."""
 
-_RETENTION = """
-SELECT relation, told_at, CASE WHEN keep <= INTERVAL '100 years'
-    THEN (extract(epoch FROM keep) * 1000000)::bigint END AS keep
-FROM ai_hub_retention ORDER BY relation
-"""
 _CHUNKS = """
 SELECT s::text AS chunk, c.range_start AS first, c.range_end AS past
 FROM show_chunks($1::regclass, older_than => $2::timestamptz) AS s
@@ -48,20 +45,6 @@ class Step:
     count: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """A row of ai_hub_retention; times in microseconds."""
-
-    relation: str
-    told_at: int | None
-    keep: Duration | None
-
-    @property
-    def has_arrivals(self) -> bool:
-        """Whether its rows say when they came in; rows of aggregates do not."""
-        return self.relation not in ("hourly_features", "daily_features")
-
-
 class Retention:
     """The retention of one database, as its settings say, at one time."""
 
@@ -76,22 +59,29 @@ class Retention:
         self._notice = settings.retention_notice.micros
 
     async def declare(self) -> AsyncIterator[Step]:
-        """Declare the retention of the settings, where the database has another one."""
-        for kept in await self._kept():
-            wanted = retention_of(kept.relation, self._settings)
-            if wanted != kept.keep:
-                await self._connection.execute(declaration(kept.relation, self._settings))
-                said = "kept for ever" if wanted is None else f"kept for {self._text(kept)}"
-                yield Step("declare", kept.relation, f"{said} from now on", 1)
+        """Declare what the settings say by name, where the database has another retention."""
+        before = await declared(self._connection)
+        others = [
+            one.relation for one in before if retention_of(one.relation, self._settings) != one.keep
+        ]
+        if said_by_name := declarations(others, self._settings):
+            await self._connection.execute(said_by_name)
+        for one, was in zip(await declared(self._connection), before, strict=True):
+            if one.keep != was.keep:
+                said = "kept for ever" if one.keep is None else f"kept for {one.text}"
+                yield Step("declare", one.relation, f"{said} from now on", 1)
+            if ignored := one.ignored(self._settings):
+                yield Step("warn", one.relation, ignored)
 
     async def delete(self) -> AsyncIterator[Step]:
         """Delete what is old in every relation, and give notice of what will be deleted later."""
-        for kept in await self._kept():
+        for kept in await declared(self._connection):
             if kept.keep is None:
                 yield Step("keep", kept.relation, "everything is kept")
                 continue
-            told = kept.told_at
-            if told is None:
+            # From when the notice period counts; None where nobody waits for it.
+            told = None if self._at_once else kept.told_at
+            if kept.told_at is None:
                 told = self._now
                 await self._connection.execute(
                     "UPDATE ai_hub_retention SET told_at = $2 WHERE relation = $1",
@@ -104,17 +94,11 @@ class Retention:
             for step in steps:
                 yield step
             if not steps:
-                said = f"nothing is older than {self._text(kept)}"
-                yield Step("keep", kept.relation, said)
+                yield Step("keep", kept.relation, f"nothing is older than {kept.text}")
 
-    async def _kept(self) -> list[_Kept]:
-        rows = await self._connection.fetch(_RETENTION)
-        return [
-            _Kept(relation, told_at, None if keep is None else Duration(keep))
-            for relation, told_at, keep in rows
-        ]
-
-    async def _drop_chunks(self, kept: _Kept, cutoff: int, told: int) -> AsyncIterator[Step]:
+    async def _drop_chunks(
+        self, kept: Declared, cutoff: int, told: int | None
+    ) -> AsyncIterator[Step]:
         dropped = before = 0
         later: list[tuple[int, int]] = []
         busy = None
@@ -133,24 +117,24 @@ class Retention:
             said = f"{dropped:,} {chunks} before {iso(before)} deleted"
             yield Step("delete", kept.relation, said, dropped)
         if busy is not None:
-            said = (
-                f"rows older than {self._text(kept)} are being read: they will be deleted next time"
-            )
+            said = f"rows older than {kept.text} are being read: they will be deleted next time"
             yield Step("wait", kept.relation, said)
         if later:
             yield self._notify(kept, min(later)[0], min(due for _, due in later))
 
-    async def _drop(self, kept: _Kept, chunk: str, first: int, past: int, told: int) -> int | None:
+    async def _drop(
+        self, kept: Declared, chunk: str, first: int, past: int, told: int | None
+    ) -> int | None:
         """Drop a chunk, or return the time from which it may be dropped."""
         on = self._connection
         async with on.transaction():
             await on.execute(f"SET LOCAL lock_timeout = '{_WAIT}'")
-            if kept.has_arrivals and not self._at_once:
+            if kept.has_arrivals and told is not None:
                 # So that nobody adds a row between this look and the drop.
                 await on.execute(f"LOCK TABLE {chunk} IN SHARE MODE")
                 came = await on.fetchval(f"SELECT max(ingested_at) FROM {chunk}")
                 told = max(told, came or told)
-            if not self._is_due(told):
+            if told is not None and not self._is_due(told):
                 return told + self._notice
             # In the transaction of the drop: hours of rows that are gone are not refreshed.
             await on.execute(_DELETED, kept.relation, past)
@@ -161,10 +145,12 @@ class Retention:
             )  # fmt: skip
         return None
 
-    async def _delete_rows(self, kept: _Kept, cutoff: int, told: int) -> AsyncIterator[Step]:
+    async def _delete_rows(
+        self, kept: Declared, cutoff: int, told: int | None
+    ) -> AsyncIterator[Step]:
         on, relation = self._connection, kept.relation
-        if self._is_due(told):
-            arrived = LAST_INSTANT if self._at_once else self._now - self._notice
+        if told is None or self._is_due(told):
+            arrived = LAST_INSTANT if told is None else self._now - self._notice
             old = f"FROM {relation} WHERE timestamp < $1 AND ingested_at <= $2"
             count = await self._delete_slowly(old, cutoff, arrived)
             if count:
@@ -176,7 +162,7 @@ class Retention:
             f"SELECT min(timestamp), min(ingested_at) FROM {relation} WHERE timestamp < $1", cutoff
         )
         if first is not None:
-            yield self._notify(kept, first, max(told, came) + self._notice)
+            yield self._notify(kept, first, max(told or came, came) + self._notice)
 
     async def _delete_slowly(self, old: str, *arguments: int) -> int:
         """Delete some rows, found once, in small transactions, so that nobody waits for long."""
@@ -196,21 +182,16 @@ class Retention:
             await on.execute("CLOSE ai_hub_old")
 
     def _is_due(self, told: int) -> bool:
-        return self._at_once or told + self._notice <= self._now
+        return told + self._notice <= self._now
 
-    def _notify(self, kept: _Kept, first: int, due: int) -> Step:
+    def _notify(self, kept: Declared, first: int, due: int) -> Step:
         at = iso(due - due % SECOND)
         # The chunk of the first instant begins before it, at a time that has no text.
         since = iso(max(first, FIRST_INSTANT))
         return Step(
             "notice",
             kept.relation,
-            f"rows since {since} are older than {self._text(kept)}: they will be deleted from "
-            f"{at} on (at once with --now). To keep them longer, set "
-            f"{variable(RETENTION_SETTINGS[kept.relation])}, for example to none",
+            f"rows since {since} are older than {kept.text}: they will be deleted from {at} on "
+            f"(at once by the next run with --now). To keep them longer, run ai-hub retention set "
+            f"{kept.relation} none",
         )
-
-    def _text(self, kept: _Kept) -> str:
-        """How long a relation is kept, as settings write it."""
-        setting = RETENTION_SETTINGS[kept.relation]
-        return KEYS[setting].text(retention_of(kept.relation, self._settings))

@@ -8,9 +8,12 @@ from typing import Any
 import asyncpg
 
 from ai_hub.config import Settings
-from ai_hub.definitions.values import FIRST_INSTANT, LAST_INSTANT, SECOND, iso
+from ai_hub.definitions.values import SECOND
+from ai_hub.stores.postgres.declared import declared, shown_time
 from ai_hub.stores.postgres.migrate import check
+from ai_hub.stores.postgres.migrations import Mode
 from ai_hub.stores.postgres.session import Connection, session
+from ai_hub.stores.postgres.warnings import warnings
 
 Section = list[dict[str, Any]]
 _TABLES = ("timeseries_data", "ai_features", "weather_features", "feature_exports")
@@ -45,7 +48,8 @@ LEFT JOIN timescaledb_information.continuous_aggregates a
 WHERE coalesce(a.view_name, j.hypertable_name) = ANY($1::text[]) ORDER BY 1, 2
 """
 _RETENTION = """
-SELECT relation, keep::text AS keep, told_at, deleted_before FROM ai_hub_retention ORDER BY relation
+SELECT relation, keep::text AS keep, set_at, told_at, deleted_before
+FROM ai_hub_retention ORDER BY relation
 """
 _SERIES = """
 SELECT tenant_id, feature_type, count(DISTINCT asset_id) AS assets, count(*) AS rows,
@@ -88,6 +92,7 @@ async def _status(on: Connection, settings: Settings) -> dict[str, Any]:
         "postgresql": server["postgresql"],
         "timescaledb": server["timescaledb"],
         "bytes": server["bytes"],
+        "warnings": await _warnings(on, settings, facts.mode),
         "relations": _plain(await on.fetch(_SIZES, tables)),
         "retention": _plain(await on.fetch(_RETENTION)),
         "policies": [],
@@ -108,6 +113,12 @@ async def _status(on: Connection, settings: Settings) -> dict[str, Any]:
     return found
 
 
+async def _warnings(on: Connection, settings: Settings, mode: Mode) -> list[str]:
+    """What stands in the database, or in the settings, and should not."""
+    ignored = (one.ignored(settings) for one in await declared(on))
+    return [*map(str, await warnings(on, mode)), *filter(None, ignored)]
+
+
 async def _aggregates(on: Connection) -> dict[str, Any]:
     """Up to when hours are refreshed, and how many series have late rows before that."""
     row = await on.fetchrow(
@@ -115,7 +126,7 @@ async def _aggregates(on: Connection) -> dict[str, Any]:
         "AS lag, (SELECT count(*) FROM ai_hub_late) AS late FROM ai_hub_hourly"
     )
     return {
-        "refreshed_to": _shown(row["done"]),
+        "refreshed_to": shown_time(row["done"]),
         "lag_seconds": None if row["lag"] is None else row["lag"] // SECOND,
         "late_series": row["late"],
     }
@@ -132,18 +143,11 @@ async def _series(on: Connection) -> Section | None:
             return None
 
 
-_TIMES = frozenset({"oldest", "newest", "told_at", "deleted_before"})
+_TIMES = frozenset({"oldest", "newest", "set_at", "told_at", "deleted_before"})
 
 
 def _plain(rows: Sequence[Any]) -> Section:
     return [
-        {name: _shown(value) if name in _TIMES else value for name, value in row.items()}
+        {name: shown_time(value) if name in _TIMES else value for name, value in row.items()}
         for row in rows
     ]
-
-
-def _shown(micros: int | None) -> str | None:
-    # -infinity and infinity are no instants.
-    if micros is None or not FIRST_INSTANT <= micros <= LAST_INSTANT:
-        return None
-    return iso(micros)

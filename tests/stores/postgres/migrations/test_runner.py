@@ -17,14 +17,24 @@ from ai_hub.definitions.values import Duration
 from ai_hub.errors import NotMigrated, StoreError, StoreRefused, StoreUnavailable
 from ai_hub.stores.postgres import migrate as postgres_migrate
 from ai_hub.stores.postgres import migrations as ours
+from ai_hub.stores.postgres.maintain import maintain
 from ai_hub.stores.postgres.migrate import DatabaseFacts, check, migrate
 from ai_hub.stores.postgres.migration_script import script
 from ai_hub.stores.postgres.migrations import Migration, migrations, stored_relations
+from ai_hub.stores.postgres.status import status
 from servers import Server
 from stores.postgres.migrations.catalog import differences, fresh, objects
 from stores.postgres.migrations.conftest import Empty, on
 
 ALL = tuple(one.name for one in migrations())
+GUIDE_FUNCTIONS = """
+CREATE OR REPLACE FUNCTION get_lag_features(
+  p_tenant_id TEXT, p_asset_id TEXT, p_timestamp TIMESTAMPTZ, p_lags INTEGER[]
+) RETURNS TABLE (lag_hours INTEGER, lag_value NUMERIC) LANGUAGE sql AS 'SELECT 1, 1.0';
+CREATE OR REPLACE FUNCTION get_rolling_features(
+  p_tenant_id TEXT, p_asset_id TEXT, p_timestamp TIMESTAMPTZ, p_window_hours INTEGER
+) RETURNS TABLE (rolling_avg NUMERIC, rolling_std NUMERIC) LANGUAGE sql AS 'SELECT 1.0, 1.0';
+"""
 
 
 @asynccontextmanager
@@ -93,6 +103,9 @@ async def test_retention_is_what_the_settings_say(server: Server, empty: Empty) 
     await migrate(url, Settings(database_url=url, retention_raw="48h", retention_weather="90m"))
     assert dict(server.sql(told, database))["timeseries_data"]
     assert dict(server.sql(told, database))["weather_features"]
+    # What is not said by name stands.
+    await migrate(url)
+    assert (await facts(url)).keep["timeseries_data"] == Duration.of("48h")
     with pytest.raises(asyncpg.InvalidParameterValueError, match="relation: got 'x', expected"):
         server.sql("SELECT ai_hub_keep('x', NULL)", database)
 
@@ -127,11 +140,19 @@ async def test_policies_are_declared_and_not_scheduled(server: Server, empty: Em
     assert "daily_features" not in jobs("retention", "drop_after")
     # A refresh must not reach where rows were deleted, and needs two whole buckets.
     assert jobs("refresh", "start_offset") == {"hourly_features": (True, "5 days")}
+    # Who says nothing by name changes nothing.
+    await migrate(url)
+    assert jobs("retention", "drop_after")["ai_features"] == (False, "5 days")
     # What somebody scheduled or removed is again as it is declared.
     server.sql("SELECT alter_job(job_id, scheduled => true) FROM timescaledb_information.jobs "
                "WHERE proc_name = 'policy_retention'", database)  # fmt: skip
     server.sql("SELECT remove_retention_policy('timeseries_data')", database)
-    await migrate(url)
+    report = await migrate(url, Settings(
+        database_url=url, retention_features="90d", retention_hourly="365d", retention_daily="730d"
+    ))  # fmt: skip
+    assert [note.partition(" deletes rows of ")[2].split()[0] for note in report.notes] == [
+        "ai_features", "hourly_features", "weather_features"
+    ]  # fmt: skip
     assert differences(objects(server, database), fresh(server)) == []
 
 
@@ -297,4 +318,25 @@ async def test_plain_postgresql_beside_an_installed_extension_is_noted(
     monkeypatch.setattr(postgres_migrate, "_probe", probe)
     first = await migrate(url)
     assert ["CREATE EXTENSION timescaledb" in note for note in first.notes] == [True]
+    assert (await migrate(url)).notes == ()
+
+
+async def test_functions_of_the_guide_beside_ours_are_named(server: Server, empty: Empty) -> None:
+    database = empty()
+    url = server.url(database)
+    await migrate(url)
+    ask = "SELECT * FROM get_rolling_features('t', 'a', now(), 24)"
+    server.sql(ask, database)
+    server.psql(database, script=GUIDE_FUNCTIONS)
+    with pytest.raises(asyncpg.AmbiguousFunctionError):
+        server.sql(ask, database)
+    for notes in ((await migrate(url)).notes, (await migrate(url, dry_run=True)).notes):
+        assert len(notes) == 2
+        assert "get_rolling_features(text,text,timestamp with time zone,integer) stands" in notes[1]
+    settings = Settings(database_url=url)
+    warned = [one.said for one in await maintain(settings) if one.action == "warn"]
+    assert warned == list(notes) == (await status(settings))["warnings"]
+    for note in notes:
+        server.sql(note.partition("Drop it: ")[2], database)
+    server.sql(ask, database)
     assert (await migrate(url)).notes == ()
