@@ -100,6 +100,7 @@ KINDS = {
     "export/*.py": "talks",
     "feature_sets.py": "talks",
     "feature_store.py": "talks",
+    "http/allocation.py": "decides",
     "http/answers.py": "decides",
     "http/description.py": "decides",
     "http/messages.py": "decides",

@@ -145,6 +145,19 @@ def holds(count: int, first: Callable[[], bytes], then: bytes = b"") -> Misuse:
     return Misuse(go, 1, made)
 
 
+def stays(make: Callable[[], bytes], threads: int) -> Misuse:
+    """The same bytes, and then nothing: no answer is read for 5 seconds."""
+    made = cache(make)
+
+    def go(client: Misuser) -> None:
+        with client.connect() as connection:
+            connection.sendall(made())
+            client.told["sent"] += 1
+            client.stop.wait(5)
+
+    return Misuse(go, threads, made)
+
+
 def ids(count: int) -> list[str]:
     return [f"{n:x}" for n in range(count)]
 
@@ -174,9 +187,13 @@ def spine(rows: int, first: str, step: int, unit: str = "s") -> bytes:
     return sink.getvalue()
 
 
-def joined(rows: int, first: str, step: int) -> Misuse:
+def asked_for(rows: int, first: str, step: int) -> bytes:
     path = f"training-set?tenant_id={TENANT}&feature_set=forecast_advanced&horizons=24h"
-    return sends(lambda: request(path, spine(rows, first, step), ARROW))
+    return request(path, spine(rows, first, step), ARROW)
+
+
+def joined(rows: int, first: str, step: int) -> Misuse:
+    return sends(lambda: asked_for(rows, first, step))
 
 
 def millennia() -> bytes:
@@ -273,6 +290,8 @@ MISUSES: dict[str, Misuse] = {
                          frequency="1h"), 12),
     "exports: 12 that are waited for": sends(lambda: exported(frequency="1h"), 12),
     "training sets: spines of 1,000,000 rows, 4 at once": joined(1_000_000, "2025-01-01", 7),
+    "training sets: spines of 1,000,000 rows, 8 at once, whose answers nobody reads": stays(
+        lambda: asked_for(1_000_000, "2025-01-01", 7), 8),
     "training sets: spines that 12 clients leave": Misuse(
         lambda client: client.send([_large()], 0.5), 12, lambda: _large()),
 }  # fmt: skip

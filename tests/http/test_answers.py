@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -118,6 +121,48 @@ def test_answers_nobody_reads_are_bounded_and_left(quick: Server) -> None:
             return True
 
         eventually(all_left)
+
+
+def spine(rows: int) -> bytes:
+    """A request for a training set of so many rows."""
+    sink = io.BytesIO()
+    table = pa.table({
+        "timestamp": pa.array(np.arange(rows) * 60_000_000, pa.timestamp("us", "UTC")),
+        "asset_id": pa.array(["a"] * rows).dictionary_encode(),
+    })  # fmt: skip
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    head = "POST /ai/features/training-set?tenant_id=t&feature_set=forecast_advanced HTTP/1.1\r\n"
+    head += "host: localhost\r\ncontent-type: application/vnd.apache.arrow.stream\r\n"
+    head += f"content-length: {sink.tell()}\r\n\r\n"
+    return head.encode() + sink.getvalue()
+
+
+def test_training_sets_nobody_reads_are_on_the_disk_and_in_nobodys_way(quick: Server) -> None:
+    asked = spine(150_000)
+
+    def whole() -> int:
+        with socket.create_connection(("127.0.0.1", quick.port), timeout=30) as client:
+            client.sendall(asked)
+            got = client.recv(65_536)
+            assert got.startswith(b"HTTP/1.1 200 ")
+            head, _, rest = got.partition(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+            count = len(rest)
+            while count < length:
+                count += len(client.recv(1 << 20))
+        assert count == length
+        return length
+
+    assert whole() > 15 * MIB
+    before = resident(quick)
+    with ExitStack() as stack:
+        for _ in range(5):
+            connect(quick, stack).sendall(asked)
+        # The last of them has its answer, and the turn of the next comes.
+        assert whole() > 15 * MIB
+        assert resident(quick) - before < 60 * MIB
+    assert not list((quick.folder / "exports").iterdir())
 
 
 def test_requests_in_one_go_are_parsed_as_they_are_answered(quick: Server) -> None:

@@ -109,6 +109,27 @@ async def test_a_body_without_a_size_counts_as_the_largest_until_it_ends() -> No
     assert rooms.large.left == everything
 
 
+async def test_what_an_answer_takes_is_had_instead_of_what_its_body_did() -> None:
+    rooms = Rooms(64 * MIB)
+    everything = rooms.large.left
+    small, large = Share(rooms), Share(rooms)
+    await small.take(MIB)
+    await large.take(18 * MIB)
+    assert (small.large, large.large) == (False, True)
+    await large.have(18 * MIB)
+    await small.have(200 * MIB)
+    assert small.large
+    assert (rooms.large.left, rooms.small.left) == (everything - 218 * MIB, 64 * MIB)
+    behind = asyncio.create_task(large.have(everything))
+    await settled()
+    assert rooms.large.left == everything - 218 * MIB
+    small.end()
+    await behind
+    assert rooms.large.left == 0
+    large.end()
+    assert rooms.large.left == everything
+
+
 @pytest.fixture(scope="module")
 def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with room for one body of 2 MiB at a time."""

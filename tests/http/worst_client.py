@@ -205,6 +205,8 @@ def main() -> int:
     parser.add_argument("--slack", type=float, default=1)
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
+    # The server works in another directory.
+    os.environ["PYTHONPATH"] = os.pathsep.join(os.path.abspath(one) for one in sys.path)
     failed = 0
     for store in given.on or ["embedded"]:
         load = os.getloadavg()[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import shutil
 import uuid
@@ -146,12 +147,14 @@ class RemoteBackend:
         place = _place(name if output is None else output, force)
         await asyncio.to_thread(place.check)
         table = await asyncio.to_thread(read_labelled_file, spine)
+        content = io.BytesIO()
+        await asyncio.to_thread(write_labelled, table, FORMATS["parquet"], content)
         show(None, 0)
         response = await self._response(
             "POST",
             "/ai/features/training-set",
             params=request,
-            content=write_labelled(table, FORMATS["parquet"]),
+            content=content.getvalue(),
             headers={"content-type": FORMATS["parquet"]},
             timeout=_TIMEOUT_OF_WORK,
         )

@@ -19,6 +19,7 @@ from ai_hub.export.job import ExportJob
 from ai_hub.export.place import Draft
 from ai_hub.export.rows import arrow_column
 from ai_hub.export.threads import threads
+from ai_hub.intake.labels import repeating
 from ai_hub.stores.base import Chunk
 
 _ID = pa.dictionary(pa.int32(), pa.string())
@@ -135,10 +136,7 @@ def read_ahead(items: Iterator[_T], pool: ThreadPoolExecutor) -> Iterator[_T]:
 @contextmanager
 def parquet_writer(draft: Draft, schema: pa.Schema, compression: str) -> Iterator[pq.ParquetWriter]:
     """A writer of a file of such columns."""
-    # Measurements repeat too seldom for a dictionary to pay; ids, labels, parts of dates and counts
-    # do. Statistics serve who filters, and that is by id and time.
-    plain = (pa.types.is_floating, pa.types.is_timestamp, pa.types.is_boolean)
-    dictionaries = [field.name for field in schema if not any(is_(field.type) for is_ in plain)]
+    # Statistics serve who filters, and that is by id and time.
     with (
         # Not through Python, for whose interpreter each call would wait.
         pa.OSFile(draft.path, "wb") as sink,
@@ -146,7 +144,7 @@ def parquet_writer(draft: Draft, schema: pa.Schema, compression: str) -> Iterato
             sink,
             schema,
             compression=compression,
-            use_dictionary=dictionaries,
+            use_dictionary=repeating(schema),
             write_statistics=["timestamp", "asset_id"],
             store_schema=True,
         ) as writer,

@@ -193,7 +193,7 @@ class Place:
         if self.places.holds(self.base):
             raise self._refusal(_IN_THE_WAY)
         if make:
-            self._make_base(self.base)
+            make_folder(self.base, self.places.umask)
         handle = os.open(self.base, _FOLDER | os.O_CLOEXEC)
         try:
             for part in self.below:
@@ -225,15 +225,6 @@ class Place:
         if made:
             os.fchmod(deeper, mode)
         return deeper
-
-    def _make_base(self, folder: Path) -> None:
-        """Folders up to the base that are missing; the process's own umask does not count."""
-        if not folder.exists():
-            self._make_base(folder.parent)
-            mode = 0o777 & ~self.places.umask
-            with suppress(FileExistsError):
-                folder.mkdir(mode)
-                folder.chmod(mode)
 
     def _replaced(self, folder: int, known: os.stat_result | None = None) -> os.stat_result | None:
         """The file that would be replaced, if there is one. Raises InvalidInput if none may be.
@@ -338,6 +329,16 @@ class Draft:
             os.rename(self.partial, self.place.name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
             self.published = True
             os.fsync(self.folder)
+
+
+def make_folder(folder: Path, umask: int) -> None:
+    """Make a folder and those above that are missing; the process's own umask does not count."""
+    if not folder.exists():
+        make_folder(folder.parent, umask)
+        mode = 0o777 & ~umask
+        with suppress(FileExistsError):
+            folder.mkdir(mode)
+            folder.chmod(mode)
 
 
 def partial_name(name: str, export_id: str) -> str:

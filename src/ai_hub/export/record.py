@@ -124,7 +124,7 @@ class Exports:
         Raises InvalidInput, Busy and StoreError.
         """
         async with self._turns.turn():
-            job = await self._in_thread(make)
+            job = await _to_its_end(self._in_thread(make))
             await self._check_rows(job)
             found = await self._stoppable(partial(_training_set, job, self._store.scan))
             return replace(found, _places=self._places)

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from typing import Protocol
 
 _MOST_TOGETHER = 64 * 1024 * 1024
+MOST_ON_DISK = 4 * 1024 * 1024 * 1024
+"""Bytes of answers that are files."""
 
 
 class Reader(Protocol):

@@ -76,7 +76,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int, rooms: Rooms) ->
             if said > limit:
                 raise TooLarge(limit)
     if said > LITTLE:
-        await _share(scope, rooms).take(said)
+        await share_of(scope, rooms).take(said)
     message = await receive()
     if message["type"] != "http.request":
         raise ClientLeft
@@ -85,7 +85,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int, rooms: Rooms) ->
         raise TooLarge(limit)
     if not message.get("more_body", False):
         return body
-    share = _share(scope, rooms)
+    share = share_of(scope, rooms)
     parts = [body]
     size = len(body)
     while True:
@@ -104,7 +104,8 @@ async def read_body(scope: Scope, receive: Receive, limit: int, rooms: Rooms) ->
             return b"".join(parts)
 
 
-def _share(scope: Scope, rooms: Rooms) -> Share:
+def share_of(scope: Scope, rooms: Rooms) -> Share:
+    """What a request has of the room for bodies."""
     found: Share | None = scope.get(_SHARE)
     if found is None:
         found = scope[_SHARE] = Share(rooms)

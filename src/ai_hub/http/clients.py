@@ -10,7 +10,7 @@ from email.utils import formatdate
 from typing import NamedTuple, Protocol
 
 from ai_hub.config import Settings
-from ai_hub.http.answers import Answers
+from ai_hub.http.answers import MOST_ON_DISK, Answers
 from ai_hub.http.body import Receive, Reply, Scope, Send, reply_of, respond
 from ai_hub.http.exchange import Exchange
 from ai_hub.http.gate import Gate
@@ -75,6 +75,7 @@ class Clients:
         )
         self.gate = Gate(settings.allowed_hosts, settings.host)
         self.answers = Answers()
+        self.files = Answers(MOST_ON_DISK)
         self.draining = False
         self.date = _date()
         self._connections: dict[Client, None] = {}

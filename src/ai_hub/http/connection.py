@@ -245,6 +245,10 @@ class Connection(asyncio.Protocol):
         """Count an answer of so many bytes until the client took it."""
         return self._clients.answers.held(self, size)
 
+    def holding_file(self, size: int) -> AbstractContextManager[None]:
+        """The same of an answer that is a file."""
+        return self._clients.files.held(self, size)
+
     def read_on(self) -> None:
         """Read from the client again, if nothing else forbids it."""
         waits = self._incoming is not None and self._incoming.unread > _MOST_UNREAD

@@ -133,6 +133,21 @@ class Share:
         if self._room is self._rooms.small and size > _SMALL:
             await self.take(most)
 
+    async def have(self, count: int) -> None:
+        """Have so many bytes of the room of large bodies, instead of what there was. Raises Busy.
+
+        What there was is kept while it waits.
+        """
+        large = self._rooms.large
+        more = count - self._count if self.large else count
+        if more > 0:
+            await large.take(more)
+        else:
+            large.give(-more)
+        if not self.large:
+            self.end()
+        self._room, self._count = large, count
+
     def fit(self, size: int) -> None:
         """Give back what a body of so many bytes does not need."""
         if self._room is not None:

@@ -3,22 +3,44 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, BinaryIO
 
-from litestar import Request, Response, post
+from litestar import Request, post
 from litestar.datastructures import State
+from litestar.response.base import ASGIResponse
+from litestar.types import Receive, Send
 
 from ai_hub.definitions.values import check_id
 from ai_hub.definitions.vocabulary import read_missing
 from ai_hub.errors import InvalidInput
 from ai_hub.export.job import check_compression
+from ai_hub.export.nameless import nameless
+from ai_hub.export.place import Places
 from ai_hub.feature_store import FeatureStore
-from ai_hub.http.body import while_connected
-from ai_hub.http.room import needs
+from ai_hub.http.allocation import give_back
+from ai_hub.http.body import leave_room, share_of, while_connected
+from ai_hub.http.exchange import FILE
+from ai_hub.http.room import Rooms, needs
 from ai_hub.intake.labels import format_of, read_labelled, write_labelled
 
-_CELL = 3 * 8
-"""Bytes of a value of the answer: computed, in the table, and written."""
+_CELL = 2 * 8
+"""Bytes of a value of the answer: computed, and as it is written."""
+_ROW = 64
+"""Bytes of a row of the spine beside its own: whose it is, when, and where it stood."""
+
+
+class _File(ASGIResponse):
+    """An answer that is a file."""
+
+    def __init__(self, file: BinaryIO, media_type: str) -> None:
+        self._file = file
+        super().__init__(content_length=file.seek(0, 2), media_type=media_type)
+
+    async def send_body(self, send: Send, receive: Receive) -> None:
+        """Send it, and let go of the file."""
+        with self._file as file:
+            message: Any = {"type": FILE, "file": file, "count": self.content_length}
+            await send(message)
 
 
 @post("/training-set", status_code=200)
@@ -33,33 +55,49 @@ async def training_set(
     compression: str = "snappy",
     format: str | None = None,  # the name of the parameter
     model: str | None = None,
-) -> Response[bytes]:
+) -> ASGIResponse:
     """The rows of a spine in their order, each with its labels and the features as of its time.
 
     The answer is in the format of the body, or in `format`: parquet, arrow or csv.
     """
     store: FeatureStore = state.store
+    rooms: Rooms = state.rooms
     check_id("tenant_id", tenant_id)
     chosen = store.specs.one_set(feature_set, None, model).feature_set
     check_compression(compression)
     features = len(chosen.features)
     columns = features * (1 + indicators) + len(horizons or ())
-    most = needs(store.settings.max_body) // (_CELL * columns)
     body = await request.body()
     content_type = request.headers.get("content-type")
+    scope: Any = request.scope
+    share, loop = share_of(scope, rooms), asyncio.get_running_loop()
+
+    def have(count: int) -> None:
+        asyncio.run_coroutine_threadsafe(share.have(count), loop).result()
 
     def spine() -> object:
+        """In its turn, and in the thread of that."""
+        if share.large:
+            have(needs(len(body)))
         table = read_labelled(content_type, body, bounded=True)
-        if len(table) > most:
-            expected = f"at most {most} rows with {columns} columns of features and targets"
+        format_of(content_type, format)  # refused before anything is computed
+        row = _ROW + _CELL * columns
+        most = needs(store.settings.max_body)
+        if row * len(table) > most:
+            expected = f"at most {most // row} rows with {columns} columns of features and targets"
             raise InvalidInput(
                 "spine", f"{len(table)} rows", expected, "Send it in several bodies."
             )
-        format_of(content_type, format)  # refused before anything is computed
+        taken = min(most, 2 * len(body) + row * len(table))
+        if taken > needs(len(body)):
+            have(taken)
         return table
 
-    async def joined() -> Response[bytes]:
-        # One at a time: it is in memory as a whole, also as it is written.
+    async def joined() -> ASGIResponse:
+        if share.large:
+            # Until it is its turn, nothing is made of it.
+            await share.have(len(body))
+        # One at a time: it is in memory as a whole.
         async with state.training_turns.turn():
             found = await store.get_training_set(
                 spine,
@@ -73,7 +111,19 @@ async def training_set(
             answered = format_of(content_type, format)
             table = found.to_arrow()
             del found
-            written = await asyncio.to_thread(write_labelled, table, answered, compression)
-        return Response(written, media_type=answered)
+            file = await asyncio.to_thread(nameless, Places.of(store.settings))
+            # Not through Python, for whose interpreter each call would wait.
+            path = f"/dev/fd/{file.fileno()}"
+            try:
+                await asyncio.to_thread(write_labelled, table, answered, path, compression)
+            except BaseException:
+                file.close()
+                raise
+            del table
+            await asyncio.to_thread(give_back)
+        return _File(file, answered)
 
-    return await while_connected(request.receive, joined())
+    answer = await while_connected(request.receive, joined())
+    # Who reads it slowly keeps no room from others: it is on the disk.
+    leave_room(scope)
+    return answer
