@@ -25,6 +25,7 @@ STEPS = (
     ("stores",),
     ("serving",),
     ("export",),
+    ("importance",),
     ("feature_sets",),
     ("models",),
     ("rollouts",),
@@ -51,7 +52,14 @@ OF_THE_PACKAGE = {"__version__"}
 AT_THE_TOP = {"__future__", "importlib", "typing"}
 
 # The files in which a library may be imported at all; http*.py is http.py and everything in http/.
-ARRAYS = ("intake*.py", "stores/*.py", "engines/*.py", "export*.py", "feature_store.py")
+ARRAYS = (
+    "intake*.py",
+    "stores/*.py",
+    "engines/*.py",
+    "export*.py",
+    "feature_store.py",
+    "importance/*.py",
+)
 LIBRARIES = {
     "duckdb": ("stores/embedded/*.py",),
     "asyncpg": ("stores/postgres/*.py",),
@@ -71,6 +79,10 @@ LIBRARIES = {
     "holidays": ("definitions/freezing.py",),
     "yaml": ("definitions/file.py",),
     "python_calamine": ("intake/readers/spreadsheet.py",),
+    "joblib": ("importance/model_file.py",),
+    "matplotlib": ("importance/plot.py",),
+    "shap": ("importance/shap_values.py",),
+    "sklearn": (),
     "pyarrow": (*ARRAYS, "testing*.py"),
     "numpy": (*ARRAYS, "testing*.py"),
 }
@@ -109,6 +121,10 @@ KINDS = {
     "http/schemas.py": "decides",
     "http/stage.py": "decides",
     "http/*.py": "talks",
+    "importance/model_file.py": "talks",
+    "importance/plot.py": "talks",
+    "importance/ranking.py": "talks",
+    "importance/training_rows.py": "talks",
     "ingestion.py": "talks",
     "intake/attributes.py": "talks",
     "intake/bodies.py": "talks",

@@ -28,6 +28,7 @@ _HOMES = {
     "FromView": "ai_hub.definitions.kinds",
     "Derived": "ai_hub.definitions.kinds",
     "Target": "ai_hub.definitions.target",
+    "importance_of": "ai_hub.importance.ranking",
 }
 __all__ = ["__version__", *_HOMES]
 

@@ -31,6 +31,7 @@ COMMANDS = (
     "sets",
     "models",
     "rollout",
+    "importance",
     "warm",
     "invalidate",
     "config",

@@ -62,5 +62,10 @@ def reads_of(features: Iterable[Feature]) -> Reads:
     return Reads(series, weather, tuple(attributes), views)
 
 
+def reads_in_words(feature: Feature) -> str:
+    """What one feature reads: what a derived one is made of, or data."""
+    return ", ".join(feature.inputs) if isinstance(feature, Derived) else str(reads_of([feature]))
+
+
 def _texts(widths: Mapping[str, int]) -> dict[str, str]:
     return {name: str(Duration(width)) for name, width in widths.items()}

@@ -10,10 +10,10 @@ from typing import Any
 from ai_hub.definitions.changes import Change, changes_of, check_allowed
 from ai_hub.definitions.document import set_of_text, text_of
 from ai_hub.definitions.feature_set import SEMANTICS, FeatureSet
-from ai_hub.definitions.kinds import Derived, Feature
+from ai_hub.definitions.kinds import Feature
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
-from ai_hub.engines.reads import reads_of
+from ai_hub.engines.reads import reads_in_words, reads_of
 from ai_hub.errors import InvalidInput, RegistryConflict, StoreError, UnknownFeatureSet, named
 from ai_hub.stores.registry_table import (
     RegistryChange,
@@ -235,10 +235,7 @@ def _change(change: Change, models: Iterable[StoredModel]) -> dict[str, Any]:
         "against": change.against,
         "differences": [{**one.document(), "text": str(one)} for one in change.differences],
         "reads": reads_of(chosen.computed).document(),
-        "features": {
-            one.name: ", ".join(one.inputs) if isinstance(one, Derived) else str(reads_of([one]))
-            for one in chosen.computed
-        },
+        "features": {one.name: reads_in_words(one) for one in chosen.computed},
         "models": {one.label: one.set_label for one in models if one.feature_set == chosen.name},
         "cold": change.action in ("create", "update semantics"),
     }

@@ -1,0 +1,1 @@
+"""What each feature is worth to a model, and what it costs: the extra `importance`."""
