@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple, assert_never
 
 import numpy as np
@@ -100,7 +101,14 @@ def _holidays(holidays: HolidayDates | None, day: Ints) -> Floats:
     if holidays is None:
         return np.full(len(day), np.nan)
     known = (day >= holidays.first_day) & (day <= holidays.last_day)
-    return np.where(known, np.isin(day, np.array(holidays.days, np.int64)), np.nan)
+    days = _days(holidays)
+    return np.where(known, days[np.searchsorted(days, day)] == day, np.nan)
+
+
+@lru_cache(maxsize=256)
+def _days(holidays: HolidayDates) -> Ints:
+    """The days, and one later than any."""
+    return np.array([*holidays.days, LAST_INSTANT], np.int64)
 
 
 def _hours(hour: Ints) -> tuple[Ints | None, Ints]:

@@ -7,7 +7,6 @@ kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -16,7 +15,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from ai_hub.definitions.periods import UTC as UTC_ZONE
-from ai_hub.definitions.periods import Offset, Period
+from ai_hub.definitions.periods import Offset, Period, longest
 from ai_hub.definitions.values import DAY, FIRST_INSTANT, LAST_INSTANT, SECOND, to_datetime
 from ai_hub.engines.arrays import Ints, Mask
 
@@ -45,8 +44,9 @@ def step_back(tz: str, time: Ints, period: Period) -> Ints:
     """
     if not len(time):
         return time
-    wall = moved(time + utc_offsets(tz, time), Offset(-period.months, -period.days))
-    return _Clock.around(tz, time, wall).instants(wall, time)
+    clock = _Clock.around(tz, time, time - longest(period))
+    wall = moved(time + clock.ahead(time), Offset(-period.months, -period.days))
+    return clock.instants(wall, time)
 
 
 def bucket_starts(tz: str, time: Ints, every: Period) -> Ints:
@@ -91,15 +91,10 @@ class _Clock:
         inside = np.clip(np.concatenate(times), _FIRST, _LAST)
         first = to_datetime(int(inside.min())).year - 1
         last = to_datetime(int(inside.max())).year + 1
-        wanted: Iterable[int] = range(first, last + 1)
-        if last - first > len(inside) + 3:
-            named = {to_datetime(int(instant)).year for instant in inside}
-            wanted = sorted({year + beside for year in named for beside in (-1, 0, 1)})
-        years = [_year(tz, year) for year in wanted if 1 <= year <= datetime.max.year]
-        return cls(
-            np.concatenate([changes for changes, _ in years]),
-            np.concatenate([offsets for _, offsets in years]),
-        )
+        if last - first <= len(inside) + 3:
+            return _clock(tz, tuple(range(first, last + 1)))
+        named = {to_datetime(int(instant)).year for instant in inside}
+        return _clock(tz, tuple(sorted({year + beside for year in named for beside in (-1, 0, 1)})))
 
     def ahead(self, time: Ints) -> Ints:
         """How far the clock is ahead of UTC at each instant."""
@@ -135,6 +130,16 @@ class _Clock:
         back = self.offsets[np.maximum(row - 1, 0)] - self.offsets[row]
         second: Mask = time - self.since[row] < back
         return second
+
+
+@lru_cache(maxsize=256)
+def _clock(tz: str, wanted: tuple[int, ...]) -> _Clock:
+    """The clock in some years."""
+    years = [_year(tz, year) for year in wanted if 1 <= year <= datetime.max.year]
+    return _Clock(
+        np.concatenate([changes for changes, _ in years]),
+        np.concatenate([offsets for _, offsets in years]),
+    )
 
 
 @lru_cache(maxsize=4096)
