@@ -32,7 +32,7 @@ WHERE oid = to_regclass('ai_hub_migrations') AND NOT pg_has_role(relowner, 'USAG
   END IF;
   IF to_regclass('ai_hub_migrations') IS NOT NULL THEN
     SELECT name INTO other FROM ai_hub_migrations
-      WHERE number NOT IN (SELECT number FROM (VALUES (1, '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced'), (2, 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0'), (3, '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757'), (4, 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0'), (5, '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda'), (6, 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf'), (7, '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed'), (8, '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792'), (9, 'f2428f012d96c00aa7bf503a615baca592dce83d83a26fc628a5f1f5372c6552'), (10, '102776214558f49ef786366b281ad9fce318425d582ee6b1018a4b5c64be90a9'), (11, 'b6e70d816fa918d5b8d30f051ddb7a3ac094c8ff5989a14858c4faa2507d48a7'), (12, 'fac61190b6de797ee69adfd480820149b4de43c9ae21e697dd473cedc6130b87'), (20, 'bbf49c03f6fbd0519928cd107325d401bd283854e2b1f5f81a2b6a3ac49be886')) AS known (number, checksum))
+      WHERE number NOT IN (SELECT number FROM (VALUES (1, '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced'), (2, 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0'), (3, '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757'), (4, 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0'), (5, '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda'), (6, 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf'), (7, '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed'), (8, '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792'), (9, 'f2428f012d96c00aa7bf503a615baca592dce83d83a26fc628a5f1f5372c6552'), (10, '102776214558f49ef786366b281ad9fce318425d582ee6b1018a4b5c64be90a9'), (11, 'b6e70d816fa918d5b8d30f051ddb7a3ac094c8ff5989a14858c4faa2507d48a7'), (12, 'fac61190b6de797ee69adfd480820149b4de43c9ae21e697dd473cedc6130b87'), (14, 'f6404be6758e10a96052518281bb1adc0efecd4b80a8c75b1a30343f4b89cc77'), (20, 'bbf49c03f6fbd0519928cd107325d401bd283854e2b1f5f81a2b6a3ac49be886')) AS known (number, checksum))
       ORDER BY number LIMIT 1;
     IF FOUND THEN
       RAISE EXCEPTION 'This database has migration %, which ai-hub % does not know: a newer ai-hub migrated it. Upgrade ai-hub here, or name another database in AI_HUB_DATABASE_URL.', other, '0.2.0';
@@ -44,7 +44,7 @@ WHERE oid = to_regclass('ai_hub_migrations') AND NOT pg_has_role(relowner, 'USAG
         (SELECT what FROM (VALUES ('plain', 'PostgreSQL without TimescaleDB'), ('apache', 'TimescaleDB under the Apache licence'), ('timescaledb', 'TimescaleDB with its full licence')) AS modes (mode, what) WHERE mode = mode_now);
     END IF;
     SELECT name INTO other
-      FROM ai_hub_migrations JOIN (VALUES (1, '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced'), (2, 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0'), (3, '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757'), (4, 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0'), (5, '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda'), (6, 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf'), (7, '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed'), (8, '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792'), (9, 'f2428f012d96c00aa7bf503a615baca592dce83d83a26fc628a5f1f5372c6552'), (10, '102776214558f49ef786366b281ad9fce318425d582ee6b1018a4b5c64be90a9'), (11, 'b6e70d816fa918d5b8d30f051ddb7a3ac094c8ff5989a14858c4faa2507d48a7'), (12, 'fac61190b6de797ee69adfd480820149b4de43c9ae21e697dd473cedc6130b87'), (20, 'bbf49c03f6fbd0519928cd107325d401bd283854e2b1f5f81a2b6a3ac49be886')) AS known (number, checksum) USING (number)
+      FROM ai_hub_migrations JOIN (VALUES (1, '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced'), (2, 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0'), (3, '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757'), (4, 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0'), (5, '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda'), (6, 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf'), (7, '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed'), (8, '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792'), (9, 'f2428f012d96c00aa7bf503a615baca592dce83d83a26fc628a5f1f5372c6552'), (10, '102776214558f49ef786366b281ad9fce318425d582ee6b1018a4b5c64be90a9'), (11, 'b6e70d816fa918d5b8d30f051ddb7a3ac094c8ff5989a14858c4faa2507d48a7'), (12, 'fac61190b6de797ee69adfd480820149b4de43c9ae21e697dd473cedc6130b87'), (14, 'f6404be6758e10a96052518281bb1adc0efecd4b80a8c75b1a30343f4b89cc77'), (20, 'bbf49c03f6fbd0519928cd107325d401bd283854e2b1f5f81a2b6a3ac49be886')) AS known (number, checksum) USING (number)
       WHERE ai_hub_migrations.checksum <> known.checksum
       ORDER BY number LIMIT 1;
     IF FOUND THEN
@@ -97,7 +97,7 @@ FROM (
 ) AS found
 WHERE fault IS NOT NULL);
   IF other IS NOT NULL THEN
-    RAISE EXCEPTION 'This database already has relations of these names, which ai-hub did not create: %. Rename them (ALTER TABLE ... RENAME TO ...) or name another database in AI_HUB_DATABASE_URL, run ai-hub migrate, and then load their rows with ai-hub ingest.', other;
+    RAISE EXCEPTION 'This database already has relations of these names, which ai-hub did not create: %. Rename them (ALTER TABLE ... RENAME TO ...) or name another database in AI_HUB_DATABASE_URL, run ai-hub migrate, and then take their rows over with ai-hub adopt.', other;
   END IF;
 END
 $$;
@@ -1628,6 +1628,35 @@ $grant$;
 COMMENT ON FUNCTION ai_hub_grant_tenant IS
   'Let a role read the rows of a tenant, and of no other, through views in a schema of its name.';
 INSERT INTO ai_hub_migrations (number, name, checksum, mode, release) VALUES (12, '012_grant_tenants', 'fac61190b6de797ee69adfd480820149b4de43c9ae21e697dd473cedc6130b87', :'mode', '0.2.0');
+COMMIT;
+\endif
+
+SELECT NOT EXISTS (SELECT FROM ai_hub_migrations WHERE number = 14) AS wanted \gset
+\if :wanted
+BEGIN;
+-- How far the rows of older tables were taken over, so that it can go on where it stopped.
+
+CREATE TABLE IF NOT EXISTS ai_hub_adoptions (
+  source TEXT COLLATE "C" NOT NULL,
+  part TEXT COLLATE "C" NOT NULL,
+  block BIGINT NOT NULL,
+  place INTEGER NOT NULL,
+  rows BIGINT NOT NULL,
+  duplicates BIGINT NOT NULL,
+  rejected BIGINT NOT NULL,
+  finished_at TIMESTAMPTZ,
+  PRIMARY KEY (source, part)
+);
+COMMENT ON TABLE ai_hub_adoptions IS 'How far ai-hub adopt has taken over the rows of older tables.';
+COMMENT ON COLUMN ai_hub_adoptions.source IS 'The server, the database and the table';
+COMMENT ON COLUMN ai_hub_adoptions.part IS 'The table itself, or one of its chunks or partitions';
+COMMENT ON COLUMN ai_hub_adoptions.block IS 'Up to which block it is read';
+COMMENT ON COLUMN ai_hub_adoptions.place IS 'Up to which row of that block';
+COMMENT ON COLUMN ai_hub_adoptions.rows IS 'How many rows that were';
+COMMENT ON COLUMN ai_hub_adoptions.duplicates IS 'Rows that gave way to a later one of the same key';
+COMMENT ON COLUMN ai_hub_adoptions.rejected IS 'Rows that were refused';
+COMMENT ON COLUMN ai_hub_adoptions.finished_at IS 'When all that it has was read; it may get more';
+INSERT INTO ai_hub_migrations (number, name, checksum, mode, release) VALUES (14, '014_adopt', 'f6404be6758e10a96052518281bb1adc0efecd4b80a8c75b1a30343f4b89cc77', :'mode', '0.2.0');
 COMMIT;
 \endif
 

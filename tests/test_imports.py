@@ -32,6 +32,7 @@ STEPS = (
     ("opening",),
     ("ingestion",),
     ("feature_store", "administration"),
+    ("adoption",),
     ("http", "cli", "demo"),
 )
 # What is not in the line says itself what it may import.
@@ -98,6 +99,7 @@ KINDS = {
     "serving/redis/words.py": "words",
     "stores/postgres/scan_sql.py": "words",
     "administration.py": "talks",
+    "adoption.py": "talks",
     "cli/backend.py": "decides",
     "cli/failure.py": "decides",
     "cli/*.py": "talks",

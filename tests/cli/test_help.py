@@ -14,6 +14,7 @@ COMMANDS = (
     "demo",
     "serve",
     "migrate",
+    "adopt",
     "grant-tenant",
     "maintain",
     "status",

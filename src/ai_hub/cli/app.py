@@ -111,6 +111,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None] | typer.Typer], ...] = (
     ("demo", server.demo),
     ("serve", server.serve),
     ("migrate", database.migrate),
+    ("adopt", database.adopt),
     ("grant-tenant", database.grant_tenant),
     ("maintain", upkeep.maintain),
     ("status", upkeep.status),

@@ -1,8 +1,9 @@
-"""Commands for the tables of a database on PostgreSQL: `migrate` and `grant-tenant`."""
+"""Commands for the tables of a database on PostgreSQL: `migrate`, `adopt`, `grant-tenant`."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,9 +11,10 @@ import typer
 
 from ai_hub.cli.failure import Stop
 from ai_hub.cli.options import Json
-from ai_hub.cli.output import document, say, table, tell
+from ai_hub.cli.output import counted, document, progress, say, table, tell
 
 if TYPE_CHECKING:
+    from ai_hub.adoption import Adopted
     from ai_hub.config import Settings
     from ai_hub.definitions.values import Duration
 
@@ -138,3 +140,58 @@ def grant_tenant(
         document({"role": role, "tenant_id": tenant, "schema": role, "names": names})
     else:
         say(f"{role} may read what is of {tenant}, in the schema of its name: {', '.join(names)}.")
+
+
+def adopt(
+    names: Annotated[
+        list[str],
+        typer.Argument(help="Tables or views, with their schema if any.", metavar="TABLE"),
+    ],
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="URL", help="The database that they are in, if it is another one."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Take over the rows of tables that others made.
+
+    Readings, weather, attributes, stations of assets, exports or a registry, by the names of its
+    columns. Run again, it goes on where it stopped; a retention policy is taken from it first.
+
+    Example: ai-hub adopt old_timeseries_data old_ai_features
+    """
+    from ai_hub.adoption import adopt as run
+    from ai_hub.config import Settings
+
+    settings = Settings.load()
+    if not settings.on_server:
+        raise Stop(
+            f"{settings.database_name} is an embedded database. This is for a database on "
+            "PostgreSQL (AI_HUB_DATABASE_URL); here, `ai-hub ingest` lands a file."
+        )
+
+    async def work() -> list[Adopted]:
+        done = []
+        for name in names:
+            with progress(name, as_json) as show:
+                done.append(await run(settings, name, source, show))
+            if not as_json:
+                _adopted(done[-1])
+        return done
+
+    done = asyncio.run(work())
+    if as_json:
+        document({"tables": [asdict(one) for one in done]})
+
+
+def _adopted(one: Adopted) -> None:
+    if one.had_retention:
+        tell(f"The retention policy of {one.table} was taken from it.", "yellow")
+    say(
+        f"{one.table}: {counted(one.rows, 'row')} taken over ({one.duplicates:,} gave way to "
+        f"another of their key, {one.rejected:,} rejected)."
+    )
+    for reason in one.reasons:
+        tell(f"  rejected: {reason.field or 'row'}: got {reason.value!r}, {reason.why}")

@@ -56,7 +56,7 @@ OTHER_TEXT = (
 FOREIGN = (
     "This database already has relations of these names, which ai-hub did not create: %. Rename "
     "them (ALTER TABLE ... RENAME TO ...) or name another database in AI_HUB_DATABASE_URL, run "
-    "ai-hub migrate, and then load their rows with ai-hub ingest."
+    "ai-hub migrate, and then take their rows over with ai-hub adopt."
 )
 OTHER_OWNER = (
     "The tables of ai-hub in this database belong to %, and % may not change them: run ai-hub "

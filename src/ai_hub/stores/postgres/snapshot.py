@@ -1,4 +1,4 @@
-"""One snapshot of a PostgreSQL database, whose queries stream Arrow batches. Blocking."""
+"""Queries of a PostgreSQL database that stream Arrow batches, on one snapshot or not. Blocking."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _NO_DROPPING = "LOCK TABLE {} IN ACCESS SHARE MODE"
 _ROWS = re.compile(r" rows=(\d+) ")
 
 
-class Snapshot:
-    """A connection in one read-only transaction. Raises StoreError."""
+class Stream:
+    """A connection whose queries give Arrow batches. Raises StoreError."""
 
     def __init__(self, settings: Settings) -> None:
         self._url = settings.database_url
@@ -39,19 +39,9 @@ class Snapshot:
             self._connection = dbapi.connect(_url(settings), autocommit=True)
         except Error as error:
             raise as_ours(error, self._url) from error
-        try:
-            list(self.rows(_NO_SORTING, stream=False))
-            tables = [name for (name,) in self.rows(_MAY_READ)]
-            list(self.rows(sql.BEGIN, stream=False))
-            for table in tables:
-                list(self.rows(_NO_DROPPING.format(table), stream=False))
-            list(self.rows(sql.SET))
-        except BaseException:
-            self.close()
-            raise
 
     def close(self) -> None:
-        """End the transaction and the connection; streams must be at their end or closed."""
+        """End the connection; streams must be at their end or closed."""
         self._connection.close()
 
     def batches(self, query: str, stream: bool = True) -> Generator[pa.RecordBatch, None, None]:
@@ -77,6 +67,23 @@ class Snapshot:
         """The result row by row, for few rows."""
         for batch in self.batches(query, stream):
             yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+class Snapshot(Stream):
+    """A connection in one read-only transaction, which ends with it. Raises StoreError."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        try:
+            list(self.rows(_NO_SORTING, stream=False))
+            tables = [name for (name,) in self.rows(_MAY_READ)]
+            list(self.rows(sql.BEGIN, stream=False))
+            for table in tables:
+                list(self.rows(_NO_DROPPING.format(table), stream=False))
+            list(self.rows(sql.SET))
+        except BaseException:
+            self.close()
+            raise
 
     def estimate(self, query: str) -> int:
         """How many rows a query has, as the planner guesses."""
