@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from ai_hub.config import Settings
 from ai_hub.definitions.values import Duration
-from ai_hub.errors import StoreError
+from ai_hub.errors import InvalidInput, StoreError
 
 if TYPE_CHECKING:
     from ai_hub.stores.postgres.migrate import Report
+    from ai_hub.stores.query import Found
 
 
 async def migrate(settings: Settings, dry_run: bool = False) -> Report:
@@ -86,6 +87,27 @@ async def maintain_every(
         except StoreError as error:
             failed(str(error))
         await asyncio.sleep(pause.seconds)
+
+
+async def run_query(settings: Settings, text: str, most: int | None = None) -> Found:
+    """Run one SQL statement that changes nothing; in a database file also one that makes or drops
+    a view. At most so many of its rows. Raises InvalidInput and StoreError."""
+    match settings.store_kind:
+        case "embedded":
+            from ai_hub.stores.embedded.query import run_query as run_embedded
+
+            path = settings.database_path
+            if path is None or not path.exists():
+                raise InvalidInput(
+                    "database_url", settings.database_url, "a database file that is there"
+                )
+            return await asyncio.to_thread(run_embedded, str(path), text, most)
+        case "postgres":
+            from ai_hub.stores.postgres.query import run_query as run_postgres
+
+            return await run_postgres(settings, text, most)
+        case unknown:
+            assert_never(unknown)
 
 
 async def status(settings: Settings) -> dict[str, Any]:
