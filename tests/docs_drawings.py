@@ -19,6 +19,7 @@ from ai_hub.definitions.kinds import (
     Derived,
     Ewm,
     Feature,
+    FromView,
     Lag,
     Latest,
     Rolling,
@@ -26,7 +27,14 @@ from ai_hub.definitions.kinds import (
 )
 from ai_hub.definitions.periods import Period
 from ai_hub.definitions.values import DAY, HOUR, parse_time, to_datetime
-from ai_hub.engines.reference import AttributeValue, History, WeatherRow, value, window_of
+from ai_hub.engines.reference import (
+    AttributeValue,
+    History,
+    ViewRow,
+    WeatherRow,
+    value,
+    window_of,
+)
 from ai_hub.engines.reference_clock import step_back
 from ai_hub.engines.reference_statistics import Observation
 
@@ -237,6 +245,24 @@ def _attribute() -> Scene:
                  14 * DAY)  # fmt: skip
 
 
+def _fromview() -> Scene:
+    feature = FromView("peak", "peaks", "peak", "24h")
+    times = [T - k * HOUR for k in (40, 34, 30, 27, 22, 17, 11, 5)]
+    rows = [ViewRow("peaks", at, {"peak": _value(i)}) for i, at in enumerate(times)]
+    whole = value(feature, T, History(views=rows))
+    marks = tuple(
+        Mark(
+            row.timestamp,
+            row.timestamp,
+            row.values["peak"] or 0.0,
+            value(feature, T, History(views=[one for one in rows if one != row])) != whole,
+        )
+        for row in rows
+    )
+    bands = ((T - 24 * HOUR, T, "(t-24h, t]: the newest row of the view in it"),)
+    return Scene("The newest row of a view", T, marks, bands, 12 * HOUR)
+
+
 def _derived() -> Scene:
     mean, lag = Rolling("mean_12h", "mean", "12h"), Lag("lag_24h", "24h")
     readings = _readings(T, 44 * HOUR, HOUR)
@@ -259,6 +285,7 @@ SCENES = {
     "calendar": _calendar,
     "derived": _derived,
     "ewm": _ewm,
+    "fromview": _fromview,
     "lag": _lag,
     "latest": _latest,
     "rolling": _rolling,

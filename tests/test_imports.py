@@ -96,6 +96,7 @@ HEAVY = {*LIBRARIES, "msgspec"}
 #   in a store's folder does it also say short statements, beside the call that runs them.
 KINDS = {
     "engines/sql.py": "words",
+    "engines/sql_views.py": "words",
     "serving/redis/words.py": "words",
     "stores/postgres/scan_sql.py": "words",
     "administration.py": "talks",
@@ -163,6 +164,7 @@ KINDS = {
     "stores/postgres/scan_part.py": "decides",
     "stores/postgres/vector_rows.py": "decides",
     "stores/*__init__.py": "decides",
+    "stores/embedded/chosen.py": "words",
     "stores/embedded/*.py": "talks",
     "stores/postgres/*.py": "talks",
     "*.py": "decides",

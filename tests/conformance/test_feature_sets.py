@@ -162,6 +162,7 @@ async def test_a_series_that_nobody_has_is_doubted(deployment: Deployment, tmp_p
             "series": {"value": "1h", "temperature": "1h"},
             "weather": {"wind_speed": "24h", "humidity": "24h"},
             "attributes": ["capacity", "area"],
+            "views": {},
         }
         assert document["features"]["warmth"] == "1h of temperature"
 

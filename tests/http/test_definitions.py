@@ -36,6 +36,7 @@ def test_a_set_is_planned_applied_served_and_retired(server: Server) -> None:
         "series": {"value": "3h"},
         "weather": {},
         "attributes": [],
+        "views": {},
     }
     assert server.client.get(f"{SETS}/whole").status_code == 404
 

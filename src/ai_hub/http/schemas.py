@@ -277,7 +277,7 @@ _ANSWERS: Schema = {
              fields({"feature": nullable(TEXT), "field": TEXT, "before": {}, "after": {},
                      "text": TEXT}), 0),
          "reads": fields({"series": table(TEXT), "weather": table(TEXT),
-                          "attributes": listed(TEXT, 0)}),
+                          "attributes": listed(TEXT, 0), "views": table(TEXT)}),
          "features": table(TEXT), "cold": FLAG, "notes": listed(TEXT, 0),
          "models": table(TEXT)}
     ),

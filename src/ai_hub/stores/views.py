@@ -146,4 +146,4 @@ def _words(kind: ColumnKind) -> str:
 
 
 _CASE = "PostgreSQL writes names that were not quoted in lower case."
-_GRANT = "Grant SELECT on it to the role of AI_HUB_DATABASE_URL."
+_GRANT = "Grant the role of AI_HUB_DATABASE_URL the right to it (SELECT)."
