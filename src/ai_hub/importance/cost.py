@@ -24,8 +24,9 @@ from ai_hub.engines.arrays import (
     SourceTable,
     Weather,
 )
-from ai_hub.engines.plan import ZONE_KEY, Plan
+from ai_hub.engines.plan import Plan
 from ai_hub.engines.reads import reads_of
+from ai_hub.engines.traits import ZONE_KEY
 from ai_hub.engines.vectors import vectors
 from ai_hub.importance.values import Vector
 from ai_hub.importance.worth import needed_by
