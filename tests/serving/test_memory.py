@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -101,3 +103,21 @@ async def test_bytes_come_back_to_nothing() -> None:
     await cache.drop([Entity("t", f"a{i}") for i in range(7)])
     stats = await cache.stats()
     assert (stats.bytes, stats.entries) == (0, 0)
+
+
+async def test_a_full_cache_is_nothing_to_look_at_for_the_collector() -> None:
+    cache = MemoryCache()
+    assets = [f"a-{n}" for n in range(1_000)]
+    gc.collect()
+    before = len(gc.get_objects())
+    for minute in range(10):
+        at = f"2025-01-01T00:{minute:02}:00Z"
+        for name in ("f1", "f2"):
+            found = await cache.read("t", assets, at, name)
+            values = [(asset, token, b"x") for asset, (_, token) in zip(assets, found, strict=True)]
+            assert await cache.keep("t", at, name, values) == 1_000
+    assert (await cache.stats()).entries == 20_000
+    del found, values
+    gc.collect()
+    gc.collect()
+    assert len(gc.get_objects()) - before < 500

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import repeat
 
 from ai_hub.definitions.values import Entity
@@ -17,14 +16,10 @@ _Slot = tuple[str, str, str]
 """Tenant, timestamp and field: the values of all assets that a batch asks for lie together."""
 
 
-@dataclass(slots=True)
-class _Entry:
-    tenant_id: str
-    asset_id: str
-    timestamp: str
-    expires: float
-    fields: set[str] = field(default_factory=set)
-
+_Entry = tuple[str, str, str, float, tuple[str, ...]]
+"""Tenant, asset, timestamp, when it expires, and its fields. Like all that there is many of here
+it is of a kind that Python's collector, having seen it once, does not look at again: it would stop
+every request for as long as it takes to look at the whole cache."""
 
 _ENTRY_OVERHEAD = 500
 _FIELD_OVERHEAD = 200
@@ -56,7 +51,7 @@ class MemoryCache:
         self._clock = clock
         self._values: dict[_Slot, dict[str, bytes]] = {}
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
-        self._keys_of: dict[Entity, set[str]] = {}
+        self._keys_of: dict[tuple[str, str], dict[str, None]] = {}
         self._bytes = 0
         self._hits = self._misses = self._evicted = 0
         # An entity that was dropped has a number of its own; all others share the floor.
@@ -105,7 +100,9 @@ class MemoryCache:
         self._expire(now)
         token_of = self._tokens.get(tenant_id, {}).get
         kept = 0
-        for asset_id, token, value in values:
+        for place, (asset_id, token, value) in enumerate(values, 1):
+            if place % _AT_ONCE == 0:
+                await asyncio.sleep(0)
             if value is not None and token_of(asset_id, self._floor) == token:
                 self._put(tenant_id, asset_id, timestamp, field, value, now)
                 kept += 1
@@ -121,7 +118,8 @@ class MemoryCache:
                 # Others have their turn between those of very many.
                 await asyncio.sleep(0)
             self._renumber(entity)
-            for key in tuple(self._keys_of.get(entity, ())):
+            keys = self._keys_of.get((entity.tenant_id, entity.asset_id), {})
+            for key in tuple(keys):
                 dropped += self._forget(key, prefix)
         return dropped
 
@@ -138,7 +136,7 @@ class MemoryCache:
         self._expire(self._clock())
         return CacheStats(
             "memory",
-            sum(len(entry.fields) for entry in self._entries.values()),
+            sum(len(fields) for *_, fields in self._entries.values()),
             self._bytes,
             self._max_bytes,
             self._ttl,
@@ -174,40 +172,41 @@ class MemoryCache:
         key = cache_key(tenant_id, asset_id, timestamp)
         entry = self._entries.get(key)
         if entry is None:
-            entry = _Entry(tenant_id, asset_id, timestamp, now + self._ttl)
-            self._entries[key] = entry
-            self._keys_of.setdefault(Entity(tenant_id, asset_id), set()).add(key)
+            self._entries[key] = (tenant_id, asset_id, timestamp, now + self._ttl, (field,))
+            self._keys_of.setdefault((tenant_id, asset_id), {})[key] = None
             self._bytes += _ENTRY_OVERHEAD + len(key)
+        elif field not in entry[-1]:
+            self._entries[key] = (*entry[:-1], (*entry[-1], field))
         values = self._values.setdefault((tenant_id, timestamp, field), {})
         before = values.get(asset_id)
         self._bytes += len(value) + _FIELD_OVERHEAD if before is None else len(value) - len(before)
         values[asset_id] = value
-        entry.fields.add(field)
 
     def _expire(self, now: float) -> None:
         while self._entries:
-            key, entry = next(iter(self._entries.items()))
-            if entry.expires > now:
+            key, (*_, expires, _) = next(iter(self._entries.items()))
+            if expires > now:
                 return
             self._forget(key)
 
     def _forget(self, key: str, prefix: str = "") -> int:
         """Drop the fields of an entry that begin with `prefix`, and the entry with its last one."""
-        entry = self._entries[key]
-        gone = [name for name in entry.fields if name.startswith(prefix)]
+        tenant_id, asset_id, timestamp, expires, fields = self._entries[key]
+        gone = [name for name in fields if name.startswith(prefix)]
         for name in gone:
-            entry.fields.discard(name)
-            slot = (entry.tenant_id, entry.timestamp, name)
+            slot = (tenant_id, timestamp, name)
             values = self._values[slot]
-            self._bytes -= len(values.pop(entry.asset_id)) + _FIELD_OVERHEAD
+            self._bytes -= len(values.pop(asset_id)) + _FIELD_OVERHEAD
             if not values:
                 del self._values[slot]
-        if not entry.fields:
-            del self._entries[key]
-            self._bytes -= _ENTRY_OVERHEAD + len(key)
-            owner = Entity(entry.tenant_id, entry.asset_id)
-            keys = self._keys_of[owner]
-            keys.discard(key)
-            if not keys:
-                del self._keys_of[owner]
+        if len(gone) < len(fields):
+            kept = tuple(name for name in fields if name not in gone)
+            self._entries[key] = (tenant_id, asset_id, timestamp, expires, kept)
+            return len(gone)
+        del self._entries[key]
+        self._bytes -= _ENTRY_OVERHEAD + len(key)
+        keys = self._keys_of[tenant_id, asset_id]
+        del keys[key]
+        if not keys:
+            del self._keys_of[tenant_id, asset_id]
         return len(gone)

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -36,6 +36,8 @@ _encode = msgspec.json.Encoder().encode
 _MOMENT = 0.08
 """Seconds that a request waits for a store that is known to be away."""
 _TRIES_WHILE_AWAY = 4
+_AT_ONCE = 200
+"""Vectors that are made into bytes before others have their turn."""
 
 Found = tuple[bytes, bool]
 """A vector as JSON bytes, and whether it came out of the cache."""
@@ -209,7 +211,12 @@ class Reader:
             self._metrics.violated(spec.feature_set.label, name, int(mask.sum()))
         for (name, fault), mask in vectors.faults.items():
             self._faulty(spec.feature_set.label, name, fault, int(mask.sum()))
-        return encoded(spec, vectors, len(asset_ids), iso(self._now()))
+        values: list[bytes] = []
+        for value in encoded(spec, vectors, len(asset_ids), iso(self._now())):
+            values.append(value)
+            if len(values) % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return values
 
     def _faulty(self, feature_set: str, feature: str, fault: Fault, count: int) -> None:
         """Count what a view had no value for; the log has the first time of each."""
@@ -256,7 +263,7 @@ def _seen(task: asyncio.Task[Any]) -> None:
         task.exception()
 
 
-def encoded(spec: Spec, vectors: Vectors, count: int, computed_at: str) -> list[bytes]:
+def encoded(spec: Spec, vectors: Vectors, count: int, computed_at: str) -> Iterator[bytes]:
     """Computed vectors as JSON bytes, one for each entity."""
     names = spec.feature_set.feature_names
     columns = []
@@ -270,17 +277,15 @@ def encoded(spec: Spec, vectors: Vectors, count: int, computed_at: str) -> list[
     masks = [(name, vectors.masks[name]) for name in names if name in vectors.masks]
     wrong = [(name, vectors.violations[name]) for name in names if name in vectors.violations]
     rows = zip(*columns, strict=True) if columns else [()] * count
-    found = []
     for i, row in enumerate(rows):
         violations = tuple(name for name, mask in wrong if mask[i])
         if violations and spec.rejects:
             why = in_words(spec.feature_set.features, vectors.columns, vectors.violations, i)
-            found.append(_encode({"error": why} | _members({}, (), violations, False, computed_at)))
+            yield _encode({"error": why} | _members({}, (), violations, False, computed_at))
             continue
         missing = tuple(name for name, mask in masks if mask[i])
         features = dict(zip(names, row, strict=True))
-        found.append(_encode(_members(features, missing, violations, False, computed_at)))
-    return found
+        yield _encode(_members(features, missing, violations, False, computed_at))
 
 
 def _members(

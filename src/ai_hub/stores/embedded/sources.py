@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ai_hub.definitions.values import FIRST_INSTANT, Entity
-from ai_hub.stores.embedded.session import Cursor, transaction
+from ai_hub.stores.embedded.session import Cursor, registered, transaction
 from ai_hub.stores.weather_sources import Mappings, source_at
 
 
@@ -16,12 +16,13 @@ class SourceMap:
     """
 
     def __init__(self) -> None:
-        self._mappings: dict[Entity, Mappings] = {}
+        # By plain tuples, which Python's collector does not look at again and again.
+        self._mappings: dict[tuple[str, str], Mappings] = {}
         self._assets: dict[tuple[str, str], set[str]] = {}
 
     def of(self, tenant_id: str, asset_id: str) -> Mappings:
         """The mappings of an asset, by time."""
-        return self._mappings.get(Entity(tenant_id, asset_id), ())
+        return self._mappings.get((tenant_id, asset_id), ())
 
     def assets_of(self, tenant_id: str, source_id: str) -> frozenset[str]:
         """The assets that read a source at any time, and the asset of that name itself."""
@@ -29,9 +30,10 @@ class SourceMap:
 
     def put(self, entity: Entity, since: int, source_id: str | None) -> None:
         """Let an asset read a source from an instant on, until its next mapping."""
-        mine = dict(self._mappings.get(entity, ()))
+        key = (entity.tenant_id, entity.asset_id)
+        mine = dict(self._mappings.get(key, ()))
         mine[since] = source_id
-        self._mappings[entity] = tuple(sorted(mine.items()))
+        self._mappings[key] = tuple(sorted(mine.items()))
         if source_id is not None:
             # Of a source that was replaced too: a drop too many costs no more than a computation.
             self._assets.setdefault((entity.tenant_id, source_id), set()).add(entity.asset_id)
@@ -78,23 +80,28 @@ def assign_sources(
 
 
 def _store(cursor: Cursor, changed: Iterable[tuple[Entity, int]], source_id: str | None) -> None:
+    # An opening store should not wait for it.
+    import pyarrow as pa
+
     rows = [(entity.tenant_id, entity.asset_id, since) for entity, since in changed]
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    # By their numbers: versions of DuckDB before 2 count the question marks of USING after those of
-    # WHERE.
-    new = "unnest($1::VARCHAR[]) AS tenant_id, unnest($2::VARCHAR[]) AS asset_id, " \
-          "make_timestamptz(unnest($3::BIGINT[])) AS valid_from"  # fmt: skip
-    with transaction(cursor):
+    tenant_ids, asset_ids, times = zip(*rows, strict=True)
+    # Lists as parameters would keep the interpreter from the event loop while they are bound.
+    mapped = pa.table({
+        "tenant_id": tenant_ids,
+        "asset_id": asset_ids,
+        "valid_from": pa.array(times, pa.timestamp("us", "UTC")),
+    })  # fmt: skip
+    with registered(cursor, mapped=mapped), transaction(cursor):
         cursor.execute(
-            f"""
-            DELETE FROM asset_weather_source m USING (SELECT {new}) n
+            """
+            DELETE FROM asset_weather_source m USING mapped n
             WHERE m.tenant_id = n.tenant_id AND m.asset_id = n.asset_id
-              AND coalesce(m.valid_from, make_timestamptz($4::BIGINT)) = n.valid_from
+              AND coalesce(m.valid_from, make_timestamptz(?::BIGINT)) = n.valid_from
             """,
-            [*columns, FIRST_INSTANT],
+            [FIRST_INSTANT],
         )
         cursor.execute(
             "INSERT INTO asset_weather_source (tenant_id, asset_id, valid_from, source_id) "
-            f"SELECT n.*, $4 FROM (SELECT {new}) n",
-            [*columns, source_id],
+            "SELECT tenant_id, asset_id, valid_from, ? FROM mapped",
+            [source_id],
         )
