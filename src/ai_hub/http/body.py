@@ -44,6 +44,9 @@ RETRY_AFTER = (b"retry-after", b"%d" % Busy.retry_after)
 FAULT = reply_of(500, Problem("the server failed to answer; its log says why"))
 """The answer when a fault of ours leaves no other."""
 
+_LONG = 4 * 1024 * 1024
+"""Bytes of a body whose parts take a while to be put together."""
+
 BODY = "ai_hub.body"
 """The key of a request's scope that holds its whole body, for messages that quote it."""
 _SHARE = "ai_hub.share"
@@ -101,7 +104,8 @@ async def read_body(scope: Scope, receive: Receive, limit: int, rooms: Rooms) ->
         parts.append(part)
         if not message.get("more_body", False):
             share.fit(size)
-            return b"".join(parts)
+            # Of large ones the interpreter is let go of meanwhile.
+            return await asyncio.to_thread(b"".join, parts) if size > _LONG else b"".join(parts)
 
 
 def share_of(scope: Scope, rooms: Rooms) -> Share:

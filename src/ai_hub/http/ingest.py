@@ -15,6 +15,7 @@ from ai_hub.definitions.valid_range import ValidRange
 from ai_hub.definitions.values import check_id
 from ai_hub.errors import InvalidInput
 from ai_hub.feature_store import FeatureStore
+from ai_hub.http.body import BODY
 from ai_hub.http.messages import encode
 from ai_hub.http.room import Rooms
 from ai_hub.intake.batch import BatchKind
@@ -52,7 +53,8 @@ async def _ingest(
     request: Request[Any, Any, Any], store: FeatureStore, rooms: Rooms, kind: BatchKind
 ) -> Response[bytes]:
     query = _Query.of(request.query_params.multi_items(), kind, store.settings.valid_ranges)
-    body = await request.body()
+    scope: Any = request.scope
+    body: bytes = scope[BODY]
     content_type = request.headers.get("content-type") or "application/json"
     size = len(body)
     async with AsyncExitStack() as turn:

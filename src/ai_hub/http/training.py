@@ -18,7 +18,7 @@ from ai_hub.export.nameless import nameless
 from ai_hub.export.place import Places
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.allocation import give_back
-from ai_hub.http.body import leave_room, share_of, while_connected
+from ai_hub.http.body import BODY, leave_room, share_of, while_connected
 from ai_hub.http.exchange import FILE
 from ai_hub.http.room import Rooms, needs
 from ai_hub.intake.labels import format_of, read_labelled, write_labelled
@@ -38,9 +38,12 @@ class _File(ASGIResponse):
 
     async def send_body(self, send: Send, receive: Receive) -> None:
         """Send it, and let go of the file."""
-        with self._file as file:
-            message: Any = {"type": FILE, "file": file, "count": self.content_length}
+        message: Any = {"type": FILE, "file": self._file, "count": self.content_length}
+        try:
             await send(message)
+        finally:
+            # The system frees its pages only now, which takes a while.
+            await asyncio.to_thread(self._file.close)
 
 
 @post("/training-set", status_code=200)
@@ -67,9 +70,9 @@ async def training_set(
     check_compression(compression)
     features = len(chosen.features)
     columns = features * (1 + indicators) + len(horizons or ())
-    body = await request.body()
-    content_type = request.headers.get("content-type")
     scope: Any = request.scope
+    body: bytes = scope[BODY]
+    content_type = request.headers.get("content-type")
     share, loop = share_of(scope, rooms), asyncio.get_running_loop()
 
     def have(count: int) -> None:
