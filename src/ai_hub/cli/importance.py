@@ -63,10 +63,10 @@ def importance(
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """Rank what the features of a model are worth, with their cost.
+    """Rank features by their worth to a model.
 
-    Says what is read for each, the microseconds that leaving it out saves, and which could go. Needs
-    the extra `importance` (pip install 'ai-hub-feature-store[importance]').
+    Says what is read for each, the microseconds that leaving it out saves, and which could go.
+    Needs the extra `importance` (pip install 'ai-hub-feature-store[importance]').
 
     Example: ai-hub importance --model model.joblib --set forecast_advanced@1 --data test.parquet
     """

@@ -31,7 +31,10 @@ from ai_hub.engines.vectors import vectors
 from ai_hub.importance.values import Vector
 from ai_hub.importance.worth import needed_by
 
-ROUNDS = 301
+_ROUNDS = 301
+_FEWEST = 11
+_SECONDS = 5.0
+"""Rounds are as many as that time holds, but not fewer and no more."""
 _MOST_READINGS = 1_000_000
 
 
@@ -67,15 +70,18 @@ def costs_of(feature_set: FeatureSet, could_go: frozenset[str], step: int, at: i
 
 def _measured(work: list[Callable[[], object]]) -> Floats:
     """The microseconds of each work in each round, one after the other."""
-    taken = np.zeros((ROUNDS, len(work)))
     for compute in work:
         compute()
-    for row in taken:
-        for place, compute in enumerate(work):
+    rounds: list[list[float]] = []
+    until = time.perf_counter() + _SECONDS
+    while len(rounds) < _FEWEST or (len(rounds) < _ROUNDS and time.perf_counter() < until):
+        taken = []
+        for compute in work:
             begin = time.perf_counter_ns()
             compute()
-            row[place] = (time.perf_counter_ns() - begin) / 1_000
-    return taken
+            taken.append((time.perf_counter_ns() - begin) / 1_000)
+        rounds.append(taken)
+    return np.array(rounds)
 
 
 def _plan(feature_set: FeatureSet, lacking: frozenset[str]) -> Plan | None:
@@ -94,10 +100,12 @@ def _computation(plan: Plan | None, step: int, at: int) -> Callable[[], object]:
 
 
 def _history(plan: Plan, step: int, at: int) -> HistoryArrays:
-    """What a store would read for one vector: a reading each step, weather each hour."""
-    time = _times(at, plan.lookback, step)
-    value = np.random.default_rng(0).normal(100, 10, len(time))
-    series = {name: Series(np.zeros(len(time), np.int64), time, value) for name in plan.series}
+    """What a store would read for one vector: a reading each step (of views too), weather each
+    hour."""
+    series = {name: _series(_times(at, plan.lookback, step)) for name in plan.series}
+    views = {
+        (one.view, one.column): _series(_times(at, one.max_age.micros, step)) for one in plan.viewed
+    }
     weather = None
     if plan.weather:
         time = _times(at, plan.weather_lookback, HOUR)
@@ -111,7 +119,12 @@ def _history(plan: Plan, step: int, at: int) -> HistoryArrays:
         )
         for key in plan.attributes
     }
-    return HistoryArrays(series, weather, attributes)
+    return HistoryArrays(series, weather, attributes, views)
+
+
+def _series(time: Ints) -> Series:
+    value = np.random.default_rng(0).normal(100, 10, len(time))
+    return Series(np.zeros(len(time), np.int64), time, value)
 
 
 def _times(at: int, lookback: int, step: int) -> Ints:

@@ -104,18 +104,16 @@ class TrainingRows:
         """The feature set that it was made with, holidays as the library has them now."""
         own = self.said["ai_hub.feature_set"]
         definitions = json.loads(self.said["ai_hub.definitions"])
+        views = {one["view"]: one["definition"] for one in definitions if "view" in one}
         for one in definitions:
             one.pop("holidays", None)
-        return frozen(
-            read_set(
-                {
-                    "name": own or "features",
-                    "version": int(self.said["ai_hub.version"] or 1),
-                    "features": definitions,
-                    "on_violation": self.said.get("ai_hub.on_violation", "report"),
-                }
-            )
-        )
+        found = {
+            "name": own or "features",
+            "version": int(self.said["ai_hub.version"] or 1),
+            "features": definitions,
+            "on_violation": self.said.get("ai_hub.on_violation", "report"),
+        }
+        return frozen(read_set(found), views=views)
 
     def check_is_of(self, described: Mapping[str, Any]) -> None:
         """Raise InvalidInput unless it is of that version of a set, as it is defined now.
