@@ -12,9 +12,15 @@ from typing import Any
 
 import pytest
 
-from ai_hub import FeatureSet, FeatureStore, Lag
+from ai_hub import FeatureSet, FeatureStore, Lag, Rolling
 from ai_hub.config import Settings
-from ai_hub.errors import InvalidInput, StoreUnavailable, UnknownExport, UnknownFeatureSet
+from ai_hub.errors import (
+    InvalidInput,
+    OutOfRange,
+    StoreUnavailable,
+    UnknownExport,
+    UnknownFeatureSet,
+)
 
 T = datetime(2025, 10, 9, 14, 30, tzinfo=UTC)
 BEFORE = T - timedelta(hours=1)
@@ -213,6 +219,24 @@ async def test_one_version_is_forgotten_and_not_the_one_whose_number_begins_like
     done = await store.invalidate_feature_cache("t", "a", feature_set="own@1")
     assert done == {"assets": 1, "invalidated": 1}
     assert await hits() == [False, True]
+
+
+async def test_features_of_a_model_and_of_a_set_that_rejects(store: FeatureStore) -> None:
+    await store.ingest([{**ROW, "value": 900.0}, {**ROW, "asset_id": "b"}], "t")
+    peak = Rolling("peak", "max", "24h", valid=(0, 500))
+    await store.apply([FeatureSet("strict", 1, (peak,), on_violation="reject")])
+    await store.bind_model("load-model@1", f"{SET}@1", policy="zero")
+    one = await store.get_features("t", "a", T, model="load-model@1")
+    many = await store.get_batch_features("t", ["a"], timestamp=T, model="load-model@1")
+    for features in (one, many["a"]):
+        assert (features.feature_set, features.version, features.policy) == (SET, 1, "zero")
+        assert (features["lag_24h"], features.error) == (0.0, None)
+    strict = await store.get_batch_features("t", ["a", "b"], "strict", T)
+    assert (strict["a"], strict["a"].violations) == ({}, ("peak",))
+    assert strict["a"].error == "peak: got 900.0, expected 0:500"
+    assert (strict["b"], strict["b"].error) == ({"peak": 1.0}, None)
+    with pytest.raises(OutOfRange, match=r"peak: got 900\.0, expected 0:500"):
+        await store.get_features("t", "a", T, feature_set="strict")
 
 
 async def test_nothing_that_was_filled_is_silent(

@@ -147,10 +147,8 @@ class FeatureStore(Ingestion, Rollouts):
         exact: bool = False,
         model: str | None = None,
     ) -> dict[str, Answer]:
-        """The answers for up to 1,000 assets by id: one read and one computation for all.
-
-        Under a rollout it is one for each version.
-        """
+        """The answers for up to 1,000 assets by id: one read and one computation for all, under a
+        rollout for each version. Where a set rejects values, an answer has an `error` instead."""
         spec = self.specs.of(feature_set, feature_names, missing, model)
         ids, at = check_assets(tenant_id, asset_ids), self._at(timestamp)
         check_batch(tenant_id, ids)
@@ -171,12 +169,13 @@ class FeatureStore(Ingestion, Rollouts):
         feature_names: Sequence[str] | None = None,
         feature_set: str | None = None,
         missing: Missing | None = None,
+        model: str | None = None,
     ) -> Features:
         """Feature name to value, every built-in feature or those named: a dict that also has
         `missing`, `degraded`, `violations`, `timestamp` and `policy`."""
         answer = await self.get(
             tenant_id=tenant_id, asset_id=asset_id, feature_set=feature_set,
-            feature_names=feature_names, timestamp=timestamp, missing=missing,
+            feature_names=feature_names, timestamp=timestamp, missing=missing, model=model,
         )  # fmt: skip
         return Features(answer.features, answer)
 
@@ -200,11 +199,12 @@ class FeatureStore(Ingestion, Rollouts):
         timestamp: datetime | None = None,
         feature_names: Sequence[str] | None = None,
         missing: Missing | None = None,
+        model: str | None = None,
     ) -> dict[str, Features]:
-        """Asset to (feature name to value), for up to 1,000 assets in one read."""
+        """Asset to (feature name to value), for up to 1,000 assets in one read; see `get_batch`."""
         answers = await self.get_batch(
             tenant_id=tenant_id, asset_ids=asset_ids, feature_set=feature_set_name,
-            feature_names=feature_names, timestamp=timestamp, missing=missing,
+            feature_names=feature_names, timestamp=timestamp, missing=missing, model=model,
         )  # fmt: skip
         return {one: Features(answer.features, answer) for one, answer in answers.items()}
 

@@ -92,6 +92,11 @@ class Features(dict[str, Any]):
         return self.answer.violations
 
     @property
+    def error(self) -> str | None:
+        """Why there are no features: the set rejects values, and some are outside their range."""
+        return self.answer.error
+
+    @property
     def timestamp(self) -> datetime:
         """The effective (truncated) time that the features are as of."""
         return self.answer.timestamp
