@@ -12,14 +12,15 @@ only, and says where there are others. Of these points all values are read, and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import assert_never
 
 from ai_hub.definitions.kinds import Age, Attribute, Lag, Latest, Seasonal
-from ai_hub.definitions.periods import Period, Width
-from ai_hub.definitions.vocabulary import WEATHER_COLUMNS, Missing
+from ai_hub.definitions.periods import Width
+from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.plan import BucketPass, Plan, RangePass
+from ai_hub.engines.sql_lags import Back, known, start_of, together
 from ai_hub.engines.sql_rows import MOST, Bound, Depth, Read, Shape, Statement, is_guarded
 from ai_hub.engines.statistics import (
     COUNT,
@@ -155,6 +156,10 @@ class _Words:
         self.texts: list[str] = []
         self._apart = shape == "apart"
         self._tenant, self._asset = ("$1", "$2") if shape == "one" else ("r.tenant", "r.asset")
+        # Where a value some width back is found, for those that are looked up together.
+        self._shared: dict[Back, str] = {}
+        looks = [self._look(some, f"l{i}") for i, some in enumerate(together(plan))]
+        self._back = f"LATERAL (SELECT {', '.join(looks)} OFFSET 0) back" if looks else ""
 
     def probe(self, feature: Lag | Latest | Age | Attribute) -> Read:
         match feature:
@@ -182,8 +187,8 @@ class _Words:
         is_bucket = isinstance(one, BucketPass)
         # An edge that is outside is read from a microsecond later on.
         outside = one.closed not in ("both", "left")
-        start = _start(one.width, one.tz, is_bucket)
-        first = self._add(_start(one.width, one.tz, is_bucket, outside))
+        start = start_of(one.width, one.tz, is_bucket)
+        first = self._add(start_of(one.width, one.tz, is_bucket, outside))
         last = self._bound(-(one.closed not in ("both", "right")))
         if merged and mergeable(one) and self._depth != "values":
             times = f"{self._time(first)}, {self._time(last)}"
@@ -217,27 +222,54 @@ class _Words:
             # What was measured comes before what was forecast, but only if it is recent.
             measured = f"issued_at >= timestamp AND timestamp >= {self._time(recent)}"
             order = f"({measured}) DESC, "
-        column = _known(feature.column)
+        column = known(feature.column)
         return Read(self._newest(Input("weather", feature.column), first, last, column, order))
 
     def _lag(self, feature: Lag | Seasonal, by: Width) -> str:
-        last = self._add(_start(by, feature.tz, False))
-        first = self._add(_start(by, feature.tz, False, 1 - feature.tolerance.micros))
-        read = Input.of(feature)
-        column = "value" if read.kind == "series" else _known(read.name)
-        return self._newest(read, first, last, column)
+        back = Back.of(feature, by)
+        if back in self._shared:
+            return self._shared[back]
+        first, last = self._edges(back)
+        return self._newest(back.input, first, last, back.column)
+
+    def _edges(self, back: Back) -> tuple[int, int]:
+        """The bounds of the row that has the value some width back."""
+        first, last = back.bounds
+        return self._add(first), self._add(last)
+
+    def _look(self, some: Sequence[Back], name: str) -> str:
+        """The values some widths back, in one array: it is planned once for all of them."""
+        self._shared |= {back: f"back.{name}[{place}]" for place, back in enumerate(some, 1)}
+        firsts, lasts = zip(*map(self._edges, some), strict=True)
+        # Which chunks none of them can be in must be known before the first one is looked up.
+        low, high = (
+            [self._outer(latest, bound) if self._apart else self._time(bound) for bound in bounds]
+            for latest, bounds in ((False, firsts), (True, lasts))
+        )
+        between = (
+            "timestamp >= l.first AND timestamp <= l.last "
+            f"AND timestamp >= least({_instants(low)}) AND timestamp <= greatest({_instants(high)})"
+        )
+        first, last = (_instants(map(self._time, bounds)) for bounds in (firsts, lasts))
+        return (
+            f"ARRAY(SELECT {self._newest_in(some[0].input, between, some[0].column)} "
+            f"FROM unnest(ARRAY[{first}], ARRAY[{last}]) "
+            f"WITH ORDINALITY AS l(first, last, place) ORDER BY l.place) AS {name}"
+        )
 
     def _newest(self, read: Input, first: int, last: int, what: str, order: str = "") -> str:
         """Something of the newest row between two bounds."""
+        return self._newest_in(read, self._between(first, last), what, order)
+
+    def _newest_in(self, read: Input, between: str, what: str, order: str = "") -> str:
         if read.kind == "series":
             return (
                 f"(SELECT {what} FROM ai_features WHERE {self._of_series(read.name)} "
-                f"AND {self._between(first, last)} ORDER BY timestamp DESC LIMIT 1)"
+                f"AND {between} ORDER BY timestamp DESC LIMIT 1)"
             )
         return (
             f"(SELECT {what} FROM weather_features WHERE {self._of_weather(read)} "
-            f"AND {self._between(first, last)} "
-            f"ORDER BY {order}timestamp DESC, issued_at DESC LIMIT 1)"
+            f"AND {between} ORDER BY {order}timestamp DESC, issued_at DESC LIMIT 1)"
         )
 
     def _rows(self, read: Input, first: int, last: int, row: str = "r") -> str:
@@ -246,7 +278,7 @@ class _Words:
         if read.kind == "series":
             return f"ai_features WHERE {self._of_series(read.name, row)} AND {between}"
         return (
-            f"(SELECT DISTINCT ON (timestamp) timestamp, {_known(read.name)} AS value "
+            f"(SELECT DISTINCT ON (timestamp) timestamp, {known(read.name)} AS value "
             f"FROM weather_features WHERE {self._of_weather(read, row)} AND {between} "
             "ORDER BY timestamp, issued_at DESC) AS known"
         )
@@ -302,6 +334,8 @@ class _Words:
                 f"AND valid_from <= {self._time(self._bound(0))} ORDER BY valid_from DESC LIMIT 1),"
                 f" {self._asset}) AS source OFFSET 0) s"
             )
+        if self._back:
+            parts.append(self._back)
         return f" FROM {', '.join(parts)}" if parts else ""
 
     def _of_series(self, series: str, row: str = "r") -> str:
@@ -316,7 +350,7 @@ class _Words:
         return (
             f"tenant_id = {self._entity(row)[0]} AND asset_id = {source} "
             f"AND issued_at <= {self._time(self._bound(0), row)}{measured} "
-            f"AND {_known(read.name)} IS NOT NULL"
+            f"AND {known(read.name)} IS NOT NULL"
         )
 
     def _entity(self, row: str) -> tuple[str, str]:
@@ -356,15 +390,5 @@ class _Words:
         return f"<outer {self.outer.index((latest, bound))}>"
 
 
-def _start(width: Width, tz: str, is_bucket: bool, shift: int = 0) -> Bound:
-    """A width back from t, or the start of t's bucket."""
-    if isinstance(width, Period):
-        return Bound(shift, period=width, bucket=is_bucket, tz=tz)
-    return Bound(shift, every=width.micros) if is_bucket else Bound(shift - width.micros)
-
-
-def _known(column: str) -> str:
-    """A weather column as it stands in a statement: one of a closed set, so never quoted."""
-    if column not in WEATHER_COLUMNS:
-        raise AssertionError(f"{column} is no weather column")
-    return column
+def _instants(names: Iterable[str]) -> str:
+    return ", ".join(f"{name}::timestamptz" for name in names)

@@ -19,7 +19,18 @@ from ai_hub import FeatureStore
 from ai_hub.administration import maintain
 from ai_hub.definitions.builtin import FEATURE_SETS, FEATURES
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.kinds import Bucket, Lag, Latest, Rolling
+from ai_hub.definitions.freezing import frozen
+from ai_hub.definitions.kinds import (
+    Age,
+    Bucket,
+    Calendar,
+    Derived,
+    Ewm,
+    Lag,
+    Latest,
+    Rolling,
+    Seasonal,
+)
 from ai_hub.definitions.values import DAY, HOUR, MINUTE, parse_time, to_datetime
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.plan import Plan
@@ -27,7 +38,7 @@ from ai_hub.engines.sql_rows import Depth, Point, Shape
 from ai_hub.stores.postgres import points as postgres_points
 from ai_hub.stores.postgres.points import PointReader
 from ai_hub.stores.postgres.store import PostgresStore
-from ai_hub.testing import feature_sets, policies
+from ai_hub.testing import History, Observation, WeatherRow, feature_sets, policies
 from conformance.conftest import on_server as on_server
 from conformance.kit import (
     TIMESCALEDB,
@@ -38,6 +49,7 @@ from conformance.kit import (
     plain,
     run,
     vector_at,
+    weather_row,
     wrong,
 )
 from conformance.worlds import TENANT, World, worlds, write
@@ -232,6 +244,65 @@ def _now() -> int:
 
 # How the statement is carried out.
 
+BERLIN = "Europe/Berlin"
+MANY = frozen(
+    FeatureSet(
+        "many",
+        1,
+        (
+            *(
+                Calendar(f"local_{part}", part, BERLIN)
+                for part in ("hour_of_day", "month", "day_sin", "year_sin")
+            ),
+            Calendar("holiday_tomorrow", "is_holiday", BERLIN, "P1D", country="DE"),
+            *(Lag(f"lag_{days}d", f"P{days}D", tz=BERLIN) for days in range(1, 15)),
+            *(Lag(f"utc_{hours}h", f"{hours}h") for hours in (1, 24, 48)),
+            *(
+                Lag(f"cold_{h}h", f"{h}h", source="weather", column="temperature")
+                for h in (1, 2, 3, 9)
+            ),
+            *(Rolling(f"q{round(q * 100)}", "quantile", "24h", q=q) for q in (0.1, 0.5, 0.9)),
+            *(Rolling(stat, stat, "P7D", tz=BERLIN) for stat in ("mean", "std", "max", "increase")),
+            Seasonal("same_hour", "mean", "P7D", 4, tz=BERLIN),
+            Seasonal("spread", "std", "P1D", 7, tz=BERLIN),
+            Bucket("today", "mean", "P1D", tz=BERLIN),
+            Ewm("recent", "6h", "24h"),
+            Age("age", "24h"),
+            Derived("ratio", "utc_1h / mean"),
+            Derived("step", "coalesce(utc_1h - utc_24h, 0)"),
+        ),
+    )
+)
+
+
+@pytest.mark.parametrize("missing", ["keep", "mean"])
+async def test_a_set_of_forty_features_is_read_by_one_statement(
+    on_server: Deployment, tmp_path: Path, missing: Missing
+) -> None:
+    assert len(MANY.features) >= 40
+    now = _now() // HOUR * HOUR
+    times = range(now - 29 * DAY, now + 1, HOUR)
+    readings = [Observation(t, float(t // HOUR % 97)) for t in times]
+    weather = [WeatherRow(t, t, {"temperature": float(t // HOUR % 31)}) for t in times]
+    history = History({"value": readings}, tuple(weather))
+    asked: list[str] = []
+    async with on_server.open(tmp_path, MANY, pool_size=1) as store:
+        await store.ingest([observation("m", o.timestamp, o.value) for o in readings], TENANT)
+        await store.ingest_weather([weather_row("m", row) for row in weather], TENANT)
+        inner = store._open.store
+        assert isinstance(inner, PostgresStore)
+        async with inner._sessions.connection() as connection:
+            connection.add_query_logger(lambda record: asked.append(record.query))
+        for number, t in enumerate((now, now - 1, now - 3 * HOUR), 1):
+            answer = await store.get(
+                tenant_id=TENANT, asset_id="m", feature_set=MANY.label, missing=missing,
+                timestamp=to_datetime(t), exact=True,
+            )  # fmt: skip
+            assert not answer.missing
+            assert not wrong(MANY, t, history, plain(answer), missing)
+            # Beside it are only the begin and the end of a transaction, and a lock in it.
+            assert len([text for text in asked if "SELECT" in text]) == number
+
 
 @asynccontextmanager
 async def filled(deployment: Deployment, place: Path) -> AsyncIterator[PostgresStore]:
@@ -263,7 +334,7 @@ async def test_the_statement_reads_by_index(
 ) -> None:
     now = _now() // MINUTE * MINUTE
     async with filled(on_server, tmp_path) as store:
-        for feature_set in (*FEATURE_SETS, ALL):
+        for feature_set in (*FEATURE_SETS, ALL, MANY):
             lane = store._points.lane(Plan.of(feature_set), None)
             chosen = lane._statement(shape, frozenset(), "filled")
             step = HOUR if shape == "apart" else 0
