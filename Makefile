@@ -36,8 +36,8 @@ demo: .venv/base  ## a tour of the product on generated data
 test: servers .venv/test  ## the tests, without the long ones
 	$(BIN)/pytest -n $(WORKERS) -m "not long"
 
-test-all: servers .venv/test  ## every test
-	$(BIN)/pytest -n $(WORKERS)
+test-all: servers .venv/test  ## every test, and properties on more examples
+	HYPOTHESIS_PROFILE=all $(BIN)/pytest -n $(WORKERS)
 
 check: .venv/check .venv/test  ## style, types and who imports whom
 	$(BIN)/ruff check .

@@ -24,6 +24,8 @@ _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_bas
 settings.register_profile(
     "default", deadline=None, max_examples=30, print_blob=True, suppress_health_check=_SLOW
 )
+# For `make test-all`.
+settings.register_profile("all", settings.get_profile("default"), max_examples=75)
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
 settings.register_profile("long", settings.get_profile("default"), max_examples=1_500)
 # For `make mutants`: a fault that shows once is found, and need not be made small.

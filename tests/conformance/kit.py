@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow.parquet as pq
+from hypothesis import settings
 
 from ai_hub import FeatureStore
 from ai_hub.config import Settings
@@ -33,6 +34,9 @@ from ai_hub.stores.base import Vectors
 from ai_hub.testing import History, Observation, Vector, WeatherRow, differences, vector
 from conformance.caches import MEMORY_CACHE, REDIS_CACHE, CacheKind
 from servers import Kind, server
+
+ON_STORES = settings(max_examples=settings.default.max_examples // 5)
+"""For properties each example of which opens a store, which takes a server a second."""
 
 T = TypeVar("T")
 Point = tuple[int, int]

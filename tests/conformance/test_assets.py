@@ -37,7 +37,8 @@ def readings(dice: random.Random) -> list[Row]:
         for asset in dice.sample(HOSTILE, 12):
             for series in dice.sample(SERIES, dice.randint(1, 3)):
                 at, step = NOW - dice.choice((0, 1, DAY, 400 * DAY)), dice.choice(STEPS)
-                for _ in range(dice.choice((1, 2, 3, 5, 230))):
+                # A long series of long steps would be chunks without end.
+                for _ in range(dice.choice((1, 2, 3, 5, 230 if step <= HOUR else 9))):
                     row = observation(asset, at, 1.0, series, dice.choice((0, 1, 1, 1, 1)))
                     rows.append(row | {"tenant_id": tenant})
                     at -= step * dice.choice((1, 1, 1, 2, 9))

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_hub import FeatureStore
@@ -34,7 +34,7 @@ from ai_hub.intake.batch import ATTRIBUTES
 from ai_hub.stores.attributes import attribute_tables
 from ai_hub.stores.base import Landed, OfflineStore, ScanRequest
 from ai_hub.stores.opening import open_store
-from conformance.kit import Deployment, folder, run
+from conformance.kit import ON_STORES, Deployment, folder, run
 
 T = parse_time("2025-10-09T14:30:00Z")
 TENANTS = ("t", "t'2")
@@ -192,7 +192,7 @@ async def compare(store: OfflineStore, model: Model) -> None:
             assert seen == sorted(ASSETS)
 
 
-@settings(max_examples=settings.default.max_examples // 2)
+@ON_STORES
 @given(sent=batches, now=moments)
 def test_a_store_keeps_what_was_sent(
     deployment: Deployment, sent: list[tuple[Sent, ...]], now: int

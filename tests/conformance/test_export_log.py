@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_hub.config import Settings
 from ai_hub.definitions.values import FIRST_INSTANT, LAST_INSTANT
 from ai_hub.stores.export_log import ExportRecord
 from ai_hub.stores.opening import open_store
-from conformance.kit import Deployment, run
+from conformance.kit import ON_STORES, Deployment, run
 
 ENDS = ("completed", "no_data", "failed")
 
@@ -60,7 +60,7 @@ def written(draw: st.DrawFn, export: ExportRecord) -> ExportRecord:
     return export.written(draw(counts), draw(counts), draw(checksums), draw(violations))
 
 
-@settings(max_examples=settings.default.max_examples // 3)
+@ON_STORES
 @given(records=st.lists(exports(), max_size=5, unique_by=lambda one: one.export_id))
 def test_every_field_comes_back(
     deployment: Deployment, tmp_path_factory: pytest.TempPathFactory, records: list[ExportRecord]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_hub import FeatureStore
@@ -15,6 +15,7 @@ from ai_hub.definitions.values import DAY, HOUR, MINUTE, parse_time, to_datetime
 from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
 from ai_hub.testing import History, WeatherRow
 from conformance.kit import (
+    ON_STORES,
     Change,
     Deployment,
     Engine,
@@ -95,7 +96,7 @@ def test_sources_of_assets_that_are_centuries_apart(engine: Engine) -> None:
     check(engine, WEATHER, None, histories, [0, 1, 2], points, changes)
 
 
-@settings(max_examples=settings.default.max_examples // 2)
+@ON_STORES
 @given(world=worlds(most_assets=3, max_size=6), missing=MISSING, data=st.data())
 def test_a_store_answers_and_exports_the_source_that_holds_at_t(
     deployment: Deployment, world: World, missing: str | None, data: st.DataObject

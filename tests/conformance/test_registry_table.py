@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_hub.config import Settings
@@ -22,7 +22,7 @@ from ai_hub.stores.registry_table import (
     StoredRollout,
     StoredSet,
 )
-from conformance.kit import Deployment, run
+from conformance.kit import ON_STORES, Deployment, run
 
 texts = st.text(st.characters(min_codepoint=32, codec="utf-8"), max_size=20)
 stored_sets = st.builds(
@@ -51,7 +51,7 @@ async def opened(deployment: Deployment, place: Path) -> OfflineStore:
     return await open_store(Settings(database_url=deployment.url(place)))
 
 
-@settings(max_examples=settings.default.max_examples // 3)
+@ON_STORES
 @given(drawn=st.lists(stored_sets, max_size=5), defaults=st.dictionaries(texts, st.integers(1, 9)))
 def test_every_field_comes_back(
     deployment: Deployment,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_hub import FeatureStore
@@ -22,6 +22,7 @@ from ai_hub.definitions.vocabulary import WEATHER_COLUMNS, Missing
 from ai_hub.testing import AttributeValue, WeatherRow, feature_sets, policies
 from conformance.kit import (
     MEMORY,
+    ON_STORES,
     Deployment,
     Row,
     folder,
@@ -106,7 +107,7 @@ async def check_export(
         assert not row_differences(feature_set, row.timestamp, history, online, row.vector, missing)
 
 
-@settings(max_examples=settings.default.max_examples // 2)
+@ON_STORES
 @given(feature_set=sets, missing=policies(), world=worlds(), data=st.data())
 def test_drawn_worlds_written_in_any_order_and_batching(
     deployment: Deployment,
@@ -139,7 +140,7 @@ def test_drawn_worlds_written_in_any_order_and_batching(
         run(example(Path(place)))
 
 
-@settings(max_examples=settings.default.max_examples // 2)
+@ON_STORES
 @given(feature_set=sets, missing=policies(), world=worlds(most_assets=2), data=st.data())
 def test_nothing_after_t_changes_an_answer_at_t(
     feature_set: FeatureSet, missing: Missing | None, world: World, data: st.DataObject

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_hub import FeatureStore
@@ -44,6 +44,7 @@ from ai_hub.testing import (
 )
 from conformance.kit import (
     MEMORY,
+    ON_STORES,
     UNSAID,
     Deployment,
     Row,
@@ -124,7 +125,7 @@ def spine_rows(rows: Sequence[Pair]) -> list[Row]:
     ]
 
 
-@settings(max_examples=settings.default.max_examples // 2)
+@ON_STORES
 @given(
     feature_set=feature_sets(asset_zone=True),
     wanted=chosen_targets(),
@@ -212,7 +213,7 @@ async def exported(
     return rows
 
 
-@settings(max_examples=settings.default.max_examples // 2)
+@ON_STORES
 @given(
     feature_set=feature_sets(max_size=4, asset_zone=True),
     wanted=chosen_targets(),

@@ -41,6 +41,7 @@ from ai_hub.stores.postgres.store import PostgresStore
 from ai_hub.testing import History, Observation, WeatherRow, feature_sets, policies
 from conformance.conftest import on_server as on_server
 from conformance.kit import (
+    ON_STORES,
     TIMESCALEDB,
     Deployment,
     folder,
@@ -65,7 +66,7 @@ def points_of(store: FeatureStore) -> PointReader:
     return inner._points
 
 
-@settings(max_examples=settings.default.max_examples // 2)
+@ON_STORES
 @given(feature_set=sets, missing=policies(), world=worlds(), data=st.data())
 def test_entities_at_times_of_their_own_in_one_statement(
     on_server: Deployment,
