@@ -5,7 +5,7 @@ import asyncio
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ai_hub.definitions.builtin import FEATURES
@@ -97,6 +97,7 @@ def merged_rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(embedded_points, "_NAMED_KEYS", keys)
 
 
+@settings(max_examples=settings.default.max_examples // 2)
 @given(script=steps)
 @pytest.mark.usefixtures("merged_rows")
 def test_remembered_rows_answer_as_the_database_does(script: list[tuple[str, object]]) -> None:
