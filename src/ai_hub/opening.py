@@ -73,7 +73,7 @@ async def open_parts(
 
     try:
         store = closed_later(await open_store(settings))
-        cache = closed_later(await open_cache(settings))
+        cache = closed_later(await open_cache(settings, store.debts))
         patience, step = settings.patience.seconds, settings.granularity
         parts = Open(
             store,
@@ -84,8 +84,7 @@ async def open_parts(
             closed_later(Exports(store, settings, now, metrics)),
             closing,
         )
-        if not cache.shared:
-            await store.watch(cache.changed)
+        await store.watch(cache.changed)
         await heard(await store.registry_table.load())
         await store.registry_table.watch(heard)
         await parts.exports.open()

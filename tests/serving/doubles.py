@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +18,7 @@ from ai_hub.intake.batch import Batch
 from ai_hub.intake.checks import check_observations
 from ai_hub.intake.frames import rows_to_table
 from ai_hub.serving.spec import Spec, spec_of
-from ai_hub.stores.base import Chunk, Landed, ScanRequest, Vectors
+from ai_hub.stores.base import Announce, Change, Chunk, Landed, ScanRequest, Vectors
 
 TENANT = "t"
 AT = parse_time("2025-10-09T14:30:00Z")
@@ -35,27 +35,54 @@ class Computation:
         self.error: Exception | None = None
 
 
+class HeldDebts:
+    """Debts that are kept as long as the store, from the beginning on."""
+
+    def __init__(self) -> None:
+        self.changes: list[Change] = []
+
+    async def begin(self, seconds: int) -> None:
+        pass
+
+    async def all(self) -> list[Change]:
+        return [*self.changes]
+
+    async def owe(self, entities: Collection[Entity]) -> None:
+        self.changes.append(Change(str(len(self.changes)), tuple(entities)))
+
+
 class HeldStore:
-    """Every feature of an asset is the last value that was appended for it (0 before any)."""
+    """Every feature of an asset is the last value that was appended for it (0 before any).
+
+    What is appended counts once `committing` is set, and is acknowledged once `appending` is.
+    """
 
     def __init__(self, holding: bool = False) -> None:
         self.holding = holding
         self.values: dict[Entity, float] = {}
         self.computations: list[Computation] = []
+        self.debts = HeldDebts()
+        self.marked = asyncio.Event()
+        self.committing: asyncio.Event | None = None
         self.appending: asyncio.Event | None = None
         self.error: Exception | None = None
         self._begun = asyncio.Condition()
 
-    async def append(self, observations: pa.Table) -> Landed:
+    async def append(self, observations: pa.Table, announce: Announce | None = None) -> Landed:
         rows = observations.to_pylist()
         touched = frozenset(Entity(row["tenant_id"], row["asset_id"]) for row in rows)
+        if announce is not None and not await announce(touched):
+            self.debts.changes.append(Change(str(len(self.debts.changes)), tuple(touched)))
+        self.marked.set()
+        if self.committing is not None:
+            await self.committing.wait()
         self.values |= {Entity(r["tenant_id"], r["asset_id"]): r["value"] for r in rows}
         if self.appending is not None:
             await self.appending.wait()
         return Landed(0, 0, touched)
 
-    async def append_weather(self, weather: pa.Table) -> Landed:
-        return await self.append(weather)
+    async def append_weather(self, weather: pa.Table, announce: Announce | None = None) -> Landed:
+        return await self.append(weather, announce)
 
     async def assign_weather_source(
         self,
@@ -64,6 +91,7 @@ class HeldStore:
         asset_ids: Sequence[str],
         valid_from: int | None,
         changed_at: int,
+        announce: Announce | None = None,
     ) -> frozenset[Entity]:
         return frozenset(Entity(tenant_id, asset_id) for asset_id in asset_ids)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 
@@ -11,6 +12,7 @@ class Proxy:
     """`answer` is what comes back for whatever is sent; None passes it on to the server.
 
     Who sends `cut`, if there is one, is cut off before the server has it; `was_cut` is set then.
+    `met` is called with what a client sends, before the server has it.
     """
 
     def __init__(self, port: int) -> None:
@@ -19,6 +21,7 @@ class Proxy:
         self.answer: bytes | None = None
         self.cut: bytes | None = None
         self.was_cut = asyncio.Event()
+        self.met: Callable[[bytes], object] = lambda _: None
 
     async def __aenter__(self) -> Proxy:
         self._server = await asyncio.start_server(self._meet, "127.0.0.1", 0)
@@ -65,6 +68,7 @@ class Proxy:
         task = asyncio.create_task(back())
         try:
             while data := await reader.read(65536):
+                self.met(data)
                 if self.cut is not None and self.cut in data:
                     self.was_cut.set()
                     break

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from ai_hub.definitions.values import Entity, id_fault
 from ai_hub.serving.cache import Cache, cache_key
+from ai_hub.stores.base import Change
 from serving.kinds import Kind, reads
 
+A = Entity("t", "a")
 AT = "2025-10-09T14:30:00Z"
 LATER = "2025-10-09T14:31:00Z"
 FIELD = "forecast_basic@1:abc:mean"
@@ -147,16 +149,70 @@ async def test_dropping_by_prefix_forgets_the_fields_that_begin_with_it(kind: Ki
         assert await cache.drop([Entity("t", "a")]) == 3
 
 
-@pytest.mark.parametrize("entities", [[Entity("t", "a")], None], ids=["some", "any"])
-async def test_what_another_process_wrote_is_dropped_unless_that_process_did(
-    kind: Kind, entities: list[Entity] | None
+@pytest.mark.parametrize("entities", [(A,), None], ids=["some", "any"])
+async def test_what_another_process_wrote_is_dropped(
+    kind: Kind, entities: tuple[Entity] | None
 ) -> None:
     async with kind.opened() as cache:
         await put(cache, "a")
         ((_, token),) = await reads(cache, "t", ["a"], AT, FIELD)
-        await cache.changed(entities)
+        await cache.changed([Change("1", entities)])
+        assert await look(cache, "a") is None
+        assert await cache.keep("t", AT, FIELD, [("a", token, VALUE)]) == 0
+
+
+async def test_what_another_process_marked_here_and_dropped_stays(kind: Kind) -> None:
+    async with kind.opened() as cache:
+        where = await cache.mark([A], "one")
+        await cache.drop([A], mark="one")
+        assert bool(where) == cache.shared
+        await put(cache, "a")
+        await cache.changed([Change("1", (A,), where or "elsewhere")])
         assert await look(cache, "a") == (VALUE if cache.shared else None)
-        assert await cache.keep("t", AT, FIELD, [("a", token, VALUE)]) == cache.shared
+        await put(cache, "a")
+        await cache.changed([Change("2", (A,), "elsewhere")])
+        assert await look(cache, "a") is None
+
+
+async def test_while_an_entity_is_marked_nothing_of_it_is_served_kept_or_shared(kind: Kind) -> None:
+    async with kind.opened() as cache:
+        await put(cache, "a", vector(1))
+        await put(cache, "b", vector(2))
+        ((_, before),) = await reads(cache, "t", ["a"], AT, FIELD)
+        await cache.mark([A], "one")
+        await cache.mark([A], "other")
+        await cache.drop([A], mark="one")
+        for _ in range(3):
+            (value, token), (other, _) = await reads(cache, "t", ["a", "b"], AT, FIELD)
+            assert (value, token, other) == (None, None, vector(2))
+            assert await cache.keep("t", AT, FIELD, [("a", before, vector(1))]) == 0
+        await cache.drop([A], mark="other")
+        assert await cache.keep("t", AT, FIELD, [("a", before, vector(1))]) == 0
+        assert await put(cache, "a", vector(3)) == 1
+        assert await look(cache, "a") == vector(3)
+
+
+async def test_a_mark_that_nobody_takes_away_ends_after_every_vector(kind: Kind) -> None:
+    async with kind.opened(ttl=300) as cache:
+        await put(cache, "a")
+        await cache.mark([A], "one")
+        kind.wait(590)
+        assert await put(cache, "a") == 0
+        kind.wait(20)
+        assert await put(cache, "a") == 1
+
+
+async def test_very_many_entities_are_marked_as_all_of_their_tenant(kind: Kind) -> None:
+    those = [Entity("t", f"asset-{i}") for i in range(10_001)]
+    async with kind.opened() as cache:
+        await put(cache, "asset-7")
+        await put(cache, "another", tenant="u")
+        await cache.mark(those, "one")
+        assert await look(cache, "asset-7") is None
+        assert await put(cache, "asset-7") == await put(cache, "no-part") == 0
+        assert await look(cache, "another", tenant="u") == VALUE
+        await cache.drop(those, mark="one")
+        assert await put(cache, "asset-7") == await put(cache, "no-part") == 1
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans()), min_size=1, max_size=40))

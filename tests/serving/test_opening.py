@@ -20,6 +20,7 @@ from ai_hub.serving.memory import MemoryCache
 from ai_hub.serving.opening import open_cache
 from ai_hub.serving.redis.cache import RedisCache
 from redis_server import RedisServer
+from serving.doubles import HeldDebts
 from serving.test_cache import AT, VALUE, look, put
 
 KEY = f"features:t:a:{AT}"
@@ -33,7 +34,9 @@ async def until(holds: Callable[[], bool]) -> None:
 
 @asynccontextmanager
 async def opened(url: str, **settings: Any) -> AsyncIterator[RedisCache]:
-    cache = await open_cache(Settings(cache_url=url, **{"cache_timeout": "500ms"} | settings))
+    cache = await open_cache(
+        Settings(cache_url=url, **{"cache_timeout": "500ms"} | settings), HeldDebts()
+    )
     assert isinstance(cache, RedisCache)
     try:
         yield cache
@@ -56,14 +59,14 @@ def start(servers: list[RedisServer], **settings: str | int) -> RedisServer:
 
 
 async def test_the_default_is_in_the_process() -> None:
-    cache = await open_cache(Settings())
+    cache = await open_cache(Settings(), HeldDebts())
     assert isinstance(cache, MemoryCache)
 
 
 @pytest.mark.parametrize("url", ["memory://", "redis://127.0.0.1:1", "rediss://127.0.0.1:1/0"])
 async def test_settings_say_of_a_cache_what_it_says_itself(url: str) -> None:
     settings = Settings(cache_url=url)
-    cache = await open_cache(settings)
+    cache = await open_cache(settings, HeldDebts())
     try:
         assert settings.cache_shared == cache.shared
     finally:
@@ -132,7 +135,7 @@ async def test_a_cluster_is_refused(servers: list[RedisServer]) -> None:
 )
 async def test_parameters_that_do_not_exist_are_refused(url: str) -> None:
     with pytest.raises(ConfigError, match=r"^cache_url: got 'redis.*expected parameters of redis"):
-        await open_cache(Settings(cache_url=url))
+        await open_cache(Settings(cache_url=url), HeldDebts())
 
 
 def certificate(folder: Path) -> dict[str, str]:

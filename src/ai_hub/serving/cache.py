@@ -5,13 +5,15 @@ fingerprint and missing policy. A value is a vector as JSON bytes.
 
 Freshness rests on tokens. Reading and claiming give a token for each entity; a value is kept only
 if the entity's token is still the same, and dropping an entity changes it. So a vector computed
-from older data is never kept after the entity was dropped. Who computes a value claims it before,
-so that processes that share the cache compute it once.
+from older data is never kept after the entity was dropped. While an entity is marked it has no
+token, so what is computed during a commit is neither kept nor shared: once an answer shows what was
+written, no later one shows what was before. Who computes a value claims it before, so that
+processes that share the cache compute it once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,13 +21,16 @@ from ai_hub.definitions.values import Entity, key_part
 
 if TYPE_CHECKING:
     from ai_hub.serving.breaker import BreakerState
+    from ai_hub.stores.base import Change
 
 Token = int | bytes
 Begin = Callable[[Iterable[tuple[str, Token | None]]], None]
 """Given assets whose values are the caller's to compute, each with its token.
 
-Without a token (None) nothing is known of what other processes write: nothing can be kept then.
+Without a token (None) nothing is known of what is written meanwhile: nothing can be kept then.
 """
+Place = tuple[str, str]
+"""What a mark is on: tenant and asset, or a tenant and '' for all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +107,27 @@ class Cache(Protocol):
         None is a value that was asked for and could not be computed: nobody need wait for it.
         """
 
-    async def drop(self, entities: Iterable[Entity], prefix: str = "") -> int:
-        """Change the tokens of some entities and forget their fields that begin with `prefix`.
+    async def mark(self, entities: Collection[Entity], mark: str) -> str:
+        """Before a write of some entities (of one tenant) is committed: drop them, and keep nothing
+        of theirs until they are dropped with this mark, or the time of a vector and more is over.
 
-        How many vectors were dropped.
+        Gives the cache of which other processes see that; empty where they do not.
         """
 
-    async def changed(self, entities: Iterable[Entity] | None) -> None:
-        """Another process wrote what vectors of some entities (None: of any) are computed from.
+    async def drop(self, entities: Iterable[Entity], prefix: str = "", mark: str = "") -> int:
+        """Change the tokens of some entities and forget their fields that begin with `prefix`.
 
-        That process has dropped them from a shared cache itself.
+        Takes their `mark` away. How many vectors were dropped.
+        """
+
+    @property
+    def owes(self) -> bool:
+        """Whether there is something that it could not drop yet."""
+
+    async def changed(self, changes: Sequence[Change] | None) -> None:
+        """Other processes wrote something that vectors are computed from (None: they may have).
+
+        A shared cache drops what its writer did not mark in it.
         """
 
     async def stats(self) -> CacheStats:
@@ -119,6 +135,23 @@ class Cache(Protocol):
 
     async def close(self) -> None:
         """Let go of everything."""
+
+
+SLACK = 300
+"""Seconds that a token, a mark or a debt lives longer than vectors: than computing and committing
+may take."""
+_MANY = 10_000
+
+
+def place_of(entity: Entity) -> Place:
+    """Where a mark on one entity is."""
+    return entity.tenant_id, entity.asset_id
+
+
+def tenant_of(entities: Collection[Entity]) -> list[Place]:
+    """Where the mark on more than 10,000 entities of one tenant is; nowhere for fewer, each of
+    which has one."""
+    return [(next(iter(entities)).tenant_id, "")] if len(entities) > _MANY else []
 
 
 def cache_key(tenant_id: str, asset_id: str, timestamp: str) -> str:

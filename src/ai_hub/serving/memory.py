@@ -5,12 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 
 from ai_hub.definitions.values import Entity
 from ai_hub.serving.breaker import BreakerState
-from ai_hub.serving.cache import Begin, CacheStats, Token, cache_key
+from ai_hub.serving.cache import (
+    SLACK,
+    Begin,
+    CacheStats,
+    Place,
+    Token,
+    cache_key,
+    place_of,
+    tenant_of,
+)
+from ai_hub.stores.base import Change
 
 _Slot = tuple[str, str, str]
 """Tenant, timestamp and field: the values of all assets that a batch asks for lie together."""
@@ -45,6 +55,7 @@ class MemoryCache:
         max_tokens: int = _MAX_TOKENS,
     ) -> None:
         self.state: BreakerState = "closed"
+        self.owes = False
         self.errors: Mapping[str, int] = {}
         self._ttl = ttl_seconds
         self._max_bytes = max_bytes
@@ -60,6 +71,8 @@ class MemoryCache:
         self._numbered = 0
         self._floor = 0
         self._last_token = 0
+        # Who is writing an entity, or a whole tenant, and until when that counts.
+        self._marks: dict[Place, dict[str, float]] = {}
 
     async def read(
         self, tenant_id: str, asset_ids: Sequence[str], timestamp: str, field: str
@@ -72,7 +85,10 @@ class MemoryCache:
         misses = values.count(None)
         self._hits += len(values) - misses
         self._misses += misses
-        return list(zip(values, map(token_of, asset_ids, repeat(self._floor)), strict=True))
+        tokens: Iterable[int | None] = map(token_of, asset_ids, repeat(self._floor))
+        if self._marks:
+            tokens = self._unless_marked(tenant_id, asset_ids, tokens)
+        return list(zip(values, tokens, strict=True))
 
     async def claim(
         self,
@@ -85,7 +101,8 @@ class MemoryCache:
     ) -> dict[str, bytes]:
         """No other process computes for this one: all of them are for the caller."""
         token_of = self._tokens.get(tenant_id, {}).get
-        begin([(asset_id, token_of(asset_id, self._floor)) for asset_id in asset_ids])
+        tokens = map(token_of, asset_ids, repeat(self._floor))
+        begin(zip(asset_ids, self._unless_marked(tenant_id, asset_ids, tokens), strict=True))
         return {}
 
     async def keep(
@@ -110,7 +127,15 @@ class MemoryCache:
             self._evicted += self._forget(next(iter(self._entries)))
         return kept
 
-    async def drop(self, entities: Iterable[Entity], prefix: str = "") -> int:
+    async def mark(self, entities: Collection[Entity], mark: str) -> str:
+        """Drop some entities before a write is committed, and keep nothing of theirs until then."""
+        until = self._clock() + self._ttl + SLACK
+        for place in tenant_of(entities) or map(place_of, entities):
+            self._marks.setdefault(place, {})[mark] = until
+        await self.drop(entities)
+        return ""
+
+    async def drop(self, entities: Iterable[Entity], prefix: str = "", mark: str = "") -> int:
         """Change the tokens of some entities and forget their fields that begin with `prefix`."""
         dropped = 0
         for place, entity in enumerate(entities, 1):
@@ -121,15 +146,19 @@ class MemoryCache:
             keys = self._keys_of.get((entity.tenant_id, entity.asset_id), {})
             for key in tuple(keys):
                 dropped += self._forget(key, prefix)
+            if mark:
+                self._unmark(place_of(entity), mark)
+                self._unmark((entity.tenant_id, ""), mark)
         return dropped
 
-    async def changed(self, entities: Iterable[Entity] | None) -> None:
-        """Another process wrote what vectors of some entities (None: of any) are computed from."""
-        if entities is not None:
-            await self.drop(entities)
-            return
-        self._raise_floor()
-        await self.close()
+    async def changed(self, changes: Sequence[Change] | None) -> None:
+        """Other processes wrote something that vectors are computed from (None: they may have)."""
+        for change in (Change("", None),) if changes is None else changes:
+            if change.entities is None:
+                self._raise_floor()
+                await self.close()
+            else:
+                await self.drop(change.entities)
 
     async def stats(self) -> CacheStats:
         """What it holds and how it did."""
@@ -149,6 +178,28 @@ class MemoryCache:
         """Let go of everything."""
         while self._entries:
             self._forget(next(iter(self._entries)))
+
+    def _unless_marked(
+        self, tenant_id: str, asset_ids: Sequence[str], tokens: Iterable[int | None]
+    ) -> Iterator[int | None]:
+        """The tokens; assets that are marked have none."""
+        whole = self._is_marked((tenant_id, ""))
+        for one, token in zip(asset_ids, tokens, strict=True):
+            yield None if whole or self._is_marked((tenant_id, one)) else token
+
+    def _is_marked(self, one: Place) -> bool:
+        marks = self._marks.get(one)
+        if marks is None:
+            return False
+        now = self._clock()
+        for mark in [mark for mark, until in marks.items() if until <= now]:
+            self._unmark(one, mark)
+        return one in self._marks
+
+    def _unmark(self, one: Place, mark: str) -> None:
+        marks = self._marks.get(one, {})
+        if marks.pop(mark, None) is not None and not marks:
+            del self._marks[one]
 
     def _renumber(self, entity: Entity) -> None:
         new = entity.asset_id not in self._tokens.get(entity.tenant_id, {})

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import logging
+
 from ai_hub.config import Settings
 from ai_hub.config_values import MEMORY_CACHE
-from ai_hub.serving.cache import Cache
+from ai_hub.errors import StoreError
+from ai_hub.serving.cache import SLACK, Cache
 from ai_hub.serving.memory import MemoryCache
+from ai_hub.stores.base import Debts
+
+_log = logging.getLogger(__name__)
 
 
-async def open_cache(settings: Settings) -> Cache:
-    """The cache that the settings name, open. Raises ConfigError if it cannot be one."""
+async def open_cache(settings: Settings, debts: Debts) -> Cache:
+    """The cache that the settings name, open; one that is shared pays the debts of the store.
+
+    Raises ConfigError if it cannot be one.
+    """
+    ttl = settings.cache_ttl
     if settings.cache_url == MEMORY_CACHE:
-        return MemoryCache(settings.cache_ttl)
+        return MemoryCache(ttl)
     from ai_hub.serving.redis.cache import RedisCache
 
+    try:
+        await debts.begin(ttl + SLACK)
+    except StoreError as error:
+        # A role that may only read is no reason to have no cache.
+        _log.warning("cache without debts", extra={"why": str(error), "stale_seconds": ttl})
     timeout = settings.cache_timeout.seconds
-    return await RedisCache.open(settings.cache_url, settings.cache_ttl, timeout)
+    return await RedisCache.open(settings.cache_url, ttl, timeout, debts)

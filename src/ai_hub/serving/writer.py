@@ -1,21 +1,25 @@
 """The one write path: a checked batch to the store, then the entities it touched out of the cache.
 
-An acknowledgement comes after both, so an answer given later reflects the batch.
+An acknowledgement comes after both, so an answer given later reflects the batch. The entities are
+marked before the commit, so no answer shows what was before it once another one showed the batch.
+A write that fails after that may be committed or not: its marks stay until they end by themselves.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from ai_hub.metrics import Metrics
 from ai_hub.serving.cache import Cache
-from ai_hub.stores.base import Landed, Store
+from ai_hub.stores.base import Announce, Landed, Store
 
 if TYPE_CHECKING:
+    from ai_hub.definitions.values import Entity
     from ai_hub.intake.batch import Batch, BatchKind
     from ai_hub.intake.result import IngestResult
 
@@ -86,25 +90,26 @@ class Writer:
             task.exception()
 
     async def _land(self, batch: Batch, kind: BatchKind) -> IngestResult:
+        marking = _Marking(self._cache)
         try:
-            landed = await self._appended(batch, kind)
+            landed = await self._appended(batch, kind, marking.announce)
+            await self._drop(landed.touched, marking)
         except Exception as error:
             self._metrics.lost(kind)
             self._tell(batch, kind, error)
             raise
-        await self._cache.drop(landed.touched)
         newest = batch.newest() if kind == "observations" else {}
         self._metrics.landed(kind, batch.accepted, batch.rejected, newest)
         return batch.landed(landed.replaced, landed.unchanged, landed.aged)
 
-    async def _appended(self, batch: Batch, kind: BatchKind) -> Landed:
+    async def _appended(self, batch: Batch, kind: BatchKind, announce: Announce) -> Landed:
         match kind:
             case "observations":
-                return await self._store.append(batch.table)
+                return await self._store.append(batch.table, announce)
             case "weather":
-                return await self._store.append_weather(batch.table)
+                return await self._store.append_weather(batch.table, announce)
             case "attributes":
-                return await self._store.append_attributes(batch.table, self._now())
+                return await self._store.append_attributes(batch.table, self._now(), announce)
             case _:
                 assert_never(kind)
 
@@ -132,8 +137,30 @@ class Writer:
         valid_from: int | None,
         changed_at: int,
     ) -> int:
+        marking = _Marking(self._cache)
         touched = await self._store.assign_weather_source(
-            tenant_id, source_id, asset_ids, valid_from, changed_at
+            tenant_id, source_id, asset_ids, valid_from, changed_at, marking.announce
         )
-        await self._cache.drop(touched)
+        await self._drop(touched, marking)
         return len(touched)
+
+    async def _drop(self, touched: Collection[Entity], marking: _Marking) -> None:
+        await self._cache.drop(touched, mark=marking.mark)
+        if marking.seen and self._cache.owes:
+            # The shared cache was lost after it was told: nothing is written down of it yet.
+            await self._store.debts.owe(touched)
+
+
+class _Marking:
+    """The mark of one write, and whether other processes see it."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        self.mark = secrets.token_hex(8)
+        self.seen = False
+
+    async def announce(self, entities: Collection[Entity]) -> str:
+        """Mark the entities of the write before its commit, as the store asks."""
+        where = await self._cache.mark(entities, self.mark)
+        self.seen = bool(where)
+        return where

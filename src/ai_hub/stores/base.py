@@ -24,8 +24,25 @@ if TYPE_CHECKING:
     from ai_hub.engines.arrays import Columns, HistoryArrays, Ints, Masks
     from ai_hub.engines.views import Faults
 
-Changed = Callable[[list[Entity] | None], Awaitable[object]]
-"""Told of entities whose features may have changed; None where it may be any of them."""
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What some process wrote: the entities whose features may differ now; None: any.
+
+    `id` is of this change alone. `marked` is the shared cache in which the writer has marked them
+    before the commit, and drops them; empty where there is none.
+    """
+
+    id: str
+    entities: Sequence[Entity] | None
+    marked: str = ""
+
+
+Changed = Callable[[Sequence[Change] | None], Awaitable[object]]
+"""Told of changes that other processes made; None where some may have been missed."""
+Announce = Callable[[Collection[Entity]], Awaitable[str]]
+"""Asked in a write, before its commit, to mark the entities (of one tenant) whose features it may
+change. Gives the shared cache where it did; empty where other processes do not see it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +127,34 @@ class Chunk:
     edges: Edges | None = None
 
 
-class Store(Protocol):
-    """Observations and weather: written, computed on, and read in bulk."""
+class Debts(Protocol):
+    """What was written and is still to be dropped from caches that processes share."""
 
-    async def append(self, observations: pa.Table) -> Landed:
+    async def begin(self, seconds: int) -> None:
+        """Have it kept from now on: vectors live that long in such a cache."""
+
+    async def all(self) -> list[Change]:
+        """What may have to be dropped from there."""
+
+    async def owe(self, entities: Collection[Entity]) -> None:
+        """Add what was committed already, and could not be dropped."""
+
+
+class Store(Protocol):
+    """Observations and weather: written, computed on, and read in bulk.
+
+    A write asks `announce` once it knows whom it touches, and is committed after that. What a
+    shared cache was not told then is a debt, written with it.
+    """
+
+    @property
+    def debts(self) -> Debts:
+        """What shared caches are owed."""
+
+    async def append(self, observations: pa.Table, announce: Announce | None = None) -> Landed:
         """Land one checked batch (schema OBSERVATIONS), whole or not at all, and make it last."""
 
-    async def append_weather(self, weather: pa.Table) -> Landed:
+    async def append_weather(self, weather: pa.Table, announce: Announce | None = None) -> Landed:
         """Land one checked batch of weather (schema WEATHER), whole or not at all."""
 
     async def assign_weather_source(
@@ -126,6 +164,7 @@ class Store(Protocol):
         asset_ids: Sequence[str],
         valid_from: int | None,
         changed_at: int,
+        announce: Announce | None = None,
     ) -> frozenset[Entity]:
         """Map assets to a weather source (None: their own rows) from an instant on, until their
         next mapping; the entities that it changed anything for.
@@ -135,7 +174,9 @@ class Store(Protocol):
         source holds then already, nothing changes.
         """
 
-    async def append_attributes(self, attributes: pa.Table, changed_at: int) -> Landed:
+    async def append_attributes(
+        self, attributes: pa.Table, changed_at: int, announce: Announce | None = None
+    ) -> Landed:
         """Land one checked batch of attributes (schema ATTRIBUTES), whole or not at all.
 
         A row with a `valid_from` replaces that of its key and instant. One without is the value

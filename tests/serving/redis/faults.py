@@ -126,7 +126,7 @@ async def processes(store: HeldStore, urls: list[str]) -> AsyncIterator[list[Pro
     async with AsyncExitStack() as stack:
         those = []
         for url in urls:
-            cache = await RedisCache.open(url, timeout=TIMEOUT)
+            cache = await RedisCache.open(url, timeout=TIMEOUT, debts=store.debts)
             stack.push_async_callback(cache.close)
             reader, writer = Reader(store, cache, lambda: AT), Writer(store, cache)
             stack.push_async_callback(reader.close)

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from ai_hub.definitions.values import Entity, iso
-from ai_hub.serving.redis import cache as redis_cache
-from ai_hub.serving.redis import words
+from ai_hub.serving.redis import drops, words
 from ai_hub.serving.redis.cache import RedisCache
 from redis_server import RedisServer
 from serving.doubles import AT, SPEC, TENANT, HeldStore, batch
@@ -210,7 +209,7 @@ async def test_without_redis_requests_share_only_a_computation_that_has_not_begu
 async def test_who_owes_too_much_to_remember_owes_everything(
     server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_cache, "_MOST_OWED", 2)
+    monkeypatch.setattr(drops, "_MOST_OWED", 2)
     async with processes(HeldStore(), [server.url()] * 2) as (one, other):
         for asset in "abcd":
             await put(other.cache, asset)
@@ -230,7 +229,7 @@ async def test_who_owes_too_much_to_remember_owes_everything(
 async def test_a_debt_that_is_cut_off_while_it_is_paid_stays_owed(
     server: RedisServer, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    monkeypatch.setattr(redis_cache, "_MOST_OWED", most)
+    monkeypatch.setattr(drops, "_MOST_OWED", most)
     async with (
         Proxy(server.port) as proxy,
         processes(HeldStore(), [proxy.url, server.url()]) as (cut_off, other),
@@ -253,7 +252,7 @@ async def test_a_debt_that_is_cut_off_while_it_is_paid_stays_owed(
 async def test_a_process_that_noticed_nothing_hears_that_nothing_counts(
     server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_cache, "_MOST_OWED", 0)
+    monkeypatch.setattr(drops, "_MOST_OWED", 0)
     async with (
         Proxy(server.port) as proxy,
         processes(HeldStore(), [proxy.url, server.url()]) as (cut_off, other),
@@ -268,28 +267,6 @@ async def test_a_process_that_noticed_nothing_hears_that_nothing_counts(
         await until("closed", other.cache)
         assert other.cache.errors["lost"] == 1
         assert (await reads(other.cache, "t", ["a"], TIME, FIELD))[0][0] is None
-
-
-async def test_what_is_owed_at_the_end_is_tried_once_more(
-    server: RedisServer, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.WARNING)
-    for back in (True, False):
-        cache = await RedisCache.open(server.url())
-        await put(cache, "a")
-        server.pause()
-        await reads(cache, "t", ["a"], TIME, FIELD)
-        await cache.drop([A])
-        if back:
-            server.resume()
-        await cache.close()
-        if not back:
-            server.resume()
-        kept = server.call("HEXISTS", f"features:t:a:{TIME}", FIELD)
-        assert bool(kept) is not back
-    left = [r.getMessage() for r in caplog.records if "stale answers" in r.getMessage()]
-    assert len(left) == 1
-    assert "is left with stale answers of 1 assets, for 300 s at most" in left[0]
 
 
 async def test_standing_still_itself_is_no_loss_of_redis(server: RedisServer) -> None:

@@ -3,35 +3,51 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_hub import FeatureStore
 from ai_hub.definitions.values import HOUR, Entity, parse_time, to_datetime
-from ai_hub.stores.postgres.changes import notices
+from ai_hub.stores.base import Change
+from ai_hub.stores.postgres import changes as postgres_changes
+from ai_hub.stores.postgres.changes import Changes
+from ai_hub.stores.postgres.notices import heard, notices
 from ai_hub.stores.postgres.store import PostgresStore
 from conformance.conftest import on_server as on_server
 from conformance.kit import Deployment, observation
+from serving.proxy import Proxy
 
 T = parse_time("2025-10-09T14:30:00Z")
 ids = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=256)
 
 
-@given(st.lists(st.builds(Entity, ids, ids), max_size=80))
-def test_every_entity_is_named_in_payloads_that_fit(entities: list[Entity]) -> None:
-    payloads = notices("x" * 32, entities)
-    assert all(len(payload.encode()) < 8_000 for payload in payloads)
-    named = [Entity(*pair) for payload in payloads for pair in json.loads(payload)[1]]
+@given(st.lists(st.builds(Entity, ids, ids), max_size=80), st.sampled_from(("", "6dde38ea6fc9")))
+def test_every_entity_is_named_in_payloads_that_fit(entities: list[Entity], marked: str) -> None:
+    told = notices("x" * 32, entities, marked)
+    assert all(len(one.text.encode()) < 8_000 for one in told)
+    named = []
+    for one in told:
+        by, change = heard(one.text)
+        assert (by, change.id, change.marked) == ("x" * 32, one.id, marked)
+        named += change.entities or ()
     assert named == entities
+    assert len({one.id for one in told}) == len(told)
 
 
 def test_too_many_to_name_are_all_there_are() -> None:
     entities = [Entity("tenant", f"asset-{i:06d}") for i in range(100_000)]
-    assert notices("me", entities) == ['["me", null]']
+    (one,) = notices("me", entities)
+    assert heard(one.text) == ("me", Change(one.id, None))
+
+
+def test_notices_of_earlier_releases_are_understood() -> None:
+    assert heard('["me", [["t", "a"]]]') == ("me", Change("", (Entity("t", "a"),)))
 
 
 async def lag(store: FeatureStore, asset: str = "a") -> object:
@@ -105,3 +121,25 @@ async def test_what_was_written_while_nobody_listened_is_not_answered_from_befor
         await becomes(lambda: lag(one), 5.0)
         await other.ingest([observation("a", T, 6.0)], "t")
         await becomes(lambda: lag(one), 6.0)
+
+
+async def test_a_connection_that_says_nothing_is_asked_and_given_up(
+    on_server: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that drops packets: nobody hears, and nothing is closed."""
+    monkeypatch.setattr(postgres_changes, "_BEAT", 0.2)
+    heard: asyncio.Queue[object] = asyncio.Queue()
+    async with on_server.open(tmp_path) as store:
+        place = urlsplit(store.settings.database_url)
+        async with Proxy(place.port or 5432) as proxy:
+            at = place._replace(netloc=f"{place.username}@127.0.0.1:{proxy.port}")
+            listening = Changes(replace(store.settings, database_url=urlunsplit(at)))
+            await listening.watch(heard.put)
+            assert await heard.get() is None
+            proxy.answer = b""
+            await store.ingest([observation("a", T, 5.0)], "t")
+            await asyncio.sleep(0.5)
+            proxy.answer = None
+            async with asyncio.timeout(30):
+                assert await heard.get() is None
+            await listening.close()

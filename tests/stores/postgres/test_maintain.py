@@ -6,7 +6,7 @@ import asyncio
 import random
 import statistics
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import asyncpg
 import pyarrow as pa
 import pytest
 
-from ai_hub.definitions.values import DAY, HOUR, MINUTE, parse_time, to_datetime
+from ai_hub.definitions.values import DAY, HOUR, MINUTE, Entity, parse_time, to_datetime
 from ai_hub.stores.postgres import maintain as postgres_maintain
 from ai_hub.stores.postgres import points as postgres_points
 from ai_hub.stores.postgres.maintain import WRITERS_LOCK, spans
@@ -194,13 +194,20 @@ async def test_what_the_database_forgot_to_refresh_is_refreshed(world: World) ->
     await world.check("a", T, T - 4 * DAY)
 
 
+KEPT = RetentionPeriods(None, None)
+
+
+async def untold(_: Collection[Entity]) -> None:
+    """Nobody is told of these writes."""
+
+
 async def test_a_refresh_waits_for_who_wrote_without_knowing_of_it(world: World) -> None:
     await world.write(*hourly("a", T - 9 * DAY, 9 * 24))
     row = observation("a", T - 3 * HOUR - 1, 1e5)
     async with session(world.settings) as other:
         transaction = other.transaction()
         await transaction.start()
-        await append_observations(other, batch(row), RetentionPeriods(None, None), True)
+        await append_observations(other, batch(row), KEPT, True, untold)
         running = asyncio.create_task(world.maintain())
         await asyncio.sleep(0.5)
         assert not running.done()
@@ -226,7 +233,9 @@ async def test_who_writes_after_it_was_announced_is_late_also_if_it_began_before
 
         async def beside(*arguments: Any) -> None:
             if row not in world.written:
-                await append_observations(other, batch(row), RetentionPeriods(None, None), True)
+                await append_observations(
+                    other, batch(row), RetentionPeriods(None, None), True, untold
+                )
                 await transaction.commit()
                 world.written.append(row)
             await real(*arguments)

@@ -3,7 +3,8 @@
 `words.py` says what is kept and when it counts. This file says what happens without Redis:
 
 - Every answer comes from the store; the breaker finds Redis again in the background.
-- What could not be dropped is owed. A process drops what it owes before it uses Redis again.
+- What could not be dropped is owed: `drops.py` says to whom, and that it is paid before Redis is
+  used again.
 - Reading waits for the breaker to close, a while after the process found Redis again. By then
   others who lost it have found it too, and have dropped what they owe.
 - The first drop that fails waits a moment before it gives up: by then others have seen the loss.
@@ -12,49 +13,47 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
-from itertools import islice
-from types import UnionType
-from typing import TypeVar
-
-from hiredis import ReplyError
 
 from ai_hub.definitions.values import Entity, key_part
 from ai_hub.errors import ConfigError
 from ai_hub.serving.breaker import Breaker, BreakerState
 from ai_hub.serving.cache import Begin, CacheStats, Token
 from ai_hub.serving.redis import words
+from ai_hub.serving.redis.calls import Calls, Refused
 from ai_hub.serving.redis.dial import Dial
+from ai_hub.serving.redis.drops import Drops
 from ai_hub.serving.redis.leases import LEASE_SECONDS, Claimed, Leases
 from ai_hub.serving.redis.link import Link, Lost
+from ai_hub.serving.redis.parts import parts
 from ai_hub.serving.redis.server import RedisServer, information
+from ai_hub.stores.base import Change, Debts
 
 _log = logging.getLogger(__name__)
 
-T = TypeVar("T")
 Read = tuple[bytes | None, Token | None]
 
-_MOST_KEYS = 200
-"""Entities of one script: about a millisecond of Redis's time."""
 _MOST_LOOKED_AT = 2_000
 """Leases of one look: less than a millisecond of Redis's time."""
-_MOST_OWED = 10_000
-"""As many are dropped in well under a second; to owe more is to owe everything."""
-
-
-class _Refused(Exception):
-    """Redis did not do one thing, and answers on."""
 
 
 class RedisCache:
-    """The contract on a Redis server. `timeout` is how many seconds an answer may take."""
+    """The contract on a Redis server. `timeout` is how many seconds an answer may take.
+
+    `debts` are those that the store keeps, where it keeps any.
+    """
 
     name = "Redis"
     shared = True
 
-    def __init__(self, url: str, ttl_seconds: int = 300, timeout: float = 0.1) -> None:
+    def __init__(
+        self,
+        url: str,
+        ttl_seconds: int = 300,
+        timeout: float = 0.1,
+        debts: Debts | None = None,
+    ) -> None:
         self._ttl = ttl_seconds
         self._timeout = timeout
         self._dial = Dial(url, connecting := 5 * timeout)
@@ -69,10 +68,10 @@ class RedisCache:
         self._owner = words.unique()
         self._leases = Leases(self._claimed, self._held)
         self._life = words.life(ttl_seconds)
-        self._owed: set[Entity] = set()
-        self._owes_all = False
+        self._calls = Calls()
+        self._drops = Drops(self._calls, self._life, debts)
         self._hits = self._misses = 0
-        self.errors: Counter[str] = Counter()
+        self.errors = self._calls.errors
 
     @classmethod
     async def open(
@@ -80,12 +79,13 @@ class RedisCache:
         url: str,
         ttl_seconds: int = 300,
         timeout: float = 0.1,  # noqa: ASYNC109  # of every answer, not of opening
+        debts: Debts | None = None,
     ) -> RedisCache:
         """A cache in use, or one that waits for Redis to come.
 
         Raises ConfigError for a URL that is not understood and a server that will not do.
         """
-        cache = cls(url, ttl_seconds, timeout)
+        cache = cls(url, ttl_seconds, timeout, debts)
         try:
             await cache._connect()
         except ConfigError:
@@ -112,7 +112,7 @@ class RedisCache:
             return self._away(asset_ids)
         try:
             tokens, *values = await link.ask(commands, 1 + len(asset_ids))
-            self._check(link, tokens, list)
+            self._calls.check(link, tokens, list)
             found = words.found(values, tokens, run)
             lacking = found.count(None)
             self._hits += len(found) - lacking
@@ -121,8 +121,8 @@ class RedisCache:
             self._misses += lacking
             for value in values:
                 if not words.is_foreign(value):
-                    self._check(link, value, bytes | None)
-        except (Lost, _Refused):
+                    self._calls.check(link, value, bytes | None)
+        except (Lost, Refused):
             return self._away(asset_ids)
         return [
             (value, token if token is not None and token.startswith(run) else None)
@@ -165,7 +165,7 @@ class RedisCache:
         if link is None:
             return 0
         kept = 0
-        for some in _parts(current):
+        for some in parts(current):
             keys: list[str] = []
             given: list[bytes] = []
             for asset_id, token, value in some:
@@ -179,30 +179,49 @@ class RedisCache:
                 given += [token, b"" if value is None else words.stamped(value, token)]
             fixed = (field, self._owner, self._ttl * 1000, self._life)
             try:
-                kept += await self._call(int, link, words.KEEP, keys, *fixed, *given)
-            except _Refused:
+                kept += await self._calls.run(int, link, words.KEEP, keys, *fixed, *given)
+            except Refused:
                 continue
             except Lost:
                 break
         return kept
 
-    async def drop(self, entities: Iterable[Entity], prefix: str = "") -> int:
+    @property
+    def owes(self) -> bool:
+        """Whether something could not be dropped yet."""
+        return self._drops.owes
+
+    async def mark(self, entities: Collection[Entity], mark: str) -> str:
+        """Mark entities of one tenant before a write is committed; where everybody here sees it."""
+        link, run = self._link, self._run.decode()
+        return run if await self._drops.mark(link, entities, mark) else ""
+
+    async def drop(self, entities: Iterable[Entity], prefix: str = "", mark: str = "") -> int:
         """Change the tokens of some entities and forget their fields that begin with `prefix`.
 
         What cannot be dropped now is dropped when Redis is back.
         """
-        dropped = 0
-        for some in _parts(entities):
-            try:
-                dropped += await self._dropped(self._link, list(dict.fromkeys(some)), prefix)
-            except Lost:
-                self._owe(some)
-        if self._owed or self._owes_all:
+        dropped = await self._drops.drop(self._link, entities, prefix, mark)
+        if self._drops.owes:
             await self._breaker.found(within=self._grace)
         return dropped
 
-    async def changed(self, entities: Iterable[Entity] | None) -> None:
-        """Nothing is left to do: whoever wrote them has dropped them here, or owes it."""
+    async def changed(self, changes: Sequence[Change] | None) -> None:
+        """Drop what others wrote without a mark here. Raises StoreError where that is unknown."""
+        run = self._run.decode()
+        told = await self._drops.owed_by_all() if changes is None else changes
+        others = [one for one in told if not run or one.marked != run]
+        link = self._link
+        try:
+            if link is None:
+                raise Lost
+            paid = await self._drops.settle(link, others)
+        except Lost:
+            self._drops.owe(others)
+            return
+        if any(one.entities is None for one in (paid if changes is None else others)):
+            # Whoever paid that has ended the epoch: what was read under it counts no more.
+            link.lose("what it holds does not count any more")
 
     async def stats(self) -> CacheStats:
         """How it did, and the memory of the server; only scanning could count its entries."""
@@ -226,24 +245,10 @@ class RedisCache:
     async def close(self) -> None:
         """Let go of the connection; what is kept stays."""
         await self._breaker.close()
-        if self._owed or self._owes_all:
-            await self._last_try()
         if self._link is not None:
             link, self._link = self._link, None
             await link.close()
         await self._dial.close()
-
-    async def _last_try(self) -> None:
-        try:
-            await self._connect()
-        except Exception as error:  # noqa: BLE001  # Whatever it is, it ends here.
-            _log.warning(
-                "Redis at %s is left with stale answers of %s, for %d s at most: %s",
-                self._dial.place,
-                "many assets" if self._owes_all else f"{len(self._owed)} assets",
-                self._ttl,
-                _reason(error),
-            )
 
     def _away(self, assets: Sequence[str]) -> list[Read]:
         """Misses without a token: nothing says what was dropped meanwhile."""
@@ -257,8 +262,8 @@ class RedisCache:
         for key in keys:
             by_field.setdefault(key.field, []).append(key)
         for field, of_field in by_field.items():
-            for some in _parts(of_field):
-                with suppress(Lost, _Refused):
+            for some in parts(of_field):
+                with suppress(Lost, Refused):
                     claims |= zip(some, await self._claim(field, some), strict=True)
         return claims
 
@@ -266,10 +271,10 @@ class RedisCache:
         link, run = self._link, self._run
         if link is None:
             raise Lost
-        names = [name for key in keys for name in (key.generation, key.features, key.lease)]
+        names = [name for key in keys for name in key.claimed]
         hold, fresh = int(LEASE_SECONDS * 1000), b"%b-%b" % (run, words.unique().encode())
         given = (field, self._owner, hold, self._life, run, fresh)
-        reply = await self._call(list, link, words.CLAIM, names, *given)
+        reply = await self._calls.run(list, link, words.CLAIM, names, *given)
         return [
             Claimed(words.unstamped(value, token, run), token, bool(mine))
             for token, value, mine in zip(reply[::3], reply[1::3], reply[2::3], strict=True)
@@ -281,83 +286,13 @@ class RedisCache:
         link = self._link
         if link is None:
             return held
-        with suppress(Lost, _Refused):
-            for some in _parts(keys, _MOST_LOOKED_AT):
+        with suppress(Lost, Refused):
+            for some in parts(keys, _MOST_LOOKED_AT):
                 (reply,) = await link.ask(words.looking(some), 1)
-                self._check(link, reply, list)
+                self._calls.check(link, reply, list)
                 pairs = zip(reply[::2], reply[1::2], strict=True)
                 held |= zip(some, [words.holds(*pair) for pair in pairs], strict=True)
         return held
-
-    async def _dropped(self, link: Link | None, entities: Sequence[Entity], prefix: str) -> int:
-        if link is None:
-            raise Lost
-        keys = []
-        for entity in entities:
-            tenant, asset = key_part(entity.tenant_id), key_part(entity.asset_id)
-            keys += [words.generation_key(tenant, asset), words.live_key(tenant, asset)]
-        try:
-            if prefix:
-                live = await self._call(list, link, words.RENEW, keys, words.unique())
-            else:
-                live = await self._call(list, link, words.DROP, keys)
-        except _Refused:
-            # Dropping whole takes no memory.
-            prefix = ""
-            live = await self._call(list, link, words.DROP, keys)
-        dropped = 0
-        for some in _parts(live):
-            dropped += await self._call(int, link, words.FORGET, some, prefix)
-        return dropped
-
-    def _owe(self, entities: Iterable[Entity]) -> None:
-        self._owed.update(entities)
-        if len(self._owed) > _MOST_OWED:
-            self._owed.clear()
-            self._owes_all = True
-
-    async def _pay(self, link: Link) -> None:
-        """Drop what is owed; what comes to it meanwhile stays owed."""
-        owed, self._owed = self._owed, set()
-        everything, self._owes_all = self._owes_all, False
-        try:
-            if everything:
-                self._check(link, (await link.ask(words.END_EPOCH, 1))[0], int)
-                return
-            for some in _parts(owed):
-                await self._dropped(link, some, "")
-        except BaseException:
-            self._owed |= owed
-            self._owes_all |= everything
-            raise
-
-    async def _call(
-        self,
-        expected: type[T],
-        link: Link,
-        script: words.Script,
-        keys: list[str],
-        *arguments: str | bytes | int,
-    ) -> T:
-        (reply,) = await link.ask(script.call(keys, *arguments), 1)
-        if isinstance(reply, ReplyError) and words.code_of(reply) == "NOSCRIPT":
-            (reply,) = await link.ask(script.send(keys, *arguments), 1)
-        self._check(link, reply, expected)
-        checked: T = reply
-        return checked
-
-    def _check(self, link: Link, reply: object, expected: type | UnionType) -> None:
-        """Raise for another reply: Refused for an error of one key, else the server is lost."""
-        if isinstance(reply, expected):
-            return
-        reason = "it answers something else"
-        if isinstance(reply, ReplyError):
-            reason, code = str(reply), words.code_of(reply)
-            self.errors[code] += 1
-            if code in words.ERRORS_OF_A_KEY:
-                raise _Refused(reason)
-        link.lose(reason)
-        raise Lost(reason)
 
     async def _connect(self) -> None:
         """Connect, look whether the server will do, and drop what is owed."""
@@ -365,26 +300,22 @@ class RedisCache:
         link = Link(writer, self._timeout, words.probe(self._life), self._lost)
         try:
             server = await RedisServer.behind(link, self._life)
-            while self._owed or self._owes_all:
-                await self._pay(link)
+            if await self._drops.pay(link):
                 server = await RedisServer.behind(link, self._life)
+            # From here on what is written is marked and dropped here, and what is heard too.
+            self._link, self._run = link, server.run
+            if await self._drops.pay(link):
+                self._run = (await RedisServer.behind(link, self._life)).run
         except BaseException:
+            self._link = None
             await link.close()
             raise
-        self._link, self._run = link, server.run
 
     def _lost(self, reason: str) -> None:
         self.errors["lost"] += 1
         if self._link is not None:
             self._link = None
             self._breaker.trip(reason)
-
-
-def _parts(items: Iterable[T], size: int = _MOST_KEYS) -> Iterator[list[T]]:
-    """In pieces that one script takes."""
-    left = iter(items)
-    while some := list(islice(left, size)):
-        yield some
 
 
 def _reason(error: Exception) -> str:

@@ -22,10 +22,13 @@ T = TypeVar("T")
 
 
 class Claimed(NamedTuple):
-    """The value that was there, the entity's token, and whether this process has the lease."""
+    """The value that was there, the entity's token, and whether this process has the lease.
+
+    An entity that is marked has no token, and no lease is needed.
+    """
 
     value: bytes | None
-    token: bytes
+    token: bytes | None
     mine: bool
 
 

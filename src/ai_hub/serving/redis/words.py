@@ -8,6 +8,9 @@ Beside the hash `features:{tenant}:{asset}:{timestamp}` there are helper keys, a
   by prefix, after which other values stay valid, appends another `-UNIQUE`.
 - `ai-hub:live:{tenant}:{asset}`: the entity's hashes by when they expire.
 - `ai-hub:lease:{tenant}:{asset}:{timestamp}:{field}`: who computes a value, and under which token.
+- `ai-hub:marks:{tenant}:{asset}`: the writes of the entity that are being committed; without an
+  asset, those of all of the tenant. While there is one, the entity gets no token.
+- `ai-hub:paid`: which debts, of those that the store keeps, were paid here.
 
 A value ends with the token it was kept under, up to UNIQUE: its stamp. It counts only while that
 is the entity's token, so dropping the token drops every value, whatever else gets lost.
@@ -26,14 +29,14 @@ import hiredis
 from hiredis import ReplyError
 
 from ai_hub.definitions.values import check_id, key_part
+from ai_hub.serving.cache import SLACK
 
 # Its stub knows tuples of one element only.
 pack: Callable[[tuple[str | bytes | int, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]
 """A command as it is sent."""
 
 _EPOCH = "ai-hub:epoch"
-_TOKEN_SECONDS = 300
-
+PAID = "ai-hub:paid"
 END_EPOCH = pack(("UNLINK", _EPOCH))
 """From here on nothing counts that was kept before."""
 
@@ -66,7 +69,7 @@ def asset_part(asset_id: str) -> str:
 
 def life(ttl_seconds: int) -> int:
     """How long a token lives: longer than values under it, and than any computation may take."""
-    return ttl_seconds + _TOKEN_SECONDS
+    return ttl_seconds + SLACK
 
 
 def begin_epoch(seconds: int) -> bytes:
@@ -102,6 +105,11 @@ def live_key(tenant: str, asset: str) -> str:
     return f"ai-hub:live:{tenant}:{asset}"
 
 
+def marks_key(tenant: str, asset: str) -> str:
+    """The key of the marks on an entity, or without an asset on all of a tenant."""
+    return f"ai-hub:marks:{tenant}:{asset}"
+
+
 def lease_key(tenant: str, asset: str, timestamp: str, field: str) -> str:
     """The key of the lease on one value."""
     return f"ai-hub:lease:{tenant}:{asset}:{timestamp}:{field}"
@@ -134,6 +142,12 @@ class Key(NamedTuple):
     def lease(self) -> str:
         """The key of the lease on the value."""
         return lease_key(*self)
+
+    @property
+    def claimed(self) -> tuple[str, ...]:
+        """The keys of a claim."""
+        marks = marks_key(self.tenant, self.asset), marks_key(self.tenant, "")
+        return self.generation, self.features, self.lease, *marks
 
 
 def looking(keys: Sequence[Key]) -> bytes:
@@ -225,20 +239,26 @@ def _script(text: str) -> Script:
 
 CLAIM = _script(
     f"""
--- KEYS: token, hash and lease of each asset. Gives token, value and 1 where the caller computes.
+-- KEYS: token, hash, lease and marks of each asset, and those of its tenant. Gives token, value and
+-- 1 where the caller computes. What is marked has no token, and whoever asks computes it.
 local field, owner, hold, life, run, fresh = unpack(ARGV)
 local claims = {{}}
-for i = 1, #KEYS, 3 do
-  local token = redis.call('GET', KEYS[i])
-  if token and token:sub(1, #run) == run then
+for i = 1, #KEYS, 5 do
+  local marked = redis.call('EXISTS', KEYS[i + 3], KEYS[i + 4]) > 0
+  local token = not marked and redis.call('GET', KEYS[i])
+  if marked then
+    token = false
+  elseif token and token:sub(1, #run) == run then
     redis.call('EXPIRE', KEYS[i], life)
   else
     token = fresh
     redis.call('SET', KEYS[i], token, 'EX', life)
   end
-  local value = redis.pcall('HGET', KEYS[i + 1], field)
+  local value = not marked and redis.pcall('HGET', KEYS[i + 1], field)
   local mine = 0
-  if type(value) ~= 'string' or value:sub(-{_STAMP + 2}, -3) ~= token:sub(1, {_STAMP}) then
+  if marked then
+    mine = 1
+  elseif type(value) ~= 'string' or value:sub(-{_STAMP + 2}, -3) ~= token:sub(1, {_STAMP}) then
     value = false
     local holder = owner .. token
     if redis.call('SET', KEYS[i + 2], holder, 'PX', hold, 'NX') then
@@ -293,12 +313,29 @@ return failure or kept
 """
 )
 
+MARK = _script(
+    """
+-- KEYS: token and marks of each entity. From here on it has no token until it is dropped.
+local mark, life = unpack(ARGV)
+for i = 1, #KEYS, 2 do
+  redis.call('SADD', KEYS[i + 1], mark)
+  redis.call('EXPIRE', KEYS[i + 1], life)
+  redis.call('UNLINK', KEYS[i])
+end
+return #KEYS / 2
+"""
+)
+
 DROP = _script(
     """
--- KEYS: token and live hashes of each entity. Gives those hashes; needs no memory.
+-- KEYS: token, live hashes and marks of each entity; its mark as an argument, '' for none. Gives
+-- those hashes; needs no memory.
 local keys = {}
-for i = 1, #KEYS, 2 do
+for i = 1, #KEYS, 3 do
   redis.call('UNLINK', KEYS[i])
+  if ARGV[(i + 2) / 3] ~= '' then
+    redis.call('SREM', KEYS[i + 2], ARGV[(i + 2) / 3])
+  end
   for _, key in ipairs(redis.call('ZRANGE', KEYS[i + 1], 0, -1)) do
     keys[#keys + 1] = key
   end
@@ -310,9 +347,9 @@ return keys
 
 RENEW = _script(
     f"""
--- KEYS: token and live hashes of each entity. The token changes, but not the stamp in it.
+-- KEYS: token, live hashes and marks of each entity. The token changes, but not the stamp in it.
 local keys = {{}}
-for i = 1, #KEYS, 2 do
+for i = 1, #KEYS, 3 do
   local token = redis.call('GET', KEYS[i])
   if token then
     redis.call('SET', KEYS[i], token:sub(1, {_STAMP}) .. '-' .. ARGV[1], 'KEEPTTL')
@@ -349,4 +386,4 @@ return dropped
 """
 )
 
-SCRIPTS = (CLAIM, KEEP, DROP, RENEW, FORGET)
+SCRIPTS = (CLAIM, KEEP, MARK, DROP, RENEW, FORGET)

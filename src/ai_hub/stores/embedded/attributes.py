@@ -17,7 +17,7 @@ from ai_hub.stores.attributes import (
     settled,
 )
 from ai_hub.stores.base import Landed
-from ai_hub.stores.embedded.session import Cursor, registered, transaction
+from ai_hub.stores.embedded.session import Before, Cursor, registered, transaction
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -102,7 +102,7 @@ class AttributeMap:
 
 
 def append_attributes(
-    cursor: Cursor, held: AttributeMap, batch: pa.Table, changed_at: int
+    cursor: Cursor, held: AttributeMap, batch: pa.Table, changed_at: int, before: Before
 ) -> Landed:
     """Land one batch in one transaction."""
     import pyarrow as pa
@@ -118,6 +118,7 @@ def append_attributes(
             with registered(cursor, changed=rows), transaction(cursor):
                 cursor.execute(f"DELETE FROM asset_attributes s USING changed n WHERE {_SAME}")
                 cursor.execute(f"INSERT INTO asset_attributes SELECT {_COLUMNS} FROM changed")
+                before(done.touched)
             held.put(done.rows)
     return Landed(done.replaced, done.unchanged, done.touched)
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from importlib import resources
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
 
+from ai_hub.definitions.values import Entity
 from ai_hub.errors import StoreError, StoreLocked, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ _SETTINGS = (
 )
 
 _T = TypeVar("_T")
+Before = Callable[[Collection[Entity]], None]
+"""Called as the last thing before a commit, with the entities that it touches."""
 _open_files: set[str] = set()
 _opening = threading.Lock()
 

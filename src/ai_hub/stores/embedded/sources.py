@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from ai_hub.definitions.values import FIRST_INSTANT, Entity
-from ai_hub.stores.embedded.session import Cursor, registered, transaction
+from ai_hub.stores.embedded.session import Before, Cursor, registered, transaction
 from ai_hub.stores.weather_sources import Mappings, source_at
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class SourceMap:
@@ -59,6 +63,7 @@ def assign_sources(
     asset_ids: Sequence[str],
     valid_from: int | None,
     changed_at: int,
+    before: Before,
 ) -> frozenset[Entity]:
     """Store a mapping of some assets; the entities with a mapping that was not there before."""
     changed: dict[Entity, int] = {}
@@ -73,35 +78,40 @@ def assign_sources(
         if not holds:
             changed[Entity(tenant_id, asset_id)] = since
     if changed:
-        _store(cursor, changed.items(), source_id)
+        with registered(cursor, mapped=_table(changed.items())), transaction(cursor):
+            _store(cursor, source_id)
+            before(changed.keys())
         for entity, since in changed.items():
             sources.put(entity, since, source_id)
     return frozenset(changed)
 
 
-def _store(cursor: Cursor, changed: Iterable[tuple[Entity, int]], source_id: str | None) -> None:
+def _table(changed: Iterable[tuple[Entity, int]]) -> pa.Table:
     # An opening store should not wait for it.
     import pyarrow as pa
 
     rows = [(entity.tenant_id, entity.asset_id, since) for entity, since in changed]
     tenant_ids, asset_ids, times = zip(*rows, strict=True)
     # Lists as parameters would keep the interpreter from the event loop while they are bound.
-    mapped = pa.table({
+    return pa.table({
         "tenant_id": tenant_ids,
         "asset_id": asset_ids,
         "valid_from": pa.array(times, pa.timestamp("us", "UTC")),
     })  # fmt: skip
-    with registered(cursor, mapped=mapped), transaction(cursor):
-        cursor.execute(
-            """
-            DELETE FROM asset_weather_source m USING mapped n
-            WHERE m.tenant_id = n.tenant_id AND m.asset_id = n.asset_id
-              AND coalesce(m.valid_from, make_timestamptz(?::BIGINT)) = n.valid_from
-            """,
-            [FIRST_INSTANT],
-        )
-        cursor.execute(
-            "INSERT INTO asset_weather_source (tenant_id, asset_id, valid_from, source_id) "
-            "SELECT tenant_id, asset_id, valid_from, ? FROM mapped",
-            [source_id],
-        )
+
+
+def _store(cursor: Cursor, source_id: str | None) -> None:
+    """Put the rows of `mapped` in the place of those of the same instants."""
+    cursor.execute(
+        """
+        DELETE FROM asset_weather_source m USING mapped n
+        WHERE m.tenant_id = n.tenant_id AND m.asset_id = n.asset_id
+          AND coalesce(m.valid_from, make_timestamptz(?::BIGINT)) = n.valid_from
+        """,
+        [FIRST_INSTANT],
+    )
+    cursor.execute(
+        "INSERT INTO asset_weather_source (tenant_id, asset_id, valid_from, source_id) "
+        "SELECT tenant_id, asset_id, valid_from, ? FROM mapped",
+        [source_id],
+    )

@@ -6,7 +6,8 @@ sources is kept in memory beside its table.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+import asyncio
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -21,9 +22,10 @@ from ai_hub.engines.arrays import Series, ViewColumn
 from ai_hub.engines.plan import Plan
 from ai_hub.engines.views import Fault, Faults
 from ai_hub.stores.asset_facts import AssetFacts
-from ai_hub.stores.base import Changed, Chunk, Landed, ScanRequest, Vectors
+from ai_hub.stores.base import Announce, Changed, Chunk, Landed, ScanRequest, Vectors
 from ai_hub.stores.embedded.assets import describe_assets
 from ai_hub.stores.embedded.attributes import AttributeMap, append_attributes
+from ai_hub.stores.embedded.debts import EmbeddedDebts
 from ai_hub.stores.embedded.exports import EmbeddedExportLog
 from ai_hub.stores.embedded.points import PointReader, newest_times
 from ai_hub.stores.embedded.registry import EmbeddedRegistryTable
@@ -31,6 +33,7 @@ from ai_hub.stores.embedded.scan import scan_chunks
 from ai_hub.stores.embedded.seen import assets_seen
 from ai_hub.stores.embedded.session import (
     MEMORY,
+    Before,
     Cursor,
     Sessions,
     transaction,
@@ -70,6 +73,7 @@ class EmbeddedStore:
         self._scans = scans
         self._sessions = Sessions(str(path))
         self.export_log = EmbeddedExportLog(self._sessions)
+        self.debts = EmbeddedDebts()
         self._attributes = AttributeMap()
         self.views = EmbeddedViews(self._sessions, view_timeout.seconds)
         self.registry_table = EmbeddedRegistryTable(self._sessions)
@@ -81,16 +85,18 @@ class EmbeddedStore:
             self._sessions.abandon()
             raise
 
-    async def append(self, observations: pa.Table) -> Landed:
+    async def append(self, observations: pa.Table, announce: Announce | None = None) -> Landed:
         """Land one checked batch of observations, whole or not at all."""
+        before = _announced(announce)
         return await self._sessions.write(
-            lambda cursor: self._append(cursor, OBSERVATION_TABLE, "series", observations)
+            lambda cursor: self._append(cursor, OBSERVATION_TABLE, "series", observations, before)
         )
 
-    async def append_weather(self, weather: pa.Table) -> Landed:
+    async def append_weather(self, weather: pa.Table, announce: Announce | None = None) -> Landed:
         """Land one checked batch of weather, whole or not at all."""
+        before = _announced(announce)
         return await self._sessions.write(
-            lambda cursor: self._append(cursor, WEATHER_TABLE, "weather", weather)
+            lambda cursor: self._append(cursor, WEATHER_TABLE, "weather", weather, before)
         )
 
     async def assign_weather_source(
@@ -100,18 +106,24 @@ class EmbeddedStore:
         asset_ids: Sequence[str],
         valid_from: int | None,
         changed_at: int,
+        announce: Announce | None = None,
     ) -> frozenset[Entity]:
         """Map assets to a weather source (None: their own rows); the entities it changed."""
+        before = _announced(announce)
         return await self._sessions.write(
             lambda cursor: assign_sources(
-                cursor, self._sources, tenant_id, source_id, asset_ids, valid_from, changed_at
+                cursor, self._sources, tenant_id, source_id, asset_ids, valid_from, changed_at,
+                before,
             )
-        )
+        )  # fmt: skip
 
-    async def append_attributes(self, attributes: pa.Table, changed_at: int) -> Landed:
+    async def append_attributes(
+        self, attributes: pa.Table, changed_at: int, announce: Announce | None = None
+    ) -> Landed:
         """Land one checked batch of attributes, whole or not at all."""
+        held, before = self._attributes, _announced(announce)
         return await self._sessions.write(
-            lambda cursor: append_attributes(cursor, self._attributes, attributes, changed_at)
+            lambda cursor: append_attributes(cursor, held, attributes, changed_at, before)
         )
 
     async def compute(
@@ -178,9 +190,14 @@ class EmbeddedStore:
         await self._sessions.close()
 
     def _append(
-        self, cursor: Cursor, table: KeyedTable, kind: Literal["series", "weather"], batch: pa.Table
+        self,
+        cursor: Cursor,
+        table: KeyedTable,
+        kind: Literal["series", "weather"],
+        batch: pa.Table,
+        before: Before,
     ) -> Landed:
-        landed = append_rows(cursor, table, batch, self._sources)
+        landed = append_rows(cursor, table, batch, self._sources, before)
         self._points.landed(kind, batch)
         return landed
 
@@ -192,3 +209,19 @@ def _with_faults(vectors: Vectors, plan: Plan, failed: Mapping[str, Fault]) -> V
         (one.name, failed[one.view]): everywhere for one in plan.viewed if one.view in failed
     }
     return replace(vectors, faults=vectors.faults | faults)
+
+
+def _announced(announce: Announce | None) -> Before:
+    """`announce` as the writer's thread calls it; the loop goes on meanwhile."""
+    loop = asyncio.get_running_loop()
+
+    def before(entities: Collection[Entity]) -> None:
+        if announce is not None and entities:
+            asyncio.run_coroutine_threadsafe(_said(announce, entities), loop).result()
+
+    return before
+
+
+async def _said(announce: Announce, entities: Collection[Entity]) -> None:
+    # Where it is seen does not matter: nobody else reads the file.
+    await announce(entities)

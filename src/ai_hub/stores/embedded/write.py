@@ -12,7 +12,7 @@ from ai_hub.definitions.values import DAY, Entity
 from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
 from ai_hub.stores.arrays import micros_of, spans_of
 from ai_hub.stores.base import Landed
-from ai_hub.stores.embedded.session import Cursor, registered, transaction
+from ai_hub.stores.embedded.session import Before, Cursor, registered, transaction
 from ai_hub.stores.embedded.sources import SourceMap
 from ai_hub.stores.touched import pairs_of, touched
 
@@ -53,7 +53,9 @@ def rehearse_write(cursor: Cursor) -> None:
         cursor.execute("SELECT * FROM incoming").fetchall()
 
 
-def append_rows(cursor: Cursor, into: KeyedTable, batch: pa.Table, sources: SourceMap) -> Landed:
+def append_rows(
+    cursor: Cursor, into: KeyedTable, batch: pa.Table, sources: SourceMap, before: Before
+) -> Landed:
     """Land one batch with unique keys in one transaction.
 
     Rows whose key is stored already replace it where a value differs. The batch is sorted by its
@@ -74,7 +76,9 @@ def append_rows(cursor: Cursor, into: KeyedTable, batch: pa.Table, sources: Sour
         if fresh.num_rows:
             with registered(cursor, fresh=fresh):
                 cursor.execute(f"INSERT INTO {into.name} ({columns}) SELECT {columns} FROM fresh")
-    return Landed(len(changed), len(unchanged), _touched(batch, into, sources))
+        entities = _touched(batch, into, sources)
+        before(entities)
+    return Landed(len(changed), len(unchanged), entities)
 
 
 def _match(into: KeyedTable, stored: str, new: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ai_hub.stores.attributes import Changes, Key, keys_of, settled
 from ai_hub.stores.base import Landed
 from ai_hub.stores.postgres.session import Connection
+from ai_hub.stores.postgres.write import Before
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,7 +31,9 @@ SET number = excluded.number, text = excluded.text
 """
 
 
-async def append_attributes(connection: Connection, batch: pa.Table, changed_at: int) -> Landed:
+async def append_attributes(
+    connection: Connection, batch: pa.Table, changed_at: int, before: Before
+) -> Landed:
     """Land one batch in one transaction."""
     keys = await asyncio.to_thread(keys_of, batch)
     async with connection.transaction():
@@ -39,6 +42,7 @@ async def append_attributes(connection: Connection, batch: pa.Table, changed_at:
         done = await asyncio.to_thread(settled, batch, stored, changed_at)
         if done.rows:
             await connection.execute(_WRITE, *map(list, zip(*done.rows, strict=True)))
+        await before(done.touched)
     return Landed(done.replaced, done.unchanged, done.touched)
 
 

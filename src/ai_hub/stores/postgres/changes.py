@@ -1,50 +1,65 @@
 """What other processes changed in the database, told to this one by LISTEN and NOTIFY.
 
-This is for a cache in the process. It hears of a change by another process within milliseconds,
-not in the same instant.
+This is for caches: one in the process forgets what others wrote, one on Redis what was written past
+it. They hear within milliseconds, not in the same instant.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import uuid
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Collection, Sequence
 
 from ai_hub.config import Settings
 from ai_hub.definitions.values import Entity
 from ai_hub.errors import StoreError
-from ai_hub.stores.base import Changed
+from ai_hub.stores.base import Announce, Change, Changed
+from ai_hub.stores.postgres.debts import owe
+from ai_hub.stores.postgres.notices import Notice, heard, notices
 from ai_hub.stores.postgres.session import Connection, session
 
 CHANNEL = "ai_hub_changes"
-_PAYLOAD = 7_900
-"""Bytes of a payload: PostgreSQL takes less than 8,000."""
-_MOST_PAYLOADS = 200
 _PAUSES = (0.1, 0.5, 2.0, 5.0)
+_BEAT = 2.0
+"""Seconds without a word until the connection is asked whether it is there, and until it says so.
+
+A network that drops packets says nothing to who only listens.
+"""
 
 
-def notices(by: str, entities: Iterable[Entity]) -> list[str]:
-    """Payloads that name the entities; one that names none means all of them."""
-    found = list(islice(_payloads(by, entities), _MOST_PAYLOADS + 1))
-    return found if len(found) <= _MOST_PAYLOADS else [json.dumps([by, None])]
+class Telling:
+    """One write, told to other processes: `before` in its transaction and `after` it."""
 
+    def __init__(self, by: str, connection: Connection, announce: Announce | None) -> None:
+        self._by = by
+        self._connection = connection
+        self._announce = announce
+        self._later: Sequence[Notice] = ()
 
-def _payloads(by: str, entities: Iterable[Entity]) -> Iterator[str]:
-    # In ASCII: a character is a byte, and any encoding of a database takes it.
-    named: list[list[str]] = []
-    size = len(by) + 10
-    for entity in entities:
-        pair = [entity.tenant_id, entity.asset_id]
-        length = len(json.dumps(pair)) + 2
-        if named and size + length > _PAYLOAD:
-            yield json.dumps([by, named])
-            named, size = [], len(by) + 10
-        named.append(pair)
-        size += length
-    if named:
-        yield json.dumps([by, named])
+    async def before(self, entities: Collection[Entity]) -> None:
+        """Mark the entities; where others do not see that, tell them with the commit."""
+        if not entities:
+            return
+        marked = await self._announce(entities) if self._announce else ""
+        told = notices(self._by, entities, marked)
+        if marked:
+            # A notice in a transaction makes the commits of all writers wait for each other.
+            self._later = told
+        else:
+            await owe(self._connection, self._by, told)
+            await self._notify(told)
+
+    async def after(self) -> None:
+        """Tell of what was marked, once it is committed."""
+        if self._later:
+            await self._notify(self._later)
+
+    async def _notify(self, told: Sequence[Notice]) -> None:
+        await self._connection.execute(
+            "SELECT pg_notify($1, p) FROM unnest($2::text[]) AS p",
+            CHANNEL,
+            [one.text for one in told],
+        )
 
 
 class Changes:
@@ -52,17 +67,13 @@ class Changes:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._me = uuid.uuid4().hex
+        self.me = uuid.uuid4().hex
         self._task: asyncio.Task[None] | None = None
-        self._heard: asyncio.Queue[list[Entity] | None] = asyncio.Queue()
+        self._heard: asyncio.Queue[Change] = asyncio.Queue()
 
-    async def tell(self, connection: Connection, entities: Iterable[Entity]) -> None:
-        """Tell the other processes that the features of some entities may differ now."""
-        payloads = notices(self._me, entities)
-        if payloads:
-            await connection.execute(
-                "SELECT pg_notify($1, p) FROM unnest($2::text[]) AS p", CHANNEL, payloads
-            )
+    def telling(self, connection: Connection, announce: Announce | None) -> Telling:
+        """How one write of this process is told."""
+        return Telling(self.me, connection, announce)
 
     async def watch(self, changed: Changed) -> None:
         """Call `changed` from now on, also when something may have been missed."""
@@ -84,33 +95,41 @@ class Changes:
                     lost = asyncio.Event()
                     connection.add_termination_listener(lambda *_, lost=lost: lost.set())
                     await connection.add_listener(CHANNEL, self._hear)
-                    if listening.is_set():
-                        await changed(None)
+                    # Whatever was written before, we did not hear.
+                    await changed(None)
                     listening.set()
                     failures = 0
-                    await self._pass_on(changed, lost)
+                    await self._pass_on(connection, changed, lost)
             except StoreError:
                 # Without listening it goes on: what it misses now is made up for above.
                 listening.set()
             await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES) - 1)])
             failures += 1
 
-    async def _pass_on(self, changed: Changed, lost: asyncio.Event) -> None:
+    async def _pass_on(self, connection: Connection, changed: Changed, lost: asyncio.Event) -> None:
         ended = asyncio.create_task(lost.wait())
-        hearing: asyncio.Task[list[Entity] | None] | None = None
+        hearing: asyncio.Task[Change] | None = None
         try:
             while not lost.is_set():
                 hearing = hearing or asyncio.create_task(self._heard.get())
-                await asyncio.wait([ended, hearing], return_when=asyncio.FIRST_COMPLETED)
-                if hearing.done():
-                    await changed(hearing.result())
+                done, _ = await asyncio.wait(
+                    [ended, hearing], timeout=_BEAT, return_when=asyncio.FIRST_COMPLETED
+                )
+                if not done:
+                    await connection.fetchval("SELECT 1", timeout=_BEAT)
+                elif hearing.done():
+                    await changed([hearing.result(), *self._waiting()])
                     hearing = None
         finally:
             for task in (ended, hearing):
                 if task is not None:
                     task.cancel()
 
+    def _waiting(self) -> list[Change]:
+        """What was heard besides."""
+        return [self._heard.get_nowait() for _ in range(self._heard.qsize())]
+
     def _hear(self, _connection: object, _pid: int, _channel: str, payload: str) -> None:
-        by, named = json.loads(payload)
-        if by != self._me:
-            self._heard.put_nowait(None if named is None else [Entity(*pair) for pair in named])
+        by, change = heard(payload)
+        if by != self.me:
+            self._heard.put_nowait(change)

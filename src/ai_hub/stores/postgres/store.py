@@ -12,10 +12,11 @@ from ai_hub.definitions.values import Entity
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.plan import Plan
 from ai_hub.stores.asset_facts import AssetFacts
-from ai_hub.stores.base import Changed, Chunk, Landed, ScanRequest, Vectors
+from ai_hub.stores.base import Announce, Changed, Chunk, Landed, ScanRequest, Vectors
 from ai_hub.stores.postgres.assets import describe_assets
 from ai_hub.stores.postgres.attributes import append_attributes
 from ai_hub.stores.postgres.changes import Changes
+from ai_hub.stores.postgres.debts import PostgresDebts
 from ai_hub.stores.postgres.exports import PostgresExportLog
 from ai_hub.stores.postgres.points import PointReader
 from ai_hub.stores.postgres.registry import PostgresRegistryTable
@@ -24,6 +25,7 @@ from ai_hub.stores.postgres.seen import assets_seen
 from ai_hub.stores.postgres.session import Connection, Sessions
 from ai_hub.stores.postgres.views import PostgresViews
 from ai_hub.stores.postgres.write import (
+    Before,
     RetentionPeriods,
     append_observations,
     append_weather,
@@ -52,6 +54,7 @@ class PostgresStore:
         self.export_log = PostgresExportLog(sessions)
         self.registry_table = PostgresRegistryTable(settings, sessions)
         self._changes = Changes(settings)
+        self.debts = PostgresDebts(sessions, self._changes.me)
 
     @classmethod
     async def open(cls, settings: Settings) -> PostgresStore:
@@ -61,16 +64,20 @@ class PostgresStore:
             store._points.lane(Plan.of(feature_set), None).learn()
         return store
 
-    async def append(self, observations: pa.Table) -> Landed:
+    async def append(self, observations: pa.Table, announce: Announce | None = None) -> Landed:
         """Land one checked batch of observations, whole or not at all."""
         partials = self._sessions.facts.mode == "timescaledb"
-        return await self._land(
-            lambda on: append_observations(on, observations, self._observation_periods, partials)
+        periods = self._observation_periods
+        return await self._told(
+            lambda on, before: append_observations(on, observations, periods, partials, before),
+            announce,
         )
 
-    async def append_weather(self, weather: pa.Table) -> Landed:
+    async def append_weather(self, weather: pa.Table, announce: Announce | None = None) -> Landed:
         """Land one checked batch of weather, whole or not at all."""
-        return await self._land(lambda on: append_weather(on, weather, self._weather_periods))
+        return await self._told(
+            lambda on, before: append_weather(on, weather, self._weather_periods, before), announce
+        )
 
     async def assign_weather_source(
         self,
@@ -79,21 +86,23 @@ class PostgresStore:
         asset_ids: Sequence[str],
         valid_from: int | None,
         changed_at: int,
+        announce: Announce | None = None,
     ) -> frozenset[Entity]:
         """Map assets to a weather source (None: their own rows); the entities it changed."""
+        return await self._told(
+            lambda on, before: assign_sources(
+                on, tenant_id, source_id, asset_ids, valid_from, changed_at, before
+            ),
+            announce,
+        )
 
-        async def assign(on: Connection) -> frozenset[Entity]:
-            touched = await assign_sources(
-                on, tenant_id, source_id, asset_ids, valid_from, changed_at
-            )
-            await self._changes.tell(on, touched)
-            return touched
-
-        return await self._sessions.write(assign)
-
-    async def append_attributes(self, attributes: pa.Table, changed_at: int) -> Landed:
+    async def append_attributes(
+        self, attributes: pa.Table, changed_at: int, announce: Announce | None = None
+    ) -> Landed:
         """Land one checked batch of attributes, whole or not at all."""
-        return await self._land(lambda on: append_attributes(on, attributes, changed_at))
+        return await self._told(
+            lambda on, before: append_attributes(on, attributes, changed_at, before), announce
+        )
 
     async def compute(
         self, plan: Plan, missing: Missing | None, tenant_id: str, asset_ids: Sequence[str], at: int
@@ -136,11 +145,15 @@ class PostgresStore:
             closing.push_async_callback(self.export_log.close)
             closing.push_async_callback(self.registry_table.close)
 
-    async def _land(self, work: Callable[[Connection], Awaitable[Landed]]) -> Landed:
-        async def land(on: Connection) -> Landed:
-            landed = await work(on)
-            # After the commit: a process that heard of it sooner would read what was there before.
-            await self._changes.tell(on, landed.touched)
-            return landed
+    async def _told(
+        self, work: Callable[[Connection, Before], Awaitable[_T]], announce: Announce | None
+    ) -> _T:
+        """Do a write that other processes are told of."""
 
-        return await self._sessions.write(land)
+        async def write(on: Connection) -> _T:
+            telling = self._changes.telling(on, announce)
+            done = await work(on, telling.before)
+            await telling.after()
+            return done
+
+        return await self._sessions.write(write)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import struct
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -34,6 +34,8 @@ _COPY_END = b"\xff\xff"
 _PIECE = 1 << 18
 _FEW_ROWS = 1_000
 _T = TypeVar("_T")
+Before = Callable[[Collection[Entity]], Awaitable[None]]
+"""Called as the last thing before a commit, with the entities that it touches."""
 
 _KEY = "tenant_id, asset_id, feature_type, timestamp"
 _WEATHER_KEY = "tenant_id, asset_id, timestamp, issued_at"
@@ -117,6 +119,9 @@ SELECT m.tenant_id, m.asset_id FROM asset_weather_source m
 JOIN unnest($1::text[], $2::text[]) AS s(tenant_id, source_id)
   ON m.tenant_id = s.tenant_id AND m.source_id = s.source_id
 """
+# An asset that is mapped to a station while it gets weather must see both: until the commit nobody
+# maps any. Writers of weather do not wait for each other.
+_UNMAPPED = "LOCK TABLE asset_weather_source IN ROW EXCLUSIVE MODE"
 # What an asset's first mapping is depends on those before it: one change at a time.
 _ALONE = "LOCK TABLE asset_weather_source IN SHARE ROW EXCLUSIVE MODE"
 _ASSIGN = """
@@ -155,7 +160,11 @@ class RetentionPeriods:
 
 
 async def append_observations(
-    connection: Connection, batch: pa.Table, periods: RetentionPeriods, partials: bool
+    connection: Connection,
+    batch: pa.Table,
+    periods: RetentionPeriods,
+    partials: bool,
+    before: Before,
 ) -> Landed:
     """Land one batch (schema OBSERVATIONS, one row a key). `partials`: there are hourly ones."""
     if not batch.num_rows:
@@ -166,6 +175,7 @@ async def append_observations(
     first, last = int(times.min()), int(times.max())
     usable = np.asarray(batch["quality"]) >= 1
     old = int((times < since).sum())
+    entities = touched(await _computed(pairs_of, batch))
     async with connection.transaction():
         await copy_observations(connection, batch)
         written = replaced = 0
@@ -181,9 +191,9 @@ async def append_observations(
             # In this order: with the lock we see what was announced before we got it.
             await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", WRITERS_LOCK)
             await connection.execute(_LATE)
-    pairs = await _computed(pairs_of, batch)
+        await before(entities)
     aged = int((times < periods.features_since(now)).sum())
-    return Landed(replaced, batch.num_rows - written, touched(pairs), aged)
+    return Landed(replaced, batch.num_rows - written, entities, aged)
 
 
 async def copy_observations(connection: Connection, batch: pa.Table) -> None:
@@ -193,7 +203,7 @@ async def copy_observations(connection: Connection, batch: pa.Table) -> None:
 
 
 async def append_weather(
-    connection: Connection, batch: pa.Table, periods: RetentionPeriods
+    connection: Connection, batch: pa.Table, periods: RetentionPeriods, before: Before
 ) -> Landed:
     """Land one batch of weather (schema WEATHER, one row a key)."""
     if not batch.num_rows:
@@ -204,11 +214,12 @@ async def append_weather(
         await connection.execute(_WEATHER_IN)
         await _copy(connection, "ai_hub_weather_in", batch)
         written, replaced = await connection.fetchrow(_WEATHER_ROWS)
-    # After the commit: an asset that is mapped meanwhile is dropped by the one that maps it.
-    found = await connection.fetch(_MAPPED, *(column.to_pylist() for column in pairs.columns))
-    mapped = {Entity(*pair) for pair in found}
+        await connection.execute(_UNMAPPED)
+        found = await connection.fetch(_MAPPED, *(column.to_pylist() for column in pairs.columns))
+        entities = touched(pairs, {Entity(*pair) for pair in found})
+        await before(entities)
     aged = int((times < periods.features_since(time.time_ns() // 1_000)).sum())
-    return Landed(replaced, batch.num_rows - written, touched(pairs, mapped), aged)
+    return Landed(replaced, batch.num_rows - written, entities, aged)
 
 
 async def assign_sources(
@@ -218,6 +229,7 @@ async def assign_sources(
     asset_ids: Sequence[str],
     valid_from: int | None,
     changed_at: int,
+    before: Before,
 ) -> frozenset[Entity]:
     """Store a mapping of some assets; the entities with a mapping that was not there before."""
     ids = sorted(set(asset_ids))
@@ -226,7 +238,9 @@ async def assign_sources(
         rows = await connection.fetch(
             _ASSIGN, tenant_id, source_id, ids, valid_from, changed_at, FIRST_INSTANT
         )
-    return frozenset(Entity(tenant_id, asset_id) for (asset_id,) in rows)
+        entities = frozenset(Entity(tenant_id, asset_id) for (asset_id,) in rows)
+        await before(entities)
+    return entities
 
 
 async def _computed(work: Callable[[pa.Table], _T], batch: pa.Table) -> _T:

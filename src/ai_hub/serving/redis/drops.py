@@ -1,0 +1,185 @@
+"""What a process takes out of the cache on Redis, and what is owed where it could not.
+
+- A write marks its entities before its commit: from then on nothing of theirs is served or kept,
+  until it has dropped them. A writer that is paused or killed between leaves its marks, which end
+  when nothing can be there any more that was computed before.
+- What could not be marked is a debt: the store keeps it, with the write itself.
+- What could not be dropped, a process remembers too.
+- Who connects pays before it reads: what it remembers, and what the store keeps. Which debts were
+  paid on this Redis stands there, so each is paid once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
+
+from hiredis import ReplyError
+
+from ai_hub.definitions.values import Entity, key_part
+from ai_hub.serving.cache import Place, place_of, tenant_of
+from ai_hub.serving.redis import words
+from ai_hub.serving.redis.calls import Calls, Refused
+from ai_hub.serving.redis.link import Link, Lost
+from ai_hub.serving.redis.parts import parts
+from ai_hub.stores.base import Change, Debts
+
+_MOST_OWED = 10_000
+"""As many are dropped in well under a second; to owe more is to owe everything."""
+_MOST_ASKED = 1_000
+
+_Drop = tuple[Place, str]
+"""What is dropped, and the mark that goes with it; '' for none."""
+
+
+class Drops:
+    """Marks and drops entities, remembers what it could not drop, and pays what is owed.
+
+    `life` is how many seconds a mark lasts.
+    """
+
+    def __init__(self, calls: Calls, life: int, debts: Debts | None) -> None:
+        self._calls = calls
+        self._life = life
+        self._debts = debts
+        self._owed: set[_Drop] = set()
+        self._owes_all = False
+
+    @property
+    def owes(self) -> bool:
+        """Whether something could not be dropped yet."""
+        return self._owes_all or bool(self._owed)
+
+    async def mark(self, link: Link | None, entities: Collection[Entity], mark: str) -> bool:
+        """Mark entities of one tenant and drop them; whether everybody on this Redis sees it."""
+        if link is None:
+            return False
+        tenant = tenant_of(entities)
+        try:
+            for some in parts(tenant or map(place_of, entities)):
+                keys = []
+                for place in map(_named, some):
+                    keys += [words.generation_key(*place), words.marks_key(*place)]
+                await self._calls.run(int, link, words.MARK, keys, mark, self._life)
+            if tenant:
+                await self._drop(link, _placed(entities), "")
+        except Refused:
+            # It is full, and dropping takes no memory.
+            await self.drop(link, entities)
+            return False
+        except Lost:
+            return False
+        return True
+
+    async def drop(
+        self, link: Link | None, entities: Iterable[Entity], prefix: str = "", mark: str = ""
+    ) -> int:
+        """How many vectors were dropped; what could not be dropped is owed."""
+        those = _placed(entities, mark)
+        if mark and isinstance(entities, Collection):
+            those = chain(those, ((place, mark) for place in tenant_of(entities)))
+        dropped = 0
+        for some in parts(those):
+            try:
+                dropped += await self._drop(link, dict.fromkeys(some), prefix)
+            except Lost:
+                self._owe(some)
+        return dropped
+
+    def owe(self, changes: Iterable[Change]) -> None:
+        """Remember to drop what others changed."""
+        for change in changes:
+            if change.entities is None:
+                self._owes_all = True
+            else:
+                self._owe(_placed(change.entities))
+
+    async def pay(self, link: Link) -> bool:
+        """Drop what is owed, as far as it is known now; whether there was anything."""
+        paid = False
+        if self.owes:
+            await self._pay_own(link)
+            paid = True
+        return bool(await self.settle(link, await self.owed_by_all())) or paid
+
+    async def owed_by_all(self) -> Sequence[Change]:
+        """What the store keeps. Raises StoreError."""
+        return [] if self._debts is None else await self._debts.all()
+
+    async def settle(self, link: Link, changes: Sequence[Change]) -> list[Change]:
+        """Drop what others changed and nobody has dropped here yet, and give that. Raises Lost."""
+        unpaid: list[Change] = []
+        for some in parts(changes, _MOST_ASKED):
+            asked = words.pack(("SMISMEMBER", words.PAID, *[one.id for one in some]))
+            (known,) = await link.ask(asked, 1)
+            # A key that is someone else's tells nothing, and paying twice does no harm.
+            known = [0] * len(some) if isinstance(known, ReplyError) else known
+            unpaid += [one for one, is_known in zip(some, known, strict=True) if not is_known]
+        if not unpaid:
+            return []
+        if any(one.entities is None for one in unpaid):
+            await self._end_epoch(link)
+        else:
+            named = dict.fromkeys(chain.from_iterable(one.entities or () for one in unpaid))
+            await self._drop(link, _placed(named), "")
+        for some in parts(unpaid, _MOST_ASKED):
+            noted = words.pack(("SADD", words.PAID, *[one.id for one in some]))
+            await link.ask(noted + words.pack(("EXPIRE", words.PAID, self._life)), 2)
+        return unpaid
+
+    async def _drop(self, link: Link | None, those: Iterable[_Drop], prefix: str) -> int:
+        if link is None:
+            raise Lost
+        dropped = 0
+        for some in parts(those):
+            keys = []
+            for name in (_named(place) for place, _ in some):
+                keys += [words.generation_key(*name), words.live_key(*name), words.marks_key(*name)]
+            marks = [mark for _, mark in some]
+            try:
+                if prefix:
+                    live = await self._calls.run(list, link, words.RENEW, keys, words.unique())
+                else:
+                    live = await self._calls.run(list, link, words.DROP, keys, *marks)
+                gone = prefix
+            except Refused:
+                # Dropping whole takes no memory.
+                gone = ""
+                live = await self._calls.run(list, link, words.DROP, keys, *marks)
+            for few in parts(live):
+                dropped += await self._calls.run(int, link, words.FORGET, few, gone)
+        return dropped
+
+    async def _end_epoch(self, link: Link) -> None:
+        self._calls.check(link, (await link.ask(words.END_EPOCH, 1))[0], int)
+
+    def _owe(self, those: Iterable[_Drop]) -> None:
+        self._owed.update(those)
+        if len(self._owed) > _MOST_OWED:
+            self._owed.clear()
+            self._owes_all = True
+
+    async def _pay_own(self, link: Link) -> None:
+        """Drop what this process remembers; what comes to it meanwhile stays owed."""
+        owed, self._owed = self._owed, set()
+        everything, self._owes_all = self._owes_all, False
+        try:
+            if everything:
+                await self._end_epoch(link)
+            else:
+                await self._drop(link, owed, "")
+        except BaseException:
+            self._owed |= owed
+            self._owes_all |= everything
+            raise
+
+
+def _placed(entities: Iterable[Entity], mark: str = "") -> Iterable[_Drop]:
+    """Entities to be dropped, each with the mark that goes."""
+    return ((place_of(one), mark) for one in entities)
+
+
+def _named(place: Place) -> Place:
+    """A place as it stands in a key."""
+    tenant_id, asset_id = place
+    return key_part(tenant_id), key_part(asset_id)
