@@ -37,11 +37,12 @@ def console(*arguments: str) -> list[str]:
 @contextmanager
 def running(command: list[str], port: int, **environment: str) -> Iterator[float]:
     """A server for a while; the seconds until its port answered /health."""
+    settings = os.environ | environment
+    # An installed package is compiled once, and not at every start.
+    settings.pop("PYTHONDONTWRITEBYTECODE", None)
     begin = time.perf_counter()
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(
-            command, env=os.environ | environment, stdout=log, stderr=subprocess.STDOUT
-        )
+        process = subprocess.Popen(command, env=settings, stdout=log, stderr=subprocess.STDOUT)
         try:
             while not _healthy(port):
                 if process.poll() is not None or time.perf_counter() - begin > _PATIENCE:

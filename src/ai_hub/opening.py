@@ -46,7 +46,6 @@ class Open:
         """Import and connect now what the first ingest and the first export would."""
         await self.store.prepare()
         await asyncio.to_thread(import_module, "ai_hub.intake.formats")
-        await asyncio.to_thread(import_module, "ai_hub.engines.sliding")
 
     async def close(self) -> None:
         """Finish what is under way, then let go of cache and store.

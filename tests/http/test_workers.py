@@ -220,6 +220,28 @@ def test_workers_do_not_outlive_their_supervisor(ending: Server) -> None:
     assert len(log(ending, "supervisor gone")) == WORKERS
 
 
+@pytest.mark.long
+def test_a_worker_that_hangs_is_replaced_within_half_a_minute(ending: Server) -> None:
+    hanging = pids(ending)[0]
+    os.kill(hanging, signal.SIGSTOP)
+    begin = time.monotonic()
+    eventually(lambda: len(pids(ending)) == WORKERS + 1, seconds=40)
+    assert time.monotonic() - begin < 30
+    assert [one["pid"] for one in log(ending, "worker hangs")] == [hanging]
+    assert not alive(hanging)
+    with apart(ending) as client:
+        assert {client.get("/health").status_code for _ in range(20)} == {200}
+    # Nobody else was ended, not even while all stood still.
+    group = [ending.process.pid, *pids(ending)[1:]]
+    for pid in group:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(20)
+    for pid in reversed(group):
+        os.kill(pid, signal.SIGCONT)
+    time.sleep(5)
+    assert len(log(ending, "worker hangs")) == 1
+
+
 def test_a_database_that_goes_away_and_comes_back_costs_no_worker(tmp_path: Path) -> None:
     postgres = servers.Server("plain")
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 from time import perf_counter
 from typing import Any
 
@@ -49,8 +50,8 @@ Handler = Callable[[Scope, Receive], Awaitable[Reply]]
 class Application:
     """The ASGI application on an open feature store.
 
-    The framework takes longer to import than all else together: it is built in a thread while the
-    hot routes answer already, and a request for one of its routes waits for it.
+    The framework takes longer to import than all else together, so it is built when it is asked
+    for: a server does that before it listens.
     """
 
     def __init__(self, store: FeatureStore, watch: Watch | None = None) -> None:
@@ -81,9 +82,13 @@ class Application:
         return build(self._store, self._hot, self._rooms, self._watch)
 
     async def prepare(self) -> None:
-        """Import what the first ingest, export and look at the metrics would."""
+        """Import and connect what the first ingest and most exports would."""
         await self._store.prepare()
+
+    async def prepare_rare(self) -> None:
+        """Import what the first look at the metrics would, and exports of some features."""
         await asyncio.to_thread(exposition, Metrics(), 0)
+        await asyncio.to_thread(import_module, "ai_hub.engines.sliding")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; a hot route never enters the framework."""

@@ -30,6 +30,7 @@ _BACKLOG = 2048
 _SWITCH_SECONDS = 0.0005
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """The signals that end a server, all of them alike."""
+_PREPARE_SECONDS = 2.0
 DRAIN_SECONDS = 10
 """How long requests under way may take when the server ends."""
 CLOSING_SECONDS = 5
@@ -45,7 +46,7 @@ def serve_alone(
         async with opened(settings) as store, maintained(settings, maintain):
             return await answer(Application(store), listener, ready)
 
-    with closing(listen(settings)) as listener:
+    with closing(bound(settings)) as listener:
         if run(main()) == signal.SIGINT:
             raise KeyboardInterrupt
 
@@ -56,16 +57,20 @@ def run(main: Coroutine[Any, Any, int]) -> int:
 
     # How long a thread that parses a body, or writes an export, keeps the event loop waiting.
     sys.setswitchinterval(_SWITCH_SECONDS)
+    # Imports leave hardly any garbage: looking for it makes a start a sixth longer.
+    gc.disable()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(main)
     finally:
+        gc.enable()
         gc.unfreeze()
 
 
-def listen(settings: Settings, shared: bool = False) -> socket.socket:
-    """A socket that listens where the settings say. `shared`: beside others of the same address.
+def bound(settings: Settings, shared: bool = False) -> socket.socket:
+    """A socket that has the settings' address. `shared`: beside others of the same address.
 
+    It does not listen: until the server can answer, clients are refused and may ask another.
     Raises ConfigError.
     """
     try:
@@ -87,15 +92,18 @@ def listen(settings: Settings, shared: bool = False) -> socket.socket:
         if shared:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(address)
-        listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
-        raise ConfigError(
-            f"port: got {settings.port} on {settings.host}, expected one that is free "
-            f"({error.strerror}). Choose another with --port or AI_HUB_PORT."
-        ) from error
+        raise _taken(settings, error) from error
     listener.setblocking(False)
     return listener
+
+
+def _taken(settings: Settings, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"port: got {settings.port} on {settings.host}, expected one that is free "
+        f"({error.strerror}). Choose another with --port or AI_HUB_PORT."
+    )
 
 
 async def answer(
@@ -105,9 +113,10 @@ async def answer(
     signals: Sequence[int] = ENDING,
     ended: Callable[[Callable[[], None]], None] = lambda stop: None,
 ) -> int:
-    """Answer requests until a signal, then those under way; the number of the signal.
+    """Listen and answer requests until a signal, then those under way; the number of the signal.
 
-    `ended` is given what stops the server as a signal does.
+    `ended` is given what stops the server as a signal does. Raises ConfigError where another
+    server began to listen first.
     """
     came: list[int] = []
     stopping, at_once = asyncio.Event(), asyncio.Event()
@@ -126,11 +135,16 @@ async def answer(
             loop.add_signal_handler(number, stop, number)
     ended(stop)
     clients = Clients(application, application.settings)
+    preparing = await _prepared(application)
+    try:
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        raise _taken(application.settings, error) from error
     server = await loop.create_server(lambda: Connection(clients), sock=listener, backlog=_BACKLOG)
     if ready is not None:
         ready()
     watching = asyncio.create_task(clients.watch())
-    preparing = asyncio.create_task(_prepare(application))
+    preparing = asyncio.create_task(_finish(application, preparing))
     await stopping.wait()
     server.close()
     await clients.leave(DRAIN_SECONDS, at_once)
@@ -140,20 +154,31 @@ async def answer(
     return came[0]
 
 
-async def _prepare(application: Application) -> None:
-    """Have ready what no hot route needs, while these are answered already."""
+async def _prepared(application: Application) -> asyncio.Task[None]:
+    """Have ready what the first request of any route needs.
+
+    A database that is slow keeps nobody waiting for long: the task goes on.
+    """
     await application.framework()
-    # The first line imports what writes lines.
-    told = {"version": __version__, "pid": os.getpid()}
-    await asyncio.to_thread(_log.info, "serving", extra=told)
+    preparing = asyncio.create_task(application.prepare())
+    await asyncio.wait([preparing], timeout=_PREPARE_SECONDS)
+    return preparing
+
+
+async def _finish(application: Application, preparing: asyncio.Task[None]) -> None:
+    """What may be done beside the first requests."""
     try:
-        await application.prepare()
+        await preparing
     except* StoreError:
         # The first use does it then; requests tell that the database is away.
         pass
-    # What start-up left behind lives as long as the server: collecting it again is waste.
-    gc.collect()
+    # The first line imports what writes lines.
+    told = {"version": __version__, "pid": os.getpid()}
+    await asyncio.to_thread(_log.info, "serving", extra=told)
+    await application.prepare_rare()
+    # What start-up left behind lives as long as the server: looking at it again is waste.
     gc.freeze()
+    gc.enable()
 
 
 @asynccontextmanager

@@ -1,7 +1,8 @@
 """Several processes that serve on one port, and the one that watches over them.
 
 Each worker listens on a socket of its own; the kernel shares new connections out among them, and
-none is left waiting for a worker that is gone. A worker that ends is replaced; none is ended
+none is left waiting for a worker that is gone. A worker that ends is replaced, and one that hangs
+is ended: its event loop writes the time each second, and the supervisor looks at it. None is ended
 because of how much it did.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import multiprocessing
 import os
 import signal
@@ -21,7 +23,7 @@ from contextlib import AsyncExitStack, closing, contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ai_hub import logs
 from ai_hub.config import Settings
@@ -33,7 +35,7 @@ from ai_hub.http.server import (
     DRAIN_SECONDS,
     ENDING,
     answer,
-    listen,
+    bound,
     opened,
     run,
 )
@@ -43,6 +45,12 @@ from ai_hub.http.watch import Siblings, Watch
 _log = logging.getLogger(__name__)
 
 _FIRST_PAUSE, _LAST_PAUSE = 0.1, 5.0
+_BEAT_SECONDS = 1.0
+_LOOK_SECONDS = 2.0
+_HANGS_SECONDS = 10.0
+"""After how long without a beat a worker is ended: its clients wait for nothing."""
+_STARTS_SECONDS = 60.0
+"""The same for the first beat: on a machine that is overloaded, importing takes long."""
 _END_SECONDS = DRAIN_SECONDS + CLOSING_SECONDS + 5
 """How long a worker may take to end."""
 
@@ -89,7 +97,7 @@ def supervise(
 def _reserved(settings: Settings) -> socket.socket:
     """The port, held for the workers. Raises ConfigError for one that is in use."""
     # Not shared at first: a shared socket could be bound beside those of another server.
-    with closing(listen(settings)) as alone:
+    with closing(bound(settings)) as alone:
         family, address = alone.family, alone.getsockname()
     held = socket.socket(family, socket.SOCK_STREAM)
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -132,13 +140,28 @@ def _signals() -> Iterator[_Signals]:
         writes.close()
 
 
+class Beat(Protocol):
+    """When a worker's event loop last ran, on the clock that processes share; 0.0 before."""
+
+    value: float
+
+
 class _Worker:
     """A process in its place among the others."""
 
-    def __init__(self, process: SpawnProcess, told: Connection) -> None:
+    def __init__(self, process: SpawnProcess, told: Connection, beat: Beat) -> None:
         self.process = process
         self.told = told
         self.serves = False
+        self._beat = beat
+        self._started = time.monotonic()
+
+    def hangs(self, now: float) -> bool:
+        """Whether its event loop has been standing still for too long."""
+        beat = self._beat.value
+        if beat:
+            return now - beat > _HANGS_SECONDS
+        return now - self._started > _STARTS_SECONDS
 
 
 class _Supervisor:
@@ -162,8 +185,11 @@ class _Supervisor:
             for slot in [slot for slot, due in self._due.items() if due <= now]:
                 del self._due[slot]
                 self._start(slot)
-            next_one = min(self._due.values(), default=None)
-            self._wait(None if next_one is None else max(0.0, next_one - now), asked)
+            next_one = min(self._due.values(), default=math.inf)
+            self._wait(max(0.0, min(next_one - now, _LOOK_SECONDS)), asked)
+            # A supervisor that stood still itself cannot tell yet who else did.
+            if time.monotonic() - now < 2 * _LOOK_SECONDS:
+                self._end_hanging()
             for slot, worker in list(self._workers.items()):
                 error = self._look(slot, worker)
                 if error is not None and not all_served:
@@ -191,11 +217,20 @@ class _Supervisor:
             worker.process.kill()
             worker.process.join()
 
+    def _end_hanging(self) -> None:
+        now = time.monotonic()
+        for slot, worker in self._workers.items():
+            if worker.hangs(now):
+                _log.error("worker hangs", extra={"worker": slot, "pid": worker.process.pid})
+                worker.process.kill()
+                worker.process.join()
+
     def _serving(self) -> list[_Worker]:
         return [worker for worker in self._workers.values() if worker.serves]
 
     def _start(self, slot: int) -> None:
         told, tells = self._context.Pipe(duplex=False)
+        beat = self._context.RawValue("d", 0.0)
         process = self._context.Process(
             target=work,
             args=(
@@ -203,6 +238,7 @@ class _Supervisor:
                 slot,
                 self._folder,
                 tells,
+                beat,
                 self._log_to_stderr,
                 self._maintain if slot == 0 else None,
             ),
@@ -210,7 +246,7 @@ class _Supervisor:
         )
         process.start()
         tells.close()
-        self._workers[slot] = _Worker(process, told)
+        self._workers[slot] = _Worker(process, told, beat)
 
     def _wait(self, seconds: float | None, asked: _Signals) -> None:
         """Until a worker says something or ends, a signal comes or the time is over."""
@@ -257,6 +293,7 @@ def work(
     slot: int,
     folder: Path,
     tells: Connection,
+    beat: Beat,
     log_to_stderr: bool,
     maintain: Duration | None,
 ) -> None:
@@ -267,15 +304,21 @@ def work(
             signal.signal(number, signal.SIG_IGN)
     logs.configure(settings.log_level, sys.stderr if log_to_stderr else sys.stdout)
     try:
-        run(_work(settings, slot, folder, tells, maintain))
+        run(_work(settings, slot, folder, tells, beat, maintain))
     except AiHubError as error:
         tells.send(("away" if isinstance(error, StoreUnavailable) else "refused", str(error)))
         raise SystemExit(1) from None
 
 
 async def _work(
-    settings: Settings, slot: int, folder: Path, tells: Connection, maintain: Duration | None
+    settings: Settings,
+    slot: int,
+    folder: Path,
+    tells: Connection,
+    beat: Beat,
+    maintain: Duration | None,
 ) -> int:
+    beating = asyncio.create_task(_beat(beat))
     # One block inside the other: what lands while the store closes is published too.
     async with (
         AsyncExitStack() as last,
@@ -285,7 +328,7 @@ async def _work(
         siblings = Siblings(folder, slot, store)
         last.push_async_callback(siblings.publish_last)
         publishing = asyncio.create_task(siblings.keep_publishing())
-        with closing(listen(settings, shared=True)) as listener:
+        with closing(bound(settings, shared=True)) as listener:
             try:
                 return await answer(
                     Application(store, Watch(store, siblings.total)),
@@ -296,6 +339,14 @@ async def _work(
                 )
             finally:
                 publishing.cancel()
+                beating.cancel()
+
+
+async def _beat(beat: Beat) -> None:
+    """Show that the event loop runs, until cancelled."""
+    while True:
+        beat.value = time.monotonic()
+        await asyncio.sleep(_BEAT_SECONDS)
 
 
 def _when_orphaned(stop: Callable[[], None]) -> None:
