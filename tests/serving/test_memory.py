@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -121,3 +123,67 @@ async def test_a_full_cache_is_nothing_to_look_at_for_the_collector() -> None:
     gc.collect()
     gc.collect()
     assert len(gc.get_objects()) - before < 500
+
+
+async def filled(cache: MemoryCache, assets: int, fields: int = 3) -> list[Entity]:
+    ids = [f"asset-{n}" for n in range(assets)]
+    found = await cache.read("t", ids, AT, FIELD)
+    kept = [(a, token, b"{}") for a, (_, token) in zip(ids, found, strict=True)]
+    for n in range(fields):
+        await cache.keep("t", AT, f"{FIELD}{n}", kept)
+    return [Entity("t", asset_id) for asset_id in ids]
+
+
+@pytest.mark.parametrize("how", ["entities", "all", "close"])
+async def test_others_have_their_turn_while_very_many_are_dropped(how: str) -> None:
+    cache = MemoryCache()
+    entities = await filled(cache, 10_000)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(others())
+    if how == "entities":
+        assert await cache.drop(entities) == 30_000
+    elif how == "all":
+        await cache.changed(None)
+    else:
+        await cache.close()
+    beside.cancel()
+    assert turns > 10_000 / 500
+    stats = await cache.stats()
+    assert (stats.entries, stats.bytes) == (0, 0)
+
+
+async def test_what_is_forgotten_as_a_whole_is_so_at_once() -> None:
+    cache = MemoryCache()
+    await filled(cache, 1_000)
+    dropping = asyncio.create_task(cache.changed(None))
+    await asyncio.sleep(0)
+    assert not dropping.done()
+    ((value, token),) = await cache.read("t", ["asset-999"], AT, f"{FIELD}0")
+    assert value is None
+    await cache.keep("t", AT, f"{FIELD}0", [("asset-999", token, b"new")])
+    await dropping
+    ((value, _),) = await cache.read("t", ["asset-999"], AT, f"{FIELD}0")
+    assert value == b"new"
+
+
+async def test_many_that_expire_together_are_no_answer_before_they_are_forgotten() -> None:
+    now = 0.0
+    cache = MemoryCache(300, clock=lambda: now)
+    await filled(cache, 1_000)
+    now = 299.0
+    ((value, _),) = await cache.read("t", ["asset-999"], AT, f"{FIELD}0")
+    assert value == b"{}"
+    now = 300.0
+    ((value, token),) = await cache.read("t", ["asset-999"], AT, f"{FIELD}0")
+    assert value is None
+    await cache.keep("t", AT, f"{FIELD}0", [("asset-999", token, b"new")])
+    found = await cache.read("t", ["asset-999", "asset-998"], AT, f"{FIELD}0")
+    assert [value for value, _ in found] == [b"new", None]
+    assert (await cache.stats()).entries == 1

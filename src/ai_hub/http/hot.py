@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import TypeVar
 
 import msgspec
@@ -14,10 +13,12 @@ from ai_hub.definitions.values import iso, parse_time
 from ai_hub.errors import AiHubError, OutOfRange
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.body import JSON, Receive, Reply, Scope, read_body, refusal
+from ai_hub.http.entries import Entries, entry_of
 from ai_hub.http.messages import BatchRequest, GetRequest, decode
 from ai_hub.http.room import LITTLE, Rooms
 from ai_hub.serving.assets import check_few
-from ai_hub.serving.reader import Found, error_of, short
+from ai_hub.serving.memory import MEMBERS_BYTES
+from ai_hub.serving.reader import Found, error_of
 from ai_hub.serving.spec import Part, Spec
 
 _quoted = msgspec.json.Encoder().encode
@@ -38,13 +39,6 @@ def _request(decoder: Callable[[bytes], _R], body: bytes, into: type[_R]) -> _R:
         return decode(body, into)
 
 
-@lru_cache(maxsize=16_384)
-def _entry(asset_id: str, found: Found) -> bytes:
-    """An asset's member of a batch's results; a vector that is asked for again is spliced once."""
-    value, hit = found
-    return b"%b:{%b%b}" % (_quoted(asset_id), short(value), _HIT if hit else _MISS)
-
-
 def health_of(store: FeatureStore) -> dict[str, str]:
     """That the server is alive, which database it holds, and the step of its times."""
     return {
@@ -62,6 +56,10 @@ class HotRoutes:
         self._store = store
         self._rooms = rooms
         self._limit = min(store.settings.max_request, store.settings.max_body)
+        self._entries: Entries | None = None
+        # Out of Redis a vector comes as another object each time.
+        if not store.settings.cache_shared:
+            self._entries = Entries(MEMBERS_BYTES, store.settings.cache_ttl)
         self._truncate = store.settings.granularity.truncate
         self._health = _quoted(health_of(store))
         self.handlers = {
@@ -132,9 +130,7 @@ class HotRoutes:
                 return await self._answer_versions(parts, request.tenant_id, asset_ids, at)
             spec = parts[0][0] if parts else spec
         found = await store.found(spec, request.tenant_id, asset_ids, at)
-        results = b",".join(
-            [_entry(asset_id, one) for asset_id, one in zip(asset_ids, found, strict=True)]
-        )
+        results = b",".join(self._members(spec, request.tenant_id, at, asset_ids, found))
         return b'{"tenant_id":%b,"timestamp":"%b",%b,"results":{%b}}' % (
             _quoted(request.tenant_id),
             iso(at).encode(),
@@ -151,8 +147,9 @@ class HotRoutes:
         for (spec, some), found in zip(parts, await asyncio.gather(*reads), strict=True):
             # Without the braces, nor the name of the set.
             own = spec.members[spec.members.index(b',"version":') :]
-            for asset_id, one in zip(some, found, strict=True):
-                entries[asset_id] = b"%b%b}" % (_entry(asset_id, one)[:-1], own)
+            members = self._members(spec, tenant_id, at, some, found)
+            for asset_id, member in zip(some, members, strict=True):
+                entries[asset_id] = b"%b%b}" % (member[:-1], own)
         return (
             b'{"tenant_id":%b,"timestamp":"%b","feature_set":%b,"version":null,'
             b'"fingerprint":null,"policy":null,"results":{%b}}'
@@ -162,6 +159,13 @@ class HotRoutes:
             _quoted(parts[0][0].feature_set.name),
             b",".join([entries[asset_id] for asset_id in asset_ids]),
         )
+
+    def _members(
+        self, spec: Spec, tenant_id: str, at: int, asset_ids: Sequence[str], found: Sequence[Found]
+    ) -> list[bytes]:
+        if self._entries is None:
+            return [entry_of(*one) for one in zip(asset_ids, found, strict=True)]
+        return self._entries.of(tenant_id, spec.field, at, asset_ids, found)
 
     def _spec(self, request: GetRequest | BatchRequest) -> Spec:
         of = self._store.specs.of

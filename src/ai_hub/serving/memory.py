@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
+from typing import Any
 
 from ai_hub.definitions.values import Entity
 from ai_hub.serving.breaker import BreakerState
@@ -31,6 +32,10 @@ _Entry = tuple[str, str, str, float, tuple[str, ...]]
 it is of a kind that Python's collector, having seen it once, does not look at again: it would stop
 every request for as long as it takes to look at the whole cache."""
 
+MAX_BYTES = 224 << 20
+"""Of vectors; with those that are put together for batches it is 256 MiB."""
+MEMBERS_BYTES = 32 << 20
+
 _ENTRY_OVERHEAD = 500
 _FIELD_OVERHEAD = 200
 _MAX_TOKENS = 200_000
@@ -50,7 +55,7 @@ class MemoryCache:
     def __init__(
         self,
         ttl_seconds: int = 300,
-        max_bytes: int = 256 * 1024 * 1024,
+        max_bytes: int = MAX_BYTES,
         clock: Callable[[], float] = time.monotonic,
         max_tokens: int = _MAX_TOKENS,
     ) -> None:
@@ -64,6 +69,8 @@ class MemoryCache:
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._keys_of: dict[tuple[str, str], dict[str, None]] = {}
         self._bytes = 0
+        # No entry[3] before.
+        self._none_before = 0.0
         self._hits = self._misses = self._evicted = 0
         # An entity that was dropped has a number of its own; all others share the floor.
         self._tokens: dict[str, dict[str, int]] = {}
@@ -78,10 +85,16 @@ class MemoryCache:
         self, tenant_id: str, asset_ids: Sequence[str], timestamp: str, field: str
     ) -> list[tuple[bytes | None, Token | None]]:
         """The value (None: a miss) and the token of each asset, in the order asked for."""
-        self._expire(self._clock())
+        now = self._clock()
+        overdue = self._expire(now)
         value_of = self._values.get((tenant_id, timestamp, field), {}).get
         token_of = self._tokens.get(tenant_id, {}).get
         values = [value_of(asset_id) for asset_id in asset_ids]
+        if overdue:
+            for place, asset_id in enumerate(asset_ids):
+                entry = self._entries.get(cache_key(tenant_id, asset_id, timestamp))
+                if entry is None or entry[3] <= now:
+                    values[place] = None
         misses = values.count(None)
         self._hits += len(values) - misses
         self._misses += misses
@@ -137,18 +150,20 @@ class MemoryCache:
 
     async def drop(self, entities: Iterable[Entity], prefix: str = "", mark: str = "") -> int:
         """Change the tokens of some entities and forget their fields that begin with `prefix`."""
-        dropped = 0
-        for place, entity in enumerate(entities, 1):
-            if place % _AT_ONCE == 0:
-                # Others have their turn between those of very many.
-                await asyncio.sleep(0)
+        dropped = work = 0
+        for entity in entities:
             self._renumber(entity)
-            keys = self._keys_of.get((entity.tenant_id, entity.asset_id), {})
-            for key in tuple(keys):
+            keys = tuple(self._keys_of.get((entity.tenant_id, entity.asset_id), ()))
+            for key in keys:
                 dropped += self._forget(key, prefix)
             if mark:
                 self._unmark(place_of(entity), mark)
                 self._unmark((entity.tenant_id, ""), mark)
+            work += 1 + len(keys)
+            if work >= _AT_ONCE:
+                work = 0
+                # Others have their turn between those of very many.
+                await asyncio.sleep(0)
         return dropped
 
     async def changed(self, changes: Sequence[Change] | None) -> None:
@@ -156,13 +171,14 @@ class MemoryCache:
         for change in (Change("", None),) if changes is None else changes:
             if change.entities is None:
                 self._raise_floor()
-                await self.close()
+                await self._emptied()
             else:
                 await self.drop(change.entities)
 
     async def stats(self) -> CacheStats:
         """What it holds and how it did."""
-        self._expire(self._clock())
+        while self._expire(self._clock()):  # noqa: ASYNC110  # It is work, and no waiting.
+            await asyncio.sleep(0)
         return CacheStats(
             "memory",
             sum(len(fields) for *_, fields in self._entries.values()),
@@ -176,8 +192,19 @@ class MemoryCache:
 
     async def close(self) -> None:
         """Let go of everything."""
-        while self._entries:
-            self._forget(next(iter(self._entries)))
+        await self._emptied()
+
+    async def _emptied(self) -> None:
+        """Forget everything at once; others have their turn while the memory is given back."""
+        values, self._values = self._values, {}
+        tables: list[dict[Any, Any]] = [self._entries, self._keys_of, *values.values()]
+        self._entries, self._keys_of, self._bytes = OrderedDict(), {}, 0
+        del values
+        for table in tables:
+            while table:
+                for _ in range(min(len(table), _AT_ONCE)):
+                    table.popitem()
+                await asyncio.sleep(0)
 
     def _unless_marked(
         self, tenant_id: str, asset_ids: Sequence[str], tokens: Iterable[int | None]
@@ -222,6 +249,9 @@ class MemoryCache:
     ) -> None:
         key = cache_key(tenant_id, asset_id, timestamp)
         entry = self._entries.get(key)
+        if entry is not None and entry[3] <= now:
+            self._forget(key)
+            entry = None
         if entry is None:
             self._entries[key] = (tenant_id, asset_id, timestamp, now + self._ttl, (field,))
             self._keys_of.setdefault((tenant_id, asset_id), {})[key] = None
@@ -233,12 +263,20 @@ class MemoryCache:
         self._bytes += len(value) + _FIELD_OVERHEAD if before is None else len(value) - len(before)
         values[asset_id] = value
 
-    def _expire(self, now: float) -> None:
-        while self._entries:
-            key, (*_, expires, _) = next(iter(self._entries.items()))
-            if expires > now:
-                return
+    def _expire(self, now: float) -> bool:
+        """Forget some of the entries whose time is over; whether there are more of them."""
+        if now < self._none_before:
+            return False
+        for _ in range(_AT_ONCE):
+            key, entry = next(iter(self._entries.items()), (None, None))
+            if key is None or entry is None:
+                self._none_before = now + self._ttl
+                return False
+            if entry[3] > now:
+                self._none_before = entry[3]
+                return False
             self._forget(key)
+        return True
 
     def _forget(self, key: str, prefix: str = "") -> int:
         """Drop the fields of an entry that begin with `prefix`, and the entry with its last one."""
