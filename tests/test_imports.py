@@ -59,6 +59,7 @@ ARRAYS = (
     "engines/*.py",
     "export*.py",
     "feature_store.py",
+    "adoption.py",
     "importance/*.py",
 )
 LIBRARIES = {
