@@ -2,8 +2,8 @@
 
     PYTHONPATH=src:tests python tests/http/misuses.py PORT NAME
 
-It says `ready` once its bytes are made, goes on until its input ends, and then prints as JSON how
-often it was told what.
+It says `ready` once its bytes are made, begins with the first line of its input, goes on until
+that ends, and then prints as JSON how often it was told what.
 """
 
 from __future__ import annotations
@@ -317,6 +317,7 @@ def main(port: int, name: str) -> None:
     misuse, client = MISUSES[name], Misuser(port)
     misuse.make()
     print("ready", flush=True)
+    sys.stdin.readline()
     threads = [
         threading.Thread(target=_again, args=(misuse, client), daemon=True)
         for _ in range(misuse.threads)
@@ -325,8 +326,9 @@ def main(port: int, name: str) -> None:
         thread.start()
     sys.stdin.read()
     client.stop.set()
+    patience = time.monotonic() + 0.5
     for thread in threads:
-        thread.join(0.5)
+        thread.join(max(patience - time.monotonic(), 0))
     print(json.dumps(client.told), flush=True)
 
 

@@ -136,20 +136,24 @@ def forget(server: Server) -> None:
     Path(f"/proc/{server.process.pid}/clear_refs").write_text("5")
 
 
-def suffered(server: Server, name: str, seconds: float) -> Found:
-    """A misuse for some seconds, and what two others saw of it."""
+def begun(server: Server, name: str) -> subprocess.Popen[str]:
+    """The process of a misuse, which makes its bytes; it goes at the server once it is let."""
     words = [sys.executable, str(Path(__file__).with_name("misuses.py")), str(server.port), name]
+    return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def suffered(server: Server, name: str, begun: subprocess.Popen[str], seconds: float) -> Found:
+    """A misuse for some seconds, and what two others saw of it."""
     askers = [Asker(server.port, path) for path in ASKED]
     stop = threading.Event()
     threads = [threading.Thread(target=one.ask, args=(stop,)) for one in askers]
-    with subprocess.Popen(
-        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as misuser:
+    with begun as misuser:
         assert misuser.stdin is not None
         assert misuser.stdout is not None
         try:
             assert misuser.stdout.readline() == "ready\n"
             forget(server)
+            print("go", file=misuser.stdin, flush=True)
             for thread in threads:
                 thread.start()
             time.sleep(seconds)
@@ -172,13 +176,16 @@ def measured(store: str, names: Sequence[str], seconds: float, slack: float) -> 
     with tempfile.TemporaryDirectory() as folder, serving(COMMAND, Path(folder), **how) as server:
         fill(server)
         time.sleep(1)
-        for name in names:
-            found.append(suffered(server, name, seconds))
+        ready = begun(server, names[0])
+        for name, following in zip(names, (*names[1:], None), strict=True):
+            found.append(suffered(server, name, ready, seconds))
+            if following is not None:
+                ready = begun(server, following)
             print("| " + " | ".join(found[-1].cells()) + " |", flush=True)
             if not found[-1].holds(slack):
                 print(f"{name} does not hold; errors: {found[-1].wrong[:3]}", file=sys.stderr)
             # What it left behind is not the next one's.
-            time.sleep(1)
+            time.sleep(0.5)
     return found
 
 

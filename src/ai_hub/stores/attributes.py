@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 TIMEZONE = "timezone"
 """The attribute whose text is a zone; engines read the number of every other one."""
 ATTRIBUTE_COLUMNS = ("tenant_id", "asset_id", "key", "valid_from", "number", "text")
+
+_PART_ROWS = 20_000
 
 Value = float | str | None
 """A number, a text, or nothing any more."""
@@ -65,6 +67,20 @@ class Settled:
     def touched(self) -> frozenset[Entity]:
         """The assets that something changed for."""
         return frozenset(Entity(row.tenant_id, row.asset_id) for row in self.rows)
+
+
+def parts_of(batch: pa.Table) -> Iterator[pa.Table]:
+    """A batch in parts of some thousand rows, all rows of an attribute in one of them."""
+    names = list(Key._fields)
+    ordered = batch.sort_by([(name, "ascending") for name in names])
+    first = 0
+    while first < ordered.num_rows:
+        last = min(first + _PART_ROWS, ordered.num_rows)
+        keys = ordered.select(names)
+        while last < ordered.num_rows and keys.slice(last, 1).equals(keys.slice(last - 1, 1)):
+            last += 1
+        yield ordered.slice(first, last - first)
+        first = last
 
 
 def keys_of(batch: pa.Table) -> list[Key]:

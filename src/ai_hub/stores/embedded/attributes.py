@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ai_hub.engines.arrays import AttributeTable
@@ -14,10 +14,12 @@ from ai_hub.stores.attributes import (
     Row,
     attribute_tables,
     keys_of,
+    parts_of,
     settled,
 )
 from ai_hub.stores.base import Landed
 from ai_hub.stores.embedded.session import Before, Cursor, registered, transaction
+from ai_hub.stores.touched import pairs_of, touched
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,7 +29,12 @@ _READ = (
     "SELECT asset_id, key, epoch_us(valid_from), number, text FROM asset_attributes "
     "WHERE tenant_id = ?"
 )
-_SAME = " AND ".join(f"s.{name} = n.{name}" for name in ATTRIBUTE_COLUMNS[:4])
+_STORED = (
+    "SELECT s.tenant_id, s.asset_id, s.key, epoch_us(s.valid_from), s.number, s.text "
+    "FROM asset_attributes s SEMI JOIN asked n ON s.tenant_id = n.tenant_id "
+    "AND s.asset_id = n.asset_id AND s.key = n.key ORDER BY s.valid_from"
+)
+_SAME = "WHERE " + " AND ".join(f"s.{name} = n.{name}" for name in ATTRIBUTE_COLUMNS[:4])
 
 
 class AttributeMap:
@@ -41,9 +48,22 @@ class AttributeMap:
         self.lock = threading.RLock()
         self._tenants: dict[str, dict[tuple[str, str], Changes]] = {}
 
-    def of(self, cursor: Cursor, key: Key) -> Changes:
-        """What is stored of one attribute of an asset."""
-        return self._tenant(cursor, key.tenant_id).get((key.asset_id, key.key), ())
+    def stored(self, cursor: Cursor, batch: pa.Table) -> dict[Key, Changes]:
+        """What is stored of the attributes of a batch; for this no tenant is read as a whole."""
+        found: dict[Key, Changes] = {}
+        unread = False
+        for key in keys_of(batch):
+            mine = self._tenants.get(key.tenant_id)
+            unread = unread or mine is None
+            found[key] = () if mine is None else mine.get((key.asset_id, key.key), ())
+        if unread:
+            with registered(cursor, asked=batch):
+                rows = cursor.execute(_STORED).fetchall()
+            for tenant_id, asset_id, name, since, number, text in rows:
+                if tenant_id not in self._tenants:
+                    key = Key(tenant_id, asset_id, name)
+                    found[key] = (*found[key], (since, text if number is None else number))
+        return found
 
     def tables(
         self, cursor: Cursor, tenant_id: str, asset_ids: Sequence[str], keys: Sequence[str]
@@ -104,23 +124,44 @@ class AttributeMap:
 def append_attributes(
     cursor: Cursor, held: AttributeMap, batch: pa.Table, changed_at: int, before: Before
 ) -> Landed:
-    """Land one batch in one transaction."""
+    """Land one batch in one transaction, part by part: as objects rows take much memory."""
     import pyarrow as pa
 
+    replaced = unchanged = 0
+    written: list[pa.Table] = []
     with held.lock:
-        stored = {key: held.of(cursor, key) for key in keys_of(batch)}
-        done = settled(batch, stored, changed_at)
-        if done.rows:
-            columns = [pa.array(column) for column in zip(*done.rows, strict=True)]
-            columns[3] = columns[3].cast(pa.timestamp("us", "UTC"))
-            columns[4], columns[5] = columns[4].cast(pa.float64()), columns[5].cast(pa.string())
-            rows = pa.table(columns, ATTRIBUTE_COLUMNS)
-            with registered(cursor, changed=rows), transaction(cursor):
-                cursor.execute(f"DELETE FROM asset_attributes s USING changed n WHERE {_SAME}")
-                cursor.execute(f"INSERT INTO asset_attributes SELECT {_COLUMNS} FROM changed")
-                before(done.touched)
-            held.put(done.rows)
-    return Landed(done.replaced, done.unchanged, done.touched)
+        with transaction(cursor):
+            for part in parts_of(batch):
+                done = settled(part, held.stored(cursor, part), changed_at)
+                replaced, unchanged = replaced + done.replaced, unchanged + done.unchanged
+                if done.rows:
+                    written.append(_table(done.rows))
+                    with registered(cursor, changed=written[-1]):
+                        cursor.execute(f"DELETE FROM asset_attributes s USING changed n {_SAME}")
+                        cursor.execute(
+                            f"INSERT INTO asset_attributes SELECT {_COLUMNS} FROM changed"
+                        )
+            found = touched(pairs_of(pa.concat_tables(written))) if written else frozenset()
+            if found:
+                before(found)
+        for rows in written:
+            held.put(_rows(rows))
+    return Landed(replaced, unchanged, found)
+
+
+def _table(rows: Sequence[Row]) -> pa.Table:
+    import pyarrow as pa
+
+    columns = [pa.array(column) for column in zip(*rows, strict=True)]
+    columns[4], columns[5] = columns[4].cast(pa.float64()), columns[5].cast(pa.string())
+    columns[3] = columns[3].cast(pa.timestamp("us", "UTC"))
+    return pa.table(columns, ATTRIBUTE_COLUMNS)
+
+
+def _rows(table: pa.Table) -> Iterator[Row]:
+    columns = [table[name] for name in ATTRIBUTE_COLUMNS]
+    columns[3] = columns[3].cast("int64")
+    return map(Row, *(column.to_pylist() for column in columns))
 
 
 def read_attributes(
