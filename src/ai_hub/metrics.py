@@ -87,8 +87,8 @@ class Metrics(msgspec.Struct):
         self.violations[key] = self.violations.get(key, 0) + vectors
 
     def no_view(self, feature_set: str, feature: str, fault: str, vectors: int) -> bool:
-        """A view had no value for a feature in so many vectors; whether for the first time of that
-        reason."""
+        """A view had no value for a feature in so many vectors or rows; whether for the first time
+        of that reason."""
         others = (*_OTHER_FEATURES, fault)
         key = _kept(self.view_faults, (feature_set, feature, fault), MOST_FEATURES, others)
         self.view_faults[key] = self.view_faults.get(key, 0) + vectors
@@ -214,7 +214,7 @@ FAMILIES = (
     ),
     Family(
         "ai_hub_view_faults_total", "counter",
-        "Computed vectors for which a view had no value, by reason.",
+        "Computed vectors and exported rows for which a view had no value, by reason.",
         ("feature_set", "feature", "reason"), _each("view_faults"),
     ),
     Family(

@@ -19,6 +19,7 @@ COMMANDS = (
     "maintain",
     "status",
     "retention",
+    "sql",
     "ingest",
     "ingest-weather",
     "weather-source",

@@ -150,6 +150,20 @@ async def test_several_rows_of_the_newest_time_are_null_and_counted(
         assert faults(store) == {("score", "several"): 1}
         assert (await asked(store, "b")).missing == ("score", "other", "both")
         assert faults(store) == {("score", "several"): 1}
+        spine = pa.table(
+            {
+                "asset_id": ["a", "b", "a"],
+                "timestamp": pa.array([T, T, T - MINUTE], pa.timestamp("us", "UTC")),
+            }
+        )
+        found = await store.get_training_set(spine, "own", tenant_id="t")
+        assert found.several == {"score": 1}
+        assert faults(store) == {("score", "several"): 2}
+        record = await store.export_features_to_parquet(
+            "t", "own", spine=spine, output_path=tmp_path / "exports" / "own.parquet"
+        )
+        assert record["row_count"] == 3
+        assert faults(store) == {("score", "several"): 3}
 
 
 async def test_what_cannot_be_read_is_refused_when_it_is_applied(

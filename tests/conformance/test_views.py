@@ -9,14 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from hypothesis import Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_hub import Derived, FeatureSet, FromView, Lag, Latest, Rolling
 from ai_hub.definitions.values import DAY, HOUR, MINUTE, Duration, parse_time, to_datetime
 from ai_hub.engines.plan import Plan
 from ai_hub.testing import History, Observation, ViewRow, policies
-from conformance.kit import UNSAID, Deployment, Vector, folder, observation, plain, run, wrong
+from conformance.kit import (
+    ON_STORES,
+    UNSAID,
+    Deployment,
+    Vector,
+    folder,
+    observation,
+    plain,
+    run,
+    wrong,
+)
 from conformance.own_views import KEYS, execute, insert, row
 
 T = parse_time("2025-10-09T14:30:00Z")
@@ -75,7 +85,7 @@ def history_of(asset: str, rows: Sequence[Any], read: Sequence[Any]) -> History:
     return History({"value": sorted(series, key=lambda o: o.timestamp)}, views=found)
 
 
-@settings(max_examples=4, deadline=None, phases=[Phase.generate])
+@ON_STORES
 @given(
     view_rows, readings, st.lists(at, min_size=1, max_size=3, unique=True), policies(), st.data()
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -17,7 +17,7 @@ from ai_hub.engines.arrays import Ints, Points
 from ai_hub.errors import ExportFailed
 from ai_hub.export.job import ExportJob
 from ai_hub.export.place import Draft
-from ai_hub.export.rows import arrow_column
+from ai_hub.export.rows import Counts, arrow_column
 from ai_hub.export.threads import threads
 from ai_hub.intake.labels import repeating
 from ai_hub.stores.base import Chunk
@@ -31,10 +31,12 @@ _T = TypeVar("_T")
 
 
 class Written(NamedTuple):
-    """How many rows a file has, and how many of them are outside their range, by feature."""
+    """How many rows a file has, and in how many of them a feature is outside its range, or is null
+    since a view has several rows, by feature."""
 
     rows: int
     violations: dict[str, int]
+    several: dict[str, int]
 
 
 def schema_of(job: ExportJob) -> pa.Schema:
@@ -75,8 +77,8 @@ def _write(
 ) -> Written:
     schema = schema_of(job)
     rows = 0
-    violations: Counter[str] = Counter()
-    computing: deque[Future[tuple[pa.RecordBatch, Counter[str]]]] = deque()
+    counts = Counts()
+    computing: deque[Future[tuple[pa.RecordBatch, Counts]]] = deque()
     writing: deque[Future[None]] = deque()
     with (
         closing(chunks),
@@ -96,8 +98,8 @@ def _write(
             sync_pool.submit(draft.sync)
 
         def write_next() -> int:
-            batch, outside = computing.popleft().result()
-            violations.update(outside)
+            batch, counted = computing.popleft().result()
+            counts.add(counted)
             if not batch.num_rows:
                 return 0
             if len(writing) > 1:
@@ -121,8 +123,9 @@ def _write(
             waiting: tuple[Future[Any], ...] = (*computing, *writing)
             for future in waiting:
                 future.cancel()
-        writer.add_key_value_metadata(job.rows.metadata(job.range, rows, violations))
-    return Written(rows, job.rows.in_order(violations))
+        writer.add_key_value_metadata(job.rows.metadata(job.range, rows, counts))
+    in_order = job.rows.in_order
+    return Written(rows, in_order(counts.violations), in_order(counts.several))
 
 
 def read_ahead(items: Iterator[_T], pool: ThreadPoolExecutor) -> Iterator[_T]:
@@ -154,9 +157,11 @@ def parquet_writer(draft: Draft, schema: pa.Schema, compression: str) -> Iterato
 
 def feature_batch(
     job: ExportJob, schema: pa.Schema, chunk: Chunk, points: Points
-) -> tuple[pa.RecordBatch, Counter[str]]:
-    """The rows of an export at some points of a chunk, and how many are outside their range, by
-    feature. Raises OutOfRange for a set that rejects those."""
+) -> tuple[pa.RecordBatch, Counts]:
+    """The rows of an export at some points of a chunk, and what is counted of them.
+
+    Raises OutOfRange for a set that rejects values outside their range.
+    """
     arrays: list[pa.Array] = [
         pa.array(points.time).view(_TIME),
         _ids(np.zeros(len(points), np.int32), [job.rows.tenant_id]),

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -127,7 +127,13 @@ class Exports:
             job = await _to_its_end(self._in_thread(make))
             await self._check_rows(job)
             found = await self._stoppable(partial(_training_set, job, self._store.scan))
+            self._count(job, found.several)
             return replace(found, _places=self._places)
+
+    def _count(self, job: ExportJob | SpineJob, several: Mapping[str, int]) -> None:
+        """Rows for which a view had no value, since it has several rows of the newest time."""
+        for name, rows in several.items():
+            self._metrics.no_view(job.rows.feature_set.label, name, "several", rows)
 
     async def find(self, tenant_id: str | None, limit: int) -> list[ExportRecord]:
         """The records of a tenant's exports (None: of all), the newest first.
@@ -199,6 +205,7 @@ class Exports:
             draft = await _to_its_end(self._in_thread(drafting.__enter__))
             write = partial(_write, job, scan, draft)
             written = await self._stoppable(write, progress)
+            self._count(job, written.several)
             if not written.rows:
                 record = record.without_data(self._now())
                 await log.record(record)
@@ -295,7 +302,7 @@ def _write(job: ExportJob | SpineJob, scan: Scan, draft: Draft, told: _Told) -> 
     from ai_hub.export.training_set import write_training_set
 
     if job.range.is_empty:
-        return Written(0, {})
+        return Written(0, {}, {})
     if isinstance(job, SpineJob):
         return write_training_set(_training_set(job, scan, told), draft, job.compression)
     return write_export(job, scan(job.scan_request()), draft, told)

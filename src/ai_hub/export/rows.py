@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +25,7 @@ from ai_hub.engines.plan import Plan, sources_for
 from ai_hub.engines.targets import target_values
 from ai_hub.engines.traits import FILL_WINDOW
 from ai_hub.engines.vectors import vectors
+from ai_hub.engines.views import Faults, several
 from ai_hub.engines.violations import in_words
 from ai_hub.errors import InvalidInput, OutOfRange
 from ai_hub.stores.base import Chunk, ScanRequest
@@ -32,17 +33,37 @@ from ai_hub.stores.base import Chunk, ScanRequest
 Values = NDArray[np.float64] | NDArray[np.int64] | NDArray[np.bool_]
 KEYS = ("timestamp", "tenant_id", "asset_id")
 VALUE = "value"
+SEVERAL = "ai_hub.several_rows_in_view"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """In how many rows a feature is outside its range, or is null since a view has several rows of
+    the newest time."""
+
+    violations: Counter[str] = field(default_factory=Counter)
+    several: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Counts) -> None:
+        """Count other rows as well."""
+        self.violations.update(other.violations)
+        self.several.update(other.several)
 
 
 class Computed(NamedTuple):
-    """Columns of some rows, and where features of them are outside their range."""
+    """Columns of some rows, where features of them are outside their range, and why those of views
+    are null."""
 
     columns: dict[str, Values]
     violations: Masks
+    faults: Faults
 
-    def counts(self) -> Counter[str]:
+    def counts(self) -> Counts:
         """In how many rows, by feature."""
-        return Counter({name: int(mask.sum()) for name, mask in self.violations.items()})
+        return Counts(
+            Counter({name: int(mask.sum()) for name, mask in self.violations.items()}),
+            Counter({name: int(mask.sum()) for (name, _), mask in self.faults.items()}),
+        )
 
     def first_violation(self) -> int | None:
         """The first row with one."""
@@ -163,7 +184,7 @@ class Rows:
         nowhere = np.zeros(len(points), bool)
         for name in self._indicated:
             found[name] = masks.get(name.removesuffix("__missing"), nowhere)
-        return Computed(found, violations)
+        return Computed(found, violations, several(self.plan, points, history))
 
     def rejected(self, chunk: Chunk, points: Points, found: Computed, row: int) -> OutOfRange:
         """Why there is no export, for a row with a value outside its range."""
@@ -175,9 +196,7 @@ class Rows:
         """Whether a row with a value outside its range is the end of the export."""
         return self.feature_set.on_violation == "reject"
 
-    def metadata(
-        self, times: TimeRange, count: int, violations: Mapping[str, int]
-    ) -> dict[str, str]:
+    def metadata(self, times: TimeRange, count: int, counts: Counts) -> dict[str, str]:
         """What a file of such rows says of itself."""
         chosen = self.feature_set
         policy = chosen.missing if self.missing is None else self.missing
@@ -195,8 +214,8 @@ class Rows:
             "ai_hub.end_time": iso(times.end),
             "ai_hub.row_count": str(count),
             "ai_hub.on_violation": chosen.on_violation,
-            "ai_hub.violations": json.dumps(self.in_order(violations)),
-        }
+            "ai_hub.violations": json.dumps(self.in_order(counts.violations)),
+        } | ({SEVERAL: json.dumps(self.in_order(counts.several))} if self.plan.views else {})
 
 
 def arrow_column(field: pa.Field, values: Values) -> pa.Array:

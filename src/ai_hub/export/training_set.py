@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from ai_hub.errors import ExportFailed, OutOfRange
 from ai_hub.export.job import PART_ROWS, Compression, SpineJob, check_compression
 from ai_hub.export.parquet import Written, parquet_writer, read_ahead
 from ai_hub.export.place import Draft, Places
-from ai_hub.export.rows import Values, arrow_column
+from ai_hub.export.rows import SEVERAL, Counts, Values, arrow_column
 from ai_hub.export.threads import threads
 from ai_hub.stores.base import Chunk, ScanRequest
 
@@ -55,6 +54,12 @@ class TrainingSet:
     def violations(self) -> dict[str, int]:
         """How many rows are outside their range, by feature."""
         found: dict[str, int] = json.loads(self.metadata["ai_hub.violations"])
+        return found
+
+    @property
+    def several(self) -> dict[str, int]:
+        """In how many rows a feature is null since a view has several rows of the newest time."""
+        found: dict[str, int] = json.loads(self.metadata.get(SEVERAL, "{}"))
         return found
 
     def to_arrow(self) -> pa.Table:
@@ -98,7 +103,7 @@ def write_training_set(found: TrainingSet, draft: Draft, compression: Compressio
         raise ExportFailed(f"spine: Parquet has no form for one of its columns: {error}") from error
     except OSError as error:
         raise ExportFailed(f"output_path: {draft.place.path} cannot be written: {error}") from error
-    return Written(len(found), found.violations)
+    return Written(len(found), found.violations, found.several)
 
 
 def training_set(
@@ -114,7 +119,7 @@ def training_set(
     spine = job.spine
     fields = job.rows.fields(every=False)
     columns = {field.name: _empty(field, len(spine)) for field in fields}
-    violations: Counter[str] = Counter()
+    counts = Counts()
     rejected: dict[int, OutOfRange] = {}
     done = 0
     with threads("read") as pool:
@@ -126,7 +131,7 @@ def training_set(
                     found = job.rows.columns(chunk, points)
                     for name, values in found.columns.items():
                         columns[name][rows] = values
-                    violations.update(found.counts())
+                    counts.add(found.counts())
                     for mask in found.violations.values() if job.rows.rejects else ():
                         first = int(np.where(mask, rows, len(spine)).argmin())
                         rejected[int(rows[first])] = job.rows.rejected(chunk, points, found, first)
@@ -134,7 +139,7 @@ def training_set(
                     progress(done)
     if rejected:
         raise rejected[min(rejected)]
-    return TrainingSet(_table(job, fields, columns, violations))
+    return TrainingSet(_table(job, fields, columns, counts))
 
 
 def _pieces(
@@ -157,7 +162,7 @@ def _empty(field: pa.Field, size: int) -> Values:
 
 
 def _table(
-    job: SpineJob, fields: list[pa.Field], columns: dict[str, Values], violations: Counter[str]
+    job: SpineJob, fields: list[pa.Field], columns: dict[str, Values], counts: Counts
 ) -> pa.Table:
     """The spine's columns and ours, in the order of an export."""
     spine = job.spine.table
@@ -174,7 +179,7 @@ def _table(
     everything = [*keys, *value, *given.values(), *made.values()]
     metadata = (spine.schema.metadata or {}) | {
         key.encode(): text.encode()
-        for key, text in job.rows.metadata(job.range, len(job.spine), violations).items()
+        for key, text in job.rows.metadata(job.range, len(job.spine), counts).items()
     }
     return pa.table(
         [column for _, column in everything],
