@@ -32,7 +32,7 @@ def sql(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Run a query that changes nothing, or make a view that features read.
+    """Query the database, or make a view for features.
 
     In a database file it also takes CREATE VIEW, CREATE OR REPLACE VIEW and DROP VIEW of views of
     your own, which read its tables and no file. On PostgreSQL views are made with psql.
