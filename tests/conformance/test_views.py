@@ -9,21 +9,26 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_hub import Derived, FeatureSet, FromView, Lag, Latest, Rolling
 from ai_hub.definitions.values import DAY, HOUR, MINUTE, Duration, parse_time, to_datetime
 from ai_hub.engines.plan import Plan
+from ai_hub.stores import chunks
+from ai_hub.stores.embedded import scan as embedded_scan
 from ai_hub.testing import History, Observation, ViewRow, policies
 from conformance.kit import (
     ON_STORES,
+    SERVERS,
     UNSAID,
     Deployment,
     Vector,
     folder,
     observation,
     plain,
+    read_export,
     run,
     wrong,
 )
@@ -139,3 +144,49 @@ def test_served_in_batches_and_exported_are_the_reference(
 
     with folder() as place:
         run(check(Path(place)))
+
+
+def test_an_export_in_many_parts_is_what_is_served(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunks, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(embedded_scan, "_READ_ROWS", 5)
+    if deployment in SERVERS:
+        monkeypatch.setattr("ai_hub.stores.postgres.scan._PART_BYTES", 1_000)
+        monkeypatch.setattr("ai_hub.stores.postgres.scan_part.BLOCK_ROWS", 10)
+    read = [(name, T - k * HOUR) for name in ASSETS for k in range(12)]
+    rows = [
+        (name, T - k * 40 * MINUTE, float(k), k % 3 == 0)
+        for name in ASSETS[:2]
+        for k in (*range(20), 4, 4, 9)
+    ]
+
+    async def check() -> None:
+        async with deployment.open(tmp_path) as store:
+            await store.ingest([observation(name, t, i + 0.5) for i, (name, t) in enumerate(read)],
+                               TENANT)  # fmt: skip
+            written = [row(t, TENANT, name, n, flag) for name, t, n, flag in rows]
+            await execute(store, *TABLES, *insert('"Score_Rows"', written))
+            await store.apply([DRAWN])
+            applied = store.registry.get("drawn@1")
+            record = await store.export_features_to_parquet(
+                TENANT,
+                "drawn",
+                to_datetime(T - 10 * HOUR),
+                to_datetime(T),
+                tmp_path / "exports" / "drawn.parquet",
+                frequency="30m",
+                indicators=True,
+            )
+            found = read_export(record["storage_path"], applied)
+            assert len(found) == len(ASSETS) * 21
+            histories = {asset: history_of(asset, rows, read) for asset in ASSETS}
+            for one in found:
+                history = histories[one.asset_id]
+                assert not [
+                    w
+                    for w in wrong(applied, one.timestamp, history, one.vector)
+                    if not w.startswith("violations: got ('what")
+                ]
+
+    run(check())
