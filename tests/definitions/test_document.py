@@ -21,7 +21,23 @@ from ai_hub.definitions.document import (
     text_of,
 )
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.kinds import Bucket, Calendar, Derived, Feature, Lag, Latest, Rolling
+from ai_hub.definitions.holidays import HolidayDates
+from ai_hub.definitions.kinds import (
+    Age,
+    Attribute,
+    Bucket,
+    Calendar,
+    Derived,
+    Ewm,
+    Feature,
+    FromView,
+    Lag,
+    Latest,
+    Rolling,
+    Seasonal,
+)
+from ai_hub.definitions.periods import Offset, Period
+from ai_hub.definitions.valid_range import ValidRange, ValidValues
 from ai_hub.definitions.values import Duration
 from ai_hub.errors import InvalidDefinition
 from ai_hub.testing import sets
@@ -189,3 +205,34 @@ def test_a_document_of_the_first_schema_is_read_for_ever() -> None:
         owner="grid-team",
     )
     assert text_of(found) == text
+
+
+def test_so_is_one_of_the_kinds_that_came_later() -> None:
+    """A frozen copy too: never change the file."""
+    name = "document-1-later-kinds.json"
+    text = (Path(__file__).parent / "files" / name).read_text("utf-8").strip()
+    build: Any = FeatureSet
+    berlin: Any = {"tz": "Europe/Berlin"}
+    days = HolidayDates((0, 5, 120), 1971)
+    wanted: list[Any] = [
+        Calendar("holiday", "is_holiday", **berlin, country="DE", subdivision="BY",
+                 offset=Offset.of("P1D"), holidays=days),
+        Calendar("day_sin", "day_sin", tz="@asset"),
+        Rolling("p90", "quantile", Period(0, 7), **berlin, q=0.9, min_count=3,
+                valid=ValidRange(0.0, 500.0), unit="kWh", description="Peaks"),
+        Rolling("covered", "coverage", Duration.of("24h"), "right", step=Duration.of("1h")),
+        Rolling("used", "increase", Duration.of("24h"), tolerance=0.5),
+        Bucket("month", "sum", Period(1, 0), **berlin),
+        Lag("lag_week", Period(0, 7), **berlin),
+        Lag("wind_1h", Duration.of("1h"), source="weather", column="wind_speed", measured=True),
+        Seasonal("same_hour", "mean", Period(0, 7), 4, **berlin),
+        Ewm("recent", Duration.of("6h"), Duration.of("7d")),
+        Age("silent", Duration.of("48h")),
+        Attribute("capacity", "capacity"),
+        FromView("score", "own.scores", "Score", Duration.of("6h"), definition="0123456789abcdef"),
+        Derived("load", "clip(p90 / capacity, 0, 1)", valid=ValidValues((0.0, 1.0))),
+    ]  # fmt: skip
+    found = set_of_text(text)
+    assert found == build("later_kinds", 2, wanted, on_violation="null")
+    assert text_of(found) == text
+    assert found.fingerprint == "4ac152e435e8b29c"

@@ -10,7 +10,16 @@ import pytest
 
 import ai_hub
 from ai_hub.definitions.expressions import expression_tree
-from ai_hub.definitions.kinds import Bucket, Calendar, Derived, Feature, Lag, Latest, Rolling
+from ai_hub.definitions.kinds import (
+    Bucket,
+    Calendar,
+    Derived,
+    Feature,
+    FromView,
+    Lag,
+    Latest,
+    Rolling,
+)
 from ai_hub.definitions.values import HOUR, Duration
 from ai_hub.definitions.vocabulary import check_missing, check_name
 from ai_hub.errors import InvalidInput
@@ -23,6 +32,7 @@ BUILDERS: list[Callable[..., Feature]] = [
     lambda name, missing=None: Lag(name, DAY_WIDE, missing=missing),
     lambda name, missing=None: Bucket(name, "mean", DAY_WIDE, missing=missing),
     lambda name, missing=None: Latest(name, "temperature", missing=missing),
+    lambda name, missing=None: FromView(name, "scores", "score", missing=missing),
     lambda name, missing=None: Derived(name, "a - b", missing=missing),
 ]
 
@@ -158,3 +168,26 @@ def test_a_constant_is_finite(number: str) -> None:
 def test_every_kind_is_a_name_of_the_package(kind: type[Feature]) -> None:
     assert getattr(ai_hub, kind.__name__) is kind
     assert kind.__name__ in ai_hub.__all__
+
+
+@pytest.mark.parametrize("view", ["scores", "own.scores", "_", "Größe", "a$1", "x" * 63])
+def test_a_view_is_named_as_databases_name_them(view: str) -> None:
+    assert FromView("score", view, "Score").view == view
+
+
+@pytest.mark.parametrize(
+    "view",
+    ["", ".", "a.", ".a", "a.b.c", "1a", "a b", "a-b", 'a"b', "a'b", "a;b", "a\0b", "a\n", "$a",
+     "x" * 64, "ä" * 32, None, 3],
+)  # fmt: skip
+def test_what_no_identifier_may_have_names_no_view_or_column(view: object) -> None:
+    with pytest.raises(InvalidInput, match=r"^view: got .* expected view or schema\.view"):
+        FromView("score", view, "score")  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match=r"^column: got .* expected a name of letters"):
+        FromView("score", "scores", view)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("definition", ["", "0" * 15, "G" * 16, "0" * 17, 16])
+def test_what_a_view_says_is_a_hash(definition: object) -> None:
+    with pytest.raises(InvalidInput, match=r"^definition: "):
+        FromView("score", "scores", "score", definition=definition)  # type: ignore[arg-type]
