@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -115,6 +116,41 @@ def test_a_server_that_was_named_keeps_the_export(server: str, run: Run, workpla
     assert f"on {server}" in result.stdout
     assert (workplace / "exports" / "acme" / "train.parquet").exists()
     refused(run(*export, "--output", "../out.parquet"), "output_path", "../out.parquet")
+    refused(run(*export, "--output", "train.parquet", "--force"), "--force", "without --url")
+
+
+def test_every_command_about_definitions_takes_a_url(
+    server: str, run: Run, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workplace / "f.yaml").write_text(
+        "feature_sets:\n"
+        "  - {name: own, version: 1, features: [lag_1h]}\n"
+        "  - {name: own, version: 2, features: [lag_1h, lag_24h]}\n"
+    )
+    # With settings of another database, so that nothing but the address leads there.
+    monkeypatch.setenv("AI_HUB_DATABASE_URL", "duckdb:///elsewhere.duckdb")
+    monkeypatch.setenv("AI_HUB_PORT", str(free_port()))
+
+    def asked(line: str) -> Any:
+        return answer(run(*line.split(), "--url", server, "--json"))
+
+    assert asked("plan f.yaml")["allowed"]
+    assert len(asked("apply f.yaml")["changes"]) == 2
+    assert "own" in {one["name"] for one in asked("sets")["feature_sets"]}
+    assert asked("sets show own@2")["features"] == ["lag_1h", "lag_24h"]
+    assert len(asked("sets diff own@1 own@2")["differences"]) == 1
+    assert asked("models bind load-model@3 own@1")["policy"] == "mean"
+    assert [one["model"] for one in asked("models")["models"]] == ["load-model@3"]
+    assert asked("models unbind load-model@3")["feature_set"] == "own@1"
+    assert asked("rollout own --to 2 --percent 10")["rollout"]["percent"] == 10
+    assert len(asked("rollout")["rollouts"]) == len(asked("rollout own")["rollouts"]) == 1
+    assert asked("rollout split own --tenant acme")["versions"] == {}
+    assert asked("rollout own --abort")["version"] == 1
+    asked("rollout own --to 2 --percent 10")
+    assert asked("rollout own --finish")["version"] == 2
+    assert asked("sets default own@1")["version"] == 1
+    assert asked("sets retire own@2")["state"] == "retired"
+    assert not (workplace / "elsewhere.duckdb").exists()
 
 
 @pytest.mark.parametrize(

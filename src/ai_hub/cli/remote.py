@@ -123,7 +123,7 @@ class RemoteBackend:
             await asyncio.to_thread(place.check)
         elif output is not None:
             if force:
-                raise InvalidInput("--force", output, "none with --url, whose files are its own")
+                raise Stop("--force: expected without --url: files on a server are its own")
             wanted = {**request, "output_path": str(output)}
         show(None, 0)
         record = await self._ask(
