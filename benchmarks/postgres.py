@@ -164,7 +164,7 @@ async def _online(
     kind: str, settings: Settings, topic: Topic, lines: list[tuple[str, ...]]
 ) -> None:
     async with _opened(settings) as store:
-        chosen = store._points.lane(_ADVANCED, None)._statement("one", frozenset())
+        chosen = store._points.lane(_ADVANCED, None)._statement("one", frozenset(), "features")
         draw = _points(1, "hourly", _ASSETS)
         took: dict[str, list[float]] = {"bare": [], "ours": [], "filled": []}
         async with store._sessions.connection() as connection:

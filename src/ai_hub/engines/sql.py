@@ -98,7 +98,7 @@ def _statement(
 def mergeable(one: RangePass) -> bool:
     """Whether what is taken of a window follows from its hours."""
     parts = aggregates(one.measures)
-    return one.input.kind == "series" and all(part in _PARTIALS for part in parts)
+    return one.input.kind == "series" and all(part in (*_PARTIALS, LENGTH) for part in parts)
 
 
 def _filled_from(plan: Plan, missing: Missing | None) -> dict[Source, list[tuple[int, int]]]:

@@ -25,9 +25,12 @@ from servers import Kind, server
 TENANT = "t"
 
 
-def merges(stat: Stat) -> bool:
+def week_of(stat: Stat) -> Rolling:
+    return Rolling(f"week_{stat}", stat, "168h", **taking(stat))  # type: ignore[arg-type]
+
+
+def merges(feature: Rolling) -> bool:
     """Whether a statistic of a window follows from those of its hours."""
-    feature = Rolling("f", stat, "168h", **taking(stat))  # type: ignore[arg-type]
     (window,) = Plan.of(FeatureSet("one", 1, (feature,))).windows
     return mergeable(window)
 
@@ -37,7 +40,7 @@ LONG = FeatureSet(
     1,
     (
         # One that does not merge would keep its window from being read from partials.
-        *(Rolling(f"week_{stat}", stat, "168h") for stat in STATS if merges(stat)),
+        *(week for stat in STATS if merges(week := week_of(stat))),
         Rolling("median", "median", "168h", "left"),
         Rolling("left", "mean", "30h", "left"),
         Rolling("right", "std", "30h", "right"),
