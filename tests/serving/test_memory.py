@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ai_hub.definitions.values import Entity
 from ai_hub.serving.cache import Token
 from ai_hub.serving.memory import MemoryCache
+from ai_hub.stores.base import Change
 from serving.kinds import reads
 from serving.test_cache import AT, FIELD, OTHER, look, put
 
@@ -187,3 +188,21 @@ async def test_many_that_expire_together_are_no_answer_before_they_are_forgotten
     found = await cache.read("t", ["asset-999", "asset-998"], AT, f"{FIELD}0")
     assert [value for value, _ in found] == [b"new", None]
     assert (await cache.stats()).entries == 1
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known", "first of its tenant"])
+@pytest.mark.parametrize("any_of_them", [True, False], ids=["any", "one"])
+async def test_what_is_dropped_while_others_are_kept_is_not_kept(
+    known: bool, any_of_them: bool
+) -> None:
+    cache = MemoryCache()
+    if known:
+        await cache.drop([Entity("t", "other")])
+    assets = [f"asset-{i}" for i in range(600)]
+    found = await cache.read("t", assets, AT, FIELD)
+    values = [(a, token, b"{}") for a, (_, token) in zip(assets, found, strict=True)]
+    keeping = asyncio.create_task(cache.keep("t", AT, FIELD, values))
+    await asyncio.sleep(0)
+    await cache.changed([Change("1", None if any_of_them else (Entity("t", assets[-1]),))])
+    await keeping
+    assert (await cache.read("t", assets[-1:], AT, FIELD))[0][0] is None

@@ -133,6 +133,8 @@ class MemoryCache:
         for place, (asset_id, token, value) in enumerate(values, 1):
             if place % _AT_ONCE == 0:
                 await asyncio.sleep(0)
+                # Whatever was dropped meanwhile may be the first of its tenant.
+                token_of = self._tokens.get(tenant_id, {}).get
             if value is not None and token_of(asset_id, self._floor) == token:
                 self._put(tenant_id, asset_id, timestamp, field, value, now)
                 kept += 1
