@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import redis_server
 from ai_hub import FeatureStore
-from ai_hub.definitions.values import HOUR, Entity, parse_time, to_datetime
+from ai_hub.definitions.values import HOUR, SECOND, Duration, Entity, parse_time, to_datetime
 from ai_hub.stores.base import Change
 from ai_hub.stores.postgres import changes as postgres_changes
 from ai_hub.stores.postgres.changes import Changes
@@ -143,3 +144,25 @@ async def test_a_connection_that_says_nothing_is_asked_and_given_up(
             async with asyncio.timeout(30):
                 assert await heard.get() is None
             await listening.close()
+
+
+@pytest.mark.redis
+async def test_a_server_on_redis_hears_of_writers_without_it(
+    on_server: Deployment, tmp_path: Path
+) -> None:
+    redis = redis_server.server()
+    redis.call("FLUSHALL")
+    async with on_server.open(tmp_path) as writer:
+        shared = replace(writer.settings, cache_url=redis.url(), cache_timeout=Duration(2 * SECOND))
+        async with (
+            FeatureStore.open(settings=shared) as one,
+            FeatureStore.open(settings=shared) as other,
+        ):
+            for value in (5.0, 6.0):
+                await writer.ingest([observation("a", T, value)], "t")
+                await becomes(lambda: lag(one), value)
+                assert await lag(other) == value
+            # What one of them writes is marked, so the others have nothing to do, and no debt.
+            await one.ingest([observation("a", T, 7.0)], "t")
+            assert await lag(other) == 7.0
+            assert len(await other._open.store.debts.all()) == 2
