@@ -150,6 +150,14 @@ class Settings:
         default=300,
         metadata=_key(parse.whole(1), "seconds that a cached answer lives"),
     )
+    warm_ahead: bool = field(
+        default=False,
+        metadata=_key(
+            parse.flag,
+            "what was asked for in the last step is ready before the next",
+            parse.flag_text,
+        ),
+    )
     granularity: Granularity = field(
         default=Granularity(Duration(MINUTE)),
         metadata=_key(

@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 from ai_hub.config import Settings
 from ai_hub.export.record import Exports
 from ai_hub.metrics import Metrics
+from ai_hub.serving.ahead import Ahead, AskedFor
 from ai_hub.serving.cache import Cache
 from ai_hub.serving.opening import open_cache
 from ai_hub.serving.reader import Reader
@@ -74,10 +75,15 @@ async def open_parts(
         store = closed_later(await open_store(settings))
         cache = closed_later(await open_cache(settings, store.debts))
         patience, step = settings.patience.seconds, settings.granularity
+        reader = closed_later(Reader(store, cache, now, patience, metrics))
+        if settings.warm_ahead:
+            asked = AskedFor(step, now)
+            reader.noted = asked.note
+            closed_later(Ahead(asked, reader.ready, step, now))
         parts = Open(
             store,
             cache,
-            closed_later(Reader(store, cache, now, patience, metrics)),
+            reader,
             closed_later(Writer(store, cache, metrics, lambda: step.truncate(now()))),
             closed_later(Readiness(store, spec, cache, settings.export_root)),
             closed_later(Exports(store, settings, now, metrics)),

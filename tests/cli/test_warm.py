@@ -48,6 +48,9 @@ def test_without_assets_those_are_warmed_that_were_seen(seen: str, run: Run) -> 
 def test_wrong_options_are_one_sentence(seen: str, run: Run) -> None:
     refused(run(*WARM, "--asset", "x" * 300), "asset_id")
     refused(run("warm", "--tenant", "", "--every"), "tenant_id")
+    refused(run(*WARM, "--ahead", "10s"), "--ahead", "--every")
+    refused(run(*WARM, "--every", "--ahead", "30s"), "--ahead", "30s", "less than half")
+    refused(run(*WARM, "--every", "--ahead", "soon"), "--ahead", "soon")
     refused(run("warm", "--tenant", "acme", "--set", "nope", "--every"), "feature_set", "'nope'")
 
 
@@ -88,6 +91,26 @@ def test_every_step_is_warmed_at_its_start(quick: str, run: Run, workplace: Path
     assert "No server answers" in err
     first, _ = json.JSONDecoder().raw_decode(out)
     assert first == {"assets": 2, "warmed": 2, "computed": 2}
+
+
+def test_every_step_is_warmed_before_its_start(quick: str, run: Run, workplace: Path) -> None:
+    server = start("serve")
+    wait_for(quick, server)
+    now = datetime.now(UTC).isoformat()
+    (workplace / "now.csv").write_text(f"timestamp,asset_id,value\n{now},m1,1\n")
+    run("ingest", "now.csv", "--tenant", "acme")
+    warming = start(*WARM, "--every", "--ahead", "1s", "--json")
+    try:
+        _wait(lambda: stats(quick)["misses"] >= 3)
+        computed, at = stats(quick)["misses"], time.time()
+        time.sleep(6)
+        # One vector for each step, and a look at each once more.
+        steps = (time.time() - at) / 3
+        assert stats(quick)["misses"] - computed <= steps + 1
+        assert stats(quick)["hits"] >= 1
+    finally:
+        stop(warming)
+        stop(server)
 
 
 def _wait(true: object) -> None:

@@ -38,6 +38,13 @@ def serve(
             help="Also maintain the PostgreSQL database, such as every 15m.",
         ),
     ] = None,
+    warm_ahead: Annotated[
+        bool,
+        typer.Option(
+            "--warm-ahead",
+            help="Have what was asked for in a step ready before the next (AI_HUB_WARM_AHEAD).",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Serve features over HTTP until Ctrl-C.
@@ -51,7 +58,7 @@ def serve(
     from ai_hub.definitions.values import Duration
     from ai_hub.http import serve as run
 
-    settings = Settings.load(host=host, port=port, workers=workers)
+    settings = Settings.load(host=host, port=port, workers=workers, warm_ahead=warm_ahead or None)
     every = None if maintain is None else Duration.of(maintain, "--maintain")
     if every is not None and not settings.on_server:
         raise Stop(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ai_hub.cli.backend import Document
     from ai_hub.cli.remote import RemoteBackend
     from ai_hub.config import Settings
+    from ai_hub.definitions.values import Duration
 
 _PART = 200
 """Assets of one request."""
@@ -41,6 +43,14 @@ def warm(
         bool,
         typer.Option("--every", help="Repeat at the start of each granularity step, until Ctrl-C."),
     ] = False,
+    ahead: Annotated[
+        str | None,
+        typer.Option(
+            "--ahead",
+            metavar="WIDTH",
+            help="With --every: warm each step so long before it starts, such as 10s.",
+        ),
+    ] = None,
     concurrency: Annotated[
         int,
         typer.Option("--concurrency", min=1, max=64, help=f"Requests of {_PART} assets at a time."),
@@ -50,14 +60,18 @@ def warm(
 ) -> None:
     """Have the server compute vectors in advance.
 
-    They are those of the current granularity step. With --every, current vectors are always ready
-    when they are asked for.
+    They are those of the current granularity step. With --every and --ahead, current vectors are
+    always ready when they are asked for.
 
-    Example: ai-hub warm --tenant acme --set forecast_basic --every
+    Example: ai-hub warm --tenant acme --set forecast_basic --every --ahead 10s
     """
     from ai_hub.config import Settings
+    from ai_hub.definitions.values import Duration
 
     settings = Settings.load()
+    before = None if ahead is None else Duration.of(ahead, "--ahead")
+    if before is not None and not every:
+        raise Stop("--ahead: it is for --every, which warms one step after the other.", BAD_INPUT)
     request: Document = {"tenant_id": tenant}
     if feature_set is not None:
         request["feature_set"] = feature_set
@@ -75,7 +89,7 @@ def warm(
     async def work() -> None:
 
         if every:
-            await _rounds(settings, url, once)
+            await _rounds(settings, url, once, before)
             return
         async with server_of(settings, url) as server:
             await once(server)
@@ -120,25 +134,46 @@ async def _round(
 
 
 async def _rounds(
-    settings: Settings, url: str | None, once: Callable[[RemoteBackend, int], Awaitable[None]]
+    settings: Settings,
+    url: str | None,
+    once: Callable[[RemoteBackend, int], Awaitable[None]],
+    ahead: Duration | None,
 ) -> None:
-    """A round at once and at the start of each step, until cancelled; failures are told."""
+    """A round at once and for each step, until cancelled; failures are told.
+
+    Without `ahead` it is at the start of the step. With it there are two before: one so early, or
+    up to half as much earlier, and one shortly before for what was ingested since.
+    """
     from ai_hub.definitions.values import SECOND, Granularity
 
+    early = 0 if ahead is None else ahead.micros
+    warmed = 0
     while True:
         try:
             async with server_of(settings, url) as server:
                 step = Granularity.of(await server.granularity())
-                at = step.truncate(_now())
+                if not 2 * early < step.step.micros:
+                    raise Stop(
+                        f"--ahead: got {ahead}, expected less than half of the server's step of "
+                        f"{step.step}.",
+                        BAD_INPUT,
+                    )
+                at = step.truncate(_now()) + (step.step.micros if warmed else 0) * bool(early)
                 await once(server, at)
+                last = at - min(early // 2, SECOND)
+                if early and warmed and _now() < last:
+                    await asyncio.sleep((last - _now()) / SECOND)
+                    await once(server, at)
         except (ServerUnreachable, Stop) as error:
             if isinstance(error, Stop) and error.code == BAD_INPUT:
                 raise
             tell(str(error), "red")
             await asyncio.sleep(_AGAIN_SECONDS)
             continue
-        left = at + step.step.micros - _now()
-        if left < 0:
+        warmed = at
+        following = at + step.step.micros
+        left = following - round(random.uniform(1.0, 1.5) * early) - _now()
+        if following < _now():
             tell(f"That took longer than a step of {step.step}.", "yellow")
         await asyncio.sleep(max(0, left) / SECOND)
 

@@ -39,6 +39,8 @@ _TRIES_WHILE_AWAY = 4
 _AT_ONCE = 200
 """Vectors that are made into bytes before others have their turn."""
 
+Noted = Callable[[Spec, str, Sequence[str], int], None]
+"""A spec, a tenant, assets and a time."""
 Found = tuple[bytes, bool]
 """A vector as JSON bytes, and whether it came out of the cache."""
 
@@ -85,6 +87,8 @@ class Reader:
         self._away_since: float | None = None
         self._answered = -math.inf
         self._flights = Flights(self._from_store, cache, self._is_away)
+        self.noted: Noted | None = None
+        """Told of the keys that are asked for, if anybody wants to know."""
 
     async def vectors(
         self, spec: Spec, tenant_id: str, asset_ids: Sequence[str], at: int
@@ -97,6 +101,8 @@ class Reader:
         if spec.plan.views:
             return await self.exact(spec, tenant_id, asset_ids, at)
         timestamp = iso(at)
+        if self.noted is not None:
+            self.noted(spec, tenant_id, asset_ids, at)
         found = await self._cache.read(tenant_id, asset_ids, timestamp, spec.field)
         hits: list[Found] = [(value, True) for value, _ in found if value is not None]
         self._metrics.hits += len(hits)
@@ -118,6 +124,20 @@ class Reader:
             others[asset_id] if value is None else (value, True)
             for asset_id, (value, _) in zip(asset_ids, found, strict=True)
         ]
+
+    async def ready(self, spec: Spec, tenant_id: str, asset_ids: Sequence[str], at: int) -> None:
+        """Have the vectors of some assets in the cache, without counting it as an answer.
+
+        While the store is away nothing is done.
+        """
+        if self._away_since is not None:
+            return
+        asked = Asked(spec, tenant_id, at, iso(at))
+        found = await self._cache.read(tenant_id, asset_ids, asked.timestamp, spec.field)
+        both = zip(asset_ids, found, strict=True)
+        misses = [(asset_id, token) for asset_id, (value, token) in both if value is None]
+        if misses:
+            await self._missed(asked, misses)
 
     async def exact(
         self, spec: Spec, tenant_id: str, asset_ids: Sequence[str], at: int
