@@ -232,6 +232,10 @@ class StoreUnavailable(StoreError):
     """The offline store cannot be reached, or did not answer in time."""
 
 
+class StoreSlow(StoreUnavailable):
+    """The offline store is there, and gave up one request that took it too long."""
+
+
 class StoreLocked(StoreError):
     """Another process holds the embedded database file."""
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ai_hub.definitions.values import iso
-from ai_hub.errors import StoreUnavailable
+from ai_hub.errors import StoreSlow, StoreUnavailable
 from ai_hub.serving.memory import MemoryCache
 from ai_hub.serving.reader import Reader
 from ai_hub.serving.writer import Writer
@@ -267,23 +267,45 @@ async def test_a_few_computations_at_a_time_go_on_trying_while_the_store_is_away
     await service.reader.close()
 
 
-async def test_one_slow_asset_does_not_make_the_store_away_for_others() -> None:
+@pytest.mark.parametrize("why", ["another answered", "nobody else asked", "it was stopped"])
+async def test_one_slow_asset_does_not_make_the_store_away_for_others(why: str) -> None:
     service = Service(patience=0.5)
     slow = begin(service.get("slow"))
-    await service.store.begun(1)
-    quick = begin(service.lag("quick"))
-    (await service.store.begun(2)).go.set()
-    assert await quick == 0.0
+    computation = await service.store.begun(1)
+    if why == "another answered":
+        # Nothing has to be asked to find that out.
+        service.store.silent = True
+        quick = begin(service.lag("quick"))
+        (await service.store.begun(2)).go.set()
+        assert await quick == 0.0
+    elif why == "it was stopped":
+        computation.error = StoreSlow("stopped a statement that took too long")
+        computation.go.set()
     ((vector, _),) = await slow
     check_degraded(vector)
+    await asyncio.sleep(0.1)
     # While it is away, no more than four would be let through, and none waited for this long.
+    begun = len(service.store.computations)
     others = [begin(service.get(f"other-{n}")) for n in range(9)]
-    await service.store.begun(11)
+    await service.store.begun(begun + 9)
     await asyncio.sleep(0.1)
     for one in service.store.computations:
         one.go.set()
     for ((vector, _),) in await asyncio.gather(*others):
         assert not vector["degraded"]
+    await service.reader.close()
+
+
+async def test_a_store_that_answers_nothing_is_away_a_moment_after_the_first_is_late() -> None:
+    service = Service(patience=0.3)
+    service.store.silent = True
+    check_degraded((await service.get("a"))[0][0])
+    await asyncio.sleep(0.15)
+    asked = begin(service.get("b"))
+    await asyncio.sleep(0.15)
+    assert asked.done()
+    for computation in service.store.computations:
+        computation.go.set()
     await service.reader.close()
 
 

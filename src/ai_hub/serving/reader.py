@@ -17,11 +17,14 @@ from typing import Any
 
 import msgspec
 
-from ai_hub.definitions.values import check_id, iso
+from ai_hub.definitions.feature_set import FeatureSet
+from ai_hub.definitions.kinds import Lag
+from ai_hub.definitions.values import HOUR, Duration, check_id, iso
 from ai_hub.engines.calendars import calendar_at
+from ai_hub.engines.plan import Plan
 from ai_hub.engines.views import Fault
 from ai_hub.engines.violations import in_words
-from ai_hub.errors import StoreError
+from ai_hub.errors import StoreError, StoreSlow
 from ai_hub.metrics import Metrics
 from ai_hub.serving.cache import Cache, Token
 from ai_hub.serving.flights import Asked, Flight, Flights
@@ -38,6 +41,7 @@ _MOMENT = 0.08
 _TRIES_WHILE_AWAY = 4
 _AT_ONCE = 200
 """Vectors that are made into bytes before others have their turn."""
+_NEXT_TO_NOTHING = Plan.of(FeatureSet("next_to_nothing", 1, (Lag("lag", Duration(HOUR)),)))
 
 Noted = Callable[[Spec, str, Sequence[str], int], None]
 """A spec, a tenant, assets and a time."""
@@ -67,8 +71,8 @@ class Reader:
 
     Concurrent misses of one key compute once: see `Flights`.
     A store that fails or takes longer than `patience` seconds (for each hundred assets) is answered
-    for by the calendar. From then on nobody waits for longer than a moment, and a few computations
-    at a time go on trying, until one of them succeeds.
+    for by the calendar. If it answers nothing else either, nobody waits for longer than a moment
+    from then on, and a few computations at a time go on trying, until one of them succeeds.
     """
 
     def __init__(
@@ -86,6 +90,7 @@ class Reader:
         self._metrics = metrics or Metrics()
         self._away_since: float | None = None
         self._answered = -math.inf
+        self._looking: asyncio.Task[None] | None = None
         self._flights = Flights(self._from_store, cache, self._is_away)
         self.noted: Noted | None = None
         """Told of the keys that are asked for, if anybody wants to know."""
@@ -166,6 +171,9 @@ class Reader:
 
     async def close(self) -> None:
         """Wait for the computations under way, as long as somebody could; end the others."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait([self._looking], timeout=self._patience)
         await self._flights.close(self._patience)
 
     async def _missed(
@@ -251,13 +259,29 @@ class Reader:
             )
 
     def _is_late(self, begin: float) -> None:
-        """Some answer did not come. If another one came since `begin`, that asset alone is slow."""
-        if self._answered < begin:
-            self._is_away(TimeoutError())
+        """Some answer did not come: look whether another one does, if none has since `begin`."""
+        if self._answered < begin and self._looking is None:
+            self._looking = asyncio.create_task(self._look())
+
+    async def _look(self) -> None:
+        """Ask for next to nothing: one slow statement is no reason to degrade everybody else.
+
+        Two assets that nobody has: one alone may wait for the statement of others.
+        """
+        moment = max(_MOMENT, self._patience / 4)
+        late = asyncio.get_running_loop().call_later(moment, self._is_away, TimeoutError())
+        try:
+            await self._store.compute(_NEXT_TO_NOTHING, "keep", "-", ("-", "--"), self._now())
+            self._answered = time.monotonic()
+        except StoreError as error:
+            self._is_away(error)
+        finally:
+            late.cancel()
+            self._looking = None
 
     def _is_away(self, error: Exception) -> None:
-        """Log the first of the failures in a row."""
-        if self._away_since is None:
+        """Log the first of the failures in a row; a request that took too long is none."""
+        if self._away_since is None and not isinstance(error, StoreSlow):
             self._away_since = time.monotonic()
             why = str(error) or f"no answer within {self._patience:g} s"
             _log.warning("store unavailable", extra={"error": why, "answers": "degraded"})

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 import servers
-from ai_hub.errors import NotMigrated, StoreError, StoreRefused, StoreUnavailable
+from ai_hub.errors import NotMigrated, StoreError, StoreRefused, StoreSlow, StoreUnavailable
 from ai_hub.stores.postgres.errors import Address, as_ours, translated
 from ai_hub.stores.postgres.migrate import check, migrate
 from servers import Server
@@ -128,7 +128,7 @@ async def test_statements_that_fail(server: Server, database: str) -> None:
     error = await told(url, "SET default_transaction_read_only = on", "CREATE TABLE mine (n int)")
     says(error, StoreRefused, "accepts no writes", "standby", "primary")
     error = await told(url, "SET statement_timeout = 20", "SELECT pg_sleep(60)")
-    says(error, StoreUnavailable, "AI_HUB_STATEMENT_TIMEOUT")
+    says(error, StoreSlow, "AI_HUB_STATEMENT_TIMEOUT")
     error = await told(url, "SELECT pg_terminate_backend(pg_backend_pid())")
     says(error, StoreUnavailable, "was lost", "Try again")
     for statement in ("SELECT FROM ai_gone", "SELECT ai_gone()", "SELECT gone FROM ai_features"):

@@ -122,6 +122,31 @@ def test_callers_at_once_share_statements_and_each_gets_its_own(
         run(example(Path(place)))
 
 
+async def test_callers_of_times_far_apart_share_no_statement(
+    on_server: Deployment, tmp_path: Path
+) -> None:
+    """A statement looks at all chunks between its times."""
+    eras = [T - era * 365 * DAY for era in range(9)]
+    async with on_server.open(tmp_path) as store:
+        await store.ingest([observation("a", t, float(n)) for n, t in enumerate(eras)], TENANT)
+        plan = Plan.of(FeatureSet("s", 1, (Lag("x", "1h"),)))
+        lane = points_of(store).lane(plan, None)
+        look, spans = lane._look, []
+
+        async def noted(points: Sequence[Point]) -> Any:
+            times = [t for _, _, t in points]
+            spans.append(max(times) - min(times))
+            return await look(points)
+
+        lane._look = noted  # type: ignore[method-assign]
+        asked = [(n, t + HOUR + i * MINUTE) for i in range(20) for n, t in enumerate(eras)]
+        found = await asyncio.gather(*(lane.ask((TENANT, "a", t)) for _, t in asked))
+        assert [vectors.columns["x"].item() for vectors in found] == [float(n) for n, _ in asked]
+        assert max(spans) < 30 * DAY
+        assert len(spans) < len(asked) / 2
+        assert not lane.busy
+
+
 async def test_one_who_gives_up_takes_nobody_elses_answer_away(
     on_server: Deployment, tmp_path: Path
 ) -> None:

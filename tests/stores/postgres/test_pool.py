@@ -75,11 +75,11 @@ def right(answer: serving.Answer, value: float = 5.0) -> bool:
 
 
 @asynccontextmanager
-async def locked(url: str, mode: str) -> AsyncIterator[Any]:
-    """Nobody else reads (ACCESS EXCLUSIVE) or writes (SHARE) ai_features in the block."""
+async def locked(url: str, mode: str, table: str = "ai_features") -> AsyncIterator[Any]:
+    """Nobody else reads (ACCESS EXCLUSIVE) or writes (SHARE) a table in the block."""
     connection = await asyncpg.connect(url)
     try:
-        await connection.execute(f"BEGIN; LOCK TABLE ai_features IN {mode} MODE")
+        await connection.execute(f"BEGIN; LOCK TABLE {table} IN {mode} MODE")
         yield connection
     finally:
         # The lock goes with the connection, which may be gone already.
@@ -105,6 +105,33 @@ def waiting(blocker: Any, count: int = 1) -> Callable[[], Awaitable[bool]]:
         return found >= count
 
     return seen
+
+
+async def test_statements_that_do_not_end_degrade_nobody_else(own: Server, url: str) -> None:
+    now = time.time_ns() // 1_000
+
+    async with opened(url, patience=0.5) as store:
+        await store.ingest([observation("m-0", now - HOUR, 5.0)], "t")
+        await store._open.store.prepare()
+
+        async def stuck(n: int) -> bool:
+            answer = await store.get(
+                tenant_id="t", asset_id="m-0", timestamp=to_datetime(now + n), exact=True,
+                feature_set="forecast_advanced",
+            )  # fmt: skip
+            return answer.degraded
+
+        async with locked(url, "ACCESS EXCLUSIVE", "weather_features"):
+            asking = asyncio.create_task(stuck(0))
+            others = []
+            while not asking.done():
+                others.append(await lag(store, now - T - HOUR + len(others)))
+                await asyncio.sleep(0.05)
+            # And then nobody else asks anything, so that no answer says that all is well.
+            assert [await asking, *[await stuck(n) for n in range(1, 4)]] == [True] * 4
+            # What is away lets four through at a time, and these are stuck.
+            others += [await lag(store, now - T - HOUR + n) for n in range(10)]
+            assert all(map(right, others))
 
 
 async def test_a_restart_in_the_middle_of_answers(own: Server, url: str) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import asyncpg
 
 from ai_hub.config import masked
-from ai_hub.errors import NotMigrated, StoreError, StoreRefused, StoreUnavailable
+from ai_hub.errors import NotMigrated, StoreError, StoreRefused, StoreSlow, StoreUnavailable
 
 _SETTING = "AI_HUB_DATABASE_URL"
 _DENIED = re.compile(
@@ -137,7 +137,7 @@ def _from_server(state: str, text: str, at: Address) -> StoreError:
                 "of processes, or raise max_connections of the server."
             )
         case "57014" if "statement timeout" in text:
-            return StoreUnavailable(
+            return StoreSlow(
                 f"{server} stopped a statement that took too long. Try again, ask for less at "
                 "once, or raise AI_HUB_STATEMENT_TIMEOUT."
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,10 @@ _SETTLES = 13 * DAY
 _MOST_CALLERS = 100
 """Callers that share a statement, at most."""
 _MOST_STATEMENTS = 2
-"""Statements of one plan under way at once; later callers wait, and share the next one."""
+"""Statements of one plan and era under way at once; later callers wait, and share the next one."""
+_ERA = 30 * DAY
+"""Callers share a statement if their times are in the same one: it looks at all chunks that lie
+between its times, so one caller of years ago would have it look at years."""
 _MOST_LANES = 1_024
 
 
@@ -43,8 +47,12 @@ class PointReader:
         self._sessions = sessions
         self._views = views
         self._densities = Densities()
-        # Reads of all values take long: they leave most of the pool to everybody else.
-        self._few = asyncio.Semaphore(max(1, sessions.settings.pool_size // 4))
+        # Reads of all values take long: they leave most of the pool to everybody else. And those of
+        # old times, of which there are many eras, leave half of it to recent ones.
+        size = sessions.settings.pool_size
+        self._room = _Room(
+            asyncio.Semaphore(max(1, size // 4)), asyncio.Semaphore(max(1, size // 2))
+        )
         self._lanes: dict[tuple[int, object], _Lane] = {}
 
     async def compute(
@@ -64,9 +72,25 @@ class PointReader:
         if lane is None:
             if len(self._lanes) >= _MOST_LANES:
                 self._lanes = {k: one for k, one in self._lanes.items() if one.busy}
-            lane = _Lane(plan, missing, self._sessions, self._views, self._densities, self._few)
+            lane = _Lane(plan, missing, self._sessions, self._views, self._densities, self._room)
             self._lanes[key] = lane
         return lane
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """How much of the pool the reads of all values, and the shared ones of old times, may take."""
+
+    exact: asyncio.Semaphore
+    old: asyncio.Semaphore
+
+
+@dataclass(slots=True)
+class _Queue:
+    """The callers of one era that wait, and how many statements are under way for others of it."""
+
+    waiting: list[tuple[Point, asyncio.Future[Vectors]]] = field(default_factory=list)
+    under_way: int = 0
 
 
 class _Lane:
@@ -79,19 +103,18 @@ class _Lane:
         sessions: Sessions,
         views: PostgresViews,
         densities: Densities,
-        few: asyncio.Semaphore,
+        room: _Room,
     ) -> None:
         self._plan = plan
         self._missing = missing
         self._sessions = sessions
         self._views = views
         self._densities = densities
-        self._few = few
+        self._room = room
         self._statements: dict[tuple[Shape, frozenset[RangePass], Depth], Statement] = {}
         self._gaps = Gaps()
         self._zones = Zones()
-        self._waiting: list[tuple[Point, asyncio.Future[Vectors]]] = []
-        self._under_way = 0
+        self._queues: dict[int, _Queue] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         keep = sessions.facts.keep.get("ai_features")
         self._kept = None if keep is None else keep.micros
@@ -103,7 +126,7 @@ class _Lane:
     @property
     def busy(self) -> bool:
         """Whether a statement is under way or a caller waits."""
-        return bool(self._under_way or self._waiting)
+        return bool(self._queues)
 
     def learn(self) -> None:
         """Have the statement prepared on every connection opened from now on."""
@@ -113,28 +136,42 @@ class _Lane:
 
     async def ask(self, point: Point) -> Vectors:
         """One entity's features: at once if few are under way, else with other callers."""
-        if self._under_way < _MOST_STATEMENTS:
-            self._under_way += 1
+        era = point[2] // _ERA
+        queue = self._queues.get(era)
+        if queue is None:
+            queue = self._queues[era] = _Queue()
+        if queue.under_way < _MOST_STATEMENTS:
+            queue.under_way += 1
             try:
-                found, beyond = await self._look([point])
+                found, beyond = await self._look_in(era, [point])
             finally:
-                self._finished()
+                self._finished(era)
             return await self._exactly([point]) if beyond else found
         future: asyncio.Future[Vectors] = asyncio.get_running_loop().create_future()
-        self._waiting.append((point, future))
+        queue.waiting.append((point, future))
         return await future
 
-    def _finished(self) -> None:
-        self._under_way -= 1
-        callers = [one for one in self._waiting[:_MOST_CALLERS] if not one[1].done()]
-        del self._waiting[:_MOST_CALLERS]
-        if callers:
-            self._under_way += 1
-            self._go_on(self._answer(callers))
+    def _finished(self, era: int) -> None:
+        queue = self._queues[era]
+        queue.under_way -= 1
+        waiting = [one for one in queue.waiting if not one[1].done()]
+        queue.waiting = waiting[_MOST_CALLERS:]
+        if waiting:
+            queue.under_way += 1
+            self._go_on(self._answer(era, waiting[:_MOST_CALLERS]))
+        elif not queue.under_way:
+            del self._queues[era]
 
-    async def _answer(self, callers: list[tuple[Point, asyncio.Future[Vectors]]]) -> None:
+    async def _look_in(self, era: int, points: Sequence[Point]) -> tuple[Vectors, list[int]]:
+        """What `_look` gives, of points of one era: of an old one, where the pool has room."""
+        if (era + 2) * _ERA > time.time_ns() // 1_000:
+            return await self._look(points)
+        async with self._room.old:
+            return await self._look(points)
+
+    async def _answer(self, era: int, callers: list[tuple[Point, asyncio.Future[Vectors]]]) -> None:
         try:
-            found, beyond = await self._look([point for point, _ in callers])
+            found, beyond = await self._look_in(era, [point for point, _ in callers])
         except BaseException as error:
             self._fail(callers, error)
             if not isinstance(error, StoreError):
@@ -147,7 +184,7 @@ class _Lane:
                 # Nobody else waits for those.
                 self._go_on(self._answer_exactly([callers[row] for row in beyond]))
         finally:
-            self._finished()
+            self._finished(era)
 
     async def _answer_exactly(self, callers: list[tuple[Point, asyncio.Future[Vectors]]]) -> None:
         try:
@@ -205,7 +242,7 @@ class _Lane:
 
     async def _exactly(self, points: Sequence[Point]) -> Vectors:
         """The features at some points, computed here from all values that their windows hold."""
-        async with self._few:
+        async with self._room.exact:
             chosen, rows = await self._fetch(points, frozenset(), "values")
         times = np.array([t for _, _, t in points], np.int64)
         return self._vectors(chosen, rows, times)
