@@ -62,16 +62,19 @@ async def set_retention(settings: Settings, relation: str, keep: object) -> dict
     return await declared.set_retention(settings, relation, keep)
 
 
-async def maintain(settings: Settings, at_once: bool = False) -> list[dict[str, Any]]:
+async def maintain(
+    settings: Settings, at_once: bool = False, rebuild: tuple[int, int] | None = None
+) -> list[dict[str, Any]]:
     """Refresh aggregates, delete what is older than its retention, compress; what was done.
 
     Each step has an `action`, a `relation`, a sentence (`said`) and a `count`. `at_once` deletes
-    without a notice period. Raises StoreError.
+    without a notice period. What follows from rows of `rebuild`, [start, end) in microseconds since
+    1970, is computed anew. Raises StoreError.
     """
     from ai_hub.stores.postgres.maintain import document
     from ai_hub.stores.postgres.maintain import maintain as once
 
-    return document(await once(settings, at_once=at_once))
+    return document(await once(settings, at_once=at_once, rebuild=rebuild))
 
 
 async def maintain_every(
@@ -110,8 +113,11 @@ async def run_query(settings: Settings, text: str, most: int | None = None) -> F
             assert_never(unknown)
 
 
-async def status(settings: Settings) -> dict[str, Any]:
-    """What the database is like, as the members of a JSON document. Raises StoreError."""
+async def status(settings: Settings, exact: bool = False) -> dict[str, Any]:
+    """What the database is like, as the members of a JSON document. Raises StoreError.
+
+    `exact` counts the rows of each series and reads its times, which takes long on PostgreSQL.
+    """
     match settings.store_kind:
         case "embedded":
             from ai_hub.stores.embedded.status import status as embedded_status
@@ -120,6 +126,6 @@ async def status(settings: Settings) -> dict[str, Any]:
         case "postgres":
             from ai_hub.stores.postgres.status import status as postgres_status
 
-            return await postgres_status(settings)
+            return await postgres_status(settings, exact)
         case unknown:
             assert_never(unknown)

@@ -55,6 +55,16 @@ def test_maintain_says_what_it_did(server: Server, url: str, run: Run) -> None:
         "features"] == {"lag_1h": None}  # fmt: skip
 
 
+def test_maintain_rebuilds_a_time(server: Server, url: str, run: Run) -> None:
+    run("ingest", "load.csv", "--tenant", "acme")
+    first, end = "2025-10-09T00:00:00Z", "2025-10-10T00:00:00Z"
+    told = run("maintain", "--rebuild", first, end)
+    assert f"rebuild ai_features: what follows from rows from {first} to {end}" in told.stdout
+    refused(run("maintain", "--rebuild", end, first), "--rebuild", "a time and a later one")
+    refused(run("maintain", "--rebuild", "yesterday", end), "--rebuild: got 'yesterday'")
+    refused(run("maintain", "--rebuild", first, end, "--every", "1m"), "--rebuild", "--every")
+
+
 @pytest.mark.postgresql
 def test_maintain_goes_on_until_it_is_stopped(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AI_HUB_DATABASE_URL", servers.server("plain").fresh())
@@ -100,16 +110,10 @@ def test_status_shows_what_a_database_is_like(server: Server, url: str, run: Run
     assert relations["ai_features"]["bytes"] > 0
     if server.kind != "plain":
         assert relations["ai_features"]["chunks"] == 1
-    assert found["series"] == [
-        {
-            "tenant_id": "acme",
-            "feature_type": "value",
-            "assets": 2,
-            "rows": 4,
-            "oldest": "2025-10-09T12:00:00Z",
-            "newest": "2025-10-09T14:00:00Z",
-        }
-    ]
+    named = {"tenant_id": "acme", "feature_type": "value", "assets": 2}
+    assert found["series"] == [named | {"first_day": "2025-10-09", "last_day": "2025-10-09"}]
+    times = {"oldest": "2025-10-09T12:00:00Z", "newest": "2025-10-09T14:00:00Z"}
+    assert answer(run("status", "--exact", "--json"))["series"] == [named | {"rows": 4} | times]
     kept = {one["relation"]: one["keep"] for one in found["retention"]}
     assert kept["ai_features"] == "90 days"
     policies = {(one["relation"], one["policy"], one["scheduled"]) for one in found["policies"]}

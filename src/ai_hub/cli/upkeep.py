@@ -33,6 +33,14 @@ def maintain(
             "--now", help="Delete what is older than its retention without a notice period."
         ),
     ] = False,
+    rebuild: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--rebuild",
+            metavar="FROM TO",
+            help="Compute anew what follows from the rows of this time, such as aggregates.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Refresh aggregates, delete expired rows, compress.
@@ -47,9 +55,12 @@ def maintain(
     from ai_hub.definitions.values import Duration
 
     settings = Settings.load()
+    span = None if rebuild is None else _span(*rebuild)
     pause = None if every is None else Duration.of(every, "--every")
     if pause is not None and now:
         raise Stop("--now: expected without --every, which always waits for the notice period")
+    if pause is not None and span is not None:
+        raise Stop("--rebuild: expected without --every, which would compute the same each time")
     needs_server(settings, "it needs no maintenance and deletes nothing")
 
     async def work() -> None:
@@ -57,7 +68,7 @@ def maintain(
         from ai_hub.administration import maintain_every
 
         if pause is None:
-            _show(await once(settings, at_once=now), as_json)
+            _show(await once(settings, at_once=now, rebuild=span), as_json)
         else:
             await maintain_every(
                 settings, pause, lambda steps: _show(steps, as_json), lambda why: tell(why, "red")
@@ -85,7 +96,26 @@ def _show(steps: list[dict[str, Any]], as_json: bool) -> None:
         say(f"{what}: {one['said']}", style=_STYLES.get(one["action"]))
 
 
-def status(as_json: Json = False) -> None:
+def _span(first: str, end: str) -> tuple[int, int]:
+    """The times of --rebuild, in microseconds."""
+    from ai_hub.definitions.values import parse_time
+
+    start, stop = parse_time(first, "--rebuild"), parse_time(end, "--rebuild")
+    if start >= stop:
+        raise Stop(f"--rebuild: got {first} {end}, expected a time and a later one")
+    return start, stop
+
+
+def status(
+    exact: Annotated[
+        bool,
+        typer.Option(
+            "--exact",
+            help="Count the rows of each series and read its times, which may take minutes.",
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Show the state of the database.
 
     Its server, sizes, policies, data, and how up to date its aggregates are.
@@ -96,7 +126,7 @@ def status(as_json: Json = False) -> None:
     from ai_hub.config import Settings
 
     settings = Settings.load()
-    found = asyncio.run(look(settings))
+    found = asyncio.run(look(settings, exact))
     if as_json:
         document(found)
         return
@@ -114,10 +144,7 @@ def status(as_json: Json = False) -> None:
             f"{aggregates['late_series']:,} series have late rows since"
         )
     for title in ("relations", "retention", "policies", "series", "index_use"):
-        rows = found.get(title)
-        if rows is None and title in found:
-            say(f"{title}: not counted, it would take too long")
-        if rows:
+        if rows := found.get(title):
             names = list(dict.fromkeys(name for row in rows for name in row))
             shown = [[_cell(name, row.get(name)) for name in names] for row in rows]
             table([name.replace("_", " ") for name in names], shown, title.replace("_", " "))

@@ -73,6 +73,9 @@ class World:
     async def maintain(self, now: int | None = None, at_once: bool = False) -> list[Step]:
         return await maintain(self.settings, self.now if now is None else now, at_once)
 
+    async def rebuild(self, first: int, end: int) -> list[Step]:
+        return await maintain(self.settings, self.now, rebuild=(first, end))
+
     async def check(self, asset: str, *times: int) -> None:
         """By the reference; twice, since the first answer says how many rows a window has."""
         history = history_of(self.written, [], asset)

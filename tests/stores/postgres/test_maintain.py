@@ -207,7 +207,7 @@ async def test_a_refresh_waits_for_who_wrote_without_knowing_of_it(world: World)
     async with session(world.settings) as other:
         transaction = other.transaction()
         await transaction.start()
-        await append_observations(other, batch(row), KEPT, True, untold)
+        await append_observations(other, batch(row), KEPT, untold)
         running = asyncio.create_task(world.maintain())
         await asyncio.sleep(0.5)
         assert not running.done()
@@ -233,9 +233,7 @@ async def test_who_writes_after_it_was_announced_is_late_also_if_it_began_before
 
         async def beside(*arguments: Any) -> None:
             if row not in world.written:
-                await append_observations(
-                    other, batch(row), RetentionPeriods(None, None), True, untold
-                )
+                await append_observations(other, batch(row), KEPT, untold)
                 await transaction.commit()
                 world.written.append(row)
             await real(*arguments)

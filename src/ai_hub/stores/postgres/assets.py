@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from ai_hub.definitions.values import FIRST_INSTANT
 from ai_hub.stores.asset_facts import CADENCE_READINGS, AssetFacts, SeriesFacts
 from ai_hub.stores.attributes import Value
+from ai_hub.stores.postgres.seen import HAS_SINCE
 from ai_hub.stores.postgres.session import Connection, Sessions
 
 _NEXT = """least(
-    (SELECT f.asset_id FROM ai_features f WHERE f.tenant_id = $1 AND f.asset_id > {0}
-     ORDER BY f.asset_id LIMIT 1),
+    (SELECT s.asset_id FROM ai_hub_series s WHERE s.tenant_id = $1 AND s.asset_id > {0}
+     ORDER BY s.asset_id LIMIT 1),
     (SELECT a.asset_id FROM asset_attributes a WHERE a.tenant_id = $1 AND a.asset_id > {0}
      ORDER BY a.asset_id LIMIT 1))"""
-# One row a step: no more steps are taken than rows are asked for.
+# One row a step: no more steps are taken than rows are asked for. A series that lost its last rows
+# may be gone.
 _PAGE = f"""
 WITH RECURSIVE asset AS (
     SELECT {_NEXT.format("$2::text")} AS asset_id
@@ -19,39 +22,35 @@ WITH RECURSIVE asset AS (
     SELECT {_NEXT.format("asset.asset_id")} FROM asset WHERE asset.asset_id IS NOT NULL
 )
 SELECT asset_id FROM asset
-WHERE asset_id IS NOT NULL AND ($3::timestamptz IS NULL OR EXISTS (
-    SELECT FROM ai_features f
-    WHERE f.tenant_id = $1 AND f.asset_id = asset.asset_id AND f.timestamp >= $3))
+WHERE asset_id IS NOT NULL AND (
+    $3::timestamptz IS NULL AND EXISTS (
+        SELECT FROM asset_attributes a WHERE a.tenant_id = $1 AND a.asset_id = asset.asset_id)
+    OR EXISTS (
+        SELECT FROM ai_hub_series s
+        WHERE s.tenant_id = $1 AND s.asset_id = asset.asset_id AND {HAS_SINCE % (5, 5, 5)}))
 LIMIT $4
 """
-_MINE = "f.tenant_id = $1 AND f.asset_id = pair.asset_id"
+_MINE = """f.tenant_id = $1 AND f.asset_id = s.asset_id AND f.feature_type = s.feature_type
+    AND f.timestamp >= s.first_day AND f.timestamp < s.last_day + INTERVAL '1 day'"""
 _SERIES = f"""
-WITH RECURSIVE pair AS (
-    SELECT id AS asset_id, (SELECT f.feature_type FROM ai_features f
-        WHERE f.tenant_id = $1 AND f.asset_id = id ORDER BY f.feature_type LIMIT 1) AS name
-    FROM unnest($2::text[]) AS given(id)
-    UNION ALL
-    SELECT pair.asset_id, (SELECT f.feature_type FROM ai_features f
-        WHERE {_MINE} AND f.feature_type > pair.name ORDER BY f.feature_type LIMIT 1)
-    FROM pair WHERE pair.name IS NOT NULL
-)
-SELECT pair.asset_id, pair.name, first.timestamp, last.timestamp,
+SELECT s.asset_id, s.feature_type, first.timestamp, last.timestamp,
     (extract(epoch FROM cadence.step) * 1000000)::bigint
-FROM pair
+FROM ai_hub_series s
 CROSS JOIN LATERAL (SELECT f.timestamp FROM ai_features f
-    WHERE {_MINE} AND f.feature_type = pair.name ORDER BY f.timestamp LIMIT 1) AS first
+    WHERE {_MINE} ORDER BY f.timestamp LIMIT 1) AS first
 CROSS JOIN LATERAL (SELECT f.timestamp FROM ai_features f
-    WHERE {_MINE} AND f.feature_type = pair.name ORDER BY f.timestamp DESC LIMIT 1) AS last
+    WHERE {_MINE} ORDER BY f.timestamp DESC LIMIT 1) AS last
 CROSS JOIN LATERAL (
     SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY timestamp - before) AS step
     FROM (
         SELECT timestamp, lag(timestamp) OVER (ORDER BY timestamp) AS before
         FROM (SELECT f.timestamp FROM ai_features f
-            WHERE {_MINE} AND f.feature_type = pair.name
+            WHERE {_MINE}
             ORDER BY f.timestamp DESC LIMIT {CADENCE_READINGS}) AS newest
     ) AS steps
 ) AS cadence
-ORDER BY pair.asset_id, pair.name
+WHERE s.tenant_id = $1 AND s.asset_id = ANY($2::text[])
+ORDER BY s.asset_id, s.feature_type
 """
 _STATIONS = """
 SELECT DISTINCT ON (asset_id) asset_id, source_id FROM asset_weather_source
@@ -71,7 +70,8 @@ async def describe_assets(
     """A page of assets; see `Store.describe_assets`."""
 
     async def read(on: Connection) -> list[AssetFacts]:
-        page = await on.fetch(_PAGE, tenant_id, after, since, limit)
+        oldest = FIRST_INSTANT if since is None else since
+        page = await on.fetch(_PAGE, tenant_id, after, since, limit, oldest)
         ids = [asset_id for (asset_id,) in page]
         series: dict[str, list[SeriesFacts]] = {asset_id: [] for asset_id in ids}
         for asset_id, *facts in await on.fetch(_SERIES, tenant_id, ids):

@@ -18,6 +18,7 @@ from ai_hub.errors import StoreRefused
 from ai_hub.stores.postgres.migrate import check
 from ai_hub.stores.postgres.migrations import Mode
 from ai_hub.stores.postgres.retention import Retention, Step
+from ai_hub.stores.postgres.series import tidy
 from ai_hub.stores.postgres.session import Connection, session
 from ai_hub.stores.postgres.warnings import warnings
 from ai_hub.stores.postgres.write import EXPORTS_LOCK, WRITERS_LOCK
@@ -31,6 +32,8 @@ _LOOK_BACK = 14 * DAY
 """Refreshed each time where something changed, for rows that other programs wrote."""
 _APART = DAY
 """Spans that lie closer together than this are refreshed as one."""
+_PIECE = 28 * DAY
+"""The most that one refresh computes anew: what is done stays done if the next one fails."""
 _WRITERS_WAIT = "30s"
 _READERS_WAIT = "5s"
 """How long to wait for readers of a chunk: while we wait, other readers wait behind us."""
@@ -91,10 +94,16 @@ WHERE _timescaledb_functions.chunk_status(s) & 10 <> 0
 """
 
 
-async def maintain(settings: Settings, now: int | None = None, at_once: bool = False) -> list[Step]:
+async def maintain(
+    settings: Settings,
+    now: int | None = None,
+    at_once: bool = False,
+    rebuild: Span | None = None,
+) -> list[Step]:
     """Refresh, delete what is old, compress; what was done. Raises StoreError.
 
-    `at_once` deletes what is old also within its notice period.
+    `at_once` deletes what is old also within its notice period. `rebuild` is computed anew, as if
+    all of its rows had changed.
     """
     async with session(settings, _LONGEST) as connection:
         mode = (await check(connection)).mode
@@ -104,7 +113,7 @@ async def maintain(settings: Settings, now: int | None = None, at_once: bool = F
         if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", MAINTENANCE_LOCK):
             return [Step("skip", "", "another process is maintaining this database")]
         when = time.time_ns() // 1_000 if now is None else now
-        return [step async for step in _steps(connection, settings, mode, when, at_once)]
+        return [step async for step in _steps(connection, settings, mode, when, at_once, rebuild)]
 
 
 async def _check_owner(on: Connection) -> None:
@@ -118,7 +127,12 @@ async def _check_owner(on: Connection) -> None:
 
 
 async def _steps(
-    on: Connection, settings: Settings, mode: Mode, now: int, at_once: bool
+    on: Connection,
+    settings: Settings,
+    mode: Mode,
+    now: int,
+    at_once: bool,
+    rebuild: Span | None,
 ) -> AsyncIterator[Step]:
     for warned in await warnings(on, mode):
         yield Step("warn", warned.name, str(warned))
@@ -126,32 +140,48 @@ async def _steps(
     async for step in retention.declare():
         yield step
     if mode == "timescaledb":
-        async for step in _refresh(on, now):
+        async for step in _refresh(on, now, rebuild):
             yield step
     async for step in retention.delete():
         yield step
+    await tidy(on, mode != "plain", rebuild)
+    if rebuild is not None:
+        first, end = map(iso, rebuild)
+        yield Step("rebuild", "ai_features", f"what follows from rows from {first} to {end}", 1)
     if mode == "timescaledb":
         async for step in _compress(on):
             yield step
 
 
-async def _refresh(on: Connection, now: int) -> AsyncIterator[Step]:
+async def _refresh(on: Connection, now: int, rebuild: Span | None) -> AsyncIterator[Step]:
     """Bring the aggregates up to date, by the protocol of docs/decisions/0008."""
     target, done = await on.fetchrow(_ANNOUNCE, (now - _END_OFFSET) // HOUR * HOUR)
-    async with on.transaction():
-        # Those who wrote before it was announced have committed once the lock is ours. Other
-        # writers wait behind us, so we do not wait for long.
-        await on.execute(f"SET LOCAL lock_timeout = '{_WRITERS_WAIT}'")
-        await on.execute("SELECT pg_advisory_xact_lock($1)", WRITERS_LOCK)
+    try:
+        async with on.transaction():
+            # Those who wrote before it was announced have committed once the lock is ours. Other
+            # writers wait behind us, so we do not wait for long.
+            await on.execute(f"SET LOCAL lock_timeout = '{_WRITERS_WAIT}'")
+            await on.execute("SELECT pg_advisory_xact_lock($1)", WRITERS_LOCK)
+    except asyncpg.LockNotAvailableError:
+        said = (
+            f"a transaction that wrote to ai_features did not end for {_WRITERS_WAIT}: it will be "
+            "refreshed next time. pg_stat_activity names those that are idle in transaction"
+        )
+        yield Step("wait", "hourly_features", said)
+        return
     late = await on.fetch(_LATE)
     oldest = await on.fetchval(_OLDEST_CHUNK)
-    if oldest is not None:
+    if oldest is None:
+        # Hours of rows that are gone are of nothing any more.
+        await on.execute(_DROPPED, target)
+    else:
         # The chunk of the first instant begins before it, at a time that has no text.
         oldest = max(oldest, FIRST_INSTANT)
         await on.execute(_DROPPED, oldest)
         deleted = await on.fetchrow(_DELETED)
         since = _latest(oldest, deleted["rows"], deleted["hours"])
         changed = [(row["first"], row["last"] + 1) for row in late] + [(done, target)]
+        changed += [] if rebuild is None else [rebuild]
         hours = spans(changed, HOUR, since, target)
         look_back = spans([(now - _LOOK_BACK, target)], HOUR, since, target)
         yield await _bring_up(on, "hourly_features", hours, look_back, target)
@@ -199,8 +229,9 @@ async def _bring_up(
 
     It misses a row that is committed while the first refresh of its time runs.
     """
-    for span in changed:
-        await _call_refresh(on, aggregate, span, "true")
+    for start, end in changed:
+        for first in range(start, end, _PIECE):
+            await _call_refresh(on, aggregate, (first, min(end, first + _PIECE)), "true")
     for span in look_back:
         await _call_refresh(on, aggregate, span, "false")
     said = f"up to {iso(until)}"

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import asyncpg
-
 from ai_hub.config import Settings
-from ai_hub.definitions.values import SECOND
+from ai_hub.definitions.values import HOUR, SECOND, Duration
 from ai_hub.stores.postgres.declared import declared, shown_time
 from ai_hub.stores.postgres.migrate import check
 from ai_hub.stores.postgres.migrations import Mode
@@ -17,8 +15,6 @@ from ai_hub.stores.postgres.warnings import warnings
 
 Section = list[dict[str, Any]]
 _TABLES = ("timeseries_data", "ai_features", "weather_features", "feature_exports")
-_COUNTING_MS = 10_000
-"""Counting every series may take long on a large database: then it is left out."""
 
 _SIZES = """
 SELECT relation, pg_total_relation_size(relation::regclass) AS bytes,
@@ -51,7 +47,15 @@ _RETENTION = """
 SELECT relation, keep::text AS keep, set_at, told_at, deleted_before
 FROM ai_hub_retention ORDER BY relation
 """
+_COUNTING = Duration(6 * HOUR)
+"""Counting every row may take long on a large database."""
 _SERIES = """
+SELECT tenant_id, feature_type, count(*) AS assets,
+       to_char(min(first_day), 'YYYY-MM-DD') AS first_day,
+       to_char(max(last_day), 'YYYY-MM-DD') AS last_day
+FROM ai_hub_series GROUP BY tenant_id, feature_type ORDER BY tenant_id, feature_type LIMIT 1000
+"""
+_EXACT_SERIES = """
 SELECT tenant_id, feature_type, count(DISTINCT asset_id) AS assets, count(*) AS rows,
        min(timestamp) AS oldest, max(timestamp) AS newest
 FROM ai_features GROUP BY tenant_id, feature_type ORDER BY tenant_id, feature_type LIMIT 1000
@@ -71,13 +75,16 @@ WHERE h.hypertable_name = ANY($1::text[]) GROUP BY h.hypertable_name ORDER BY 1
 """
 
 
-async def status(settings: Settings) -> dict[str, Any]:
-    """What is known of the database, as the members of a JSON document. Raises StoreError."""
-    async with session(settings) as connection:
-        return await _status(connection, settings)
+async def status(settings: Settings, exact: bool = False) -> dict[str, Any]:
+    """What is known of the database, as the members of a JSON document. Raises StoreError.
+
+    `exact` counts rows and reads the times of each series, of all chunks.
+    """
+    async with session(settings, _COUNTING if exact else None) as connection:
+        return await _status(connection, settings, exact)
 
 
-async def _status(on: Connection, settings: Settings) -> dict[str, Any]:
+async def _status(on: Connection, settings: Settings, exact: bool) -> dict[str, Any]:
     facts = await check(on)
     tables = list(_TABLES)
     with_chunks = facts.mode != "plain"
@@ -96,7 +103,7 @@ async def _status(on: Connection, settings: Settings) -> dict[str, Any]:
         "relations": _plain(await on.fetch(_SIZES, tables)),
         "retention": _plain(await on.fetch(_RETENTION)),
         "policies": [],
-        "series": await _series(on),
+        "series": _plain(await on.fetch(_EXACT_SERIES if exact else _SERIES)),
         "index_use": _plain(await on.fetch(_CHUNK_USE if with_chunks else _USE, tables)),
     }
     if with_chunks:
@@ -130,17 +137,6 @@ async def _aggregates(on: Connection) -> dict[str, Any]:
         "lag_seconds": None if row["lag"] is None else row["lag"] // SECOND,
         "late_series": row["late"],
     }
-
-
-async def _series(on: Connection) -> Section | None:
-    """The oldest and newest time of each series of each tenant; None if that takes too long."""
-    async with on.transaction(readonly=True):
-        await on.execute(f"SET LOCAL statement_timeout = {_COUNTING_MS}")
-        try:
-            async with on.transaction():
-                return _plain(await on.fetch(_SERIES))
-        except asyncpg.QueryCanceledError:
-            return None
 
 
 _TIMES = frozenset({"oldest", "newest", "set_at", "told_at", "deleted_before"})

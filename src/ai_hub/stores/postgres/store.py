@@ -66,10 +66,9 @@ class PostgresStore:
 
     async def append(self, observations: pa.Table, announce: Announce | None = None) -> Landed:
         """Land one checked batch of observations, whole or not at all."""
-        partials = self._sessions.facts.mode == "timescaledb"
         periods = self._observation_periods
         return await self._told(
-            lambda on, before: append_observations(on, observations, periods, partials, before),
+            lambda on, before: append_observations(on, observations, periods, before),
             announce,
         )
 

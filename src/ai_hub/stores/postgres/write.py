@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WRITERS_LOCK = 7_248_003_001
-"""The advisory lock that writers share and maintenance takes alone for a moment."""
+"""The advisory lock that writers share, in a trigger, and maintenance takes alone for a moment."""
 EXPORTS_LOCK = 7_248_003_004
 """The advisory lock that exports share; maintenance puts late rows in order while none has it."""
 _COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -90,18 +90,6 @@ WITH written AS (
     RETURNING t.timestamp, true AS old
 ) SELECT count(*), count(*) FILTER (WHERE timestamp < $2) FROM written
 """
-_LATE = """
-INSERT INTO ai_hub_late AS l (tenant_id, asset_id, feature_type, first, last, stamp)
-SELECT i.*, nextval('ai_hub_late_stamp') FROM (
-    SELECT tenant_id, asset_id, feature_type, min(timestamp), max(timestamp)
-    FROM ai_hub_observations_in WHERE timestamp < (SELECT announced FROM ai_hub_hourly)
-    GROUP BY tenant_id, asset_id, feature_type
-    ORDER BY tenant_id, asset_id, feature_type
-) i
-ON CONFLICT (tenant_id, asset_id, feature_type) DO UPDATE
-SET first = least(l.first, excluded.first), last = greatest(l.last, excluded.last),
-    stamp = excluded.stamp
-"""
 _WEATHER_ROWS = f"""
 WITH written AS (
     INSERT INTO weather_features AS t (timestamp, issued_at, tenant_id, asset_id, {_WEATHER})
@@ -163,10 +151,12 @@ async def append_observations(
     connection: Connection,
     batch: pa.Table,
     periods: RetentionPeriods,
-    partials: bool,
     before: Before,
 ) -> Landed:
-    """Land one batch (schema OBSERVATIONS, one row a key). `partials`: there are hourly ones."""
+    """Land one batch (schema OBSERVATIONS, one row a key).
+
+    Triggers of migration 021 note its series, and what is behind the refreshed hours.
+    """
     if not batch.num_rows:
         return Landed(0, 0, frozenset())
     now = time.time_ns() // 1_000
@@ -187,10 +177,6 @@ async def append_observations(
         if not usable.all():
             _, gone = await connection.fetchrow(_GONE, first, since, last)
             written, replaced = written + gone, replaced + gone
-        if partials:
-            # In this order: with the lock we see what was announced before we got it.
-            await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", WRITERS_LOCK)
-            await connection.execute(_LATE)
         await before(entities)
     aged = int((times < periods.features_since(now)).sum())
     return Landed(replaced, batch.num_rows - written, entities, aged)
