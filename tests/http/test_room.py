@@ -6,8 +6,10 @@ import asyncio
 import io
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +20,7 @@ from hypothesis import strategies as st
 
 from acceptance.serving import Server, serving
 from ai_hub.errors import Busy
-from ai_hub.http.room import Room, Rooms, Share
+from ai_hub.http.room import Room, Rooms, Share, TooSlow
 from watching import COMMAND, eventually
 
 MIB = 1024 * 1024
@@ -130,6 +132,26 @@ async def test_what_an_answer_takes_is_had_instead_of_what_its_body_did() -> Non
     assert rooms.large.left == everything
 
 
+async def arriving(rooms: Rooms, seconds: float) -> None:
+    async with rooms.arriving():
+        await asyncio.sleep(seconds)
+
+
+async def test_who_arrives_has_as_long_as_nobody_waits_and_then_so_long_in_all() -> None:
+    rooms = Rooms(2 * MIB, patience=0.1)
+    first, second = Share(rooms), Share(rooms)
+    await first.take(2 * MIB)
+    await arriving(rooms, 0.15)
+    slow = asyncio.create_task(arriving(rooms, 10))
+    await settled()
+    behind = asyncio.create_task(second.take(2 * MIB))
+    with pytest.raises(TooSlow, match=r"had not arrived after 0\.1 s"):
+        await slow
+    first.end()
+    await behind
+    second.end()
+
+
 @pytest.fixture(scope="module")
 def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with room for one body of 2 MiB at a time."""
@@ -172,6 +194,40 @@ def test_a_large_body_waits_unread_while_another_is_read(
         assert stuck.recv(100).startswith(b"HTTP/1.1 200 ")
     # And as soon as there is room it is read.
     eventually(lambda: narrow.client.post(path, content=content, **csv).status_code == 200)
+
+
+def test_a_client_that_drips_keeps_nobody_out_for_long(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    how = {"database_url": "duckdb:///:memory:", "max_body": "4MiB", "body_timeout": "3s"}
+    path = "/ai/features/ingest?tenant_id=t"
+    content = b"timestamp,asset_id,value\n" + b"2025-01-01T00:00:00Z,a,1\n" * 100_000
+    head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(content)}\r\n\r\n"
+    with (
+        serving(COMMAND, tmp_path_factory.mktemp("drips"), **how) as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=20) as dripper,
+    ):
+        server.call("GET", "/sets")
+        dripper.sendall(head.encode() + content[:-100])
+        stop = threading.Event()
+
+        def drip() -> None:
+            while not stop.wait(0.2):
+                with suppress(OSError):
+                    dripper.send(b"1")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            time.sleep(0.5)
+            kind = {"content-type": "text/csv"}
+            eventually(
+                lambda: server.client.post(path, content=content, headers=kind).status_code == 200
+            )
+            assert dripper.recv(100).startswith(b"HTTP/1.1 408 ")
+        finally:
+            stop.set()
+            thread.join()
 
 
 def test_who_waits_is_read_once_there_is_room(narrow: Server) -> None:

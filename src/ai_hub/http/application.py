@@ -57,7 +57,7 @@ class Application:
     def __init__(self, store: FeatureStore, watch: Watch | None = None) -> None:
         self._store = store
         self.settings = store.settings
-        self._rooms = Rooms(store.settings.max_body)
+        self._rooms = Rooms(store.settings.max_body, store.settings.body_timeout.seconds)
         self._hot = HotRoutes(store, self._rooms)
         self._watch = watch or Watch(store)
         self._handlers = self._hot.handlers | {

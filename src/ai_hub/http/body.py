@@ -19,7 +19,7 @@ from ai_hub.errors import (
     TooLarge,
 )
 from ai_hub.http.messages import Malformed, Problem
-from ai_hub.http.room import LITTLE, Rooms, Share
+from ai_hub.http.room import LITTLE, Rooms, Share, TooSlow
 
 _T = TypeVar("_T")
 Scope = MutableMapping[str, Any]
@@ -64,7 +64,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int, rooms: Rooms) ->
     """The whole body; a large one is read once there is room, which `leave_room` gives back.
 
     Raises TooLarge beyond `limit` bytes, UnknownEncoding for a compressed one, Busy where there is
-    no room in time, ClientLeft if it never arrived in full.
+    no room in time, TooSlow where others wait for its room, ClientLeft if it never arrived in full.
     """
     said = 0
     for name, value in scope["headers"]:
@@ -89,8 +89,16 @@ async def read_body(scope: Scope, receive: Receive, limit: int, rooms: Rooms) ->
     if not message.get("more_body", False):
         return body
     share = share_of(scope, rooms)
-    parts = [body]
-    size = len(body)
+    async with rooms.arriving():
+        parts = await _rest(body, receive, limit, share)
+    # Of large ones the interpreter is let go of meanwhile.
+    size = sum(map(len, parts))
+    return await asyncio.to_thread(b"".join, parts) if size > _LONG else b"".join(parts)
+
+
+async def _rest(first: bytes, receive: Receive, limit: int, share: Share) -> list[bytes]:
+    """The parts of a body of which the first came; see `read_body`."""
+    parts, size = [first], len(first)
     while True:
         # Where its size was not said.
         await share.grow(size, limit)
@@ -104,8 +112,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int, rooms: Rooms) ->
         parts.append(part)
         if not message.get("more_body", False):
             share.fit(size)
-            # Of large ones the interpreter is let go of meanwhile.
-            return await asyncio.to_thread(b"".join, parts) if size > _LONG else b"".join(parts)
+            return parts
 
 
 def share_of(scope: Scope, rooms: Rooms) -> Share:
@@ -191,6 +198,8 @@ def status_of(error: AiHubError) -> int:
             return 404
         case TooLarge():
             return 413
+        case TooSlow():
+            return 408
         case StoreUnavailable() | Busy():
             return AGAIN
         case _:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
-from ai_hub.errors import Busy
+from ai_hub.errors import AiHubError, Busy
 
 LITTLE = 64 * 1024
 """Bytes of a body that needs no room."""
@@ -28,13 +29,17 @@ _MOST_WAITING = 64
 class Room:
     """So many bytes, given in the order in which they were asked for.
 
-    Nobody waits for longer than `seconds`, nor behind more than 64 others.
+    Nobody waits for longer than `seconds`, nor behind more than 64 others. `hurry` is called when
+    somebody begins to.
     """
 
-    def __init__(self, most: int, seconds: float = _MOST_SECONDS) -> None:
+    def __init__(
+        self, most: int, seconds: float = _MOST_SECONDS, hurry: Callable[[], None] = lambda: None
+    ) -> None:
         self.left = most
         """Bytes that nobody has."""
         self._seconds = seconds
+        self._hurry = hurry
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     async def take(self, count: int) -> None:
@@ -44,6 +49,7 @@ class Room:
             return
         if len(self._waiting) >= _MOST_WAITING:
             raise _busy()
+        self._hurry()
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append((count, turn))
         try:
@@ -81,18 +87,50 @@ def _busy() -> Busy:
     return Busy("body: others are being read that take as much memory as there is for them")
 
 
+class TooSlow(AiHubError):
+    """A body that others could not wait for any longer."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"body: it had not arrived after {seconds:g} s (AI_HUB_BODY_TIMEOUT), and others wait "
+            "for the memory that is kept for it. Send it in several parts."
+        )
+
+
 class Rooms:
     """The rooms of a server whose largest body is of `most` bytes.
 
-    What a table of few bytes decodes to may be large: it is parsed in the turn of what it says.
+    What a table of few bytes decodes to may be large: it is parsed in the turn of what it says. A
+    body that is given room may take longer than `patience` (s) to arrive while nobody waits.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, patience: float = 30) -> None:
+        self._patience = patience
+        self._arriving: dict[asyncio.Timeout, float] = {}
         self._middle, self._heavy = asyncio.Semaphore(_PARSERS), asyncio.Semaphore(1)
         self.packed = asyncio.Semaphore(_PARSERS)
         """The turn of small bodies that may say much, until it is known how much."""
-        self.small = Room(_SMALL_TOGETHER)
-        self.large = Room(needs(most))
+        self.small = Room(_SMALL_TOGETHER, hurry=self._hurry)
+        self.large = Room(needs(most), hurry=self._hurry)
+
+    @asynccontextmanager
+    async def arriving(self) -> AsyncIterator[None]:
+        """While a body arrives in parts. Raises TooSlow where others wait too long for that."""
+        until = asyncio.get_running_loop().time() + self._patience
+        limit = asyncio.timeout(None)
+        try:
+            async with limit:
+                self._arriving[limit] = until
+                yield
+        except TimeoutError:
+            raise TooSlow(self._patience) from None
+        finally:
+            self._arriving.pop(limit, None)
+
+    def _hurry(self) -> None:
+        for limit, until in self._arriving.items():
+            if limit.when() is None:
+                limit.reschedule(until)
 
     def parser(self, size: int) -> AbstractAsyncContextManager[None]:
         """The turn in which a table of so many bytes is parsed; little ones wait for nobody."""
