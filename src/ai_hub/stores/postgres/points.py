@@ -277,6 +277,9 @@ class _Lane:
         tables += ["hourly_features"] if merged else []
         tables += ["weather_features"] if self._plan.weather else []
         if self._plan.views:
+            if self._sessions.facts.mode == "timescaledb":
+                # A view may read rows of either that are moved.
+                tables = [*dict.fromkeys((*tables, "ai_features", "weather_features"))]
             return chosen, await self._beside_views(chosen.text, arguments, tables, points)
         # Rows of attributes alone are never moved.
         if not tables or not (merged or self._settled(chosen, points)):
