@@ -246,11 +246,12 @@ async def test_a_batch_whose_connection_is_cut_leaves_nothing_and_may_be_sent_ag
             async with blocker.transaction():
                 await blocker.execute("LOCK TABLE ai_features IN SHARE MODE")
                 writing = asyncio.create_task(store.ingest(rows, "t"))
-                await asyncio.sleep(0.3)
-                await blocker.execute(
+                waiting = (
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                     "WHERE datname = current_database() AND wait_event_type = 'Lock'"
                 )
+                while not await blocker.fetch(waiting):
+                    await asyncio.sleep(0.05)
                 with pytest.raises(StoreUnavailable):
                     await writing
         finally:
