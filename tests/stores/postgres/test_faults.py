@@ -250,7 +250,7 @@ async def test_a_batch_whose_connection_is_cut_leaves_nothing_and_may_be_sent_ag
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                     "WHERE datname = current_database() AND wait_event_type = 'Lock'"
                 )
-                while not await blocker.fetch(waiting):
+                while not await blocker.fetch(waiting):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
                 with pytest.raises(StoreUnavailable):
                     await writing
