@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_limits
 
 from ai_hub import Derived, FeatureSet, FeatureStore, Lag, Rolling
 
@@ -94,6 +96,13 @@ async def _export(folder: Path) -> World:
         )
     names = ("train", "test", "derived", "several", "plain")
     return World(*map(to, names), SIGNALS)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads of OpenMP that wait for each other take most of the time where others work too."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(scope="session")
