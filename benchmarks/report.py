@@ -24,6 +24,7 @@ _TITLES = {
     "online": "Answers online",
     "redis_online": "Answers online with Redis",
     "herd": "A herd on cold keys",
+    "turn": "The turn of a step",
     "startup": "Starting",
     "accuracy": "Accuracy of sliding statistics",
     "postgres": "On PostgreSQL",
