@@ -33,22 +33,21 @@ LIMIT $4
 _MINE = """f.tenant_id = $1 AND f.asset_id = s.asset_id AND f.feature_type = s.feature_type
     AND f.timestamp >= s.first_day AND f.timestamp < s.last_day + INTERVAL '1 day'"""
 _SERIES = f"""
-SELECT s.asset_id, s.feature_type, first.timestamp, last.timestamp,
-    (extract(epoch FROM cadence.step) * 1000000)::bigint
+SELECT s.asset_id, s.feature_type, first.timestamp, newest.last,
+    (extract(epoch FROM newest.step) * 1000000)::bigint
 FROM ai_hub_series s
 CROSS JOIN LATERAL (SELECT f.timestamp FROM ai_features f
     WHERE {_MINE} ORDER BY f.timestamp LIMIT 1) AS first
-CROSS JOIN LATERAL (SELECT f.timestamp FROM ai_features f
-    WHERE {_MINE} ORDER BY f.timestamp DESC LIMIT 1) AS last
 CROSS JOIN LATERAL (
-    SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY timestamp - before) AS step
+    SELECT max(timestamp) AS last,
+        percentile_disc(0.5) WITHIN GROUP (ORDER BY timestamp - before) AS step
     FROM (
         SELECT timestamp, lag(timestamp) OVER (ORDER BY timestamp) AS before
         FROM (SELECT f.timestamp FROM ai_features f
             WHERE {_MINE}
-            ORDER BY f.timestamp DESC LIMIT {CADENCE_READINGS}) AS newest
+            ORDER BY f.timestamp DESC LIMIT {CADENCE_READINGS}) AS readings
     ) AS steps
-) AS cadence
+) AS newest
 WHERE s.tenant_id = $1 AND s.asset_id = ANY($2::text[])
 ORDER BY s.asset_id, s.feature_type
 """
