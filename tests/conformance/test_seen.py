@@ -10,12 +10,13 @@ import pytest
 
 from ai_hub import FeatureStore
 from ai_hub.definitions.builtin import FEATURE_SETS
-from ai_hub.definitions.values import DAY, MINUTE, to_datetime
+from ai_hub.definitions.values import DAY, HOUR, MINUTE, to_datetime
 from ai_hub.errors import InvalidInput
 from conformance.kit import Deployment, observation
 from conformance.test_entities import HOSTILE, TENANTS
 
 SERIES = ("value", "load", "'", "zz")
+T = 1_760_000_400_000_000
 
 
 def rows(seed: int, now: int) -> list[dict[str, object]]:
@@ -96,3 +97,33 @@ async def _hit(store: FeatureStore, asset_id: str, now: datetime) -> bool:
         tenant_id="t", asset_id=asset_id, feature_set="forecast_basic", timestamp=now
     )
     return answer.cache_hit
+
+
+async def test_an_export_of_too_many_observations_is_refused_before_it_begins(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    """Those of the range, the assets and the series count, and no others."""
+    sent = [
+        {**observation(asset, T + hour * HOUR, 1.0, series), "tenant_id": tenant}
+        for hour in range(30)
+        for tenant in ("a", "b")
+        for asset in ("x", "y")
+        for series in ("value", "load")
+    ]
+    async with deployment.open(tmp_path, export_rows=50) as store:
+        await store.ingest(sent)
+        for assets, hours, refused in ((None, 30, True), (None, 25, False), (["x"], 30, False)):
+            work = store.export_features_to_parquet(
+                "a",
+                "forecast_basic",
+                to_datetime(T),
+                to_datetime(T + (hours - 1) * HOUR),
+                "few.parquet",
+                assets,
+            )
+            if refused:
+                with pytest.raises(InvalidInput, match=r"end_time: got 'more than 50 rows'"):
+                    await work
+                assert await store.exports("a") == []
+            else:
+                assert (await work)["row_count"] == hours * (2 if assets is None else 1)

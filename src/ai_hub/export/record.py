@@ -154,16 +154,24 @@ class Exports:
 
     async def _check_rows(self, job: ExportJob | SpineJob) -> None:
         """Raise InvalidInput for a job that would have more rows than an export may."""
+        from ai_hub.export.job import ExportJob
+
         assets = len(job.asset_ids or ())
         if job.counts_assets:
             assets = len(await self._store.seen(job.rows.tenant_id, FIRST_INSTANT))
         rows = job.most_rows(assets)
-        if rows is not None and rows > self._most_rows:
-            raise InvalidInput(
-                job.counted_by,
-                f"up to {rows:,} rows",
-                f"at most {self._most_rows:,} in one export (AI_HUB_EXPORT_ROWS)",
-            )
+        if rows is not None:
+            if rows > self._most_rows:
+                raise self._too_many(job.counted_by, f"up to {rows:,} rows")
+        elif isinstance(job, ExportJob) and not job.range.is_empty:
+            series = job.rows.feature_set.series
+            found = await self._store.most_rows(job.scan_request(), series, self._most_rows)
+            if found > self._most_rows:
+                raise self._too_many("end_time", f"more than {self._most_rows:,} rows")
+
+    def _too_many(self, field: str, got: str) -> InvalidInput:
+        expected = f"at most {self._most_rows:,} in one export (AI_HUB_EXPORT_ROWS)"
+        return InvalidInput(field, got, expected)
 
     def _place(
         self,
@@ -250,11 +258,8 @@ class Exports:
             if stopped.is_set():
                 raise ExportFailed("the export was stopped")
             if rows > self._most_rows:
-                raise InvalidInput(
-                    "end_time",
-                    f"more than {self._most_rows:,} rows",
-                    f"at most {self._most_rows:,} in one export (AI_HUB_EXPORT_ROWS)",
-                )
+                # Rows came since they were counted.
+                raise self._too_many("end_time", f"more than {self._most_rows:,} rows")
             if progress is not None:
                 progress(rows)
 

@@ -112,6 +112,33 @@ def scan_chunks(
 _CHOSEN = "AND asset_id IN (SELECT unnest(?::VARCHAR[]))"
 
 
+def most_rows(cursor: Cursor, request: ScanRequest, series: str, enough: int) -> int:
+    """No fewer than the observations of a series in the range; counted, if more than `enough`."""
+    ((all_of_them,),) = cursor.execute("SELECT count(*) FROM ai_features").fetchall()
+    if all_of_them <= enough:
+        return int(all_of_them)
+    ((counted,),) = cursor.execute(
+        f"""
+        SELECT count(*) FROM (
+            SELECT 1 FROM ai_features
+            WHERE tenant_id = ? AND feature_type = ?
+              AND timestamp BETWEEN make_timestamptz(?::BIGINT) AND make_timestamptz(?::BIGINT)
+              {"" if request.asset_ids is None else _CHOSEN}
+            LIMIT ?
+        )
+        """,
+        [
+            request.tenant_id,
+            series,
+            request.start,
+            request.end,
+            *([] if request.asset_ids is None else [list(request.asset_ids)]),
+            enough + 1,
+        ],
+    ).fetchall()
+    return int(counted)
+
+
 def _edges(cursor: Cursor, request: ScanRequest, series: str) -> dict[str, tuple[int, int]]:
     """The times of the first and the last observation of a series, by asset."""
     rows = cursor.execute(

@@ -29,7 +29,7 @@ from ai_hub.stores.embedded.debts import EmbeddedDebts
 from ai_hub.stores.embedded.exports import EmbeddedExportLog
 from ai_hub.stores.embedded.points import PointReader, newest_times
 from ai_hub.stores.embedded.registry import EmbeddedRegistryTable
-from ai_hub.stores.embedded.scan import scan_chunks
+from ai_hub.stores.embedded.scan import most_rows, scan_chunks
 from ai_hub.stores.embedded.seen import assets_seen
 from ai_hub.stores.embedded.session import (
     MEMORY,
@@ -163,6 +163,10 @@ class EmbeddedStore:
                 )
         finally:
             cursor.close()
+
+    async def most_rows(self, request: ScanRequest, series: str, enough: int) -> int:
+        """How many observations a scan may be of."""
+        return await self._sessions.read(lambda cursor: most_rows(cursor, request, series, enough))
 
     async def seen(self, tenant_id: str, since: int) -> list[str]:
         """The assets with a usable observation at or after a time, sorted."""

@@ -21,7 +21,7 @@ from ai_hub.stores.postgres.exports import PostgresExportLog
 from ai_hub.stores.postgres.points import PointReader
 from ai_hub.stores.postgres.registry import PostgresRegistryTable
 from ai_hub.stores.postgres.scan import scan_chunks
-from ai_hub.stores.postgres.seen import assets_seen
+from ai_hub.stores.postgres.seen import assets_seen, most_rows
 from ai_hub.stores.postgres.session import Connection, Sessions
 from ai_hub.stores.postgres.views import PostgresViews
 from ai_hub.stores.postgres.write import (
@@ -114,6 +114,10 @@ class PostgresStore:
         """The history for an export, in chunks by ascending asset and time (blocking)."""
         self._sessions.check_open()
         return scan_chunks(self._settings, request)
+
+    async def most_rows(self, request: ScanRequest, series: str, enough: int) -> int:
+        """How many observations a scan may be of."""
+        return await most_rows(self._sessions, request, series, enough)
 
     async def seen(self, tenant_id: str, since: int) -> list[str]:
         """The assets with a usable observation at or after a time, sorted."""
