@@ -35,7 +35,7 @@ class _Table:
 
 
 class Entries:
-    """Members made of vectors that the memory of this process keeps.
+    """Members made of vectors that a cache has.
 
     One is kept from when its vector came out of the cache until another takes its place, for as
     many seconds as a vector is, and while all together have `max_bytes` at most.
@@ -61,8 +61,7 @@ class Entries:
         members = []
         for asset_id, one in zip(asset_ids, found, strict=True):
             pair = known(asset_id)
-            # The cache gives out the same object until it has another value.
-            if pair is not None and pair[0] is one[0]:
+            if pair is not None and one[1] and pair[0] == one[0]:
                 members.append(pair[1])
             else:
                 members.append(self._made(table, asset_id, one))

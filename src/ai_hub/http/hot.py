@@ -13,12 +13,12 @@ from ai_hub.definitions.values import iso, parse_time
 from ai_hub.errors import AiHubError, OutOfRange
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.body import JSON, Receive, Reply, Scope, read_body, refusal
-from ai_hub.http.entries import Entries, entry_of
+from ai_hub.http.entries import Entries
 from ai_hub.http.messages import BatchRequest, GetRequest, decode
 from ai_hub.http.room import LITTLE, Rooms
 from ai_hub.serving.assets import check_few
 from ai_hub.serving.memory import MEMBERS_BYTES
-from ai_hub.serving.reader import Found, error_of
+from ai_hub.serving.reader import error_of
 from ai_hub.serving.spec import Part, Spec
 
 _quoted = msgspec.json.Encoder().encode
@@ -56,10 +56,7 @@ class HotRoutes:
         self._store = store
         self._rooms = rooms
         self._limit = min(store.settings.max_request, store.settings.max_body)
-        self._entries: Entries | None = None
-        # Out of Redis a vector comes as another object each time.
-        if not store.settings.cache_shared:
-            self._entries = Entries(MEMBERS_BYTES, store.settings.cache_ttl)
+        self._entries = Entries(MEMBERS_BYTES, store.settings.cache_ttl)
         self._truncate = store.settings.granularity.truncate
         self._health = _quoted(health_of(store))
         self.handlers = {
@@ -130,7 +127,7 @@ class HotRoutes:
                 return await self._answer_versions(parts, request.tenant_id, asset_ids, at)
             spec = parts[0][0] if parts else spec
         found = await store.found(spec, request.tenant_id, asset_ids, at)
-        results = b",".join(self._members(spec, request.tenant_id, at, asset_ids, found))
+        results = b",".join(self._entries.of(request.tenant_id, spec.field, at, asset_ids, found))
         return b'{"tenant_id":%b,"timestamp":"%b",%b,"results":{%b}}' % (
             _quoted(request.tenant_id),
             iso(at).encode(),
@@ -147,7 +144,7 @@ class HotRoutes:
         for (spec, some), found in zip(parts, await asyncio.gather(*reads), strict=True):
             # Without the braces, nor the name of the set.
             own = spec.members[spec.members.index(b',"version":') :]
-            members = self._members(spec, tenant_id, at, some, found)
+            members = self._entries.of(tenant_id, spec.field, at, some, found)
             for asset_id, member in zip(some, members, strict=True):
                 entries[asset_id] = b"%b%b}" % (member[:-1], own)
         return (
@@ -159,13 +156,6 @@ class HotRoutes:
             _quoted(parts[0][0].feature_set.name),
             b",".join([entries[asset_id] for asset_id in asset_ids]),
         )
-
-    def _members(
-        self, spec: Spec, tenant_id: str, at: int, asset_ids: Sequence[str], found: Sequence[Found]
-    ) -> list[bytes]:
-        if self._entries is None:
-            return [entry_of(*one) for one in zip(asset_ids, found, strict=True)]
-        return self._entries.of(tenant_id, spec.field, at, asset_ids, found)
 
     def _spec(self, request: GetRequest | BatchRequest) -> Spec:
         of = self._store.specs.of
