@@ -32,7 +32,7 @@ WHERE oid = to_regclass('ai_hub_migrations') AND NOT pg_has_role(relowner, 'USAG
   END IF;
   IF to_regclass('ai_hub_migrations') IS NOT NULL THEN
     SELECT name INTO other FROM ai_hub_migrations
-      WHERE number NOT IN (SELECT number FROM (VALUES (1, '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced'), (2, 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0'), (3, '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757'), (4, 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0'), (5, '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda'), (6, 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf'), (7, '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed'), (8, '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792'), (9, 'f2428f012d96c00aa7bf503a615baca592dce83d83a26fc628a5f1f5372c6552'), (10, '102776214558f49ef786366b281ad9fce318425d582ee6b1018a4b5c64be90a9'), (11, 'b6e70d816fa918d5b8d30f051ddb7a3ac094c8ff5989a14858c4faa2507d48a7'), (12, 'fac61190b6de797ee69adfd480820149b4de43c9ae21e697dd473cedc6130b87'), (14, 'f6404be6758e10a96052518281bb1adc0efecd4b80a8c75b1a30343f4b89cc77'), (20, 'bbf49c03f6fbd0519928cd107325d401bd283854e2b1f5f81a2b6a3ac49be886'), (21, '28475211df8d0995bf5804b9e97102112e13fe105856d5257d32770ae0240166'), (30, 'dad1e2a4ca204cf8ccc566146e8540bd1a5316465c12179e6b63ca66da3cc7f1')) AS known (number, checksum))
+      WHERE number NOT IN (SELECT number FROM (VALUES (1, '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced'), (2, 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0'), (3, '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757'), (4, 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0'), (5, '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda'), (6, 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf'), (7, '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed'), (8, '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792'), (9, 'f2428f012d96c00aa7bf503a615baca592dce83d83a26fc628a5f1f5372c6552'), (10, '102776214558f49ef786366b281ad9fce318425d582ee6b1018a4b5c64be90a9'), (11, 'b6e70d816fa918d5b8d30f051ddb7a3ac094c8ff5989a14858c4faa2507d48a7'), (12, 'fac61190b6de797ee69adfd480820149b4de43c9ae21e697dd473cedc6130b87'), (13, 'f6404be6758e10a96052518281bb1adc0efecd4b80a8c75b1a30343f4b89cc77'), (14, 'bbf49c03f6fbd0519928cd107325d401bd283854e2b1f5f81a2b6a3ac49be886'), (15, '28475211df8d0995bf5804b9e97102112e13fe105856d5257d32770ae0240166'), (16, 'dad1e2a4ca204cf8ccc566146e8540bd1a5316465c12179e6b63ca66da3cc7f1')) AS known (number, checksum))
       ORDER BY number LIMIT 1;
     IF FOUND THEN
       RAISE EXCEPTION 'This database has migration %, which ai-hub % does not know: a newer ai-hub migrated it. Upgrade ai-hub here, or name another database in AI_HUB_DATABASE_URL.', other, '0.2.0';
@@ -44,7 +44,7 @@ WHERE oid = to_regclass('ai_hub_migrations') AND NOT pg_has_role(relowner, 'USAG
         (SELECT what FROM (VALUES ('plain', 'PostgreSQL without TimescaleDB'), ('apache', 'TimescaleDB under the Apache licence'), ('timescaledb', 'TimescaleDB with its full licence')) AS modes (mode, what) WHERE mode = mode_now);
     END IF;
     SELECT name INTO other
-      FROM ai_hub_migrations JOIN (VALUES (1, '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced'), (2, 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0'), (3, '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757'), (4, 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0'), (5, '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda'), (6, 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf'), (7, '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed'), (8, '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792'), (9, 'f2428f012d96c00aa7bf503a615baca592dce83d83a26fc628a5f1f5372c6552'), (10, '102776214558f49ef786366b281ad9fce318425d582ee6b1018a4b5c64be90a9'), (11, 'b6e70d816fa918d5b8d30f051ddb7a3ac094c8ff5989a14858c4faa2507d48a7'), (12, 'fac61190b6de797ee69adfd480820149b4de43c9ae21e697dd473cedc6130b87'), (14, 'f6404be6758e10a96052518281bb1adc0efecd4b80a8c75b1a30343f4b89cc77'), (20, 'bbf49c03f6fbd0519928cd107325d401bd283854e2b1f5f81a2b6a3ac49be886'), (21, '28475211df8d0995bf5804b9e97102112e13fe105856d5257d32770ae0240166'), (30, 'dad1e2a4ca204cf8ccc566146e8540bd1a5316465c12179e6b63ca66da3cc7f1')) AS known (number, checksum) USING (number)
+      FROM ai_hub_migrations JOIN (VALUES (1, '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced'), (2, 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0'), (3, '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757'), (4, 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0'), (5, '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda'), (6, 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf'), (7, '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed'), (8, '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792'), (9, 'f2428f012d96c00aa7bf503a615baca592dce83d83a26fc628a5f1f5372c6552'), (10, '102776214558f49ef786366b281ad9fce318425d582ee6b1018a4b5c64be90a9'), (11, 'b6e70d816fa918d5b8d30f051ddb7a3ac094c8ff5989a14858c4faa2507d48a7'), (12, 'fac61190b6de797ee69adfd480820149b4de43c9ae21e697dd473cedc6130b87'), (13, 'f6404be6758e10a96052518281bb1adc0efecd4b80a8c75b1a30343f4b89cc77'), (14, 'bbf49c03f6fbd0519928cd107325d401bd283854e2b1f5f81a2b6a3ac49be886'), (15, '28475211df8d0995bf5804b9e97102112e13fe105856d5257d32770ae0240166'), (16, 'dad1e2a4ca204cf8ccc566146e8540bd1a5316465c12179e6b63ca66da3cc7f1')) AS known (number, checksum) USING (number)
       WHERE ai_hub_migrations.checksum <> known.checksum
       ORDER BY number LIMIT 1;
     IF FOUND THEN
@@ -1631,7 +1631,7 @@ INSERT INTO ai_hub_migrations (number, name, checksum, mode, release) VALUES (12
 COMMIT;
 \endif
 
-SELECT NOT EXISTS (SELECT FROM ai_hub_migrations WHERE number = 14) AS wanted \gset
+SELECT NOT EXISTS (SELECT FROM ai_hub_migrations WHERE number = 13) AS wanted \gset
 \if :wanted
 BEGIN;
 -- How far the rows of older tables were taken over, so that it can go on where it stopped.
@@ -1656,11 +1656,11 @@ COMMENT ON COLUMN ai_hub_adoptions.rows IS 'How many rows that were';
 COMMENT ON COLUMN ai_hub_adoptions.duplicates IS 'Rows that gave way to a later one of the same key';
 COMMENT ON COLUMN ai_hub_adoptions.rejected IS 'Rows that were refused';
 COMMENT ON COLUMN ai_hub_adoptions.finished_at IS 'When all that it has was read; it may get more';
-INSERT INTO ai_hub_migrations (number, name, checksum, mode, release) VALUES (14, '014_adopt', 'f6404be6758e10a96052518281bb1adc0efecd4b80a8c75b1a30343f4b89cc77', :'mode', '0.2.0');
+INSERT INTO ai_hub_migrations (number, name, checksum, mode, release) VALUES (13, '013_adopt', 'f6404be6758e10a96052518281bb1adc0efecd4b80a8c75b1a30343f4b89cc77', :'mode', '0.2.0');
 COMMIT;
 \endif
 
-SELECT NOT EXISTS (SELECT FROM ai_hub_migrations WHERE number = 20) AS wanted \gset
+SELECT NOT EXISTS (SELECT FROM ai_hub_migrations WHERE number = 14) AS wanted \gset
 \if :wanted
 BEGIN;
 -- When `ai-hub retention set` said how long a relation keeps its rows: what settings say counts until
@@ -1669,11 +1669,11 @@ BEGIN;
 ALTER TABLE ai_hub_retention ADD COLUMN IF NOT EXISTS set_at TIMESTAMPTZ;
 COMMENT ON COLUMN ai_hub_retention.set_at IS
   'When `ai-hub retention set` said it; until then settings may.';
-INSERT INTO ai_hub_migrations (number, name, checksum, mode, release) VALUES (20, '020_keep_what_was_said', 'bbf49c03f6fbd0519928cd107325d401bd283854e2b1f5f81a2b6a3ac49be886', :'mode', '0.2.0');
+INSERT INTO ai_hub_migrations (number, name, checksum, mode, release) VALUES (14, '014_keep_what_was_said', 'bbf49c03f6fbd0519928cd107325d401bd283854e2b1f5f81a2b6a3ac49be886', :'mode', '0.2.0');
 COMMIT;
 \endif
 
-SELECT NOT EXISTS (SELECT FROM ai_hub_migrations WHERE number = 21) AS wanted \gset
+SELECT NOT EXISTS (SELECT FROM ai_hub_migrations WHERE number = 15) AS wanted \gset
 \if :wanted
 BEGIN;
 -- What every write to ai_features leaves behind, by ai-hub or by SQL: which series there are and on
@@ -1870,11 +1870,11 @@ SELECT tenant_id, asset_id, feature_type,
 FROM ai_features
 GROUP BY tenant_id, asset_id, feature_type
 ON CONFLICT DO NOTHING;
-INSERT INTO ai_hub_migrations (number, name, checksum, mode, release) VALUES (21, '021_note_what_is_written', '28475211df8d0995bf5804b9e97102112e13fe105856d5257d32770ae0240166', :'mode', '0.2.0');
+INSERT INTO ai_hub_migrations (number, name, checksum, mode, release) VALUES (15, '015_note_what_is_written', '28475211df8d0995bf5804b9e97102112e13fe105856d5257d32770ae0240166', :'mode', '0.2.0');
 COMMIT;
 \endif
 
-SELECT NOT EXISTS (SELECT FROM ai_hub_migrations WHERE number = 30) AS wanted \gset
+SELECT NOT EXISTS (SELECT FROM ai_hub_migrations WHERE number = 16) AS wanted \gset
 \if :wanted
 BEGIN;
 -- What caches outside the database are owed: whatever was written and not marked there before its
@@ -1908,7 +1908,7 @@ COMMENT ON COLUMN ai_hub_debts.owed_at IS 'When it was written; later writes del
 COMMENT ON COLUMN ai_hub_debts.notice IS
   'JSON: who wrote, and the pairs of tenant and asset that it touched; null for any.';
 COMMENT ON INDEX ai_hub_debts_by_time IS 'Debts by age: those that are too old are deleted.';
-INSERT INTO ai_hub_migrations (number, name, checksum, mode, release) VALUES (30, '030_shared_caches', 'dad1e2a4ca204cf8ccc566146e8540bd1a5316465c12179e6b63ca66da3cc7f1', :'mode', '0.2.0');
+INSERT INTO ai_hub_migrations (number, name, checksum, mode, release) VALUES (16, '016_shared_caches', 'dad1e2a4ca204cf8ccc566146e8540bd1a5316465c12179e6b63ca66da3cc7f1', :'mode', '0.2.0');
 COMMIT;
 \endif
 

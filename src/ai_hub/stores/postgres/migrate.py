@@ -43,7 +43,7 @@ SELECT relation, CASE WHEN keep <= INTERVAL '100 years'
   THEN (extract(epoch FROM keep) * 1000000)::bigint END
 FROM ai_hub_retention
 """
-# The column came with migration 020, which a dry run may find missing.
+# The column came with migration 014, which a dry run may find missing.
 _SET = """
 SELECT relation FROM ai_hub_retention AS r WHERE to_jsonb(r)->>'set_at' IS NOT NULL
 """

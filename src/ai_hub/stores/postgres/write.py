@@ -155,7 +155,7 @@ async def append_observations(
 ) -> Landed:
     """Land one batch (schema OBSERVATIONS, one row a key).
 
-    Triggers of migration 021 note its series, and what is behind the refreshed hours.
+    Triggers of migration 015 note its series, and what is behind the refreshed hours.
     """
     if not batch.num_rows:
         return Landed(0, 0, frozenset())

@@ -29,9 +29,8 @@ def applied(mode: Mode = "plain", upto: int = 99) -> list[Applied]:
     return [Applied(m.number, m.name, m.checksum, mode) for m in migrations() if m.number <= upto]
 
 
-def test_migrations_are_numbered_in_their_order_and_begin_with_the_guides() -> None:
-    numbers = [one.number for one in migrations()]
-    assert numbers == sorted(set(numbers))
+def test_migrations_are_numbered_without_a_gap_and_begin_with_the_guides() -> None:
+    assert [one.number for one in migrations()] == list(range(1, len(migrations()) + 1))
     assert migrations()[0].name == "001_create_feature_views"
 
 
