@@ -118,7 +118,7 @@ async def test_an_export_of_too_many_observations_is_refused_before_it_begins(
                 "forecast_basic",
                 to_datetime(T),
                 to_datetime(T + (hours - 1) * HOUR),
-                "few.parquet",
+                tmp_path / "few.parquet",
                 assets,
             )
             if refused:
