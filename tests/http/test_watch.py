@@ -235,10 +235,12 @@ def _away_and_back(
     eventually(lambda: states(200) == fine)
     eventually(lambda: metrics(server)["ai_hub_cache_state"] == 0)
 
-    for asset in ("one", "two"):
+    for times, asset in enumerate(("one", "two"), 1):
         postgres.pause()
         eventually(lambda: states(503) == fine | {"database": "down"})
         assert get(server, "acme", asset)["degraded"]
+        # It is asked once more before it counts as away.
+        eventually(lambda: len(log(server, "store unavailable")) == times)  # noqa: B023
         postgres.resume()
         eventually(lambda: states(200) == fine)
         eventually(lambda: not get(server, "acme", f"{asset}-after")["degraded"])  # noqa: B023

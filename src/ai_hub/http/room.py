@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from ai_hub.errors import AiHubError, Busy
+from ai_hub.http.allocation import give_back
 
 LITTLE = 64 * 1024
 """Bytes of a body that needs no room."""
@@ -24,6 +25,7 @@ _MORE = 100_000_000
 _PARSERS = 2
 _MOST_SECONDS = 5.0
 _MOST_WAITING = 64
+_TIDY_SECONDS = 0.5
 
 
 class Room:
@@ -112,6 +114,12 @@ class Rooms:
         """The turn of small bodies that may say much, until it is known how much."""
         self.small = Room(_SMALL_TOGETHER, hurry=self._hurry)
         self.large = Room(needs(most), hurry=self._hurry)
+        self._tidying: asyncio.Task[None] | None = None
+
+    def tidy(self) -> None:
+        """Much memory was let go of, or will be in a moment: it goes back to the system."""
+        if self._tidying is None or self._tidying.done():
+            self._tidying = asyncio.create_task(_tidied())
 
     @asynccontextmanager
     async def arriving(self) -> AsyncIterator[None]:
@@ -137,6 +145,11 @@ class Rooms:
         if size <= LITTLE:
             return nullcontext()
         return self._middle if size <= _SMALL else self._heavy
+
+
+async def _tidied() -> None:
+    await asyncio.sleep(_TIDY_SECONDS)
+    await asyncio.to_thread(give_back)
 
 
 class Share:
@@ -195,6 +208,8 @@ class Share:
 
     def end(self) -> None:
         """Give it back."""
+        if self.large:
+            self._rooms.tidy()
         room, self._room = self._room, None
         if room is not None:
             room.give(self._count)

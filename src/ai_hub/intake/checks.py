@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import assert_never
+from collections.abc import Mapping, Sequence
+from typing import Literal, assert_never
 
 import numpy as np
 import pyarrow as pa
@@ -30,8 +30,11 @@ from ai_hub.intake.result import MAX_REASONS
 from ai_hub.intake.row_options import RowOptions
 from ai_hub.intake.times import NO_FORMAT, NO_ZONE, check_times, is_naive
 
-_OBSERVATION_KEY = ("tenant_id", "asset_id", "feature_type", "timestamp")
-_WEATHER_KEY = ("tenant_id", "asset_id", "timestamp", "issued_at")
+KEYS: Mapping[Literal["observations", "weather"], tuple[str, ...]] = {
+    "observations": ("tenant_id", "asset_id", "feature_type", "timestamp"),
+    "weather": ("tenant_id", "asset_id", "timestamp", "issued_at"),
+}
+"""The columns that a batch has one row of and is sorted by."""
 _NO_OPTIONS = RowOptions()
 
 
@@ -92,7 +95,7 @@ def check_observations(
         check_readings("value", value, size, low, high, known),
         check_quality("quality", quality, size, known),
     ]
-    return _batch(columns, table, OBSERVATIONS, _OBSERVATION_KEY, tenant_id, first_row, reasons)
+    return _batch(columns, table, OBSERVATIONS, KEYS["observations"], tenant_id, first_row, reasons)
 
 
 def check_weather(
@@ -127,7 +130,7 @@ def check_weather(
             for name in WEATHER_COLUMNS
         ),
     ]
-    return _batch(columns, table, WEATHER, _WEATHER_KEY, tenant_id, first_row, reasons)
+    return _batch(columns, table, WEATHER, KEYS["weather"], tenant_id, first_row, reasons)
 
 
 def _limits(

@@ -118,7 +118,7 @@ async def test_a_user_who_may_only_read(server: Server, database: str) -> None:
     connection = await asyncpg.connect(url)
     assert (await check(connection)).mode == "plain"
     await connection.close()
-    with pytest.raises(StoreRefused, match="ai_hub_retention"):
+    with pytest.raises(StoreRefused, match="belong to ai_hub, and errors_reader may not"):
         await migrate(url)
 
 
