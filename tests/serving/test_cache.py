@@ -203,16 +203,19 @@ async def test_a_mark_that_nobody_takes_away_ends_after_every_vector(kind: Kind)
 
 
 async def test_very_many_entities_are_marked_as_all_of_their_tenant(kind: Kind) -> None:
-    those = [Entity("t", f"asset-{i}") for i in range(10_001)]
+    those = [Entity("t", f"asset-{i}") for i in range(10_001)] + [Entity("v", "last")]
     async with kind.opened() as cache:
         await put(cache, "asset-7")
+        await put(cache, "last", tenant="v")
         await put(cache, "another", tenant="u")
         await cache.mark(those, "one")
-        assert await look(cache, "asset-7") is None
+        assert await look(cache, "asset-7") is await look(cache, "last", tenant="v") is None
         assert await put(cache, "asset-7") == await put(cache, "no-part") == 0
+        assert await put(cache, "last", tenant="v") == 0
         assert await look(cache, "another", tenant="u") == VALUE
         await cache.drop(those, mark="one")
         assert await put(cache, "asset-7") == await put(cache, "no-part") == 1
+        assert await put(cache, "last", tenant="v") == 1
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans()), min_size=1, max_size=40))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from ai_hub.definitions.values import Entity
-from ai_hub.stores.touched import pairs_of, touched
+from ai_hub.stores.touched import pairs_of, tenants_of, touched
 
 
 def batch(assets: int) -> pa.Table:
@@ -29,3 +29,10 @@ def test_very_many_are_named_as_often_as_they_are_asked_for() -> None:
         assert set(named) == expected
     assert other in many
     assert Entity("u", "b") not in many
+
+
+def test_tenants_are_told_without_entities() -> None:
+    other = Entity("u", "b")
+    assert tenants_of(touched(pairs_of(batch(20_000)), [other])) == {"t", "u"}
+    assert tenants_of(touched(pairs_of(batch(2)), [other])) == {"t", "u"}
+    assert tenants_of(frozenset()) == frozenset()

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from ai_hub.definitions.values import Entity, key_part
+from ai_hub.stores import touched
 
 if TYPE_CHECKING:
     from ai_hub.serving.breaker import BreakerState
@@ -148,10 +149,12 @@ def place_of(entity: Entity) -> Place:
     return entity.tenant_id, entity.asset_id
 
 
-def tenant_of(entities: Collection[Entity]) -> list[Place]:
-    """Where the mark on more than 10,000 entities of one tenant is; nowhere for fewer, each of
-    which has one."""
-    return [(next(iter(entities)).tenant_id, "")] if len(entities) > _MANY else []
+def tenants_of(entities: Collection[Entity]) -> list[Place]:
+    """Where the marks on more than 10,000 entities are: on their tenants; nowhere for fewer, each
+    of which has one."""
+    return (
+        [(tenant, "") for tenant in touched.tenants_of(entities)] if len(entities) > _MANY else []
+    )
 
 
 def cache_key(tenant_id: str, asset_id: str, timestamp: str) -> str:

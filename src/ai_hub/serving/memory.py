@@ -19,7 +19,7 @@ from ai_hub.serving.cache import (
     Token,
     cache_key,
     place_of,
-    tenant_of,
+    tenants_of,
 )
 from ai_hub.stores.base import Change
 
@@ -145,13 +145,15 @@ class MemoryCache:
     async def mark(self, entities: Collection[Entity], mark: str) -> str:
         """Drop some entities before a write is committed, and keep nothing of theirs until then."""
         until = self._clock() + self._ttl + SLACK
-        for place in tenant_of(entities) or map(place_of, entities):
+        for place in tenants_of(entities) or map(place_of, entities):
             self._marks.setdefault(place, {})[mark] = until
         await self.drop(entities)
         return ""
 
     async def drop(self, entities: Iterable[Entity], prefix: str = "", mark: str = "") -> int:
         """Change the tokens of some entities and forget their fields that begin with `prefix`."""
+        if isinstance(entities, Collection) and (tenants := tenants_of(entities)):
+            return await self._drop_tenants(tenants, prefix, mark)
         dropped = work = 0
         for entity in entities:
             self._renumber(entity)
@@ -166,6 +168,21 @@ class MemoryCache:
                 work = 0
                 # Others have their turn between those of very many.
                 await asyncio.sleep(0)
+        return dropped
+
+    async def _drop_tenants(self, tenants: Sequence[Place], prefix: str, mark: str) -> int:
+        """Of very many entities few are kept: look at what is, and drop all of their tenants."""
+        self._raise_floor()
+        wanted = {tenant for tenant, _ in tenants}
+        dropped = 0
+        for number, one in enumerate(list(self._keys_of), 1):
+            if one[0] in wanted:
+                for key in tuple(self._keys_of.get(one, ())):
+                    dropped += self._forget(key, prefix)
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+        for one in tenants:
+            self._unmark(one, mark)
         return dropped
 
     async def changed(self, changes: Sequence[Change] | None) -> None:

@@ -25,6 +25,13 @@ def touched(pairs: pa.Table, also: Collection[Entity] = ()) -> Collection[Entity
     return many if len(many) > _FEW else frozenset(many)
 
 
+def tenants_of(entities: Collection[Entity]) -> frozenset[str]:
+    """The tenants of some entities."""
+    if isinstance(entities, _Many):
+        return entities.tenants()
+    return frozenset(entity.tenant_id for entity in entities)
+
+
 class _Many(Collection[Entity]):
     """Entities that are made when it is their turn: as objects they would take much memory, and
     long to be let go of."""
@@ -43,6 +50,11 @@ class _Many(Collection[Entity]):
             some = self._pairs.slice(start, _AT_ONCE).to_pydict()
             for tenant_id, asset_id in zip(some["tenant_id"], some["asset_id"], strict=True):
                 yield Entity(tenant_id, asset_id)
+
+    def tenants(self) -> frozenset[str]:
+        """Each once, without making entities."""
+        pairs = self._pairs["tenant_id"].unique().to_pylist()
+        return frozenset(pairs) | {entity.tenant_id for entity in self._also}
 
     def __contains__(self, one: object) -> bool:
         return any(one == entity for entity in self)

@@ -17,7 +17,7 @@ from itertools import chain
 from hiredis import ReplyError
 
 from ai_hub.definitions.values import Entity, key_part
-from ai_hub.serving.cache import Place, place_of, tenant_of
+from ai_hub.serving.cache import Place, place_of, tenants_of
 from ai_hub.serving.redis import words
 from ai_hub.serving.redis.calls import Calls, Refused
 from ai_hub.serving.redis.link import Link, Lost
@@ -51,17 +51,17 @@ class Drops:
         return self._owes_all or bool(self._owed)
 
     async def mark(self, link: Link | None, entities: Collection[Entity], mark: str) -> bool:
-        """Mark entities of one tenant and drop them; whether everybody on this Redis sees it."""
+        """Mark entities and drop them; whether everybody on this Redis sees it."""
         if link is None:
             return False
-        tenant = tenant_of(entities)
+        tenants = tenants_of(entities)
         try:
-            for some in parts(tenant or map(place_of, entities)):
+            for some in parts(tenants or map(place_of, entities)):
                 keys = []
                 for place in map(_named, some):
                     keys += [words.generation_key(*place), words.marks_key(*place)]
                 await self._calls.run(int, link, words.MARK, keys, mark, self._life)
-            if tenant:
+            if tenants:
                 await self._drop(link, _placed(entities), "")
         except Refused:
             # It is full, and dropping takes no memory.
@@ -77,7 +77,7 @@ class Drops:
         """How many vectors were dropped; what could not be dropped is owed."""
         those = _placed(entities, mark)
         if mark and isinstance(entities, Collection):
-            those = chain(those, ((place, mark) for place in tenant_of(entities)))
+            those = chain(those, ((place, mark) for place in tenants_of(entities)))
         dropped = 0
         for some in parts(those):
             try:
