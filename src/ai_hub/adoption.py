@@ -65,12 +65,15 @@ async def adopt(
             case "observations" | "weather" | "attributes":
                 reasons = await _taken_over(store, there, own, found, told)
                 done = (await progress_of(own, found.source)).values()
-                rows, duplicates = (
+                return Adopted(
+                    table,
+                    found.held,
                     sum(one.rows for one in done),
                     sum(one.duplicates for one in done),
+                    sum(one.rejected for one in done),
+                    dropped,
+                    reasons,
                 )
-                rejected = sum(one.rejected for one in done)
-                return Adopted(table, found.held, rows, duplicates, rejected, dropped, reasons)
             case "mappings":
                 mapped = await old_tables.mappings(old, found)
                 for tenant, asset, station, since in mapped:
@@ -97,11 +100,10 @@ async def _taken_over(
     for part in table.parts:
         now = known.get(part.name, Progress())
         while not _ended(part, now):
-            last = (
-                (now.block, now.place) if part.last is None else part.next((now.block, now.place))
-            )
+            behind = (now.block, now.place)
+            last = behind if part.last is None else part.next(behind)
             landed = IngestResult()
-            found = old_tables.pieces(there, table, part, (now.block, now.place), last)
+            found = old_tables.pieces(there, table, part, behind, last)
             while (rows := await asyncio.to_thread(next, found, None)) is not None:
                 landed += await _land(store, table, rows)
             now = Progress(

@@ -8,9 +8,14 @@ from __future__ import annotations
 from ai_hub.engines.plan import ViewReads
 
 
+def identifier(name: str) -> str:
+    """One name, whatever is in it, as it stands in a statement."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def quoted(name: str) -> str:
     """A view, a schema and a view, or a column as it stands in a statement."""
-    return ".".join(f'"{part.replace(chr(34), chr(34) * 2)}"' for part in name.split("."))
+    return ".".join(map(identifier, name.split(".")))
 
 
 def number(column: str, is_boolean: bool) -> str:

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from ai_hub.config import Settings
 from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
+from ai_hub.engines.sql_views import identifier
 from ai_hub.errors import InvalidInput
 from ai_hub.stores.postgres.errors import Address
 from ai_hub.stores.postgres.session import Connection
@@ -165,7 +166,7 @@ async def old_table(on: Connection, settings: Settings, name: str, elsewhere: bo
         raise InvalidInput("table", name, expected, _RENAME.format(facts["name"]))
     target, held = _held(name, facts["name"], columns)
     at = Address.of(settings.database_url)
-    relation = f"{quoted(facts['schema'])}.{quoted(facts['name'])}"
+    relation = f"{identifier(facts['schema'])}.{identifier(facts['name'])}"
     parts = () if target is not None else await _parts(on, facts)
     return OldTable(f"{at.server}/{at.database}", relation, held, tuple(columns), parts, target)
 
@@ -278,7 +279,7 @@ async def copy_records(source: Connection, target: Connection, table: OldTable) 
         f"SELECT coalesce(json_agg(t), '[]')::text FROM {table.relation} AS t"
     )
     known = {name for (name,) in await target.fetch(_COLUMNS, table.target)}
-    common = ", ".join(quoted(column) for column in table.columns if column in known)
+    common = ", ".join(identifier(column) for column in table.columns if column in known)
     async with target.transaction():
         done = await target.execute(
             f"INSERT INTO {table.target} ({common}) "
@@ -290,8 +291,3 @@ async def copy_records(source: Connection, target: Connection, table: OldTable) 
             await target.execute(_REVISE)
     count = len(json.loads(rows))
     return count, count - int(done.rpartition(" ")[2])
-
-
-def quoted(name: str) -> str:
-    """A name as a statement has it."""
-    return '"' + name.replace('"', '""') + '"'
