@@ -99,7 +99,6 @@ def test_who_reads_slowly_gets_all(server: Server) -> None:
 def test_answers_nobody_reads_are_bounded_and_left(quick: Server) -> None:
     for _ in range(3):
         quick.client.post("/ai/features/batch", content=BATCH)
-    before = resident(quick)
     with ExitStack() as stack:
         clients = [connect(quick, stack) for _ in range(300)]
         for client in clients:
@@ -109,7 +108,7 @@ def test_answers_nobody_reads_are_bounded_and_left(quick: Server) -> None:
                 client.send(ASKED * 20)
         for _ in range(20):
             assert quick.client.get("/health").status_code == 200
-            assert resident(quick) - before < 350 * MIB
+            assert resident(quick) < 800 * MIB
             time.sleep(0.1)
         assert quick.client.post("/ai/features/batch", content=BATCH).status_code == 200
 
