@@ -26,7 +26,7 @@ from ai_hub.intake.files import (
     reader_of,
     with_known_letters,
 )
-from ai_hub.intake.header import missing, places_of
+from ai_hub.intake.header import Names, missing
 from ai_hub.intake.layout import Wanted
 from ai_hub.intake.local_time import LocalClock
 from ai_hub.intake.marks import is_marked_row
@@ -159,9 +159,10 @@ class AttributeFile:
 def _columns(names: Sequence[str], mapped: dict[str, str]) -> dict[str, int]:
     """Where our columns stand; those that must be there are known to be."""
     found: dict[str, int] = {}
+    every = Names(names)
     for ours in _OURS:
         name = mapped.get(ours, ours)
-        places = places_of(names, name)
+        places = every.places_of(name)
         if len(places) > 1:
             raise InvalidInput(ours, list(names), f'one column named "{name}"')
         if places:

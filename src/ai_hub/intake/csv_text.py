@@ -155,6 +155,7 @@ class _Reader:
         if not data:
             return self._table([[] for _ in self._shape.places])
         columns = [str(place) for place in range(self._shape.width)]
+        read = list(dict.fromkeys(self._shape.names))
         try:
             table = arrow_csv.read_csv(
                 BytesIO(data),
@@ -165,8 +166,8 @@ class _Reader:
                     delimiter=self._shape.delimiter, newlines_in_values=b'"' in data
                 ),
                 convert_options=arrow_csv.ConvertOptions(
-                    column_types=dict.fromkeys(columns, pa.string()),
-                    include_columns=list(dict.fromkeys(self._shape.names)),
+                    column_types=dict.fromkeys(read, pa.string()),
+                    include_columns=read,
                     null_values=[""],
                     strings_can_be_null=True,
                 ),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
-from functools import lru_cache
 
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import FIELDS
@@ -20,39 +19,56 @@ _SPELLINGS: tuple[Callable[[str], str], ...] = (
 )
 """A name as it stands there, and what may differ in it: blanks, line breaks, case, a #."""
 
+MAX_COLUMNS = 50_000
+"""The most columns of a text: names and cells of one line are taken apart in one step."""
+_COMPARED = 1_000
+_FEW = 10
+
 _NUMBERED = re.compile(r"(.*[^#\s])#([1-9]\d{0,3})")
 _INSTANT = re.compile(r"\s*\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 
 DELIMITER_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
 
 
-def places_of(header: Sequence[str], name: str) -> list[int]:
-    """Where in `header` a name stands: as it is, or else as nearly so as it does anywhere.
+class Names:
+    """The names of a table's columns, in which one is found however many there are."""
 
-    `kWh#2` is the second column named kWh, if none has that name itself.
-    """
-    for spelling, spelled in zip(_SPELLINGS, _spelled(tuple(header)), strict=True):
-        if found := spelled.get(spelling(name)):
-            return found
-    numbered = _NUMBERED.fullmatch(name)
-    if numbered is None:
-        return []
-    number = int(numbered.group(2))
-    return places_of(header, numbered.group(1))[number - 1 : number]
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+        # By the loosest spelling, as which are equal all that are so by another: the first place
+        # of each, and behind every place the next one. Without a list for each name, since so many
+        # would have Python's collector look at everything there is.
+        self._first: dict[str, int] = {}
+        self._next = [-1] * len(names)
+        loosest = _SPELLINGS[-1]
+        for place in range(len(names) - 1, -1, -1):
+            spelled = loosest(names[place])
+            self._next[place] = self._first.get(spelled, -1)
+            self._first[spelled] = place
 
+    def places_of(self, name: str) -> list[int]:
+        """Where a name stands: as it is, or else as nearly so as it does anywhere.
 
-@lru_cache(maxsize=256)
-def _spelled(header: tuple[str, ...]) -> list[dict[str, list[int]]]:
-    """For every spelling, where the names stand that are spelled so."""
-    found: list[dict[str, list[int]]] = [{} for _ in _SPELLINGS]
-    for spelling, places in zip(_SPELLINGS, found, strict=True):
-        for place, name in enumerate(header):
-            places.setdefault(spelling(name), []).append(place)
-    return found
+        `kWh#2` is the second column named kWh, if none has that name itself.
+        """
+        places = []
+        place = self._first.get(_SPELLINGS[-1](name), -1)
+        while place >= 0:
+            places.append(place)
+            place = self._next[place]
+        for spelling in _SPELLINGS:
+            spelled = spelling(name)
+            if found := [at for at in places if spelling(self.names[at]) == spelled]:
+                return found
+        numbered = _NUMBERED.fullmatch(name)
+        if numbered is None:
+            return []
+        number = int(numbered.group(2))
+        return self.places_of(numbered.group(1))[number - 1 : number]
 
 
 def match_columns(
-    header: Sequence[str],
+    header: Names,
     columns: Mapping[str, str],
     required: Sequence[str],
     delimiter: str = "",
@@ -67,15 +83,16 @@ def match_columns(
     own = [field for field in (*required, *sorted(FIELDS - {*required})) if field not in columns]
     found: dict[str, int] = {}
     for field, name in [*((field, field) for field in own), *columns.items()]:
-        places = places_of(header, name)
+        places = header.places_of(name)
         if len(places) > 1:
-            numbers = " and ".join(str(place + 1) for place in places)
-            hint = f'Columns {numbers} have that name. "{name}#2" names the second of them.'
-            raise InvalidInput(field, _shown(header), f'one column named "{name}"', hint)
+            numbers = " and ".join(str(place + 1) for place in places[:_FEW])
+            others = " and others" if len(places) > _FEW else ""
+            hint = f'Columns {numbers}{others} have that name. "{name}#2" names the second of them.'
+            raise InvalidInput(field, _shown(header.names), f'one column named "{name}"', hint)
         if places:
             found[field] = places[0]
         elif field in columns or field in required:
-            raise missing(field, name, header, delimiter, readings)
+            raise missing(field, name, header.names, delimiter, readings)
     return found
 
 
@@ -84,13 +101,15 @@ def missing(
 ) -> InvalidInput:
     """The error of a column that is not there: what came, and the name that is nearest."""
     spelling = _SPELLINGS[-1]
-    near = get_close_matches(spelling(name), [spelling(other) for other in header], 1, 0.5)
+    # Each of them is compared letter by letter.
+    some = header[:_COMPARED]
+    near = get_close_matches(spelling(name), [spelling(other) for other in some], 1, 0.5)
     hints = []
     if delimiter:
         marks = DELIMITER_NAMES.get(delimiter, repr(delimiter))
         hints.append(f"The names are read as separated by {marks}.")
     if near:
-        nearest = next(other for other in header if spelling(other) == near[0])
+        nearest = next(other for other in some if spelling(other) == near[0])
         hints.append(f'The nearest is "{nearest.strip()}".')
     instants = [other for other in header if _INSTANT.match(other)]
     if len(instants) > 1:

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import FIELDS, ID_FIELDS, TIME_FIELDS
 from ai_hub.intake.csv_text import record
 from ai_hub.intake.dialect import DELIMITERS, Dialect
-from ai_hub.intake.header import match_columns, missing, places_of
+from ai_hub.intake.header import MAX_COLUMNS, Names, match_columns, missing
 from ai_hub.intake.units import is_unit
 
 _SEARCHED = 100
@@ -57,19 +58,21 @@ class Wanted:
 
     def match(self, names: Sequence[str], delimiter: str = "") -> tuple[dict[str, int], int | None]:
         """The places of our columns, and of the times of day; InvalidInput for what is missing."""
+        header = Names(names)
         columns = match_columns(
-            names, self.columns, self.required, delimiter, self.anchor == "timestamp"
+            header, self.columns, self.required, delimiter, self.anchor == "timestamp"
         )
         if self.time is None:
             return columns, None
-        places = places_of(names, self.time)
+        places = header.places_of(self.time)
         if len(places) != 1:
             raise missing("time_column", self.time, names, delimiter)
         return columns, places[0]
 
     def score(self, names: Sequence[str]) -> int:
         """How many of the names a row of cells has."""
-        return sum(bool(places_of(names, name)) for name in self.names())
+        header = Names(names)
+        return sum(bool(header.places_of(name)) for name in self.names())
 
 
 def find_layout(lines: Sequence[str], dialect: Dialect, wanted: Wanted) -> Layout:
@@ -125,8 +128,10 @@ def _header(
     all_names = len(wanted.names())
     for at in starts:
         found = [(*_record(lines, at, delimiter), delimiter) for delimiter in delimiters]
-        names, length, delimiter = max(found, key=lambda one: (wanted.score(one[0]), len(one[0])))
-        if wanted.score(names) == all_names:
+        scored = [(wanted.score(names), len(names)) for names, _, _ in found]
+        best = max(scored)
+        names, length, delimiter = found[scored.index(best)]
+        if best[0] == all_names:
             return delimiter, at, names, length
     delimiter, at = _best_table(lines, starts, delimiters)
     for start in starts:  # a line with some of the names is a better header than one with none
@@ -153,6 +158,9 @@ def _record(lines: Sequence[str], at: int, delimiter: str) -> tuple[list[str], i
     """The cells of a header, which may have line breaks in quotes, and how many lines it has."""
     if at >= len(lines):
         return [""], 0
+    columns = lines[at].count(delimiter) + 1
+    if columns > MAX_COLUMNS:
+        raise InvalidInput("header", f"{columns} columns", f"at most {MAX_COLUMNS}")
     part = lines[at : at + _HEADER_LINES]
     for tried in (part, part[:1]):
         reader = csv.reader(tried, delimiter=delimiter, strict=tried is part)
@@ -176,7 +184,11 @@ def _counts(line: str, comment: str | None) -> bool:
 
 def _rows(lines: Sequence[str], delimiter: str, comment: str | None) -> list[list[str]]:
     rows = [line for line in lines[:_COMPARED] if _counts(line, comment)]
-    return [record([line], 0, delimiter)[0] for line in rows]
+    long = (line.count(delimiter) > MAX_COLUMNS for line in rows)
+    # One with more cells than a header may have is no row of it.
+    return [
+        [] if so else record([line], 0, delimiter)[0] for line, so in zip(rows, long, strict=True)
+    ]
 
 
 def _fitted(names: list[str], rows: Sequence[Sequence[str]]) -> list[str]:

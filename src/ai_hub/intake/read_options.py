@@ -204,20 +204,20 @@ class ReadOptions:
         others are readings or times, that is `value`. Of attributes: as which of them its cells
         are read."""
         from ai_hub.intake.batch import FIELDS
-        from ai_hub.intake.header import places_of
+        from ai_hub.intake.header import Names
 
-        mapped = self.names.mapped()
+        mapped, places_of = self.names.mapped(), Names(names).places_of
         if self.kind == "attributes":
             read_as = {
                 names[at]: field
                 for ours, field in _ATTRIBUTES_AS.items()
-                for at in places_of(names, mapped.get(ours, ours))
+                for at in places_of(mapped.get(ours, ours))
             }
             return {name: read_as.get(name, "value") for name in names}
         asked = [*mapped.items(), *((field, field) for field in sorted(FIELDS - {*mapped}))]
         if self.dialect.time_column is not None:
             asked.append(("timestamp", self.dialect.time_column))
-        found = {names[at]: field for field, name in asked for at in places_of(names, name)}
+        found = {names[at]: field for field, name in asked for at in places_of(name)}
         if self.dialect.wide is not None:
             found |= {name: "value" for name in names if name not in found}
         return found
