@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from itertools import repeat
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from ai_hub.errors import StoreError
@@ -17,8 +16,8 @@ _TURN_SECONDS = 0.25
 _LANDED_SECONDS = 1.0
 """How long a computation that has ended may still be joined under its token."""
 _T = TypeVar("_T")
-Flight = asyncio.Future[bytes | None]
-"""A vector to come; None where the store failed."""
+Flight = asyncio.Future[Mapping[str, bytes]]
+"""The vectors of one computation to come, by asset; none where the store failed."""
 
 
 class Asked(NamedTuple):
@@ -51,7 +50,7 @@ class Flights:
         self._cache = cache
         self._failed = failed
         self._flights: dict[_Key, Flight] = {}
-        self._next: dict[_Group, dict[str, Flight]] = {}
+        self._next: dict[_Group, tuple[dict[str, None], Flight]] = {}
         self._last: dict[_Group, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -59,30 +58,37 @@ class Flights:
         """How many computations are under way."""
         return len(self._tasks)
 
-    def under_way(self, asked: Asked, asset_id: str, token: Token | None) -> Flight | None:
-        """The computation of a vector that may be joined under a token; None for none."""
-        return None if token is None else self._flights.get((_group(asked), asset_id, token))
+    def under_way(
+        self, asked: Asked, assets: Iterable[tuple[str, Token | None]]
+    ) -> dict[str, Flight]:
+        """The computations of vectors that may be joined under their tokens, where there are."""
+        group, find = _group(asked), self._flights.get
+        found = {}
+        for asset_id, token in assets:
+            if token is not None and (flight := find((group, asset_id, token))) is not None:
+                found[asset_id] = flight
+        return found
 
     def begin(self, asked: Asked, assets: Iterable[tuple[str, Token | None]]) -> dict[str, Flight]:
         """Join or begin the computation of some assets' vectors, each under its token."""
-        group, loop = _group(asked), asyncio.get_running_loop()
+        group = _group(asked)
         found: dict[str, Flight] = {}
-        begun: dict[_Key, Flight] = {}
+        begun: list[_Key] = []
         alone: list[str] = []
+        mine: Flight = asyncio.get_running_loop().create_future()
         for asset_id, token in assets:
             if token is None:
                 alone.append(asset_id)
                 continue
             key = (group, asset_id, token)
-            flight = self._flights.get(key)
-            if flight is None:
-                flight = begun[key] = self._flights[key] = loop.create_future()
-            found[asset_id] = flight
+            flight = found[asset_id] = self._flights.setdefault(key, mine)
+            if flight is mine:
+                begun.append(key)
         if begun:
             # A task of its own: a caller that gives up takes nobody else's answer away.
-            self.task(self._fly(asked, begun))
+            self.task(self._fly(asked, begun, mine))
         if alone:
-            found |= self._without_tokens(asked, group, alone)
+            found |= dict.fromkeys(alone, self._without_tokens(asked, group, alone))
         return found
 
     def task(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
@@ -101,20 +107,16 @@ class Flights:
             if late:
                 await asyncio.wait(late)
 
-    def _without_tokens(
-        self, asked: Asked, group: _Group, assets: Sequence[str]
-    ) -> dict[str, Flight]:
+    def _without_tokens(self, asked: Asked, group: _Group, assets: Sequence[str]) -> Flight:
         coming = self._next.get(group)
-        if coming is None or len(coming) + len(assets) > _MOST_TOGETHER:
-            coming = self._next[group] = {}
+        if coming is None or len(coming[0]) + len(assets) > _MOST_TOGETHER:
+            coming = self._next[group] = {}, asyncio.get_running_loop().create_future()
             last = self._last.get(group)
-            task = self._last[group] = self.task(self._fly_after(last, asked, group, coming))
+            task = self._last[group] = self.task(self._fly_after(last, asked, group, *coming))
             task.add_done_callback(lambda done: self._ended(group, done))
-        loop = asyncio.get_running_loop()
-        for asset_id in assets:
-            if asset_id not in coming:
-                coming[asset_id] = loop.create_future()
-        return {asset_id: coming[asset_id] for asset_id in assets}
+        together, flight = coming
+        together.update(dict.fromkeys(assets))
+        return flight
 
     def _ended(self, group: _Group, task: asyncio.Task[None]) -> None:
         if self._last.get(group) is task:
@@ -125,38 +127,40 @@ class Flights:
         last: asyncio.Task[None] | None,
         asked: Asked,
         group: _Group,
-        coming: dict[str, Flight],
+        assets: dict[str, None],
+        flight: Flight,
     ) -> None:
         if last is not None:
             await asyncio.wait([last], timeout=_TURN_SECONDS)
-        if self._next.get(group) is coming:
+        if (coming := self._next.get(group)) is not None and coming[1] is flight:
             # It reads the store from here on: nobody joins it any more.
             del self._next[group]
         try:
-            values = await self._compute(asked, [*coming])
+            values = await self._compute(asked, [*assets])
         except BaseException as error:
-            self._fail(coming.values(), error)
+            self._fail(flight, error)
             if not isinstance(error, Exception):
                 raise
         else:
-            _land(coming.values(), values)
+            flight.set_result(dict(zip(assets, values, strict=True)))
 
-    async def _fly(self, asked: Asked, begun: dict[_Key, Flight]) -> None:
+    async def _fly(self, asked: Asked, begun: Sequence[_Key], flight: Flight) -> None:
         spec, tenant_id, _, timestamp = asked
         kept = self._cache.keep
+        assets = [asset_id for _, asset_id, _ in begun]
         try:
-            values = await self._compute(asked, [asset_id for _, asset_id, _ in begun])
+            values = await self._compute(asked, assets)
             both = zip(begun, values, strict=True)
             await kept(tenant_id, timestamp, spec.field, [(a, t, v) for (_, a, t), v in both])
         except BaseException as error:
             self._forget(begun)
-            self._fail(begun.values(), error)
+            self._fail(flight, error)
             if not isinstance(error, Exception):
                 raise
             # Other processes need not wait for these.
             await kept(tenant_id, timestamp, spec.field, [(a, t, None) for _, a, t in begun])
         else:
-            _land(begun.values(), values)
+            flight.set_result(dict(zip(assets, values, strict=True)))
             # Who was given leave before they were kept may come to know it only now.
             asyncio.get_running_loop().call_later(_LANDED_SECONDS, self._forget, begun)
 
@@ -164,21 +168,15 @@ class Flights:
         for key in begun:
             del self._flights[key]
 
-    def _fail(self, flights: Iterable[Flight], error: BaseException) -> None:
-        """A store that failed is a vector that is not there; another error is the caller's."""
+    def _fail(self, flight: Flight, error: BaseException) -> None:
+        """A store that failed is vectors that are not there; another error is the caller's."""
         if isinstance(error, StoreError):
             self._failed(error)
-            _land(flights, repeat(None))
+            flight.set_result({})
             return
-        for flight in flights:
-            flight.set_exception(error)
-            flight.exception()  # Seen here, for the case that nobody waits any more.
+        flight.set_exception(error)
+        flight.exception()  # Seen here, for the case that nobody waits any more.
 
 
 def _group(asked: Asked) -> _Group:
     return asked.tenant_id, asked.timestamp, asked.spec.field
-
-
-def _land(flights: Iterable[Flight], values: Iterable[bytes | None]) -> None:
-    for flight, value in zip(flights, values, strict=False):
-        flight.set_result(value)

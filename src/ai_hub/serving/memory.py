@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from ai_hub.serving.cache import (
     place_of,
     tenants_of,
 )
+from ai_hub.serving.fairness import others_first
 from ai_hub.stores.base import Change
 
 _Slot = tuple[str, str, str]
@@ -39,7 +39,7 @@ MEMBERS_BYTES = 32 << 20
 _ENTRY_OVERHEAD = 500
 _FIELD_OVERHEAD = 200
 _MAX_TOKENS = 200_000
-_AT_ONCE = 200
+_AT_ONCE = 100
 
 
 class MemoryCache:
@@ -132,7 +132,7 @@ class MemoryCache:
         kept = 0
         for place, (asset_id, token, value) in enumerate(values, 1):
             if place % _AT_ONCE == 0:
-                await asyncio.sleep(0)
+                await others_first()
                 # Whatever was dropped meanwhile may be the first of its tenant.
                 token_of = self._tokens.get(tenant_id, {}).get
             if value is not None and token_of(asset_id, self._floor) == token:
@@ -145,8 +145,10 @@ class MemoryCache:
     async def mark(self, entities: Collection[Entity], mark: str) -> str:
         """Drop some entities before a write is committed, and keep nothing of theirs until then."""
         until = self._clock() + self._ttl + SLACK
-        for place in tenants_of(entities) or map(place_of, entities):
+        for number, place in enumerate(tenants_of(entities) or map(place_of, entities), 1):
             self._marks.setdefault(place, {})[mark] = until
+            if number % _AT_ONCE == 0:
+                await others_first()
         await self.drop(entities)
         return ""
 
@@ -167,7 +169,7 @@ class MemoryCache:
             if work >= _AT_ONCE:
                 work = 0
                 # Others have their turn between those of very many.
-                await asyncio.sleep(0)
+                await others_first()
         return dropped
 
     async def _drop_tenants(self, tenants: Sequence[Place], prefix: str, mark: str) -> int:
@@ -180,7 +182,7 @@ class MemoryCache:
                 for key in tuple(self._keys_of.get(one, ())):
                     dropped += self._forget(key, prefix)
             if number % _AT_ONCE == 0:
-                await asyncio.sleep(0)
+                await others_first()
         for one in tenants:
             self._unmark(one, mark)
         return dropped
@@ -196,8 +198,8 @@ class MemoryCache:
 
     async def stats(self) -> CacheStats:
         """What it holds and how it did."""
-        while self._expire(self._clock()):  # noqa: ASYNC110  # It is work, and no waiting.
-            await asyncio.sleep(0)
+        while self._expire(self._clock()):  # It is work, and no waiting.
+            await others_first()
         return CacheStats(
             "memory",
             sum(len(fields) for *_, fields in self._entries.values()),
@@ -223,7 +225,7 @@ class MemoryCache:
             while table:
                 for _ in range(min(len(table), _AT_ONCE)):
                     table.popitem()
-                await asyncio.sleep(0)
+                await others_first()
 
     def _unless_marked(
         self, tenant_id: str, asset_ids: Sequence[str], tokens: Iterable[int | None]

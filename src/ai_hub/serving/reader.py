@@ -27,7 +27,8 @@ from ai_hub.engines.violations import in_words
 from ai_hub.errors import StoreError, StoreSlow
 from ai_hub.metrics import Metrics
 from ai_hub.serving.cache import Cache, Token
-from ai_hub.serving.flights import Asked, Flight, Flights
+from ai_hub.serving.fairness import others_first
+from ai_hub.serving.flights import Asked, Flights
 from ai_hub.serving.spec import Spec
 from ai_hub.stores.base import Store, Vectors
 from ai_hub.stores.views import fault_in_words
@@ -39,7 +40,7 @@ _encode = msgspec.json.Encoder().encode
 _MOMENT = 0.08
 """Seconds that a request waits for a store that is known to be away."""
 _TRIES_WHILE_AWAY = 4
-_AT_ONCE = 200
+_AT_ONCE = 100
 """Vectors that are made into bytes before others have their turn."""
 _NEXT_TO_NOTHING = Plan.of(FeatureSet("next_to_nothing", 1, (Lag("lag", Duration(HOUR)),)))
 
@@ -119,6 +120,8 @@ class Reader:
             for asset_id, (value, token) in zip(asset_ids, found, strict=True)
             if value is None
         ]
+        if len(misses) > _AT_ONCE:
+            await others_first()
         for asset_id, _ in misses:
             check_id("asset_id", asset_id)
         others = await self._missed(Asked(spec, tenant_id, at, timestamp), misses)
@@ -180,15 +183,9 @@ class Reader:
         self, asked: Asked, misses: Sequence[tuple[str, Token | None]]
     ) -> dict[str, Found]:
         """What the cache has not got: computed here, or by another process meanwhile."""
-        waiting: dict[str, Flight] = {}
+        waiting = self._flights.under_way(asked, misses)
+        free = [asset_id for asset_id, _ in misses if asset_id not in waiting]
         others: dict[str, bytes] = {}
-        free: list[str] = []
-        for asset_id, token in misses:
-            flight = self._flights.under_way(asked, asset_id, token)
-            if flight is None:
-                free.append(asset_id)
-            else:
-                waiting[asset_id] = flight
 
         def begin(some: Iterable[tuple[str, Token | None]]) -> None:
             waiting.update(self._flights.begin(asked, some))
@@ -200,17 +197,19 @@ class Reader:
             )
         if waiting:
             start = time.monotonic()
-            _, late = await asyncio.wait(waiting.values(), timeout=self._wait(len(waiting)))
+            _, late = await asyncio.wait({*waiting.values()}, timeout=self._wait(len(waiting)))
             if late:
                 self._is_late(start)
+        if len(misses) > _AT_ONCE:
+            await others_first()
         found: dict[str, Found] = {}
         for asset_id, _ in misses:
             other, flight = others.get(asset_id), waiting.get(asset_id)
-            value = flight.result() if flight is not None and flight.done() else None
             if other is not None:
                 found[asset_id] = (other, True)
-            else:
-                found[asset_id] = (self._degraded(asked) if value is None else value, False)
+                continue
+            value = flight.result().get(asset_id) if flight is not None and flight.done() else None
+            found[asset_id] = (self._degraded(asked) if value is None else value, False)
         return found
 
     def _may_try(self) -> bool:
@@ -243,7 +242,7 @@ class Reader:
         for value in encoded(spec, vectors, len(asset_ids), iso(self._now())):
             values.append(value)
             if len(values) % _AT_ONCE == 0:
-                await asyncio.sleep(0)
+                await others_first()
         return values
 
     def _faulty(self, feature_set: str, feature: str, fault: Fault, count: int) -> None:
@@ -318,8 +317,10 @@ def encoded(spec: Spec, vectors: Vectors, count: int, computed_at: str) -> Itera
             # Only the policy `keep` leaves a NaN behind, and only where something was missing.
             values = [None if value != value else value for value in values]
         columns.append(values)
-    masks = [(name, vectors.masks[name]) for name in names if name in vectors.masks]
-    wrong = [(name, vectors.violations[name]) for name in names if name in vectors.violations]
+    masks = [(name, vectors.masks[name].tolist()) for name in names if name in vectors.masks]
+    wrong = [
+        (name, vectors.violations[name].tolist()) for name in names if name in vectors.violations
+    ]
     rows = zip(*columns, strict=True) if columns else [()] * count
     for i, row in enumerate(rows):
         violations = tuple(name for name, mask in wrong if mask[i])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from ai_hub.definitions.values import FIRST_INSTANT, Entity
@@ -21,8 +23,9 @@ class SourceMap:
 
     def __init__(self) -> None:
         # By plain tuples, which Python's collector does not look at again and again.
-        self._mappings: dict[tuple[str, str], Mappings] = {}
+        self._mappings: dict[tuple[str, str], tuple[tuple[int, str | None], ...]] = {}
         self._assets: dict[tuple[str, str], set[str]] = {}
+        self._last: tuple[int, str | None] = (0, None)
 
     def of(self, tenant_id: str, asset_id: str) -> Mappings:
         """The mappings of an asset, by time."""
@@ -35,9 +38,12 @@ class SourceMap:
     def put(self, entity: Entity, since: int, source_id: str | None) -> None:
         """Let an asset read a source from an instant on, until its next mapping."""
         key = (entity.tenant_id, entity.asset_id)
-        mine = dict(self._mappings.get(key, ()))
-        mine[since] = source_id
-        self._mappings[key] = tuple(sorted(mine.items()))
+        mine = self._mappings.get(key, ())
+        low, high = (side(mine, since, key=itemgetter(0)) for side in (bisect_left, bisect_right))
+        if self._last != (since, source_id):
+            self._last = (since, source_id)
+        # Thousands of assets share the one mapping of a request.
+        self._mappings[key] = (*mine[:low], self._last, *mine[high:])
         if source_id is not None:
             # Of a source that was replaced too: a drop too many costs no more than a computation.
             self._assets.setdefault((entity.tenant_id, source_id), set()).add(entity.asset_id)

@@ -56,6 +56,10 @@ if TYPE_CHECKING:
 
 
 _VIEW_TIMEOUT = Duration(SECOND // 2)
+_FEW = 200
+_LARGE = 2
+"""Computations of more assets than a few that are done at a time. They are mostly Python's, so more
+of them would end no sooner: readers and the interpreter are left to others."""
 _Views = Mapping[ViewColumn, Series]
 
 
@@ -71,6 +75,7 @@ class EmbeddedStore:
         """`scans` may be at once, and share the memory for them; an answer waits no longer than
         `view_timeout` for a view."""
         self._scans = scans
+        self._large = asyncio.Semaphore(_LARGE)
         self._sessions = Sessions(str(path))
         self.export_log = EmbeddedExportLog(self._sessions)
         self.debts = EmbeddedDebts()
@@ -130,9 +135,9 @@ class EmbeddedStore:
         self, plan: Plan, missing: Missing | None, tenant_id: str, asset_ids: Sequence[str], at: int
     ) -> Vectors:
         """The features of some assets as of one time, filled."""
-        sources = [source_at(one, self._sources.of(tenant_id, one), at) for one in asset_ids]
 
         def computed(cursor: Cursor, views: _Views | None = None) -> Vectors:
+            sources = [source_at(one, self._sources.of(tenant_id, one), at) for one in asset_ids]
             attributes = self._attributes.tables(cursor, tenant_id, asset_ids, plan.attributes)
             return self._points.compute(
                 cursor, self._sessions.beside, plan, missing, tenant_id, asset_ids, sources,
@@ -151,7 +156,11 @@ class EmbeddedStore:
                 except ViewFault as found:
                     failed[found.view] = found.fault
 
-        return await self._sessions.read(beside_views if plan.views else computed)
+        work = beside_views if plan.views else computed
+        if len(asset_ids) <= _FEW:
+            return await self._sessions.read(work)
+        async with self._large:
+            return await self._sessions.read(work)
 
     def scan(self, request: ScanRequest) -> Generator[Chunk, None, None]:
         """The history for an export, in chunks by ascending asset and time (blocking)."""
