@@ -70,6 +70,7 @@ _ACCESS = """
 local all all trust
 host all +with_password 127.0.0.1/32 scram-sha-256
 host all all 127.0.0.1/32 trust
+host replication all 127.0.0.1/32 trust
 """
 
 # Reads until the process of the tests says that it stopped the server, or is gone without a word.
@@ -152,7 +153,7 @@ class Server:
     _process: subprocess.Popen[bytes] | None = None
     _guard: subprocess.Popen[bytes] | None = None
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: Kind, primary: Server | None = None) -> None:
         if reason := absent(kind):
             raise RuntimeError(reason)
         programs = binaries()
@@ -165,7 +166,10 @@ class Server:
         self._paused: list[int] = []
         _started.append(self)
         try:
-            self._initialise()
+            if primary is None:
+                self._initialise()
+            else:
+                self._copy(primary)
             self._start_somewhere()
         except BaseException:
             self.stop()
@@ -313,7 +317,7 @@ class Server:
                 break
             with suppress(FileNotFoundError):
                 lines = state.read_text().split()
-                if lines[:1] == [str(self.pid)] and lines[-1] == "ready":
+                if lines[:1] == [str(self.pid)] and lines[-1] in ("ready", "standby"):
                     return
         said = self.log.read_bytes()[begin:].decode(errors="replace")
         error = PortTaken if "any TCP/IP sockets" in said else RuntimeError
@@ -335,6 +339,24 @@ class Server:
         if self._guard is not None:
             self._guard.communicate(b"stopped\n")
             self._guard = None
+
+    def standby(self) -> Server:
+        """Another server that replays what this one writes, until `promote`."""
+        return Server(self.kind, self)
+
+    def replayed(self, primary: Server) -> None:
+        """Wait until it has replayed all that another server wrote until now."""
+        ((written,),) = primary.sql("SELECT pg_current_wal_lsn()::text")
+        for _ in _until(_PATIENCE):
+            if self.sql("SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn", "postgres", written)[
+                0
+            ][0]:
+                return
+        raise RuntimeError(f"the standby has not replayed {written}")
+
+    def promote(self) -> None:
+        """Have it replay no more, and take writes."""
+        self.sql("SELECT pg_promote()")
 
     def restart(self, crash: bool = False) -> None:
         """Stop and start it; connections are lost."""
@@ -409,6 +431,30 @@ class Server:
             if self.kind != "plain":
                 license = "apache" if self.kind == "apache" else "timescale"
                 file.write(_EXTENSION.format(license=license))
+
+    def _copy(self, primary: Server) -> None:
+        """Take the data of another server, to replay from now on what is written there."""
+        if owner := _owner():
+            os.chown(self.home, owner.pw_uid, owner.pw_gid)
+        data = self.home / "data"
+        copied = subprocess.run(
+            [
+                self.programs / "pg_basebackup",
+                f"--pgdata={data}",
+                f"--dbname=host=127.0.0.1 port={primary.port} user=ai_hub",
+                "--write-recovery-conf",
+                "--checkpoint=fast",
+                "--no-sync",
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            **self._as_owner(),
+        )
+        if copied.returncode != 0:
+            raise RuntimeError(f"pg_basebackup: {copied.stderr}")
+        with (data / "postgresql.conf").open("a") as file:
+            file.write(f"unix_socket_directories = '{self.home}'\n")
 
     def _as_owner(self) -> dict[str, Any]:
         """How a process of the server is run: PostgreSQL refuses root."""

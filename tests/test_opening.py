@@ -84,11 +84,12 @@ async def test_who_is_cancelled_waits_for_no_part_that_is_left(
 async def test_every_cache_hears_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = []
 
-    async def watch(self: EmbeddedStore, changed: Any) -> None:
-        told.append(changed)
+    async def watch(self: EmbeddedStore, changed: Any, followed: Any) -> None:
+        told.append((changed, followed))
 
     monkeypatch.setattr(EmbeddedStore, "watch", watch)
     async with opened(tmp_path) as store:
-        assert told == [store._open.cache.changed]
+        cache = store._open.cache
+        assert told == [(cache.changed, cache.follow)]
     async with opened(tmp_path, cache_url="redis://127.0.0.1:1") as store:
-        assert told[1:] == [store._open.cache.changed]
+        assert told[1:] == [(store._open.cache.changed, store._open.cache.follow)]

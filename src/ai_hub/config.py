@@ -60,6 +60,14 @@ class Settings:
             "where observations are kept: a file, duckdb:///:memory: or PostgreSQL",
         ),
     )
+    primary_url: str | None = field(
+        default=None,
+        metadata=_key(
+            parse.primary_url,
+            "where exports are recorded while database_url is a standby",
+            lambda url: url or "none",
+        ),
+    )
     pool_size: int = field(
         default=4,
         metadata=_key(parse.whole(1, 1000), "most connections of one process to PostgreSQL"),

@@ -246,6 +246,15 @@ def database_url(value: object) -> str:
     return value
 
 
+def primary_url(value: object) -> str | None:
+    """The URL of the primary of a standby; none is None."""
+    if value is None or value == "none":
+        return None
+    if isinstance(value, str) and value.startswith(POSTGRES):
+        return _postgres_url(value)
+    raise ValueError("postgresql://user@host/database, or none")
+
+
 def store_kind(url: str) -> StoreKind:
     """The store that a checked database URL names."""
     return "postgres" if url.startswith(POSTGRES) else "embedded"

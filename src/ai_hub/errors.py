@@ -21,6 +21,7 @@ AiHubError
     ├── StoreUnavailable   it cannot be reached, or did not answer in time
     ├── StoreLocked        another process holds the embedded file
     ├── StoreRefused       the database does not let this user do what was asked
+    │   └── StoreReadOnly  it takes no writes: it is a standby
     └── NotMigrated        the database lacks the tables of this release, or has newer ones
 """
 
@@ -248,6 +249,10 @@ class StoreLocked(StoreError):
 
 class StoreRefused(StoreError):
     """The database server said no: a password, a role, a database's name or a missing right."""
+
+
+class StoreReadOnly(StoreRefused):
+    """The database takes no writes, as a standby that replays those of its primary."""
 
 
 class NotMigrated(StoreError):

@@ -89,7 +89,7 @@ async def open_parts(
             closed_later(Exports(store, settings, now, metrics)),
             closing,
         )
-        await store.watch(cache.changed)
+        await store.watch(cache.changed, cache.follow)
         await heard(await store.registry_table.load())
         await store.registry_table.watch(heard)
         await parts.exports.open()

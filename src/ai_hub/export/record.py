@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ai_hub.config import Settings
 from ai_hub.definitions.values import FIRST_INSTANT, check_count, check_id, iso
 from ai_hub.errors import ExportFailed, InvalidInput, UnknownExport
+from ai_hub.export.beside import keep_beside
 from ai_hub.export.place import Place, Places
 from ai_hub.export.sweep import Sweeper, sweep
 from ai_hub.export.threads import threads
@@ -240,6 +241,8 @@ class Exports:
     async def _publish(self, record: ExportRecord, draft: Draft) -> ExportRecord:
         await self._in_thread(draft.publish)
         ended = record.completed(self._now())
+        if not self._store.export_log.writable:
+            await self._in_thread(keep_beside, draft, ended)
         await self._store.export_log.record(ended)
         return ended
 

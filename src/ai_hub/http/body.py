@@ -15,6 +15,7 @@ from ai_hub.errors import (
     NotFound,
     OutOfRange,
     RegistryConflict,
+    StoreReadOnly,
     StoreUnavailable,
     TooLarge,
 )
@@ -200,7 +201,7 @@ def status_of(error: AiHubError) -> int:
             return 413
         case TooSlow():
             return 408
-        case StoreUnavailable() | Busy():
+        case StoreUnavailable() | StoreReadOnly() | Busy():
             return AGAIN
         case _:
             return 500

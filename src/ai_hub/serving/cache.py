@@ -70,6 +70,10 @@ class Cache(Protocol):
         """That of the circuit breaker before it: only while it is closed is the cache used."""
 
     @property
+    def follows(self) -> bool:
+        """Whether the database is a standby, so that next to nothing is kept: see `follow`."""
+
+    @property
     def errors(self) -> Mapping[str, int]:
         """How often it failed since it was opened, by a short name of the kind."""
 
@@ -131,6 +135,13 @@ class Cache(Protocol):
         A shared cache drops what its writer did not mark in it.
         """
 
+    async def follow(self, standby: bool) -> None:
+        """The database is a standby from now on, or no longer.
+
+        Nobody hears of the changes of one: a cache in the process keeps what it gave for `BRIEF`
+        seconds, and a shared one, in which it would be stale for others, is not used.
+        """
+
     async def stats(self) -> CacheStats:
         """What it holds and how it did."""
 
@@ -138,6 +149,8 @@ class Cache(Protocol):
         """Let go of everything."""
 
 
+BRIEF = 0.5
+"""Seconds: with what computing takes, no answer is older than a second."""
 SLACK = 300
 """Seconds that a token, a mark or a debt lives longer than vectors: than computing and committing
 may take."""

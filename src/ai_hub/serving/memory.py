@@ -11,6 +11,7 @@ from typing import Any
 from ai_hub.definitions.values import Entity
 from ai_hub.serving.breaker import BreakerState
 from ai_hub.serving.cache import (
+    BRIEF,
     SLACK,
     Begin,
     CacheStats,
@@ -61,8 +62,10 @@ class MemoryCache:
     ) -> None:
         self.state: BreakerState = "closed"
         self.owes = False
+        self.follows = False
         self.errors: Mapping[str, int] = {}
-        self._ttl = ttl_seconds
+        self._ttl: float = ttl_seconds
+        self._usual_ttl = ttl_seconds
         self._max_bytes = max_bytes
         self._clock = clock
         self._values: dict[_Slot, dict[str, bytes]] = {}
@@ -196,6 +199,15 @@ class MemoryCache:
             else:
                 await self.drop(change.entities)
 
+    async def follow(self, standby: bool) -> None:
+        """Keep what a standby gave for a moment only."""
+        self.follows = standby
+        self._ttl = min(BRIEF, self._usual_ttl) if standby else self._usual_ttl
+        self._none_before = 0.0
+        # What is computed now is of the other server.
+        self._raise_floor()
+        await self._emptied()
+
     async def stats(self) -> CacheStats:
         """What it holds and how it did."""
         while self._expire(self._clock()):  # It is work, and no waiting.
@@ -205,7 +217,7 @@ class MemoryCache:
             sum(len(fields) for *_, fields in self._entries.values()),
             self._bytes,
             self._max_bytes,
-            self._ttl,
+            self._usual_ttl,
             self._hits,
             self._misses,
             self._evicted,

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-
 from ai_hub.config import Settings
 from ai_hub.config_values import MEMORY_CACHE
-from ai_hub.errors import StoreError
-from ai_hub.serving.cache import SLACK, Cache
+from ai_hub.serving.cache import Cache
 from ai_hub.serving.memory import MemoryCache
 from ai_hub.stores.base import Debts
-
-_log = logging.getLogger(__name__)
 
 
 async def open_cache(settings: Settings, debts: Debts) -> Cache:
@@ -24,10 +19,5 @@ async def open_cache(settings: Settings, debts: Debts) -> Cache:
         return MemoryCache(ttl)
     from ai_hub.serving.redis.cache import RedisCache
 
-    try:
-        await debts.begin(ttl + SLACK)
-    except StoreError as error:
-        # A role that may only read is no reason to have no cache.
-        _log.warning("cache without debts", extra={"why": str(error), "stale_seconds": ttl})
     timeout = settings.cache_timeout.seconds
     return await RedisCache.open(settings.cache_url, ttl, timeout, debts)

@@ -136,9 +136,9 @@ class Reader:
     async def ready(self, spec: Spec, tenant_id: str, asset_ids: Sequence[str], at: int) -> None:
         """Have the vectors of some assets in the cache, without counting it as an answer.
 
-        While the store is away nothing is done.
+        While the store is away nothing is done, nor while it is a standby: nothing is kept then.
         """
-        if self._away_since is not None:
+        if self._away_since is not None or self._cache.follows:
             return
         asked = Asked(spec, tenant_id, at, iso(at))
         found = await self._cache.read(tenant_id, asset_ids, asked.timestamp, spec.field)

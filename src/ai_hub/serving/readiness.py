@@ -80,6 +80,8 @@ class Readiness:
             return Part("ok", "It answers.")
 
         async def caching() -> Part:
+            if cache.follows:
+                return Part("ok", "It is hardly in use: the database is a standby.")
             if cache.state == "closed":
                 return Part("ok", "It is in use.")
             return Part("degraded", f"{cache.name} is away: answers come from the database.")

@@ -40,6 +40,9 @@ class Change:
 
 Changed = Callable[[Sequence[Change] | None], Awaitable[object]]
 """Told of changes that other processes made; None where some may have been missed."""
+Followed = Callable[[bool], Awaitable[object]]
+"""Told whether the database is a standby from now on: a copy that follows another one, of whose
+changes nobody hears."""
 Announce = Callable[[Collection[Entity]], Awaitable[str]]
 """Asked in a write, before its commit, to mark the entities (of one tenant) whose features it may
 change. Gives the shared cache where it did; empty where other processes do not see it."""
@@ -208,8 +211,8 @@ class Store(Protocol):
         Stations and attributes are those of the time `at`.
         """
 
-    async def watch(self, changed: Changed) -> None:
-        """Report what other processes write, from now on."""
+    async def watch(self, changed: Changed, followed: Followed) -> None:
+        """Report what other processes write, from now on, and whether that can be heard of."""
 
     async def prepare(self) -> None:
         """Import and connect now what the first write would."""

@@ -122,6 +122,11 @@ def record_of(row: Sequence[Any]) -> ExportRecord:
 class ExportLog(Protocol):
     """What was exported: the `feature_exports` table."""
 
+    @property
+    def writable(self) -> bool:
+        """Whether records can be written there: not on a standby, whose exports have theirs beside
+        their files."""
+
     async def record(self, export: ExportRecord) -> None:
         """Insert an export, or replace what is known of it.
 

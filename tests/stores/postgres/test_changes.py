@@ -134,8 +134,11 @@ async def test_a_connection_that_says_nothing_is_asked_and_given_up(
         place = urlsplit(store.settings.database_url)
         async with Proxy(place.port or 5432) as proxy:
             at = place._replace(netloc=f"{place.username}@127.0.0.1:{proxy.port}")
-            listening = Changes(replace(store.settings, database_url=urlunsplit(at)))
-            await listening.watch(heard.put)
+            inner = store._open.store
+            assert isinstance(inner, PostgresStore)
+            settings = replace(store.settings, database_url=urlunsplit(at))
+            listening = Changes(settings, inner._sessions.recovery)
+            await listening.watch(heard.put, heard.put)
             assert await heard.get() is None
             proxy.answer = b""
             await store.ingest([observation("a", T, 5.0)], "t")

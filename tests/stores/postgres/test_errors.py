@@ -10,7 +10,14 @@ import asyncpg
 import pytest
 
 import servers
-from ai_hub.errors import NotMigrated, StoreError, StoreRefused, StoreSlow, StoreUnavailable
+from ai_hub.errors import (
+    NotMigrated,
+    StoreError,
+    StoreReadOnly,
+    StoreRefused,
+    StoreSlow,
+    StoreUnavailable,
+)
 from ai_hub.stores.postgres.errors import Address, as_ours, translated
 from ai_hub.stores.postgres.migrate import check, migrate
 from servers import Server
@@ -126,7 +133,7 @@ async def test_a_user_who_may_only_read(server: Server, database: str) -> None:
 async def test_statements_that_fail(server: Server, database: str) -> None:
     url = server.url(database)
     error = await told(url, "SET default_transaction_read_only = on", "CREATE TABLE mine (n int)")
-    says(error, StoreRefused, "accepts no writes", "standby", "primary")
+    says(error, StoreReadOnly, "accepts no writes", "standby", "primary")
     error = await told(url, "SET statement_timeout = 20", "SELECT pg_sleep(60)")
     says(error, StoreSlow, "AI_HUB_STATEMENT_TIMEOUT")
     error = await told(url, "SELECT pg_terminate_backend(pg_backend_pid())")

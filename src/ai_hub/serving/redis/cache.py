@@ -54,6 +54,7 @@ class RedisCache:
         timeout: float = 0.1,
         debts: Debts | None = None,
     ) -> None:
+        self.follows = False
         self._ttl = ttl_seconds
         self._timeout = timeout
         self._dial = Dial(url, connecting := 5 * timeout)
@@ -86,6 +87,7 @@ class RedisCache:
         Raises ConfigError for a URL that is not understood and a server that will not do.
         """
         cache = cls(url, ttl_seconds, timeout, debts)
+        await cache._drops.begin()
         try:
             await cache._connect()
         except ConfigError:
@@ -108,7 +110,7 @@ class RedisCache:
             return []
         commands = words.reading(tenant_id, asset_ids, timestamp, field)
         link, run = self._link, self._run
-        if link is None or self._breaker.state != "closed":
+        if link is None or self._breaker.state != "closed" or self.follows:
             return self._away(asset_ids)
         try:
             tokens, *values = await link.ask(commands, 1 + len(asset_ids))
@@ -139,7 +141,7 @@ class RedisCache:
         patience: float,
     ) -> dict[str, bytes]:
         """Values that other processes compute, waited for a lease's time at most."""
-        if self._link is None or self._breaker.state != "closed":
+        if self._link is None or self._breaker.state != "closed" or self.follows:
             begin([(asset_id, None) for asset_id in asset_ids])
             return {}
         tenant = key_part(tenant_id)
@@ -162,7 +164,7 @@ class RedisCache:
         link, run, tenant = self._link, self._run, key_part(tenant_id)
         # Tokens of another run were given before data may have been lost.
         current = ((a, t, v) for a, t, v in values if isinstance(t, bytes) and t.startswith(run))
-        if link is None:
+        if link is None or self.follows:
             return 0
         kept = 0
         for some in parts(current):
@@ -222,6 +224,12 @@ class RedisCache:
         if any(one.entities is None for one in (paid if changes is None else others)):
             # Whoever paid that has ended the epoch: what was read under it counts no more.
             link.lose("what it holds does not count any more")
+
+    async def follow(self, standby: bool) -> None:
+        """Use Redis no more while the database is a standby; what others keep there is theirs."""
+        self.follows = standby
+        if not standby:
+            await self._drops.begin()
 
     async def stats(self) -> CacheStats:
         """How it did, and the memory of the server; only scanning could count its entries."""

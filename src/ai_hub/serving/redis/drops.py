@@ -11,18 +11,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 
 from hiredis import ReplyError
 
 from ai_hub.definitions.values import Entity, key_part
-from ai_hub.serving.cache import Place, place_of, tenants_of
+from ai_hub.errors import StoreError
+from ai_hub.serving.cache import SLACK, Place, place_of, tenants_of
 from ai_hub.serving.redis import words
 from ai_hub.serving.redis.calls import Calls, Refused
 from ai_hub.serving.redis.link import Link, Lost
 from ai_hub.serving.redis.parts import parts
 from ai_hub.stores.base import Change, Debts
+
+_log = logging.getLogger(__name__)
 
 _MOST_OWED = 10_000
 """As many are dropped in well under a second; to owe more is to owe everything."""
@@ -49,6 +53,17 @@ class Drops:
     def owes(self) -> bool:
         """Whether something could not be dropped yet."""
         return self._owes_all or bool(self._owed)
+
+    async def begin(self) -> None:
+        """Have the store keep from now on what is owed here."""
+        if self._debts is None:
+            return
+        try:
+            await self._debts.begin(self._life)
+        except StoreError as error:
+            # A role that may only read is no reason to have no cache.
+            told = {"why": str(error), "stale_seconds": self._life - SLACK}
+            _log.warning("cache without debts", extra=told)
 
     async def mark(self, link: Link | None, entities: Collection[Entity], mark: str) -> bool:
         """Mark entities and drop them; whether everybody on this Redis sees it."""

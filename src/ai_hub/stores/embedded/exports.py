@@ -20,6 +20,7 @@ class EmbeddedExportLog:
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
+        self.writable = True
         self._under_way: set[str] = set()
 
     async def record(self, export: ExportRecord) -> None:

@@ -22,7 +22,7 @@ from ai_hub.engines.arrays import Series, ViewColumn
 from ai_hub.engines.plan import Plan
 from ai_hub.engines.views import Fault, Faults
 from ai_hub.stores.asset_facts import AssetFacts
-from ai_hub.stores.base import Announce, Changed, Chunk, Landed, ScanRequest, Vectors
+from ai_hub.stores.base import Announce, Changed, Chunk, Followed, Landed, ScanRequest, Vectors
 from ai_hub.stores.embedded.assets import describe_assets
 from ai_hub.stores.embedded.attributes import AttributeMap, append_attributes
 from ai_hub.stores.embedded.debts import EmbeddedDebts
@@ -191,7 +191,7 @@ class EmbeddedStore:
             )
         )
 
-    async def watch(self, changed: Changed) -> None:
+    async def watch(self, changed: Changed, followed: Followed) -> None:
         """Nothing to report: no other process writes to the file."""
 
     async def prepare(self) -> None:

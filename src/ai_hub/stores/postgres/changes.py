@@ -13,9 +13,10 @@ from collections.abc import Collection, Sequence
 from ai_hub.config import Settings
 from ai_hub.definitions.values import Entity
 from ai_hub.errors import StoreError
-from ai_hub.stores.base import Announce, Change, Changed
+from ai_hub.stores.base import Announce, Change, Changed, Followed
 from ai_hub.stores.postgres.debts import owe
 from ai_hub.stores.postgres.notices import Notice, heard, notices
+from ai_hub.stores.postgres.recovery import Recovery
 from ai_hub.stores.postgres.session import Connection, session
 
 CHANNEL = "ai_hub_changes"
@@ -65,8 +66,9 @@ class Telling:
 class Changes:
     """Tells others of this process's changes, and this process of theirs."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, recovery: Recovery) -> None:
         self._settings = settings
+        self._recovery = recovery
         self.me = uuid.uuid4().hex
         self._task: asyncio.Task[None] | None = None
         self._heard: asyncio.Queue[Change] = asyncio.Queue()
@@ -75,8 +77,10 @@ class Changes:
         """How one write of this process is told."""
         return Telling(self.me, connection, announce)
 
-    async def watch(self, changed: Changed) -> None:
-        """Call `changed` from now on, also when something may have been missed."""
+    async def watch(self, changed: Changed, followed: Followed) -> None:
+        """Call `changed` from now on, also when something may have been missed, and `followed`
+        while the server is a standby, where nothing is heard."""
+        await self._recovery.tell(followed)
         listening = asyncio.Event()
         self._task = asyncio.create_task(self._watch(changed, listening))
         await listening.wait()
@@ -92,11 +96,16 @@ class Changes:
         while True:
             try:
                 async with session(self._settings) as connection:
+                    if await self._recovery.look(connection):
+                        listening.set()
+                        failures = 0
+                        await self._recovery.outlast(connection)
                     lost = asyncio.Event()
                     connection.add_termination_listener(lambda *_, lost=lost: lost.set())
                     await connection.add_listener(CHANNEL, self._hear)
                     # Whatever was written before, we did not hear.
                     await changed(None)
+                    await self._recovery.ended()
                     listening.set()
                     failures = 0
                     await self._pass_on(connection, changed, lost)

@@ -53,7 +53,12 @@ class PostgresDebts:
         self._by = by
 
     async def begin(self, seconds: int) -> None:
-        """Have debts written down from now on: vectors live that long in a cache of processes."""
+        """Have debts written down from now on: vectors live that long in a cache of processes.
+
+        A standby writes nothing down, and nothing is kept for it there.
+        """
+        if self._sessions.recovery.standby:
+            return
         ((known,),) = await self._sessions.fetch(_SHARED)
         if known < seconds:
             await self._sessions.write(lambda on: on.execute(_SHARE, seconds))

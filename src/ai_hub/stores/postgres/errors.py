@@ -14,7 +14,14 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import asyncpg
 
 from ai_hub.config import masked
-from ai_hub.errors import NotMigrated, StoreError, StoreRefused, StoreSlow, StoreUnavailable
+from ai_hub.errors import (
+    NotMigrated,
+    StoreError,
+    StoreReadOnly,
+    StoreRefused,
+    StoreSlow,
+    StoreUnavailable,
+)
 
 _SETTING = "AI_HUB_DATABASE_URL"
 _DENIED = re.compile(
@@ -120,8 +127,13 @@ def _from_server(state: str, text: str, at: Address) -> StoreError:
                 f"its start ({text}). Name the server itself in {_SETTING}: ai-hub has a pool of "
                 "its own. Or list it in ignore_startup_parameters, with pool_mode = session."
             )
-        case "25006":
-            return StoreRefused(
+        case "40001" if "conflict with recovery" in text:
+            return StoreUnavailable(
+                f"{server} is a standby, and ended a read of rows that its primary has moved or "
+                "removed since. Try again; for long reads raise max_standby_streaming_delay there."
+            )
+        case "25006" | "55000" if state == "25006" or "recovery is in progress" in text:
+            return StoreReadOnly(
                 f"{server} accepts no writes ({text}): it is a standby, or "
                 f"default_transaction_read_only is on. Name the primary in {_SETTING}."
             )

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import uuid
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
 
+from ai_hub.config import Settings
 from ai_hub.definitions.values import MINUTE
 from ai_hub.errors import StoreError
 from ai_hub.stores.export_log import COLUMNS, ExportRecord, record_of, row_of
-from ai_hub.stores.postgres.session import Connection, Sessions
+from ai_hub.stores.postgres.session import Connection, Row, Sessions, session
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 _BEAT_SECONDS = 20.0
 _DEAD_AFTER = 2 * MINUTE
@@ -31,12 +38,25 @@ _BEAT = "UPDATE feature_exports SET heartbeat_at = now() WHERE export_id = ANY($
 
 
 class PostgresExportLog:
-    """The exports of a database, and the heartbeat of those that this process has under way."""
+    """The exports of a database, and the heartbeat of those that this process has under way.
 
-    def __init__(self, sessions: Sessions) -> None:
+    While the database is a standby they are those of its primary, where one is named and answers.
+    """
+
+    def __init__(self, settings: Settings, sessions: Sessions) -> None:
         self._sessions = sessions
+        self._primary = (
+            None
+            if settings.primary_url is None
+            else replace(settings, database_url=settings.primary_url)
+        )
         self._under_way: set[str] = set()
         self._heart: asyncio.Task[None] | None = None
+
+    @property
+    def writable(self) -> bool:
+        """Whether the database takes records."""
+        return not self._sessions.recovery.standby
 
     async def record(self, export: ExportRecord) -> None:
         """Insert an export, or replace what is known of it."""
@@ -46,13 +66,16 @@ class PostgresExportLog:
             self._heart = self._heart or asyncio.create_task(self._beat())
         row = _row(export)
 
-        async def replace(on: Connection) -> None:
+        async def put(on: Connection) -> None:
             async with on.transaction():
                 await on.execute(_RECORD, *row)
                 if export.status == "completed":
                     await on.execute(_REPLACE, export.export_id, export.storage_path)
 
-        await self._sessions.write(replace)
+        if self.writable:
+            await self._sessions.write(put)
+        else:
+            await self._on_primary(put)
 
     async def find(
         self, tenant_id: str | None = None, export_id: str | None = None, limit: int = 100
@@ -66,8 +89,10 @@ class PostgresExportLog:
     async def interrupted(self) -> list[ExportRecord]:
         """Exports still called processing whose heartbeat stopped a while ago.
 
-        None for a user who may not write, and so cannot do anything about them.
+        None for who may not write, a standby among them, and so cannot do anything about them.
         """
+        if not self.writable:
+            return []
         where = (
             "status = 'processing' AND heartbeat_at < now() - $1 * interval '1 microsecond' "
             "AND has_table_privilege('feature_exports', 'UPDATE')"
@@ -84,21 +109,42 @@ class PostgresExportLog:
             await asyncio.wait([self._heart])
 
     async def _found(self, where: str, arguments: list[Any], limit: int) -> list[ExportRecord]:
-        rows = await self._sessions.fetch(
+        query = (
             f"SELECT {_NAMES} FROM feature_exports WHERE {where} "
-            f"ORDER BY started_at DESC, export_id LIMIT {int(limit)}",
-            arguments,
+            f"ORDER BY started_at DESC, export_id LIMIT {int(limit)}"
         )
+        rows: Sequence[Row] | None = None
+        if not self.writable:
+            rows = await self._on_primary(lambda on: on.fetch(query, *arguments))
+        if rows is None:
+            rows = await self._sessions.fetch(query, arguments)
         return [record_of(row) for row in rows]
+
+    async def _on_primary(self, work: Callable[[Connection], Awaitable[_T]]) -> _T | None:
+        """What the primary gives; None where none is named, or it does not do that."""
+        if self._primary is None:
+            return None
+        try:
+            async with session(self._primary, self._primary.connect_timeout) as primary:
+                return await work(primary)
+        except StoreError as error:
+            _log.warning("primary not reached", extra={"why": str(error)})
+            return None
 
     async def _beat(self) -> None:
         """Keep saying that the exports under way are alive."""
         while True:
             await asyncio.sleep(_BEAT_SECONDS)
             if self._under_way:
-                # While the database is away none is sent: the export itself will say what is wrong.
-                with contextlib.suppress(StoreError):
-                    await self._sessions.fetch(_BEAT, [list(self._under_way)])
+                await self._beat_once([*self._under_way])
+
+    async def _beat_once(self, under_way: list[str]) -> None:
+        if not self.writable:
+            await self._on_primary(lambda on: on.execute(_BEAT, under_way))
+            return
+        # While the database is away none is sent: the export itself will say what is wrong.
+        with contextlib.suppress(StoreError):
+            await self._sessions.fetch(_BEAT, [under_way])
 
 
 def _row(export: ExportRecord) -> list[object]:

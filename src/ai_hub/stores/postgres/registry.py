@@ -12,6 +12,7 @@ from dataclasses import astuple
 from ai_hub.config import Settings
 from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
 from ai_hub.errors import StoreError, StoreUnavailable
+from ai_hub.stores.postgres.recovery import is_standby
 from ai_hub.stores.postgres.session import Connection, Sessions, session
 from ai_hub.stores.registry_table import (
     MODELS,
@@ -137,7 +138,8 @@ class PostgresRegistryTable:
     async def _look(self, connection: Connection, heard: Heard) -> None:
         """Look at the revision at every notice, and without one now and then."""
         told = asyncio.Event()
-        await connection.add_listener(CHANNEL, lambda *_: told.set())
+        if not await is_standby(connection):
+            await connection.add_listener(CHANNEL, lambda *_: told.set())
         while True:
             try:
                 revision = await connection.fetchval(_REVISION, timeout=_PATIENCE_SECONDS)

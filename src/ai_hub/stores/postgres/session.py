@@ -18,6 +18,7 @@ from ai_hub.definitions.values import DAY, Duration
 from ai_hub.errors import StoreError, StoreRefused, StoreUnavailable
 from ai_hub.stores.postgres.errors import FAILURES, Address, pooled, translated
 from ai_hub.stores.postgres.migrate import DatabaseFacts, check
+from ai_hub.stores.postgres.recovery import Recovery
 
 Connection = Any
 Row = Sequence[Any]
@@ -39,6 +40,9 @@ LOST = (
     asyncpg.CannotConnectNowError,
     ConnectionError,
 )
+
+# Rolled back in favour of another transaction, or of what a standby replays.
+CONFLICTS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
 
 def session_settings(settings: Settings, mode: str, limit: Duration) -> dict[str, str]:
@@ -142,6 +146,7 @@ class Sessions:
     def __init__(self, settings: Settings, facts: DatabaseFacts) -> None:
         self.settings = settings
         self.facts = facts
+        self.recovery = Recovery(self._renew)
         self._pool: Any = None
         self._known: dict[str, list[object]] = {}
         self._writers = asyncio.Semaphore(max(1, settings.pool_size // 2))
@@ -153,7 +158,8 @@ class Sessions:
         async with session(settings) as first:
             facts = await check(first)
             await _refuse_shared(first, settings)
-        sessions = cls(settings, facts)
+            sessions = cls(settings, facts)
+            await sessions.recovery.look(first)
         with translated(settings.database_url):
             await sessions._open()
         return sessions
@@ -196,6 +202,8 @@ class Sessions:
 
     async def _warm(self, connection: Connection) -> None:
         await _prepare(connection)
+        # Before anything is read there: it would be kept.
+        await self.recovery.look(connection)
         for text, arguments in tuple(self._known.items()):
             # An error of one statement is for those who ask for it, and for nobody else.
             with suppress(asyncpg.PostgresError):
@@ -229,11 +237,7 @@ class Sessions:
                 async with self.writing() as connection:
                     return await work(connection)
             except StoreError as error:
-                conflict = isinstance(
-                    error.__cause__,
-                    asyncpg.DeadlockDetectedError | asyncpg.SerializationError,
-                )
-                if not conflict or left <= 0:
+                if not isinstance(error.__cause__, CONFLICTS) or left <= 0:
                     raise
         raise AssertionError("the loop ends by return or raise")
 
@@ -272,17 +276,23 @@ class Sessions:
         return await self.again(read)
 
     async def again(self, work: Callable[[Connection], Awaitable[_T]]) -> _T:
-        """Do something that is safe to repeat: once more if its connection was lost."""
+        """Do something that is safe to repeat: once more if its connection was lost, or a standby
+        ended it."""
         try:
             async with self.connection() as connection:
                 return await work(connection)
         except StoreUnavailable as error:
-            if not isinstance(error.__cause__, LOST):
+            if isinstance(error.__cause__, LOST):
+                # Whatever ended this connection has ended the others of the pool too.
+                await self._renew()
+            elif not isinstance(error.__cause__, CONFLICTS):
                 raise
-        # Whatever ended this connection has ended the others of the pool too.
-        await self._pool.expire_connections()
         async with self.connection() as connection:
             return await work(connection)
+
+    async def _renew(self) -> None:
+        """Give no connection that is open now to anybody else."""
+        await self._pool.expire_connections()
 
     def check_open(self) -> None:
         """Raise StoreUnavailable after `close`."""

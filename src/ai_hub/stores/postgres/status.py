@@ -91,13 +91,14 @@ async def _status(on: Connection, settings: Settings, exact: bool) -> dict[str, 
     server = await on.fetchrow(
         "SELECT current_setting('server_version') AS postgresql, "
         "(SELECT extversion FROM pg_extension WHERE extname = 'timescaledb') AS timescaledb, "
-        "pg_database_size(current_database()) AS bytes"
+        "pg_database_size(current_database()) AS bytes, pg_is_in_recovery() AS standby"
     )
     found: dict[str, Any] = {
         "database": settings.database_name,
         "mode": facts.mode,
         "postgresql": server["postgresql"],
         "timescaledb": server["timescaledb"],
+        "standby": server["standby"],
         "bytes": server["bytes"],
         "warnings": await _warnings(on, settings, facts.mode),
         "relations": _plain(await on.fetch(_SIZES, tables)),

@@ -12,7 +12,7 @@ from ai_hub.definitions.values import Entity
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.plan import Plan
 from ai_hub.stores.asset_facts import AssetFacts
-from ai_hub.stores.base import Announce, Changed, Chunk, Landed, ScanRequest, Vectors
+from ai_hub.stores.base import Announce, Changed, Chunk, Followed, Landed, ScanRequest, Vectors
 from ai_hub.stores.postgres.assets import describe_assets
 from ai_hub.stores.postgres.attributes import append_attributes
 from ai_hub.stores.postgres.changes import Changes
@@ -51,9 +51,9 @@ class PostgresStore:
             keep.get("timeseries_data"), keep.get("ai_features")
         )
         self._weather_periods = RetentionPeriods(None, keep.get("weather_features"))
-        self.export_log = PostgresExportLog(sessions)
+        self.export_log = PostgresExportLog(settings, sessions)
         self.registry_table = PostgresRegistryTable(settings, sessions)
-        self._changes = Changes(settings)
+        self._changes = Changes(settings, sessions.recovery)
         self.debts = PostgresDebts(sessions, self._changes.me)
 
     @classmethod
@@ -129,9 +129,9 @@ class PostgresStore:
         """A page of assets, with what is known of each."""
         return await describe_assets(self._sessions, tenant_id, since, after, limit, at)
 
-    async def watch(self, changed: Changed) -> None:
-        """Report what other processes write, from now on."""
-        await self._changes.watch(changed)
+    async def watch(self, changed: Changed, followed: Followed) -> None:
+        """Report what other processes write, from now on, and whether that can be heard of."""
+        await self._changes.watch(changed, followed)
 
     async def prepare(self) -> None:
         """Have every connection of the pool open and warm."""
