@@ -1,4 +1,8 @@
-"""`python -m benchmarks [name ...] [--json FILE] [--write]`: measure and show."""
+"""`python -m benchmarks [name ...] [--json FILE] [--write]`: measure and show.
+
+`hostile` and `growth` take long and are run where they are named; `--rows`, `--chunks`, `--assets`
+and `--folder` are theirs.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,9 @@ NAMES = (
     "export", "custom", "spine", "memory", "online", "redis_online", "herd", "turn", "startup",
     "accuracy", "postgres", "postgres_export",
 )  # fmt: skip
+LARGE = ("hostile", "growth")
 _PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+_SIZES = ("rows", "chunks", "assets")
 
 
 def main() -> None:
@@ -25,13 +31,23 @@ def main() -> None:
     parser.add_argument(
         "--write", action="store_true", help="write (their sections of) docs/benchmarks.md"
     )
+    for name in _SIZES:
+        parser.add_argument(f"--{name}", type=int, metavar="N", help=f"of {' and '.join(LARGE)}")
+    parser.add_argument("--folder", type=Path, help="where growth keeps what is measured")
     options = parser.parse_args()
-    unknown = sorted(set(options.names) - set(NAMES))
+    known = (*NAMES, *LARGE)
+    unknown = sorted(set(options.names) - set(known))
     if unknown:
-        parser.error(f"no benchmark {', '.join(unknown)}: there are {', '.join(NAMES)}")
+        parser.error(f"no benchmark {', '.join(unknown)}: there are {', '.join(known)}")
+    sizes = {
+        name: getattr(options, name)
+        for name in (*_SIZES, "folder")
+        if getattr(options, name) is not None
+    }
     topics: list[Topic] = []
     for name in options.names or NAMES:
-        topic = importlib.import_module(f"benchmarks.{name}").run()
+        module = importlib.import_module(f"benchmarks.{name}")
+        topic = module.run(**sizes) if name in LARGE else module.run()
         print(text(topic), flush=True)
         topics.append(topic)
     if options.json:
