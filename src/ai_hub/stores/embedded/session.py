@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
@@ -26,8 +27,10 @@ _READERS = 4
 # One thread for a query: readers run side by side, and a small read needs no hand-over.
 _SETTINGS = (
     "SET TimeZone = 'UTC'; SET threads = 1; SET enable_progress_bar = false; "
-    "SET memory_limit = '{}';"
+    "SET memory_limit = '{}'; SET checkpoint_threshold = '{}B';"
 )
+# The file takes up the log when it is this long, or would be by DuckDB's own count of changes.
+_LOG_BYTES, _NEVER_BYTES = 16_000_000, 1 << 40
 # With the cache, and a request at its largest, a server stays below a gigabyte. More makes reading
 # a file no faster; what is in memory alone has to fit.
 _FILE_BYTES, _MEMORY_BYTES = "256MB", "400MB"
@@ -145,7 +148,7 @@ def connect(path: str) -> Cursor:
         raise StoreError(
             f"{path} cannot be opened as an embedded database: {_first_line(error)}"
         ) from error
-    root.execute(_SETTINGS.format(_MEMORY_BYTES if path == MEMORY else _FILE_BYTES))
+    root.execute(_SETTINGS.format(_MEMORY_BYTES if path == MEMORY else _FILE_BYTES, _LOG_BYTES))
     return root
 
 
@@ -170,6 +173,25 @@ def transaction(cursor: Cursor) -> Iterator[Cursor]:
         cursor.execute("ROLLBACK")
         raise
     cursor.execute("COMMIT")
+
+
+@contextmanager
+def changes_logged(cursor: Cursor) -> Iterator[None]:
+    """A commit of changed values leaves them in the log until that is long.
+
+    DuckDB counts each block that is touched as if it were changed whole, and would write whole
+    columns anew for some hundred values.
+    """
+    (path,) = cursor.execute("SELECT path FROM duckdb_databases() WHERE NOT internal").fetchall()[0]
+    log = Path(f"{path}.wal")
+    if log.exists() and log.stat().st_size >= _LOG_BYTES:
+        yield
+        return
+    cursor.execute(f"SET checkpoint_threshold = '{_NEVER_BYTES}B'")
+    try:
+        yield
+    finally:
+        cursor.execute(f"SET checkpoint_threshold = '{_LOG_BYTES}B'")
 
 
 @contextmanager
