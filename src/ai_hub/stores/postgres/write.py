@@ -1,4 +1,5 @@
-"""Writes to PostgreSQL: a batch by COPY into a temporary table, from there into the tables.
+"""Writes to PostgreSQL: a batch by COPY, into the tables where no row can be in the way, else first
+into a temporary one.
 
 One transaction a batch. Rows come sorted by their key, so two writers of the same keys lock them in
 one order.
@@ -13,17 +14,21 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequ
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+import asyncpg
 import numpy as np
 
 from ai_hub.definitions.values import FIRST_INSTANT, Duration, Entity
 from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
 from ai_hub.stores.base import Landed
+from ai_hub.stores.postgres.fresh import fresh_rows
 from ai_hub.stores.postgres.session import POSTGRES_EPOCH, Connection
 from ai_hub.stores.touched import pairs_of, touched
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
+
+    from ai_hub.engines.arrays import Mask
 
 WRITERS_LOCK = 7_248_003_001
 """The advisory lock that writers share, in a trigger, and maintenance takes alone for a moment."""
@@ -161,25 +166,60 @@ async def append_observations(
         return Landed(0, 0, frozenset())
     now = time.time_ns() // 1_000
     since = periods.raw_since(now)
+    entities = touched(await _computed(pairs_of, batch))
+    fresh = np.zeros(batch.num_rows, bool)
+    if batch.num_rows > _FEW_ROWS:
+        fresh = await fresh_rows(connection, batch, since)
+    try:
+        async with connection.transaction():
+            replaced, unchanged = await _write(connection, batch, fresh, since)
+            await before(entities)
+    except asyncpg.UniqueViolationError:
+        # Another writer brought some of these rows since we looked.
+        async with connection.transaction():
+            replaced, unchanged = await _write(
+                connection, batch, np.zeros(batch.num_rows, bool), since
+            )
+            await before(entities)
+    times = np.asarray(batch["timestamp"].cast("int64"))
+    aged = int((times < periods.features_since(now)).sum())
+    return Landed(replaced, unchanged, entities, aged)
+
+
+async def _write(
+    connection: Connection, batch: pa.Table, fresh: Mask, since: int
+) -> tuple[int, int]:
+    """Write the rows of a batch, the fresh ones as they are; how many replaced one that was stored,
+    and how many were stored already."""
+    if fresh.any():
+        await _copy_fresh(connection, batch.filter(fresh) if not fresh.all() else batch, since)
+    if fresh.all():
+        return 0, 0
+    return await _upsert(connection, batch.filter(~fresh) if fresh.any() else batch, since)
+
+
+async def _copy_fresh(connection: Connection, batch: pa.Table, since: int) -> None:
+    kept = np.asarray(batch["timestamp"].cast("int64")) >= since
+    if kept.any():
+        await _copy(connection, "timeseries_data", batch.filter(kept))
+    await _copy(connection, "ai_features", batch.drop_columns(["quality"]))
+
+
+async def _upsert(connection: Connection, batch: pa.Table, since: int) -> tuple[int, int]:
     times = np.asarray(batch["timestamp"].cast("int64"))
     first, last = int(times.min()), int(times.max())
     usable = np.asarray(batch["quality"]) >= 1
-    old = int((times < since).sum())
-    entities = touched(await _computed(pairs_of, batch))
-    async with connection.transaction():
-        await copy_observations(connection, batch)
-        written = replaced = 0
-        if old < batch.num_rows:
-            written, replaced, *_ = await connection.fetchrow(_RAW, since, since)
-        if usable.any():
-            _, _, fresh, changed = await connection.fetchrow(_USABLE, 1, since)
-            written, replaced = written + fresh, replaced + changed
-        if not usable.all():
-            _, gone = await connection.fetchrow(_GONE, first, since, last)
-            written, replaced = written + gone, replaced + gone
-        await before(entities)
-    aged = int((times < periods.features_since(now)).sum())
-    return Landed(replaced, batch.num_rows - written, entities, aged)
+    await copy_observations(connection, batch)
+    written = replaced = 0
+    if last >= since:
+        written, replaced, *_ = await connection.fetchrow(_RAW, since, since)
+    if usable.any():
+        _, _, fresh, changed = await connection.fetchrow(_USABLE, 1, since)
+        written, replaced = written + fresh, replaced + changed
+    if not usable.all():
+        _, gone = await connection.fetchrow(_GONE, first, since, last)
+        written, replaced = written + gone, replaced + gone
+    return replaced, batch.num_rows - written
 
 
 async def copy_observations(connection: Connection, batch: pa.Table) -> None:
