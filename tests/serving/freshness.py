@@ -227,9 +227,8 @@ async def another_master(w: World) -> None:
 
 
 async def nobody_listens(w: World) -> None:
-    writer = await w.writer(NOWHERE)
-    await asyncio.sleep(0.3)
     await w.stop_servers()
+    writer = await w.writer(NOWHERE)
     for asset in ASSETS:
         await writer.write(asset)
     await writer.end()
