@@ -167,9 +167,11 @@ async def test_a_file_is_replaced_whole(
     assert pq.read_table(path).num_rows == 96
 
 
-async def fails(store: FeatureStore, path: Path, error: type[Exception] = ExportFailed) -> str:
+async def fails(
+    store: FeatureStore, path: Path, error: type[Exception] = ExportFailed, **how: Any
+) -> str:
     with pytest.raises(error) as caught:
-        await export(store, path)
+        await export(store, path, **how)
     return str(caught.value)
 
 
@@ -190,47 +192,52 @@ async def test_a_name_that_is_too_long_fails(store: FeatureStore, tmp_path: Path
     assert os.listdir(tmp_path) == []
 
 
-class FullDisk:
-    """A Parquet writer whose disk is full after some batches."""
-
-    room = 1
-
-    def __init__(self, *arguments: Any, **how: Any) -> None:
-        self._writer = pq.ParquetWriter(*arguments, **how)
-        self._written = 0
-
-    def write_batch(self, batch: pa.RecordBatch) -> None:
-        if self._written >= self.room:
-            raise OSError(28, "No space left on device")
-        self._written += 1
-        self._writer.write_batch(batch)
-
-    def add_key_value_metadata(self, values: dict[str, str]) -> None:
-        self._writer.add_key_value_metadata(values)
-
-    def __enter__(self) -> FullDisk:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._writer.close()
-
-
-@pytest.mark.parametrize("room", [0, 1, 3])
+@pytest.mark.parametrize("spine", [False, True])
+@pytest.mark.parametrize("room", [0, 1, 2])
 async def test_a_full_disk_fails_and_leaves_nothing(
-    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
-) -> None:
+    store: FeatureStore, tmp_path: Path, capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch, spine: bool, room: int,
+) -> None:  # fmt: skip
+    written = []
+
+    def write(draft: place.Draft, data: bytes | memoryview) -> None:
+        path = "/dev/full" if len(written) == room else f"/dev/fd/{draft.handle}"
+        with open(path, "ab", 0) as file:
+            written.append(file.write(data))
+
     monkeypatch.setattr("ai_hub.stores.chunks.CHUNK_ROWS", 5)
-    monkeypatch.setattr(FullDisk, "room", room)
-    monkeypatch.setattr(
-        parquet, "parquet_writer",
-        lambda draft, schema, compression: FullDisk(draft.path, schema, compression=compression),
-    )  # fmt: skip
+    monkeypatch.setattr(place.Draft, "write", write)
+    rows = [{"asset_id": "a", "timestamp": T}] * 300
+    how = {"spine": rows, "start_time": None, "end_time": None} if spine else {}
     path = tmp_path / "out" / "f.parquet"
-    assert "No space left" in await fails(store, path)
+    assert "No space left" in await fails(store, path, **how)
+    gc.collect()
     assert list(path.parent.iterdir()) == []
     (record,) = await store.exports()
     assert record["status"] == "failed"
     assert "No space left" in record["error"]
+    assert "Exception ignored" not in capfd.readouterr().err
+
+
+async def test_a_file_is_the_same_however_many_cores_there_are(
+    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ai_hub.stores.chunks.CHUNK_ROWS", 5)
+    found = set()
+    settings = Settings(database_url=f"duckdb:///{tmp_path}/one.duckdb")
+    rows = [
+        {"timestamp": T + timedelta(hours=h), "asset_id": asset, "value": h / 7}
+        for asset in ("b", "a")
+        for h in range(48)
+    ]
+    for count in (1, 2, 5):
+        monkeypatch.setattr("ai_hub.export.threads.cores", lambda count=count: count)
+        async with FeatureStore(settings) as one:
+            await one.ingest(rows, "t")
+            record = await export(one, tmp_path / f"{count}.parquet", horizons=["1h"])
+            assert pq.read_metadata(tmp_path / f"{count}.parquet").num_row_groups > 10
+        found.add((record["checksum"], record["row_count"]))
+    assert found == {(record["checksum"], 96)}
 
 
 async def test_a_store_that_fails_half_way_leaves_nothing(
@@ -253,7 +260,7 @@ async def test_any_other_fault_half_way_leaves_nothing_and_a_failed_record(
     def broken(*_: object) -> Any:
         raise ZeroDivisionError("a fault")
 
-    monkeypatch.setattr(parquet, "feature_batch", broken)
+    monkeypatch.setattr(parquet, "feature_rows", broken)
     with pytest.raises(ZeroDivisionError):
         await export(store, tmp_path / "out" / "f")
     assert list((tmp_path / "out").iterdir()) == []
@@ -371,20 +378,3 @@ async def test_an_export_has_a_limit_of_rows(
                 await store.get_training_set(how["spine"], "forecast_basic", tenant_id="t")
             return
         assert (await export(store, tmp_path / "f", **how | {"end_time": T}))["row_count"] > 0
-
-
-@pytest.mark.parametrize("spine", [False, True])
-async def test_a_disk_that_is_full_below_arrow_fails_alike(
-    store: FeatureStore, tmp_path: Path, spine: bool, capfd: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    monkeypatch.setattr(place.Draft, "path", "/dev/full")
-    rows = [{"asset_id": "a", "timestamp": T}] * 300
-    how = {"spine": rows, "start_time": None, "end_time": None} if spine else {}
-    with pytest.raises(ExportFailed, match="No space left"):
-        await export(store, tmp_path / "out" / "f", **how)
-    gc.collect()
-    assert list((tmp_path / "out").iterdir()) == []
-    (record,) = await store.exports()
-    assert record["status"] == "failed"
-    assert "Exception ignored" not in capfd.readouterr().err

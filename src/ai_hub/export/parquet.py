@@ -1,31 +1,30 @@
-"""Chunks of history to one Parquet file: read, compute and write side by side."""
+"""Chunks of history to one Parquet file: read, computed, encoded and written side by side."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from typing import Any, NamedTuple, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing, nullcontext
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ai_hub.engines.arrays import Ints, Points
 from ai_hub.errors import ExportFailed
 from ai_hub.export.job import ExportJob
 from ai_hub.export.place import Draft
+from ai_hub.export.row_groups import GroupedFile, RowGroup, encoded
 from ai_hub.export.rows import Counts, arrow_column
-from ai_hub.export.threads import threads
-from ai_hub.intake.labels import repeating
+from ai_hub.export.threads import Workers, threads
 from ai_hub.stores.base import Chunk
 
 _ID = pa.dictionary(pa.int32(), pa.string())
 _TIME = pa.timestamp("us", "UTC")
-# Chunks computed at once beside the writer: on two cores a second one gains nothing.
-_WORKERS = 1
+_AHEAD = 2
+"""Chunks beside those that are computed: read, or encoded and waiting for those before them."""
 
 _T = TypeVar("_T")
 
@@ -56,15 +55,18 @@ def write_export(
     chunks: Generator[Chunk, None, None],
     draft: Draft,
     progress: Callable[[int], None] = lambda rows: None,
+    workers: Workers | None = None,
 ) -> Written:
-    """Write an export to a file under way: read, compute and write at the same time, all in the
-    order of the chunks. Without any rows the file is worth nothing.
+    """Write an export to a file under way: a chunk is read while others are computed and encoded,
+    each by one of the `workers`, and all are written in their order. Without any rows the file is
+    worth nothing.
 
     `progress` is told the rows written so far. Raises ExportFailed when the file cannot be written,
     OutOfRange for a value outside its range of a set that rejects such.
     """
     try:
-        return _write(job, chunks, draft, progress)
+        with nullcontext(workers) if workers else Workers() as own:
+            return _write(job, chunks, draft, progress, own)
     except OSError as error:
         raise ExportFailed(f"output_path: {draft.place.path} cannot be written: {error}") from error
 
@@ -74,58 +76,59 @@ def _write(
     chunks: Generator[Chunk, None, None],
     draft: Draft,
     progress: Callable[[int], None],
+    workers: Workers,
 ) -> Written:
     schema = schema_of(job)
-    rows = 0
-    counts = Counts()
-    computing: deque[Future[tuple[pa.RecordBatch, Counts]]] = deque()
-    writing: deque[Future[None]] = deque()
+    counts, file = Counts(), GroupedFile(draft.write)
     with (
         closing(chunks),
-        parquet_writer(draft, schema, job.compression) as writer,
         threads("sum") as sum_pool,
         threads("sync") as sync_pool,
-        threads("write") as write_pool,
-        threads("compute", _WORKERS) as pool,
         threads("read") as read_pool,
     ):
-
-        def write(batch: pa.RecordBatch) -> None:
-            writer.write_batch(batch)
-            # Summed, and under way to the disk, while the next is made: at the end there is little
-            # left to do.
-            sum_pool.submit(draft.follow)
-            sync_pool.submit(draft.sync)
-
-        def write_next() -> int:
-            batch, counted = computing.popleft().result()
-            counts.add(counted)
-            if not batch.num_rows:
-                return 0
-            if len(writing) > 1:
-                writing.popleft().result()
-            writing.append(write_pool.submit(write, batch))
-            return int(batch.num_rows)
-
-        try:
-            work = ((chunk, points) for chunk in chunks for points in job.points(chunk))
-            for chunk, points in read_ahead(work, read_pool):
-                computing.append(pool.submit(feature_batch, job, schema, chunk, points))
-                if len(computing) > _WORKERS:
-                    rows += write_next()
-                    progress(rows)
-            while computing:
-                rows += write_next()
-                progress(rows)
-            for written in writing:
-                written.result()
-        finally:
-            waiting: tuple[Future[Any], ...] = (*computing, *writing)
-            for future in waiting:
-                future.cancel()
-        writer.add_key_value_metadata(job.rows.metadata(job.range, rows, counts))
+        work = ((chunk, points) for chunk in chunks for points in job.points(chunk))
+        made = (
+            workers.submit(_made, job, schema, chunk, points)
+            for chunk, points in read_ahead(work, read_pool)
+        )
+        with closing(ordered(made, workers.count + _AHEAD)) as groups:
+            for group, counted in groups:
+                counts.add(counted)
+                if group is None:
+                    continue
+                file.add(group)
+                progress(file.rows)
+                # Summed, and under way to the disk, while the next is made: at the end there is
+                # little left to do.
+                sum_pool.submit(draft.follow)
+                sync_pool.submit(draft.sync)
+        if file.rows:
+            file.end(job.rows.metadata(job.range, file.rows, counts))
     in_order = job.rows.in_order
-    return Written(rows, in_order(counts.violations), in_order(counts.several))
+    return Written(file.rows, in_order(counts.violations), in_order(counts.several))
+
+
+def _made(
+    job: ExportJob, schema: pa.Schema, chunk: Chunk, points: Points
+) -> tuple[RowGroup | None, Counts]:
+    """The rows at some points of a chunk, encoded; None if there are none."""
+    rows, counts = feature_rows(job, schema, chunk, points)
+    return (encoded(rows, job.compression) if rows.num_rows else None), counts
+
+
+def ordered(made: Iterator[Future[_T]], most: int) -> Generator[_T, None, None]:
+    """What is made, in order, at most so many at a time. Whatever happens, nothing is being made
+    any more at its end."""
+    making: deque[Future[_T]] = deque()
+    try:
+        for one in made:
+            making.append(one)
+            if len(making) >= most:
+                yield making.popleft().result()
+        while making:
+            yield making.popleft().result()
+    finally:
+        wait([one for one in making if not one.cancel()])
 
 
 def read_ahead(items: Iterator[_T], pool: ThreadPoolExecutor) -> Iterator[_T]:
@@ -136,28 +139,9 @@ def read_ahead(items: Iterator[_T], pool: ThreadPoolExecutor) -> Iterator[_T]:
         yield item
 
 
-@contextmanager
-def parquet_writer(draft: Draft, schema: pa.Schema, compression: str) -> Iterator[pq.ParquetWriter]:
-    """A writer of a file of such columns."""
-    # Statistics serve who filters, and that is by id and time.
-    with (
-        # Not through Python, for whose interpreter each call would wait.
-        pa.OSFile(draft.path, "wb") as sink,
-        pq.ParquetWriter(
-            sink,
-            schema,
-            compression=compression,
-            use_dictionary=repeating(schema),
-            write_statistics=["timestamp", "asset_id"],
-            store_schema=True,
-        ) as writer,
-    ):
-        yield writer
-
-
-def feature_batch(
+def feature_rows(
     job: ExportJob, schema: pa.Schema, chunk: Chunk, points: Points
-) -> tuple[pa.RecordBatch, Counts]:
+) -> tuple[pa.Table, Counts]:
     """The rows of an export at some points of a chunk, and what is counted of them.
 
     Raises OutOfRange for a set that rejects values outside their range.
@@ -172,7 +156,7 @@ def feature_batch(
     if first is not None and job.rows.rejects:
         raise job.rows.rejected(chunk, points, found, first)
     arrays += [arrow_column(schema.field(name), values) for name, values in found.columns.items()]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema), found.counts()
+    return pa.Table.from_arrays(arrays, schema=schema), found.counts()
 
 
 def _ids(codes: Ints | NDArray[np.int32], ids: list[str] | tuple[str, ...]) -> pa.Array:

@@ -279,12 +279,7 @@ class Draft:
     """Bytes that are summed."""
     _sum: hashlib._Hash = field(default_factory=hashlib.sha256)
 
-    @property
-    def path(self) -> str:
-        """A path of the open file, whatever became of its name, for who writes it by itself."""
-        return f"/dev/fd/{self.handle}"
-
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Write all of some bytes. Raises OSError."""
         rest = memoryview(data)
         while rest:

@@ -21,7 +21,7 @@ from ai_hub.errors import ExportFailed, InvalidInput, UnknownExport
 from ai_hub.export.beside import keep_beside
 from ai_hub.export.place import Place, Places
 from ai_hub.export.sweep import Sweeper, sweep
-from ai_hub.export.threads import threads
+from ai_hub.export.threads import Workers, threads
 from ai_hub.export.turns import Turns
 from ai_hub.metrics import Metrics
 from ai_hub.stores.base import OfflineStore
@@ -59,6 +59,7 @@ class Exports:
         self._turns = Turns(settings.export_jobs, settings.export_queue)
         # One turn needs one thread at a time.
         self._threads: ThreadPoolExecutor = threads("job", settings.export_jobs)
+        self._workers = Workers()
         self._sweeper: Sweeper | None = None
         self._stops: set[threading.Event] = set()
 
@@ -79,6 +80,7 @@ class Exports:
             async with asyncio.timeout(_ENDING_SECONDS):
                 await self._turns.close()
         self._threads.shutdown(wait=False)
+        self._workers.close()
 
     async def run(
         self,
@@ -212,7 +214,7 @@ class Exports:
         draft: Draft | None = None
         try:
             draft = await _to_its_end(self._in_thread(drafting.__enter__))
-            write = partial(_write, job, scan, draft)
+            write = partial(_write, job, scan, draft, self._workers)
             written = await self._stoppable(write, progress)
             self._count(job, written.several)
             if not written.rows:
@@ -304,7 +306,9 @@ def _why(error: BaseException) -> str:
 # Imports in here, as opening a store should not wait for them.
 
 
-def _write(job: ExportJob | SpineJob, scan: Scan, draft: Draft, told: _Told) -> Written:
+def _write(
+    job: ExportJob | SpineJob, scan: Scan, draft: Draft, workers: Workers, told: _Told
+) -> Written:
     from ai_hub.export.job import SpineJob
     from ai_hub.export.parquet import Written, write_export
     from ai_hub.export.training_set import write_training_set
@@ -312,8 +316,8 @@ def _write(job: ExportJob | SpineJob, scan: Scan, draft: Draft, told: _Told) -> 
     if job.range.is_empty:
         return Written(0, {}, {})
     if isinstance(job, SpineJob):
-        return write_training_set(_training_set(job, scan, told), draft, job.compression)
-    return write_export(job, scan(job.scan_request()), draft, told)
+        return write_training_set(_training_set(job, scan, told), draft, job.compression, workers)
+    return write_export(job, scan(job.scan_request()), draft, told, workers)
 
 
 def _training_set(job: SpineJob, scan: Scan, told: _Told) -> TrainingSet:

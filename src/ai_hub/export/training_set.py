@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,11 @@ import pyarrow as pa
 from ai_hub.engines.arrays import Ints, Points
 from ai_hub.errors import ExportFailed, OutOfRange
 from ai_hub.export.job import PART_ROWS, Compression, SpineJob, check_compression
-from ai_hub.export.parquet import Written, parquet_writer, read_ahead
+from ai_hub.export.parquet import Written, ordered, read_ahead
 from ai_hub.export.place import Draft, Places
+from ai_hub.export.row_groups import GroupedFile, encoded
 from ai_hub.export.rows import SEVERAL, Counts, Values, arrow_column
-from ai_hub.export.threads import threads
+from ai_hub.export.threads import Workers, threads
 from ai_hub.stores.base import Chunk, ScanRequest
 
 if TYPE_CHECKING:
@@ -93,12 +94,22 @@ class TrainingSet:
             draft.publish()
 
 
-def write_training_set(found: TrainingSet, draft: Draft, compression: Compression) -> Written:
-    """Write a training set to a file under way. Raises ExportFailed."""
+def write_training_set(
+    found: TrainingSet, draft: Draft, compression: Compression, workers: Workers | None = None
+) -> Written:
+    """Write a training set to a file under way, encoded by `workers`. Raises ExportFailed."""
     table = found.to_arrow()
     try:
-        with parquet_writer(draft, table.schema, compression) as writer:
-            writer.write_table(table, row_group_size=PART_ROWS)
+        file = GroupedFile(draft.write)
+        with nullcontext(workers) if workers else Workers() as own:
+            made = (
+                own.submit(encoded, table.slice(first, PART_ROWS), compression)
+                for first in range(0, max(1, len(table)), PART_ROWS)
+            )
+            with closing(ordered(made, own.count + 1)) as groups:
+                for group in groups:
+                    file.add(group)
+        file.end({})
     except pa.ArrowNotImplementedError as error:
         raise ExportFailed(f"spine: Parquet has no form for one of its columns: {error}") from error
     except OSError as error:
