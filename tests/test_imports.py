@@ -20,6 +20,7 @@ STEPS = (
     ("config_values", "config_sources"),
     ("config",),
     ("metrics", "logs"),
+    ("access",),
     ("intake",),
     ("engines",),
     ("stores",),
@@ -29,6 +30,7 @@ STEPS = (
     ("feature_sets",),
     ("models",),
     ("rollouts",),
+    ("access_keys",),
     ("opening",),
     ("ingestion",),
     ("feature_store", "administration"),
@@ -96,6 +98,7 @@ HEAVY = {*LIBRARIES, "msgspec"}
 # - talks: it awaits, starts threads, opens files or asks a connection, or imports what does. Only
 #   in a store's folder does it also say short statements, beside the call that runs them.
 KINDS = {
+    "access_keys.py": "talks",
     "engines/sql.py": "words",
     "engines/sql_views.py": "words",
     "serving/redis/words.py": "words",
@@ -151,6 +154,7 @@ KINDS = {
     "models.py": "talks",
     "opening.py": "talks",
     "rollouts.py": "talks",
+    "serving/access_keys.py": "decides",
     "serving/answer.py": "decides",
     "serving/assets.py": "decides",
     "serving/cache.py": "decides",

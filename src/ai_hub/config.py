@@ -27,7 +27,7 @@ from ai_hub.config_sources import variable as variable
 from ai_hub.config_values import masked as masked
 from ai_hub.definitions.valid_range import ValidRange
 from ai_hub.definitions.values import DAY, MINUTE, SECOND, Duration, Granularity
-from ai_hub.errors import ConfigError, shown
+from ai_hub.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +247,24 @@ class Settings:
             parse.flag, "listen for other machines, though all may do all", parse.flag_text
         ),
     )
+    auth: parse.Auth = field(
+        default="none",
+        metadata=_key(
+            parse.one_of("none", "keys"), "who may ask: all who reach the server, or who has a key"
+        ),
+    )
+    rate_limit: int | None = field(
+        default=None,
+        metadata=_key(
+            parse.rate,
+            "requests a second that one key may make of one process; none: any number",
+            parse.rate_text,
+        ),
+    )
+    api_key: str = field(
+        default="",
+        metadata=_key(parse.api_key, "key with which commands ask a server", parse.hidden),
+    )
     port: int = field(
         default=8003,
         metadata=_key(parse.whole(1, 65535), "port that the server listens on"),
@@ -274,8 +292,7 @@ class Settings:
             try:
                 value = key.parse(raw)
             except ValueError as error:
-                hidden = parse.masked_malformed if name.endswith("_url") else masked
-                got = shown(hidden(raw) if isinstance(raw, str) else raw)
+                got = parse.refused_text(name, raw)
                 raise ConfigError(f"{name} ({source}): got {got}, expected {error}") from None
             object.__setattr__(self, name, value)
         object.__setattr__(self, "sources", sources)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from ai_hub.definitions.valid_range import ValidRange
 from ai_hub.definitions.values import DAY, MAX_SERIES_LENGTH, Duration, Granularity, check_id
-from ai_hub.errors import InvalidInput
+from ai_hub.errors import InvalidInput, shown
 
 MEMORY = ":memory:"
 DUCKDB = "duckdb:///"
@@ -30,6 +30,7 @@ _SIZE_UNITS = {
     "MIB": 1024**2,
     "GIB": 1024**3,
 }
+_TOKEN = re.compile(r"[!-~]{0,8192}")
 _HOST = re.compile(r"[0-9A-Za-z._:%-]+")
 _PORT = r"[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
 _SERVER = rf"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(:({_PORT}))?"
@@ -79,6 +80,47 @@ def one_of(*words: str) -> Callable[[object], str]:
         return word
 
     return parse
+
+
+Auth = Literal["none", "keys"]
+"""How a server learns who asks."""
+_rate = whole(1, 1_000_000)
+_NO_RATE = "none"
+
+
+def rate(value: object) -> int | None:
+    """Requests a second; None for any number of them."""
+    if value is None or (isinstance(value, str) and value.lower() == _NO_RATE):
+        return None
+    try:
+        return _rate(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or {_NO_RATE}") from None
+
+
+def rate_text(value: int | None) -> str:
+    """Requests a second as they are written."""
+    return _NO_RATE if value is None else str(value)
+
+
+def api_key(value: object) -> str:
+    """What a server is asked with; empty for nothing."""
+    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+        raise ValueError("a key such as aih_<id>_<secret>, on one line and without blanks")
+    return value
+
+
+def hidden(value: object) -> str:
+    """A secret as it is shown: that there is one."""
+    return "***" if value else ""
+
+
+def refused_text(name: str, raw: object) -> str:
+    """The value of a setting that was refused, as a message shows it: without what is secret."""
+    if name == "api_key":
+        return hidden(raw)
+    mask = masked_malformed if name.endswith("_url") else masked
+    return shown(mask(raw) if isinstance(raw, str) else raw)
 
 
 def size(value: object) -> int:

@@ -11,8 +11,12 @@ AiHubError
 │   ├── RetiredFeatureSet  a version of a set that nobody is served any more
 │   ├── UnknownModel       a version of a model that is bound to no feature set
 │   ├── UnknownRollout     a feature set without a rollout under way
+│   ├── UnknownKey         an access key that nobody made
 │   └── UnknownExport
 ├── OutOfRange             values outside their range, of a set that rejects such
+├── Unauthorized           a request without a key that is valid
+├── Forbidden              what a key does not allow
+├── TooMany                more requests of a key than it may make
 ├── TooLarge               a body over the limit
 ├── ExportFailed           an export stopped; nothing of it is left behind
 ├── Busy                   as much as may is under way or waits; it is tried again later
@@ -176,6 +180,15 @@ class UnknownRollout(NotFound):
         super().__init__(f"name: got {shown(name)}, expected a set with a rollout under way")
 
 
+class UnknownKey(NotFound):
+    """An access key that nobody made, by its id."""
+
+    field = "id"
+
+    def __init__(self, id: object) -> None:
+        super().__init__(f"id: got {shown(id)}, expected the id of an access key")
+
+
 class UnknownExport(NotFound):
     """An export id that was never recorded."""
 
@@ -194,6 +207,43 @@ class OutOfRange(AiHubError):
 
     def __init__(self, asset_id: str, timestamp: str, why: str) -> None:
         super().__init__(f"asset {shown(asset_id)} at {timestamp}: {why}")
+
+
+class Unauthorized(AiHubError):
+    """A request without an access key that is valid."""
+
+    field = "authorization"
+
+    def __init__(self, got: str) -> None:
+        super().__init__(
+            f"authorization: got {got}, expected one that is valid (Authorization: Bearer aih_...)"
+        )
+
+
+class Forbidden(AiHubError):
+    """Something that the key of a request does not allow.
+
+    What is there and what is not are told alike.
+    """
+
+    def __init__(self, field: str, value: object, expected: str) -> None:
+        self.field = field
+        super().__init__(f"{field}: got {shown(value)}, expected {expected}")
+
+
+class TooMany(AiHubError):
+    """More requests of one key than it may make."""
+
+    field = "authorization"
+
+    retry_after = 1
+    """Seconds."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "authorization: this key asks more often than it may (AI_HUB_RATE_LIMIT). Try again in "
+            f"{self.retry_after} s."
+        )
 
 
 class TooLarge(AiHubError):

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
+from ai_hub.access.keys import Keys
 from ai_hub.definitions.changes import Change
 from ai_hub.definitions.document import unique
 from ai_hub.definitions.feature_set import FeatureSet
@@ -16,6 +17,7 @@ from ai_hub.definitions.freezing import frozen
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import check_text, iso
 from ai_hub.engines.reads import Reads, reads_of
+from ai_hub.serving.access_keys import known_keys
 from ai_hub.serving.registry_plan import (
     RegistryPlan,
     applied,
@@ -36,12 +38,14 @@ from ai_hub.stores.views import Views
 class FeatureSets:
     """The registry that answers go by: what this process registered, and what was applied.
 
-    `registry` and `specs` are replaced, never changed: a request keeps those that it began with.
+    `registry`, `specs` and `known_keys` are replaced, never changed: a request keeps those that it
+    began with.
     """
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
         self.specs = Specs(registry)
+        self.known_keys = Keys()
         self._own = registry
         self._stored = StoredRegistry()
 
@@ -173,6 +177,7 @@ class FeatureSets:
         """Answer by a stored registry from here on."""
         self._stored = stored
         self.registry, self.specs = registry, Specs(registry, stored)
+        self.known_keys = Keys(known_keys(stored.keys))
 
 
 def user() -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from ai_hub.access_keys import AccessKeys
 from ai_hub.config import Settings
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import (
@@ -28,7 +29,6 @@ from ai_hub.export.record import record_fields
 from ai_hub.ingestion import Ingestion
 from ai_hub.metrics import Metrics
 from ai_hub.opening import Open, open_parts
-from ai_hub.rollouts import Rollouts
 from ai_hub.serving.answer import Answer, Features, answers_of
 from ai_hub.serving.assets import check_assets, check_batch, described
 from ai_hub.serving.cache import CacheStats
@@ -51,7 +51,7 @@ def _now() -> int:
     return time.time_ns() // 1_000
 
 
-class FeatureStore(Ingestion, Rollouts):
+class FeatureStore(Ingestion, AccessKeys):
     """Meter readings in, feature vectors and training sets out.
 
     Use it as `async with FeatureStore.open("duckdb:///features.duckdb") as store:`. Instants are
@@ -80,8 +80,7 @@ class FeatureStore(Ingestion, Rollouts):
         **overrides: Any,
     ) -> FeatureStore:
         """A store for `async with`, on a database URL and settings (environment and file else)."""
-        if settings is None:
-            settings = Settings.load(database_url=database_url, **overrides)
+        settings = settings or Settings.load(database_url=database_url, **overrides)
         return cls(settings, registry)
 
     async def __aenter__(self) -> FeatureStore:
@@ -369,8 +368,10 @@ class FeatureStore(Ingestion, Rollouts):
         job = partial(spine_job, spec, tenant_id, spine, horizons, indicators)
         return await self._open.exports.training_set(job)
 
-    async def exports(self, tenant_id: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
-        """Recorded exports, the newest first, up to 10,000 of them."""
+    async def exports(
+        self, tenant_id: str | Collection[str] | None = None, limit: int = 100
+    ) -> list[dict[str, Any]]:
+        """Recorded exports of a tenant, of several or of all, the newest first, up to 10,000."""
         return [record_fields(record) for record in await self._open.exports.find(tenant_id, limit)]
 
     async def export_record(self, export_id: str) -> dict[str, Any]:

@@ -94,6 +94,11 @@ class Metrics(msgspec.Struct):
         self.view_faults[key] = self.view_faults.get(key, 0) + vectors
         return self.view_faults[key] == vectors
 
+    def of_tenants(self, tenants: Collection[str]) -> Metrics:
+        """The same counts, of what is told by tenant only that of some."""
+        newest = {one: time for one, time in self.newest.items() if one in tenants}
+        return msgspec.structs.replace(self, newest=newest)
+
     def landed(self, target: str, accepted: int, rejected: int, newest: Mapping[str, int]) -> None:
         """A batch landed; `newest` has its last observation time by tenant."""
         for outcome, rows in (("accepted", accepted), ("rejected", rejected)):

@@ -85,11 +85,11 @@ def test_every_field_comes_back(
             assert [one for one in everything if one.tenant_id.endswith(example)] == newest
             for tenant in ("t" + example, "u" + example):
                 own = [one for one in newest if one.tenant_id == tenant]
-                assert await log.find(tenant) == own
-                assert await log.find(tenant, limit=1) == own[:1]
+                assert await log.find([tenant]) == own
+                assert await log.find([tenant], limit=1) == own[:1]
             for record in records:
                 assert await log.find(export_id=record.export_id) == [record]
-                assert await log.find("x", record.export_id) == []
+                assert await log.find(["x"], record.export_id) == []
         finally:
             await store.close()
 

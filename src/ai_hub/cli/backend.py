@@ -54,7 +54,7 @@ class Backend(Protocol):
 
 
 class RegistryBackend(Protocol):
-    """What commands ask for that are about definitions, models and rollouts."""
+    """What commands ask for that are about definitions, models, rollouts and access keys."""
 
     async def listed(self) -> Document:
         """Every version of every feature set."""
@@ -76,6 +76,15 @@ class RegistryBackend(Protocol):
 
     async def models(self) -> Document:
         """The models that are bound."""
+
+    async def keys(self) -> Document:
+        """The access keys."""
+
+    async def create_key(self, request: Document) -> Document:
+        """Make an access key; it, with the key itself."""
+
+    async def revoke_key(self, id: str) -> Document:
+        """Let an access key be valid no more; it."""
 
     async def bind_model(self, request: Document) -> Document:
         """Bind a model to a version; that model."""

@@ -80,9 +80,10 @@ async def server_of(
     from ai_hub.cli.remote import RemoteBackend
 
     if url is not None:
-        server = RemoteBackend(url)
+        server = RemoteBackend(url, settings.api_key)
     else:
-        server = RemoteBackend(_local_url(settings), local=True, max_body=settings.max_body)
+        url_of_ours, key = _local_url(settings), settings.api_key
+        server = RemoteBackend(url_of_ours, key, local=True, max_body=settings.max_body)
     async with server:
         if url is None:
             await _check_ours(server, settings, held)

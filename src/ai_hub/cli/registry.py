@@ -1,4 +1,4 @@
-"""Feature sets and models for commands: of an open store, or of a server, in the words of HTTP."""
+"""Feature sets, models and access keys for commands: of an open store, or of a server, alike."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ai_hub.definitions.document import read_document
+from ai_hub.definitions.values import Duration
 
 if TYPE_CHECKING:
     from ai_hub.cli.backend import Document
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _PATH = "/ai/features/sets"
 _MODELS = "/ai/features/models"
+_KEYS = "/ai/features/keys"
 
 
 class LocalRegistry:
@@ -63,6 +65,21 @@ class LocalRegistry:
         found = self._store.described_model(model)
         await self._store.unbind_model(model)
         return found
+
+    async def keys(self) -> Document:
+        """The access keys."""
+        return {"keys": self._store.keys()}
+
+    async def create_key(self, request: Document) -> Document:
+        """Make an access key; it, with the key itself."""
+        # Without them it is for all, which the request says by name.
+        wanted = {name: value for name, value in request.items() if name != "all_tenants"}
+        expires = Duration.of(wanted.pop("expires"), "expires") if "expires" in wanted else None
+        return await self._store.create_key(**{"tenants": None, "expires": expires, **wanted})
+
+    async def revoke_key(self, id: str) -> Document:
+        """Let an access key be valid no more; it."""
+        return await self._store.revoke_key(id)
 
     async def rollout(self, name: str, request: Document) -> Document:
         """Begin, change, finish or abort a rollout; the default version of its set."""
@@ -116,6 +133,18 @@ class RemoteRegistry:
     async def unbind_model(self, model: str) -> Document:
         """Let a model be bound to nothing; what it was bound to."""
         return await self._ask("POST", f"{_MODELS}/unbind", body={"model": model})
+
+    async def keys(self) -> Document:
+        """The access keys that are for tenants of one's own."""
+        return await self._ask("GET", _KEYS)
+
+    async def create_key(self, request: Document) -> Document:
+        """Make an access key; it, with the key itself."""
+        return await self._ask("POST", _KEYS, body=request)
+
+    async def revoke_key(self, id: str) -> Document:
+        """Let an access key be valid no more; it."""
+        return await self._ask("POST", f"{_KEYS}/revoke", body={"id": id})
 
     async def rollout(self, name: str, request: Document) -> Document:
         """Begin, change, finish or abort a rollout; the default version of its set."""

@@ -42,6 +42,8 @@ _MAX_BODY = 64 * 1024**2
 _ALWAYS_READ = 1024**2
 _NONE_LANDED = 422
 _TOO_LARGE = 413
+_UNKNOWN = 401
+_HEALTH = "/health"
 
 
 class _Broke(ServerUnreachable):
@@ -52,9 +54,13 @@ class RemoteBackend:
     """The commands through a server, for `async with`.
 
     `local`: it was found by way of a database file that it holds, so it shares our file system.
+    `key` is what it is asked with.
     """
 
-    def __init__(self, url: str, local: bool = False, max_body: int = _MAX_BODY) -> None:
+    def __init__(
+        self, url: str, key: str = "", local: bool = False, max_body: int = _MAX_BODY
+    ) -> None:
+        self._key = {"authorization": f"Bearer {key}"} if key else {}
         self.url = url.rstrip("/")
         self._local = local
         self._max_body = max_body
@@ -77,7 +83,7 @@ class RemoteBackend:
 
     async def database(self) -> str:
         """The path of the database that it serves, `:memory:` for none."""
-        found = (await self._ask("GET", "/health")).get("database")
+        found = (await self._ask("GET", _HEALTH)).get("database")
         if not isinstance(found, str):
             raise self._stranger()
         return found
@@ -189,7 +195,7 @@ class RemoteBackend:
 
     async def granularity(self) -> str:
         """The step to which it truncates times."""
-        found = (await self._ask("GET", "/health")).get("granularity")
+        found = (await self._ask("GET", _HEALTH)).get("granularity")
         if not isinstance(found, str):
             raise self._stranger()
         return found
@@ -257,6 +263,9 @@ class RemoteBackend:
         return self._document(await self._response(method, path, **content))
 
     async def _response(self, method: str, path: str, **content: Any) -> httpx.Response:
+        # Who answers is looked at without it.
+        if path != _HEALTH:
+            content["headers"] = {**content.get("headers", {}), **self._key}
         try:
             return await self._http.request(method, path, **content)
         except httpx.ConnectError:
@@ -279,6 +288,8 @@ class RemoteBackend:
         if response.is_success or (not ends and "rejected" in found):
             return found
         why = found.get("detail") or f"it answered {response.status_code}"
+        if response.status_code == _UNKNOWN:
+            why = f"{why}. Commands take theirs from AI_HUB_API_KEY."
         if response.is_client_error:
             raise Stop(str(why), BAD_INPUT)
         raise Stop(f"The server at {self.url} failed: {why}", FAILED)

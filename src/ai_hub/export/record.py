@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Generator, Mapping
+from collections.abc import Callable, Collection, Coroutine, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -138,15 +138,16 @@ class Exports:
         for name, rows in several.items():
             self._metrics.no_view(job.rows.feature_set.label, name, "several", rows)
 
-    async def find(self, tenant_id: str | None, limit: int) -> list[ExportRecord]:
-        """The records of a tenant's exports (None: of all), the newest first.
+    async def find(self, of: str | Collection[str] | None, limit: int) -> list[ExportRecord]:
+        """The records of a tenant's exports, of several (None: of all), the newest first.
 
         Raises InvalidInput for a limit that is not from 1 to 10,000.
         """
-        if tenant_id is not None:
+        tenant_ids = None if of is None else [of] if isinstance(of, str) else [*of]
+        for tenant_id in tenant_ids or ():
             check_id("tenant_id", tenant_id)
         check_count("limit", limit, _MOST_RECORDS)
-        return await self._store.export_log.find(tenant_id, limit=limit)
+        return await self._store.export_log.find(tenant_ids, limit=limit)
 
     async def record(self, export_id: str) -> ExportRecord:
         """The record of one export. Raises UnknownExport."""

@@ -12,11 +12,11 @@ from typing import Any
 from ai_hub import logs
 from ai_hub.errors import AiHubError
 from ai_hub.feature_store import FeatureStore
+from ai_hub.http.access import access_of, refused
 from ai_hub.http.body import (
-    AGAIN,
     BODY,
     FAULT,
-    RETRY_AFTER,
+    SAID_WITH,
     ClientLeft,
     Message,
     Receive,
@@ -60,6 +60,7 @@ class Application:
         self._rooms = Rooms(store.settings.max_body, store.settings.body_timeout.seconds)
         self._hot = HotRoutes(store, self._rooms)
         self._watch = watch or Watch(store)
+        self._access = access_of(store)
         self._handlers = self._hot.handlers | {
             ("GET", "/metrics"): self._watch.metrics,
             ("GET", "/health/ready"): self._watch.ready,
@@ -103,7 +104,11 @@ class Application:
         logs.request_id.set(request)
         handler = self._handlers.get((scope["method"], route))
         try:
-            if handler is not None:
+            refusal_of = refused(self._access, scope)
+            if refusal_of is not None:
+                await respond(send, refusal_of, request)
+                status, route = refusal_of[0], route if handler is not None else _OTHER
+            elif handler is not None:
                 status = await self._by_hand(handler, scope, receive, send, request)
             else:
                 status = await self._through_framework(scope, receive, send, request)
@@ -144,8 +149,8 @@ class Application:
                 status = message["status"]
                 if not has_room(scope):
                     leave_room(scope)
-                more = [(b"x-request-id", request)] + [RETRY_AFTER] * (status == AGAIN)
-                message["headers"] = [*message["headers"], *more]
+                more = SAID_WITH.get(status, ())
+                message["headers"] = [*message["headers"], (b"x-request-id", request), *more]
             await send(message)
 
         if scope["method"] not in ("GET", "OPTIONS"):

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 from litestar import Request
 
-from ai_hub.http.body import BODY
+from ai_hub.access.grant import Grant
+from ai_hub.http.body import BODY, GRANT
 from ai_hub.http.hot import LARGE
 from ai_hub.http.messages import decode
 
@@ -15,8 +16,20 @@ _T = TypeVar("_T")
 
 
 async def body(request: Request[Any, Any, Any], into: type[_T]) -> _T:
-    """What a body says. Raises Malformed, or InvalidInput naming the field."""
+    """What a body says. Raises Malformed, InvalidInput naming the field, or Forbidden for its
+    tenant."""
     content: bytes = request.scope[BODY]  # type: ignore[literal-required]
     if len(content) > LARGE:
-        return await asyncio.to_thread(decode, content, into)
-    return decode(content, into)
+        said = await asyncio.to_thread(decode, content, into)
+    else:
+        said = decode(content, into)
+    # What is about a tenant names it in its body.
+    if hasattr(said, "tenant_id"):
+        grant_of(request).check_tenant(said.tenant_id)
+    return said
+
+
+def grant_of(request: Request[Any, Any, Any]) -> Grant:
+    """What a request may do."""
+    grant: Grant = request.scope[GRANT]  # type: ignore[literal-required]
+    return grant

@@ -11,6 +11,7 @@ import msgspec
 from ai_hub.errors import (
     AiHubError,
     Busy,
+    Forbidden,
     InvalidInput,
     NotFound,
     OutOfRange,
@@ -18,6 +19,8 @@ from ai_hub.errors import (
     StoreReadOnly,
     StoreUnavailable,
     TooLarge,
+    TooMany,
+    Unauthorized,
 )
 from ai_hub.http.messages import Malformed, Problem
 from ai_hub.http.room import LITTLE, Rooms, Share, TooSlow
@@ -41,6 +44,12 @@ AGAIN = 503
 """The status of what may be asked again in a while."""
 RETRY_AFTER = (b"retry-after", b"%d" % Busy.retry_after)
 """The header that says in how long."""
+SAID_WITH = {
+    AGAIN: [RETRY_AFTER],
+    429: [(b"retry-after", b"%d" % TooMany.retry_after)],
+    401: [(b"www-authenticate", b"Bearer")],
+}
+"""The headers that go with a status."""
 
 FAULT = reply_of(500, Problem("the server failed to answer; its log says why"))
 """The answer when a fault of ours leaves no other."""
@@ -50,6 +59,10 @@ _LONG = 4 * 1024 * 1024
 
 BODY = "ai_hub.body"
 """The key of a request's scope that holds its whole body, for messages that quote it."""
+AUTHORIZATION = "ai_hub.authorization"
+"""The key of a request's scope that holds its header of that name, if it has one."""
+GRANT = "ai_hub.grant"
+"""The key of a request's scope that holds what it may do."""
 _SHARE = "ai_hub.share"
 
 
@@ -173,8 +186,7 @@ async def respond(send: Send, reply: Reply, request: bytes) -> None:
         (b"content-length", b"%d" % len(body)),
         (b"x-request-id", request),
     ]
-    if status == AGAIN:
-        headers.append(RETRY_AFTER)
+    headers += SAID_WITH.get(status, ())
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
@@ -201,6 +213,12 @@ def status_of(error: AiHubError) -> int:
             return 413
         case TooSlow():
             return 408
+        case Unauthorized():
+            return 401
+        case Forbidden():
+            return 403
+        case TooMany():
+            return 429
         case StoreUnavailable() | StoreReadOnly() | Busy():
             return AGAIN
         case _:

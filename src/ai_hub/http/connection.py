@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import httptools
 
-from ai_hub.http.body import Reply, Scope
+from ai_hub.http.body import AUTHORIZATION, Reply, Scope
 from ai_hub.http.clients import Clients
 from ai_hub.http.exchange import Exchange, target_of
 from ai_hub.http.refused import CONNECT, FRAMING, NO_HTTP, TOO_SLOW, WEBSOCKET, Refused
@@ -188,7 +188,7 @@ class Connection(asyncio.Protocol):
             path, raw_path, query = target_of(self._url)
         except (httptools.HttpParserError, UnicodeDecodeError):
             raise Refused(NO_HTTP) from None
-        self._host, expects, refused = clients.gate.look(
+        self._host, expects, authorization, refused = clients.gate.look(
             headers, version, self._host, self._addresses[0][0]
         )
         if refused is not None:
@@ -207,6 +207,7 @@ class Connection(asyncio.Protocol):
             "query_string": query,
             "headers": headers,
             "state": {},
+            AUTHORIZATION: authorization,
         }
         closes = version != "1.1" or not parser.should_keep_alive()
         self._stage = Stage.BODY

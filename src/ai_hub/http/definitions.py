@@ -14,34 +14,35 @@ from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.values import check_text
 from ai_hub.errors import InvalidInput
 from ai_hub.feature_store import FeatureStore
+from ai_hub.http.access import ADMIN_ALL, READ
 from ai_hub.http.asked import body
 from ai_hub.http.messages import DefinitionsRequest, FeatureSetRequest, RolloutRequest
 
 _Asked = Request[Any, Any, Any]
 
 
-@get("/sets")
+@get("/sets", opt=READ)
 async def feature_sets(state: State) -> dict[str, Any]:
     """Every feature set in every version, retired ones too."""
     store: FeatureStore = state.store
     return {"feature_sets": await asyncio.to_thread(store.listed)}
 
 
-@get("/sets/{name:str}")
+@get("/sets/{name:str}", opt=READ)
 async def feature_set(name: str, state: State) -> dict[str, Any]:
     """One feature set, by `name` (its default version) or `name@version`."""
     store: FeatureStore = state.store
     return store.described(name)
 
 
-@get("/sets/{name:str}/versions/{version:str}")
+@get("/sets/{name:str}/versions/{version:str}", opt=READ)
 async def feature_set_version(name: str, version: str, state: State) -> dict[str, Any]:
     """One version of a feature set."""
     store: FeatureStore = state.store
     return store.described(f"{name}@{version}")
 
 
-@post("/sets/plan", status_code=200)
+@post("/sets/plan", opt=ADMIN_ALL, status_code=200)
 async def plan(request: _Asked, state: State) -> dict[str, Any]:
     """What applying a document of definitions would change, and what looks wrong with it."""
     store: FeatureStore = state.store
@@ -50,7 +51,7 @@ async def plan(request: _Asked, state: State) -> dict[str, Any]:
     return await asyncio.to_thread(planned.document)
 
 
-@post("/sets/apply", status_code=200)
+@post("/sets/apply", opt=ADMIN_ALL, status_code=200)
 async def apply(request: _Asked, state: State) -> dict[str, Any]:
     """Have every process serve the feature sets of a document, all of them or none."""
     store: FeatureStore = state.store
@@ -59,7 +60,7 @@ async def apply(request: _Asked, state: State) -> dict[str, Any]:
     return await asyncio.to_thread(planned.document)
 
 
-@post("/sets/retire", status_code=200)
+@post("/sets/retire", opt=ADMIN_ALL, status_code=200)
 async def retire(request: _Asked, state: State) -> dict[str, Any]:
     """Serve a version of a feature set no more."""
     store: FeatureStore = state.store
@@ -68,7 +69,7 @@ async def retire(request: _Asked, state: State) -> dict[str, Any]:
     return store.described(chosen)
 
 
-@post("/sets/default", status_code=200)
+@post("/sets/default", opt=ADMIN_ALL, status_code=200)
 async def set_default(request: _Asked, state: State) -> dict[str, Any]:
     """Let the name of a feature set alone mean one of its versions."""
     store: FeatureStore = state.store
@@ -77,7 +78,7 @@ async def set_default(request: _Asked, state: State) -> dict[str, Any]:
     return store.described(chosen)
 
 
-@post("/sets/{name:str}/rollout", status_code=200)
+@post("/sets/{name:str}/rollout", opt=ADMIN_ALL, status_code=200)
 async def rollout(name: str, request: _Asked, state: State) -> dict[str, Any]:
     """Let the name alone mean a version for a percentage of the entities, or end that."""
     asked = await body(request, RolloutRequest)

@@ -30,11 +30,12 @@ _KINDS: dict[type, Schema] = {
     bool: {"type": "boolean"},
 }
 _BINARY: Schema = {"type": "string", "format": "binary"}
-_ALWAYS = (400, 403, 408, 421, 431, 500)
+_ALWAYS = (400, 401, 403, 408, 421, 429, 431, 500)
 _WITH_BODY = (413, 415, 422, 503)
 _WHY = {
     400: "It is not HTTP, or its body is not JSON.",
-    403: "A web page of another site asks (`Origin`).",
+    401: "The server asks for access keys (`AI_HUB_AUTH`), and there is none that is valid.",
+    403: "The key does not allow it, or a web page of another site asks (`Origin`).",
     404: "There is nothing of that name.",
     409: "What is in the registry does not allow it.",
     408: "It did not arrive in time.",
@@ -42,10 +43,12 @@ _WHY = {
     415: "The body is compressed, or of a type that is not taken.",
     421: "`Host` is none of the names of this server (`AI_HUB_ALLOWED_HOSTS`).",
     422: "A value is not what is expected; the problem names it.",
+    429: "The key asks more often than it may (`AI_HUB_RATE_LIMIT`).",
     431: "Target and headers are over the limit.",
     500: "A fault of the server, or an export that could not be written.",
     503: "The database does not answer, or as much as may is under way already.",
 }
+_BY_KEY: Schema = {"type": "http", "scheme": "bearer", "description": "Where AI_HUB_AUTH=keys"}
 _RETRY_AFTER: Schema = {
     "description": "In how many seconds to ask again",
     "schema": {"type": "integer", "minimum": 1},
@@ -145,6 +148,18 @@ ROUTES = (
         "Model", "ModelRequest", refuses=(404, 503),
     ),
     Route(
+        "get", "/ai/features/keys", "The access keys for tenants that are one's own.", "Keys",
+    ),
+    Route(
+        "post", "/ai/features/keys", "Make an access key; only this answer has it.", "CreatedKey",
+        "CreateKeyRequest", {"name": "grafana", "tenants": ["acme"], "scopes": ["read"],
+                             "expires": "90d"}, refuses=(503,),
+    ),
+    Route(
+        "post", "/ai/features/keys/revoke", "Let an access key be valid no more.", "Key",
+        "KeyRequest", refuses=(404, 503),
+    ),
+    Route(
         "post", "/ai/features/ingest",
         "Land observations; 200 when any row landed. Rejected rows are counted and named.",
         "IngestResult", "Observations",
@@ -241,7 +256,8 @@ def document(registry: Registry) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "AI Hub Feature Store", "version": __version__},
         "paths": paths,
-        "components": {"schemas": schemas},
+        "components": {"schemas": schemas, "securitySchemes": {"key": _BY_KEY}},
+        "security": [{}, {"key": []}],
     }
 
 
@@ -321,7 +337,7 @@ def _responses(route: Route, more: tuple[int, ...]) -> dict[str, Any]:
             "description": why,
             "content": {"application/json": {"schema": schema}},
         }
-        if status == 503:
+        if status in (429, 503):
             found[str(status)]["headers"] = {"Retry-After": _RETRY_AFTER}
     return found
 

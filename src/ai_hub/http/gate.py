@@ -19,7 +19,15 @@ ANY = "*"
 _FORMS = (b"application/x-www-form-urlencoded", b"multipart/form-data", b"text/plain")
 """What a form of a web page sends, without a question to the server first."""
 _LOOKED_AT = frozenset(
-    (b"host", b"expect", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest")
+    (
+        b"host",
+        b"authorization",
+        b"expect",
+        b"origin",
+        b"sec-fetch-site",
+        b"sec-fetch-mode",
+        b"sec-fetch-dest",
+    )
 )
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -55,21 +63,26 @@ class Gate:
 
     def look(
         self, headers: Headers, version: str, known: bytes | None, address: object
-    ) -> tuple[bytes | None, bool, Reply | None]:
-        """The host of a request, whether its client waits to send a body, and why it is refused.
+    ) -> tuple[bytes | None, bool, bytes | None, Reply | None]:
+        """The host of a request, whether its client waits to send a body, what it says of who
+        asks, and why it is refused.
 
         `known` is the host of the last request on the connection, which was not refused: mostly it
         is the same, and bytes are compared alone.
         """
         host: bytes | None = None
+        authorization: bytes | None = None
         expects = browser = False
         for name, value in headers:
             if name not in _LOOKED_AT:
                 continue
             if name == b"host":
                 if host is not None:
-                    return None, False, NO_HOST
+                    return None, False, None, NO_HOST
                 host = value
+            elif name == b"authorization":
+                # Of two nobody knows which one counts: then it is neither.
+                authorization = value if authorization is None else b""
             elif name == b"expect":
                 expects = value.lower() == b"100-continue"
             else:
@@ -82,7 +95,7 @@ class Gate:
             refused = self.refused_host(host, address)
         if browser and refused is None:
             refused = self.refused_page(headers, host)
-        return host, expects, refused
+        return host, expects, authorization, refused
 
     def refused_host(self, host: bytes, address: object) -> Reply | None:
         """Why a `Host` is refused on a connection to a local `address`; None if it is not."""

@@ -9,10 +9,11 @@ from typing import TypeVar
 import msgspec
 
 from ai_hub import __version__
+from ai_hub.access.grant import Grant
 from ai_hub.definitions.values import iso, parse_time
 from ai_hub.errors import AiHubError, OutOfRange
 from ai_hub.feature_store import FeatureStore
-from ai_hub.http.body import JSON, Receive, Reply, Scope, read_body, refusal
+from ai_hub.http.body import GRANT, JSON, Receive, Reply, Scope, read_body, refusal
 from ai_hub.http.entries import Entries
 from ai_hub.http.messages import BatchRequest, GetRequest, decode
 from ai_hub.http.room import LITTLE, Rooms
@@ -73,7 +74,7 @@ class HotRoutes:
                 asked = await asyncio.to_thread(_request, _decode_get, body, GetRequest)
             else:
                 asked = _request(_decode_get, body, GetRequest)
-            return 200, JSON, await self.answer_get(asked)
+            return 200, JSON, await self.answer_get(asked, scope[GRANT])
         except AiHubError as error:
             return refusal(error)
 
@@ -85,7 +86,7 @@ class HotRoutes:
                 asked = await asyncio.to_thread(_request, _decode_batch, body, BatchRequest)
             else:
                 asked = _request(_decode_batch, body, BatchRequest)
-            return 200, JSON, await self.answer_batch(asked)
+            return 200, JSON, await self.answer_batch(asked, scope[GRANT])
         except AiHubError as error:
             return refusal(error)
 
@@ -93,8 +94,10 @@ class HotRoutes:
         """`GET /health`."""
         return 200, JSON, self._health
 
-    async def answer_get(self, request: GetRequest) -> bytes:
+    async def answer_get(self, request: GetRequest, grant: Grant) -> bytes:
         """The answer to a request, a FeatureVector as JSON. Raises AiHubError."""
+        grant.check_scope("read")
+        grant.check_tenant(request.tenant_id)
         store = self._store
         spec = self._spec(request)
         if spec.split is not None:
@@ -112,8 +115,10 @@ class HotRoutes:
             value[1:],
         )
 
-    async def answer_batch(self, request: BatchRequest) -> bytes:
+    async def answer_batch(self, request: BatchRequest, grant: Grant) -> bytes:
         """The answer to a request, a BatchVectors as JSON. Raises AiHubError."""
+        grant.check_scope("read")
+        grant.check_tenant(request.tenant_id)
         store, spec = self._store, self._spec(request)
         at = self._at(request.timestamp)
         asset_ids: Sequence[str] = request.asset_ids

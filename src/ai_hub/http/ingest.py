@@ -15,6 +15,8 @@ from ai_hub.definitions.valid_range import ValidRange
 from ai_hub.definitions.values import check_id
 from ai_hub.errors import InvalidInput
 from ai_hub.feature_store import FeatureStore
+from ai_hub.http.access import WRITE
+from ai_hub.http.asked import grant_of
 from ai_hub.http.body import BODY
 from ai_hub.http.messages import encode
 from ai_hub.http.room import Rooms
@@ -31,19 +33,19 @@ _ROW_BYTES = 32
 """What a row of a packed body is taken for."""
 
 
-@post("/ingest", status_code=200)
+@post("/ingest", opt=WRITE, status_code=200)
 async def ingest_observations(request: Request[Any, Any, Any], state: State) -> Response[bytes]:
     """Land observations; 200 when any row landed, else 422. Rejected rows are counted and named."""
     return await _ingest(request, state.store, state.rooms, "observations")
 
 
-@post("/ingest/weather", status_code=200)
+@post("/ingest/weather", opt=WRITE, status_code=200)
 async def ingest_weather(request: Request[Any, Any, Any], state: State) -> Response[bytes]:
     """Land weather rows of assets or of stations that assets share."""
     return await _ingest(request, state.store, state.rooms, "weather")
 
 
-@post("/ingest/attributes", status_code=200)
+@post("/ingest/attributes", opt=WRITE, status_code=200)
 async def ingest_attributes(request: Request[Any, Any, Any], state: State) -> Response[bytes]:
     """Land attributes of assets: a row a value, or a column a key."""
     return await _ingest(request, state.store, state.rooms, "attributes")
@@ -61,9 +63,11 @@ async def _ingest(
         if is_plain(content_type, body):
             await turn.enter_async_context(rooms.parser(size))
             file, tenant_id = await asyncio.to_thread(_opened, query, body, content_type)
+            grant_of(request).check_tenant(tenant_id)
         else:
             await turn.enter_async_context(rooms.packed)
             file, tenant_id = await asyncio.to_thread(_opened, query, body, content_type)
+            grant_of(request).check_tenant(tenant_id)
             says = _UNKNOWN if file.rows is None else _ROW_BYTES * file.rows
             await turn.enter_async_context(rooms.parser(max(size, says)))
         if query.dry_run:

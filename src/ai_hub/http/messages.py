@@ -122,6 +122,23 @@ class RolloutRequest(msgspec.Struct, forbid_unknown_fields=True):
     begun_by: str = ""
 
 
+class CreateKeyRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """What an access key is called, for whom it is and what it allows, and for how long."""
+
+    name: str
+    scopes: list[str]
+    tenants: list[str] | None = None
+    all_tenants: bool = False
+    expires: str | None = None
+    created_by: str = ""
+
+
+class KeyRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """An access key, by its id."""
+
+    id: str
+
+
 class Problem(msgspec.Struct):
     """Why a request was refused: a sentence, and the field it is about."""
 

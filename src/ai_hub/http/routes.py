@@ -17,10 +17,12 @@ from litestar.response import Redirect
 
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import check_id, parse_time, to_datetime
-from ai_hub.errors import AiHubError, InvalidInput, shown
+from ai_hub.errors import AiHubError, InvalidInput, UnknownExport, shown
 from ai_hub.export.turns import Turns
 from ai_hub.feature_store import FeatureStore
+from ai_hub.http.access import EXPORT, NOTHING, READ, READ_ALL, WRITE, check_need
 from ai_hub.http.asked import body as _body
+from ai_hub.http.asked import grant_of
 from ai_hub.http.body import FAULT, ClientLeft, Reply, refusal, while_connected
 from ai_hub.http.definitions import (
     apply,
@@ -35,6 +37,7 @@ from ai_hub.http.definitions import (
 from ai_hub.http.description import document
 from ai_hub.http.hot import HotRoutes, health_of
 from ai_hub.http.ingest import ingest_attributes, ingest_observations, ingest_weather
+from ai_hub.http.keys import create_key, keys, revoke_key
 from ai_hub.http.messages import (
     BatchRequest,
     CacheRequest,
@@ -58,21 +61,23 @@ _log = logging.getLogger(__name__)
 _Asked = Request[Any, Any, Any]
 
 
-@post("/get", status_code=200)
+@post("/get", opt=READ, status_code=200)
 async def get_features(request: _Asked, state: State) -> Response[bytes]:
     """The features of one entity as of a time (now, when none is given)."""
     data = await _body(request, GetRequest)
-    return Response(await state.hot.answer_get(data), media_type=MediaType.JSON)
+    answer = await state.hot.answer_get(data, grant_of(request))
+    return Response(answer, media_type=MediaType.JSON)
 
 
-@post("/batch", status_code=200)
+@post("/batch", opt=READ, status_code=200)
 async def get_batch(request: _Asked, state: State) -> Response[bytes]:
     """The features of 1 to 1,000 entities of one tenant, in one read."""
     data = await _body(request, BatchRequest)
-    return Response(await state.hot.answer_batch(data), media_type=MediaType.JSON)
+    answer = await state.hot.answer_batch(data, grant_of(request))
+    return Response(answer, media_type=MediaType.JSON)
 
 
-@put("/weather-sources")
+@put("/weather-sources", opt=WRITE)
 async def weather_sources(request: _Asked, state: State) -> dict[str, Any]:
     """Let assets take their weather from a station that they share, from a time on."""
     data = await _body(request, WeatherSourceRequest)
@@ -95,7 +100,7 @@ async def weather_sources(request: _Asked, state: State) -> dict[str, Any]:
     }
 
 
-@post("/export", status_code=200)
+@post("/export", opt=EXPORT, status_code=200)
 async def export(request: _Asked, state: State) -> dict[str, Any]:
     """Write a training set to Parquet in the tenant's folder; answers when it is done."""
     data = await _body(request, ExportRequest)
@@ -118,23 +123,27 @@ async def export(request: _Asked, state: State) -> dict[str, Any]:
     return await while_connected(request.receive, exporting)
 
 
-@get("/exports")
+@get("/exports", opt=EXPORT)
 async def exports(
-    state: State, tenant_id: str | None = None, limit: int = 100
+    request: _Asked, state: State, tenant_id: str | None = None, limit: int = 100
 ) -> dict[str, list[dict[str, Any]]]:
     """Recorded exports, the newest first."""
     store: FeatureStore = state.store
-    return {"exports": await store.exports(tenant_id, limit)}
+    of = grant_of(request).tenants if tenant_id is None else tenant_id
+    return {"exports": await store.exports(of, limit)}
 
 
-@get("/exports/{export_id:str}")
-async def export_by_id(export_id: str, state: State) -> dict[str, Any]:
+@get("/exports/{export_id:str}", opt=EXPORT)
+async def export_by_id(request: _Asked, export_id: str, state: State) -> dict[str, Any]:
     """One recorded export."""
     store: FeatureStore = state.store
-    return await store.export_record(export_id)
+    found = await store.export_record(export_id)
+    if not grant_of(request).has(found["tenant_id"]):
+        raise UnknownExport(export_id)
+    return found
 
 
-@post("/cache/warm", status_code=200)
+@post("/cache/warm", opt=READ, status_code=200)
 async def warm(request: _Asked, state: State) -> dict[str, int]:
     """Have vectors ready, now's by default: of some assets or all, of a set or every one."""
     data = await _body(request, WarmRequest)
@@ -151,7 +160,7 @@ async def warm(request: _Asked, state: State) -> dict[str, int]:
     return await while_connected(request.receive, warmed())
 
 
-@get("/assets")
+@get("/assets", opt=READ)
 async def assets(
     state: State,
     tenant_id: str | None = None,
@@ -171,7 +180,7 @@ async def assets(
     return {"tenant_id": tenant, **page}
 
 
-@post("/cache/invalidate", status_code=200)
+@post("/cache/invalidate", opt=WRITE, status_code=200)
 async def invalidate(request: _Asked, state: State) -> dict[str, int]:
     """Forget the cached vectors of some assets, of one set or all."""
     data = await _body(request, CacheRequest)
@@ -181,7 +190,7 @@ async def invalidate(request: _Asked, state: State) -> dict[str, int]:
     )
 
 
-@get("/cache/stats")
+@get("/cache/stats", opt=READ_ALL)
 async def cache_stats(state: State) -> dict[str, Any]:
     """What the cache holds, and its hit rate."""
     store: FeatureStore = state.store
@@ -189,33 +198,33 @@ async def cache_stats(state: State) -> dict[str, Any]:
     return {**asdict(stats), "hit_rate": stats.hit_rate}
 
 
-@get("/health")
+@get("/health", opt=NOTHING)
 async def health(state: State) -> dict[str, str]:
     """That the server is alive, which database it holds, and the step of its times."""
     return health_of(state.store)
 
 
-@get("/health/ready")
+@get("/health/ready", opt=NOTHING)
 async def ready(state: State) -> Response[dict[str, Any]]:
     """How each part of the service is, and whether requests can be answered right."""
     status, found = await state.watch.readiness()
     return Response(found, status_code=status)
 
 
-@get("/metrics", media_type=MediaType.TEXT)
-async def metrics(state: State) -> Response[bytes]:
+@get("/metrics", opt=READ, media_type=MediaType.TEXT)
+async def metrics(request: _Asked, state: State) -> Response[bytes]:
     """What was counted, for Prometheus."""
-    body, content_type = await state.watch.exposition()
+    body, content_type = await state.watch.exposition(grant_of(request))
     return Response(body, media_type=content_type.decode())
 
 
-@get("/")
+@get("/", opt=NOTHING)
 async def start() -> Redirect:
     """To the page that says what there is."""
     return Redirect("/docs", status_code=307)
 
 
-@get("/docs", media_type=MediaType.HTML)
+@get("/docs", opt=READ, media_type=MediaType.HTML)
 async def docs(state: State) -> Response[bytes]:
     """Every route, for people."""
     return Response(
@@ -223,7 +232,7 @@ async def docs(state: State) -> Response[bytes]:
     )
 
 
-@get("/docs/openapi.json")
+@get("/docs/openapi.json", opt=READ)
 async def openapi(state: State) -> Response[bytes]:
     """Every route, for programs."""
     found = state.described.openapi(state.store.registry)
@@ -314,6 +323,9 @@ def build(store: FeatureStore, hot: HotRoutes, rooms: Rooms, watch: Watch) -> Li
             models,
             bind_model,
             unbind_model,
+            keys,
+            create_key,
+            revoke_key,
             ingest_observations,
             ingest_weather,
             ingest_attributes,
@@ -348,6 +360,7 @@ def build(store: FeatureStore, hot: HotRoutes, rooms: Rooms, watch: Watch) -> Li
             HTTPException: _on_refusal,
             Exception: _on_fault,
         },
+        guards=[check_need],
         request_max_body_size=None,
         logging_config=None,
         openapi_config=None,

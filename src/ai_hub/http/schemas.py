@@ -6,6 +6,7 @@ import json
 from itertools import combinations, permutations
 from typing import Any, get_args
 
+from ai_hub.access.grant import MAX_TENANTS, SCOPES
 from ai_hub.definitions.changes import Action
 from ai_hub.definitions.document import SCHEMA
 from ai_hub.definitions.json_schema import json_schema
@@ -175,6 +176,28 @@ def _requests(registry: Registry) -> Schema:
         ),
         "FeatureSetRequest": _asked({"feature_set": {"type": "string", "enum": versions}}),
         "ModelRequest": _asked({"model": MODEL}),
+        "CreateKeyRequest": {
+            **_asked(
+                {"name": ID, "scopes": listed({"type": "string", "enum": [*SCOPES]}, 1)},
+                {
+                    "tenants": nullable(listed(ID, 1, MAX_TENANTS)), "all_tenants": FLAG,
+                    "expires": nullable(WIDTH), "created_by": _WHO,
+                },
+            ),
+            "oneOf": [
+                {
+                    "required": ["tenants"],
+                    "properties": {
+                        "tenants": {"type": "array"}, "all_tenants": {"const": False}
+                    },
+                },
+                {
+                    "required": ["all_tenants"],
+                    "properties": {"tenants": {"type": "null"}, "all_tenants": {"const": True}},
+                },
+            ],
+        },
+        "KeyRequest": _asked({"id": TEXT}),
         "BindRequest": _asked(
             {"model": MODEL, "feature_set": {"type": "string", "enum": versions}},
             {"policy": nullable(POLICY), "bound_by": _WHO},
@@ -235,6 +258,11 @@ _ENTRY: Schema = {
     "features": _FEATURES, "missing": listed(TEXT, 0), "violations": listed(TEXT, 0),
     "degraded": FLAG, "cache_hit": FLAG,
 }  # fmt: skip
+_KEY: Schema = {
+    "id": TEXT, "name": TEXT, "tenants": nullable(listed(TEXT, 1)), "scopes": listed(TEXT, 0),
+    "state": {"type": "string", "enum": ["valid", "expired", "revoked"]}, "created_at": TIME,
+    "created_by": TEXT, "expires_at": nullable(TIME), "revoked_at": nullable(TIME),
+}  # fmt: skip
 _ANSWERS: Schema = {
     "FeatureVector": fields(
         {"tenant_id": ID, "asset_id": ID, "timestamp": TIME, **_NAMED, **_ENTRY,
@@ -265,6 +293,9 @@ _ANSWERS: Schema = {
          "bound_at": TIME, "bound_by": TEXT}
     ),
     "Models": fields({"models": listed(_ref("Model"), 0)}),
+    "Key": fields(_KEY),
+    "CreatedKey": fields({**_KEY, "key": TEXT}),
+    "Keys": fields({"keys": listed(_ref("Key"), 0)}),
     "RegistryPlan": fields(
         {"revision": COUNT, "allowed": FLAG, "changes": listed(_ref("RegistryChange"), 0),
          "warnings": listed(TEXT, 0)}

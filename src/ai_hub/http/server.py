@@ -80,12 +80,14 @@ def bound(settings: Settings, shared: bool = False) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
     except OSError as error:
         raise ConfigError(f"host: got {settings.host!r}, expected an address: {error}") from error
-    if not (settings.insecure or ip_address(str(address[0]).partition("%")[0]).is_loopback):
+    fenced = settings.insecure or settings.auth != "none"
+    if not (fenced or ip_address(str(address[0]).partition("%")[0]).is_loopback):
         listener.close()
         raise ConfigError(
             f"host: got {settings.host!r}, expected an address of this machine alone, such as "
-            "127.0.0.1: whoever reaches the server may read and write all. AI_HUB_INSECURE=1 "
-            "listens there all the same, for a network where all may, or behind a proxy."
+            "127.0.0.1: whoever reaches the server may read and write all. AI_HUB_AUTH=keys asks "
+            "everybody for an access key (ai-hub keys create), and AI_HUB_INSECURE=1 listens there "
+            "without, for a network where all may do all, or behind a proxy."
         )
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

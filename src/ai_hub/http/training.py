@@ -17,6 +17,7 @@ from ai_hub.export.job import check_compression
 from ai_hub.export.nameless import nameless
 from ai_hub.export.place import Places
 from ai_hub.feature_store import FeatureStore
+from ai_hub.http.access import EXPORT
 from ai_hub.http.allocation import give_back
 from ai_hub.http.body import BODY, leave_room, share_of, while_connected
 from ai_hub.http.exchange import FILE
@@ -46,7 +47,7 @@ class _File(ASGIResponse):
             await asyncio.to_thread(self._file.close)
 
 
-@post("/training-set", status_code=200)
+@post("/training-set", opt=EXPORT, status_code=200)
 async def training_set(
     request: Request[Any, Any, Any],
     state: State,

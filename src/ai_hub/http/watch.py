@@ -10,9 +10,10 @@ from typing import Any
 
 import msgspec
 
-from ai_hub.errors import StoreUnavailable
+from ai_hub.access.grant import Grant
+from ai_hub.errors import Forbidden, StoreUnavailable
 from ai_hub.feature_store import FeatureStore
-from ai_hub.http.body import JSON, Receive, Reply, Scope
+from ai_hub.http.body import GRANT, JSON, Receive, Reply, Scope, refusal
 from ai_hub.metrics import Metrics, exposition
 
 PUBLISH_SECONDS = 1.0
@@ -31,7 +32,12 @@ class Watch:
 
     async def metrics(self, scope: Scope, receive: Receive) -> Reply:
         """`GET /metrics`."""
-        body, content_type = await self.exposition()
+        grant: Grant = scope[GRANT]
+        try:
+            grant.check_scope("read")
+        except Forbidden as error:
+            return refusal(error)
+        body, content_type = await self.exposition(grant)
         return 200, content_type, body
 
     async def ready(self, scope: Scope, receive: Receive) -> Reply:
@@ -39,10 +45,11 @@ class Watch:
         status, found = await self.readiness()
         return status, JSON, _encode(found)
 
-    async def exposition(self) -> tuple[bytes, bytes]:
-        """The metrics of all workers, and their content type."""
+    async def exposition(self, grant: Grant) -> tuple[bytes, bytes]:
+        """The metrics of all workers, and their content type: of the tenants that a key is for."""
         counted = await self._together() if self._together else self._store.measured()
-        return exposition(counted, self._store.now())
+        shown = counted if grant.tenants is None else counted.of_tenants(grant.tenants)
+        return exposition(shown, self._store.now())
 
     async def readiness(self) -> tuple[int, dict[str, Any]]:
         """The state of each part and the worst of them; 503 if requests are not answered correctly.

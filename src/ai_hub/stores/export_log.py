@@ -6,7 +6,7 @@ Times are microseconds since the epoch.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
 from typing import Any, Literal, Protocol
 
@@ -134,9 +134,12 @@ class ExportLog(Protocol):
         """
 
     async def find(
-        self, tenant_id: str | None = None, export_id: str | None = None, limit: int = 100
+        self,
+        tenant_ids: Collection[str] | None = None,
+        export_id: str | None = None,
+        limit: int = 100,
     ) -> list[ExportRecord]:
-        """Recorded exports, the newest first."""
+        """Recorded exports, of some tenants or all, the newest first."""
 
     async def interrupted(self) -> list[ExportRecord]:
         """Exports still called processing that no living process writes, this one included."""

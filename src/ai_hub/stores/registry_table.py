@@ -1,5 +1,5 @@
 """The registry as a store keeps it: feature sets by version, which one a name alone means, the
-models that are bound to them, and rollouts.
+models that are bound to them, rollouts, and access keys.
 
 Times are microseconds since the epoch. Every change raises the registry's revision, in the
 transaction that makes it.
@@ -75,7 +75,26 @@ class StoredRollout:
     begun_by: str
 
 
-Row = StoredSet | StoredModel | StoredRollout
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """An access key: a row of `access_keys`.
+
+    `sha256` is all that is kept of it, in hexadecimal. `tenants` is a list in JSON, None for every
+    tenant; `scopes` are words. `expires_at` and `revoked_at` are None where it does not end.
+    """
+
+    key_id: str
+    name: str
+    sha256: str
+    tenants: str | None
+    scopes: str
+    created_at: int
+    created_by: str
+    expires_at: int | None = None
+    revoked_at: int | None = None
+
+
+Row = StoredSet | StoredModel | StoredRollout | StoredKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +123,11 @@ class Table:
 SETS = Table("feature_sets", StoredSet, 2)
 MODELS = Table("feature_models", StoredModel, 2)
 ROLLOUTS = Table("feature_rollouts", StoredRollout, 1)
-TABLES: Mapping[type[Row], Table] = {one.row: one for one in (SETS, MODELS, ROLLOUTS)}
-INSTANTS = frozenset({"applied_at", "bound_at", "begun_at"})
+KEYS = Table("access_keys", StoredKey, 1)
+TABLES: Mapping[type[Row], Table] = {one.row: one for one in (SETS, MODELS, ROLLOUTS, KEYS)}
+INSTANTS = frozenset(
+    {"applied_at", "bound_at", "begun_at", "created_at", "expires_at", "revoked_at"}
+)
 """The columns that are times."""
 
 
@@ -118,6 +140,7 @@ class StoredRegistry:
     defaults: Mapping[str, int] = field(default_factory=dict)
     models: tuple[StoredModel, ...] = ()
     rollouts: tuple[StoredRollout, ...] = ()
+    keys: tuple[StoredKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +151,13 @@ class RegistryChange:
     defaults: Mapping[str, int] = field(default_factory=dict)
     models: tuple[StoredModel, ...] = ()
     rollouts: tuple[StoredRollout, ...] = ()
-    gone: tuple[StoredModel | StoredRollout, ...] = ()
+    keys: tuple[StoredKey, ...] = ()
+    gone: tuple[StoredModel | StoredRollout | StoredKey, ...] = ()
 
     @property
     def rows(self) -> tuple[Row, ...]:
         """The rows to write, those of defaults aside."""
-        return (*self.sets, *self.models, *self.rollouts)
+        return (*self.sets, *self.models, *self.rollouts, *self.keys)
 
     def __bool__(self) -> bool:
         return bool(self.rows or self.defaults or self.gone)

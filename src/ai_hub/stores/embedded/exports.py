@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ai_hub.stores.embedded.session import Cursor, Sessions, transaction
 from ai_hub.stores.export_log import COLUMNS, INSTANTS, ExportRecord, record_of, row_of
 
@@ -42,11 +44,17 @@ class EmbeddedExportLog:
         await self._sessions.write(replace)
 
     async def find(
-        self, tenant_id: str | None = None, export_id: str | None = None, limit: int = 100
+        self,
+        tenant_ids: Collection[str] | None = None,
+        export_id: str | None = None,
+        limit: int = 100,
     ) -> list[ExportRecord]:
-        """Recorded exports, the newest first."""
-        where = "($1 IS NULL OR tenant_id = $1) AND ($2 IS NULL OR export_id = $2)"
-        return await self._found(where, [tenant_id, export_id], limit)
+        """Recorded exports, of some tenants or all, the newest first."""
+        of = "$1::VARCHAR[] IS NULL OR list_contains($1::VARCHAR[], tenant_id)"
+        where = f"({of}) AND ($2 IS NULL OR export_id = $2)"
+        return await self._found(
+            where, [None if tenant_ids is None else [*tenant_ids], export_id], limit
+        )
 
     async def interrupted(self) -> list[ExportRecord]:
         """Exports still called processing that are none of this process, which owns the file."""
@@ -56,7 +64,7 @@ class EmbeddedExportLog:
         return [one for one in found if one.export_id not in before | self._under_way]
 
     async def _found(
-        self, where: str, parameters: list[str | None], limit: int
+        self, where: str, parameters: list[str | list[str] | None], limit: int
     ) -> list[ExportRecord]:
         query = (
             f"SELECT {_READ} FROM feature_exports WHERE {where} "

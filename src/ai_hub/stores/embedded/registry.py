@@ -10,6 +10,7 @@ from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
 from ai_hub.stores.embedded.session import Cursor, Sessions, transaction
 from ai_hub.stores.registry_table import (
     INSTANTS,
+    KEYS,
     MODELS,
     ROLLOUTS,
     SETS,
@@ -17,6 +18,7 @@ from ai_hub.stores.registry_table import (
     Decision,
     Heard,
     Row,
+    StoredKey,
     StoredModel,
     StoredRegistry,
     StoredRollout,
@@ -103,6 +105,7 @@ def _load(cursor: Cursor) -> StoredRegistry:
         sets=tuple(StoredSet(*row) for row in _rows(cursor, SETS, "revision, name, version")),
         models=tuple(StoredModel(*row) for row in _rows(cursor, MODELS, "model, model_version")),
         rollouts=tuple(StoredRollout(*row) for row in _rows(cursor, ROLLOUTS, "name")),
+        keys=tuple(StoredKey(*row) for row in _rows(cursor, KEYS, "created_at, key_id")),
     )
 
 

@@ -109,6 +109,17 @@ CREATE TABLE IF NOT EXISTS feature_rollouts (
     begun_at     TIMESTAMPTZ NOT NULL,
     begun_by     VARCHAR     NOT NULL
 );
+CREATE TABLE IF NOT EXISTS access_keys (
+    key_id     VARCHAR     NOT NULL,
+    name       VARCHAR     NOT NULL,
+    sha256     VARCHAR     NOT NULL,
+    tenants    VARCHAR,
+    scopes     VARCHAR     NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    created_by VARCHAR     NOT NULL,
+    expires_at TIMESTAMPTZ,
+    revoked_at TIMESTAMPTZ
+);
 CREATE TABLE IF NOT EXISTS registry_revision (
     revision BIGINT NOT NULL
 );

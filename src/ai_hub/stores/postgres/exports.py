@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -78,13 +78,20 @@ class PostgresExportLog:
             await self._on_primary(put)
 
     async def find(
-        self, tenant_id: str | None = None, export_id: str | None = None, limit: int = 100
+        self,
+        tenant_ids: Collection[str] | None = None,
+        export_id: str | None = None,
+        limit: int = 100,
     ) -> list[ExportRecord]:
-        """Recorded exports, the newest first."""
+        """Recorded exports, of some tenants or all, the newest first."""
         if export_id is not None and not _is_uuid(export_id):
             return []
-        where = "($1::text IS NULL OR tenant_id = $1) AND ($2::uuid IS NULL OR export_id = $2)"
-        return await self._found(where, [tenant_id, export_id], limit)
+        where = (
+            "($1::text[] IS NULL OR tenant_id = ANY ($1)) AND ($2::uuid IS NULL OR export_id = $2)"
+        )
+        return await self._found(
+            where, [None if tenant_ids is None else [*tenant_ids], export_id], limit
+        )
 
     async def interrupted(self) -> list[ExportRecord]:
         """Exports still called processing whose heartbeat stopped a while ago.

@@ -143,6 +143,7 @@ FROM (
     ('registry_revision', 'only_row'),
     ('feature_models', 'model, model_version'),
     ('feature_rollouts', 'name'),
+    ('access_keys', 'key_id'),
     ('hourly_features', NULL),
     ('daily_features', NULL),
     ('forecast_basic_features', NULL),

@@ -31,7 +31,9 @@ PIECE_BLOCKS = 4_096
 _MOST_ROWS = 300_000
 
 _MAPPINGS = "asset_weather_source"
-_REGISTRY = ("feature_sets", "feature_set_defaults", "feature_models", "feature_rollouts")
+_REGISTRY = (
+    "feature_sets", "feature_set_defaults", "feature_models", "feature_rollouts", "access_keys",
+)  # fmt: skip
 _RECORDS = ("feature_exports", *_REGISTRY)
 _OURS = (
     *_RECORDS, _MAPPINGS, "timeseries_data", "ai_features", "weather_features", "asset_attributes",

@@ -15,12 +15,14 @@ from ai_hub.errors import StoreError, StoreUnavailable
 from ai_hub.stores.postgres.recovery import is_standby
 from ai_hub.stores.postgres.session import Connection, Sessions, session
 from ai_hub.stores.registry_table import (
+    KEYS,
     MODELS,
     ROLLOUTS,
     SETS,
     TABLES,
     Decision,
     Heard,
+    StoredKey,
     StoredModel,
     StoredRegistry,
     StoredRollout,
@@ -176,12 +178,14 @@ async def _read(connection: Connection) -> StoredRegistry:
     sets = await connection.fetch(f"{_select(SETS)} ORDER BY revision, name, version")
     models = await connection.fetch(f"{_select(MODELS)} ORDER BY model, model_version")
     rollouts = await connection.fetch(f"{_select(ROLLOUTS)} ORDER BY name")
+    keys = await connection.fetch(f"{_select(KEYS)} ORDER BY created_at, key_id")
     return StoredRegistry(
         revision or 0,
         tuple(StoredSet(*row) for row in sets),
         {row["name"]: row["version"] for row in sorted(defaults)},
         tuple(StoredModel(*row) for row in models),
         tuple(StoredRollout(*row) for row in rollouts),
+        tuple(StoredKey(*row) for row in keys),
     )
 
 

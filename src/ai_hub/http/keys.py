@@ -1,0 +1,46 @@
+"""The routes of access keys: which there are, making one, and revoking it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, get, post
+from litestar.datastructures import State
+
+from ai_hub.definitions.values import Duration
+from ai_hub.errors import InvalidInput
+from ai_hub.feature_store import FeatureStore
+from ai_hub.http.access import ADMIN
+from ai_hub.http.asked import body, grant_of
+from ai_hub.http.messages import CreateKeyRequest, KeyRequest
+
+_Asked = Request[Any, Any, Any]
+
+
+@get("/keys", opt=ADMIN)
+async def keys(request: _Asked, state: State) -> dict[str, Any]:
+    """The access keys for tenants that are one's own, those that ended too."""
+    store: FeatureStore = state.store
+    return {"keys": store.keys(grant_of(request))}
+
+
+@post("/keys", opt=ADMIN, status_code=200)
+async def create_key(request: _Asked, state: State) -> dict[str, Any]:
+    """Make an access key; only this answer has it."""
+    asked = await body(request, CreateKeyRequest)
+    if (asked.tenants is None) != asked.all_tenants:
+        expected = "tenants, or all_tenants: true"
+        raise InvalidInput("tenants", asked.tenants, expected)
+    expires = None if asked.expires is None else Duration.of(asked.expires, "expires")
+    grant = grant_of(request)
+    store: FeatureStore = state.store
+    by = asked.created_by or grant.who
+    return await store.create_key(asked.name, asked.tenants, asked.scopes, expires, by, grant)
+
+
+@post("/keys/revoke", opt=ADMIN, status_code=200)
+async def revoke_key(request: _Asked, state: State) -> dict[str, Any]:
+    """Let an access key be valid no more."""
+    asked = await body(request, KeyRequest)
+    store: FeatureStore = state.store
+    return await store.revoke_key(asked.id, grant_of(request))
