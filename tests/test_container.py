@@ -227,11 +227,14 @@ def test_settings_of_services_are_settings(name: str) -> None:
         assert settings.workers > 1
         check(settings)
         assert service_environment(name, AI_HUB_WORKERS="5")["AI_HUB_WORKERS"] == "5"
-    # Every setting is, but for those that are of the image.
-    of_the_image = {"AI_HUB_HOST", "AI_HUB_PORT", "AI_HUB_EXPORT_ROOT", "AI_HUB_CACHE_URL"}
+    # Every setting is, but for those that are of the image, or of who asks the service.
+    of_others = {
+        *("AI_HUB_HOST", "AI_HUB_PORT", "AI_HUB_EXPORT_ROOT", "AI_HUB_CACHE_URL"),
+        "AI_HUB_API_KEY",
+    }
     serving_alone = {"AI_HUB_INSECURE", "AI_HUB_ALLOWED_HOSTS"}
     given = compose()["services"][name]["environment"].keys() | serving_alone
-    assert {variable(key) for key in KEYS} - of_the_image == given - {"REDIS_HOST"}
+    assert {variable(key) for key in KEYS} - of_others == given - {"REDIS_HOST"}
     kept = service_environment(name, AI_HUB_RETENTION_RAW="30d")
     assert Settings.load(environ=kept).retention_raw == Duration.of("30d")
     assert (settings.insecure, settings.allowed_hosts) == (
@@ -244,7 +247,7 @@ def test_secrets_are_files_and_not_written_down() -> None:
     for name, service in compose()["services"].items():
         assert service["secrets"], name
         given = service.get("environment", {})
-        assert not [key for key in given if key.endswith(("PASSWORD", "AUTH"))]
+        assert not [key for key in given if key.endswith(("PASSWORD", "CLI_AUTH", "_KEY"))]
 
 
 def test_containers_may_do_what_they_need_and_no_more() -> None:
