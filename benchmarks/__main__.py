@@ -1,7 +1,7 @@
 """`python -m benchmarks [name ...] [--json FILE] [--write]`: measure and show.
 
-`hostile` and `growth` take long and are run where they are named; `--rows`, `--chunks`, `--assets`
-and `--folder` are theirs.
+`hostile`, `growth` and `late` take long and are run where they are named; `--rows`, `--chunks`,
+`--assets` and `--folder` are theirs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NAMES = (
     "export", "custom", "spine", "memory", "online", "redis_online", "herd", "turn", "startup",
     "accuracy", "postgres", "postgres_export",
 )  # fmt: skip
-LARGE = ("hostile", "growth")
+LARGE = ("hostile", "growth", "late")
 _PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 _SIZES = ("rows", "chunks", "assets")
 

@@ -31,6 +31,7 @@ _TITLES = {
     "postgres_export": "Exports from PostgreSQL",
     "hostile": "A caller of years ago",
     "growth": "As the database grows",
+    "late": "Late data on TimescaleDB",
 }
 
 

@@ -6,7 +6,9 @@ Only PostgreSQL needs the first two. Drivers are imported when they are needed.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, assert_never
 
 from ai_hub.config import Settings
@@ -63,18 +65,32 @@ async def set_retention(settings: Settings, relation: str, keep: object) -> dict
 
 
 async def maintain(
-    settings: Settings, at_once: bool = False, rebuild: tuple[int, int] | None = None
+    settings: Settings,
+    at_once: bool = False,
+    rebuild: tuple[int, int] | None = None,
+    within: Duration | None = None,
+    connections: int = 2,
+    tell: Callable[[dict[str, Any]], None] | None = None,
 ) -> list[dict[str, Any]]:
     """Refresh aggregates, delete what is older than its retention, compress; what was done.
 
-    Each step has an `action`, a `relation`, a sentence (`said`) and a `count`. `at_once` deletes
-    without a notice period. What follows from rows of `rebuild`, [start, end) in microseconds since
-    1970, is computed anew. Raises StoreError.
+    Each step has an `action`, a `relation`, a sentence (`said`) and a `count`; `tell` is called
+    with each when it is done. `at_once` deletes without a notice period. What follows from rows of
+    `rebuild`, [start, end) in microseconds since 1970, is computed anew. What does not end `within`
+    a time is left for the next run. So many `connections` work side by side. Raises StoreError.
     """
-    from ai_hub.stores.postgres.maintain import document
     from ai_hub.stores.postgres.maintain import maintain as once
+    from ai_hub.stores.postgres.retention import Step
 
-    return document(await once(settings, at_once=at_once, rebuild=rebuild))
+    def told(step: Step) -> None:
+        if tell is not None:
+            tell(asdict(step))
+
+    steps = await once(
+        settings, at_once=at_once, rebuild=rebuild, within=within, connections=connections,
+        tell=told,
+    )  # fmt: skip
+    return [asdict(step) for step in steps]
 
 
 async def maintain_every(
@@ -82,14 +98,21 @@ async def maintain_every(
     pause: Duration,
     done: Callable[[list[dict[str, Any]]], None],
     failed: Callable[[str], None],
+    connections: int = 2,
+    tell: Callable[[dict[str, Any]], None] | None = None,
 ) -> None:
-    """Maintain again and again, until cancelled, also after a failure."""
+    """Maintain again and again, until cancelled, also after a failure.
+
+    A run begins a `pause` after the one before, or at once where that took longer; none begins a
+    step that would not end within the pause.
+    """
     while True:
+        began = time.monotonic()
         try:
-            done(await maintain(settings))
+            done(await maintain(settings, within=pause, connections=connections, tell=tell))
         except StoreError as error:
             failed(str(error))
-        await asyncio.sleep(pause.seconds)
+        await asyncio.sleep(max(pause.seconds / 100, began + pause.seconds - time.monotonic()))
 
 
 async def run_query(settings: Settings, text: str, most: int | None = None) -> Found:

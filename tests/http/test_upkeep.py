@@ -114,7 +114,7 @@ async def test_no_failure_ends_it_and_the_end_of_serving_does(
                         [step, step | {"action": "keep"}]]  # fmt: skip
     began, ended = asyncio.Event(), asyncio.Event()
 
-    async def maintain(settings: Settings, at_once: bool = False) -> list[dict[str, Any]]:
+    async def maintain(settings: Settings, **_: object) -> list[dict[str, Any]]:
         if turns:
             turn = turns.pop(0)
             if isinstance(turn, Exception):
@@ -139,7 +139,7 @@ async def test_no_failure_ends_it_and_the_end_of_serving_does(
 async def test_nothing_is_maintained_where_it_is_not_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def maintain(settings: Settings, at_once: bool = False) -> list[dict[str, Any]]:
+    async def maintain(settings: Settings, **_: object) -> list[dict[str, Any]]:
         raise AssertionError
 
     monkeypatch.setattr(administration, "maintain", maintain)

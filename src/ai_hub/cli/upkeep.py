@@ -14,7 +14,7 @@ from ai_hub.cli.output import document, say, table, tell
 if TYPE_CHECKING:
     from ai_hub.config import Settings
 
-_STYLES = {"warn": "yellow", "notice": "yellow", "delete": "bold", "keep": "dim"}
+_STYLES = {"warn": "yellow", "notice": "yellow", "delete": "bold", "keep": "dim", "step": "dim"}
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -41,13 +41,29 @@ def maintain(
             help="Compute anew what follows from the rows of this time, such as aggregates.",
         ),
     ] = None,
+    within: Annotated[
+        str | None,
+        typer.Option(
+            "--within",
+            metavar="WIDTH",
+            help="Begin no step that would not end in this time, such as 15m: what is left is for "
+            "the next run. With --every, its width.",
+        ),
+    ] = None,
+    connections: Annotated[
+        int,
+        typer.Option(
+            "--connections", min=1, max=16, help="How many connections work side by side."
+        ),
+    ] = 2,
     as_json: Json = False,
 ) -> None:
     """Refresh aggregates, delete expired rows, compress.
 
     For a database on PostgreSQL. Old data is announced first, and deleted a notice period later.
-    Nothing else deletes rows. Run it from a timer, with --every, or let the server do it:
-    `ai-hub serve --maintain 15m`.
+    Nothing else deletes rows. Where there is much to do, it says which steps it is going to take
+    and tells of each one. A run that is stopped goes on where it was when it is run again. Run it
+    from a timer, with --every, or let the server do it: `ai-hub serve --maintain 15m`.
 
     Example: ai-hub maintain --every 15m
     """
@@ -57,22 +73,27 @@ def maintain(
     settings = Settings.load()
     span = None if rebuild is None else _span(*rebuild)
     pause = None if every is None else Duration.of(every, "--every")
+    limit = None if within is None else Duration.of(within, "--within")
     if pause is not None and now:
         raise Stop("--now: expected without --every, which always waits for the notice period")
     if pause is not None and span is not None:
         raise Stop("--rebuild: expected without --every, which would compute the same each time")
+    if pause is not None and limit is not None:
+        raise Stop("--within: expected without --every, of which each run ends within its width")
     needs_server(settings, "it needs no maintenance and deletes nothing")
 
     async def work() -> None:
         from ai_hub.administration import maintain as once
         from ai_hub.administration import maintain_every
 
+        told = None if as_json else _show
         if pause is None:
-            _show(await once(settings, at_once=now, rebuild=span), as_json)
+            _end(await once(settings, now, span, limit, connections, told), as_json)
         else:
             await maintain_every(
-                settings, pause, lambda steps: _show(steps, as_json), lambda why: tell(why, "red")
-            )
+                settings, pause, lambda steps: _end(steps, as_json),
+                lambda why: tell(why, "red"), connections, told,
+            )  # fmt: skip
 
     asyncio.run(work())
 
@@ -87,13 +108,14 @@ def needs_server(settings: Settings, why: str) -> None:
         )
 
 
-def _show(steps: list[dict[str, Any]], as_json: bool) -> None:
+def _show(step: dict[str, Any]) -> None:
+    what = f"{step['action']} {step['relation']}".strip()
+    say(f"{what}: {step['said']}", style=_STYLES.get(step["action"]))
+
+
+def _end(steps: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         document({"steps": steps})
-        return
-    for one in steps:
-        what = f"{one['action']} {one['relation']}".strip()
-        say(f"{what}: {one['said']}", style=_STYLES.get(one["action"]))
 
 
 def _span(first: str, end: str) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from ai_hub import FeatureStore
 from ai_hub.config import Settings
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import Bucket, Rolling
-from ai_hub.definitions.values import HOUR, MINUTE, to_datetime
+from ai_hub.definitions.values import HOUR, MINUTE, Duration, to_datetime
 from ai_hub.definitions.vocabulary import STATS, Stat
 from ai_hub.engines.plan import Plan
 from ai_hub.engines.sql import mergeable
@@ -70,8 +70,11 @@ class World:
         await self.store.ingest(list(rows), TENANT)
         self.written += rows
 
-    async def maintain(self, now: int | None = None, at_once: bool = False) -> list[Step]:
-        return await maintain(self.settings, self.now if now is None else now, at_once)
+    async def maintain(
+        self, now: int | None = None, at_once: bool = False, within: Duration | None = None
+    ) -> list[Step]:
+        when = self.now if now is None else now
+        return await maintain(self.settings, when, at_once, within=within)
 
     async def rebuild(self, first: int, end: int) -> list[Step]:
         return await maintain(self.settings, self.now, rebuild=(first, end))

@@ -6,7 +6,7 @@ import asyncio
 import random
 import statistics
 import time
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,12 @@ import asyncpg
 import pyarrow as pa
 import pytest
 
-from ai_hub.definitions.values import DAY, HOUR, MINUTE, Entity, parse_time, to_datetime
-from ai_hub.stores.postgres import maintain as postgres_maintain
+from ai_hub.definitions.values import DAY, HOUR, MINUTE, Duration, Entity, parse_time, to_datetime
+from ai_hub.stores.postgres import columnstore, refresh
 from ai_hub.stores.postgres import points as postgres_points
-from ai_hub.stores.postgres.maintain import WRITERS_LOCK, spans
 from ai_hub.stores.postgres.session import Connection, session
 from ai_hub.stores.postgres.snapshot import Snapshot
-from ai_hub.stores.postgres.write import RetentionPeriods, append_observations
+from ai_hub.stores.postgres.write import WRITERS_LOCK, RetentionPeriods, append_observations
 from ai_hub.testing import close
 from conformance.kit import Row, observation
 from stores.postgres.maintained import TENANT, World, actions, hourly, opened, said
@@ -131,8 +130,8 @@ async def test_any_order_of_writes_refreshes_and_compression(world: World, seed:
 
     for _ in range(25):
         asset = chance.choice("ab")
-        match chance.choice(("new", "new", "late", "rewrite", "remove", "far", "maintain",
-                             "maintain", "compress", "policy")):  # fmt: skip
+        match chance.choice(("new", "new", "late", "old", "rewrite", "remove", "far", "maintain",
+                             "maintain", "hurry", "compress", "policy")):  # fmt: skip
             case "new":
                 now += chance.choice((HOUR, 5 * HOUR, 26 * HOUR))
                 await world.write(*(observation(asset, t, chance.uniform(-9, 9))
@@ -140,6 +139,12 @@ async def test_any_order_of_writes_refreshes_and_compression(world: World, seed:
             case "late":
                 await world.write(*(observation(asset, t, chance.uniform(50, 90))
                                     for t in times(5, 9 * DAY)))  # fmt: skip
+            case "old":
+                await world.write(*(observation(asset, t - 15 * DAY, chance.uniform(90, 99))
+                                    for t in times(5, 90 * DAY)))  # fmt: skip
+            case "hurry":
+                # Time is up after a step.
+                await world.maintain(now, within=Duration(1))
             case "far":
                 await world.write(observation(asset, now + 40 * DAY, 1.0, "generation"))
             case "rewrite" | "remove" as what:
@@ -153,10 +158,10 @@ async def test_any_order_of_writes_refreshes_and_compression(world: World, seed:
                 await world.compress()
             case "policy":
                 await _run_policies(world.sql)
-        await world.check(asset, now, *times(1, 8 * DAY))
+        await world.check(asset, now, *times(1, 8 * DAY), *times(1, 100 * DAY))
     await world.maintain(now)
     assert await world.late() == []
-    await world.check("a", now, *times(3, 8 * DAY))
+    await world.check("a", now, *times(3, 8 * DAY), *times(3, 100 * DAY))
 
 
 async def test_an_ingest_while_hours_are_refreshed_stays_late(
@@ -165,7 +170,7 @@ async def test_an_ingest_while_hours_are_refreshed_stays_late(
     await world.write(*hourly("a", T - 9 * DAY, 9 * 24), *hourly("b", T - 9 * DAY, 9 * 24))
     await world.maintain(T - 2 * DAY)
     await world.write(observation("a", T - 6 * DAY, 100.0), observation("b", T - 6 * DAY, 100.0))
-    real = postgres_maintain._call_refresh
+    real = refresh._call_refresh
     between = [observation("a", T - 5 * DAY + 1, 200.0)]
 
     async def beside(*arguments: Any) -> None:
@@ -173,7 +178,7 @@ async def test_an_ingest_while_hours_are_refreshed_stays_late(
             await world.write(between.pop())
         await real(*arguments)
 
-    monkeypatch.setattr(postgres_maintain, "_call_refresh", beside)
+    monkeypatch.setattr(refresh, "_call_refresh", beside)
     await world.maintain()
     assert await world.late() == ["a"]
     for asset in "ab":
@@ -225,20 +230,22 @@ async def test_who_writes_after_it_was_announced_is_late_also_if_it_began_before
 ) -> None:
     await world.write(*hourly("a", T - 9 * DAY, 9 * 24))
     row = observation("a", T - 3 * HOUR - 1, 1e5)
-    real = postgres_maintain._call_refresh
+    real = refresh._call_refresh
+    between = [row]
     async with session(world.settings) as other:
         transaction = other.transaction()
         await transaction.start()
         await other.fetch("SELECT count(*) FROM ai_features")
 
         async def beside(*arguments: Any) -> None:
-            if row not in world.written:
+            if between:
+                between.clear()
                 await append_observations(other, batch(row), KEPT, untold)
                 await transaction.commit()
                 world.written.append(row)
             await real(*arguments)
 
-        monkeypatch.setattr(postgres_maintain, "_call_refresh", beside)
+        monkeypatch.setattr(refresh, "_call_refresh", beside)
         await world.maintain()
     assert await world.late() == ["a"]
     await world.check("a", T)
@@ -313,12 +320,12 @@ async def test_who_stops_in_the_middle_leaves_work_and_no_wrong_answer(
     await world.maintain(T - 2 * DAY)
     await world.write(observation("a", T - 6 * DAY, 100.0))
     with monkeypatch.context() as patch:
-        for name in ("_call_refresh", "_bring_up"):
+        for name in ("_call_refresh", "_settle"):
 
             async def fail(*_: object) -> None:
                 raise asyncio.CancelledError
 
-            patch.setattr(postgres_maintain, name, fail)
+            patch.setattr(refresh, name, fail)
             with pytest.raises(asyncio.CancelledError):
                 await world.maintain()
             assert await world.late() == ["a"]
@@ -347,7 +354,7 @@ async def test_late_rows_in_the_columnstore_are_put_in_order_again(world: World)
 async def test_a_reader_of_an_old_chunk_delays_its_compression_and_nothing_else(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_maintain, "_READERS_WAIT", "200ms")
+    monkeypatch.setattr(columnstore, "_READERS_WAIT", "200ms")
     await world.write(*hourly("a", T - 40 * DAY, 20 * 24))
     async with session(world.settings) as reader:
         transaction = reader.transaction()
@@ -379,7 +386,7 @@ async def test_an_export_sees_what_was_there_whatever_maintenance_does(world: Wo
 async def test_late_rows_are_not_put_in_order_between_a_snapshot_and_its_queries(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_maintain, "_READERS_WAIT", "200ms")
+    monkeypatch.setattr(columnstore, "_READERS_WAIT", "200ms")
     await world.write(*hourly("a", T - 40 * DAY, 20 * 24))
     await world.maintain()
     await world.write(*(observation("a", T - 35 * DAY + i, 5.0) for i in range(1, 9)))
@@ -401,7 +408,7 @@ async def test_maintenance_without_any_policy(world: World) -> None:
                                         "WHERE hypertable_name IS NOT NULL"):  # fmt: skip
         await world.sql.execute(f"SELECT delete_job({job})")
     await world.write(*hourly("a", T - 40 * DAY, 40 * 24))
-    assert set(actions(await world.maintain())) == {"refresh", "keep"}
+    assert set(actions(await world.maintain())) == {"plan", "step", "refresh", "keep"}
     await world.check("a", T)
 
 
@@ -421,22 +428,3 @@ async def test_a_clock_that_goes_back_takes_nothing_back(world: World) -> None:
     await world.maintain(T - DAY)
     assert await world.late() == []
     await world.check("a", T, T + DAY, T + 3 * DAY)
-
-
-@pytest.mark.parametrize(
-    ("found", "expected"),
-    [
-        ([], []),
-        ([(5 * HOUR + 1, 6 * HOUR + 1)], [(5 * HOUR, 7 * HOUR)]),
-        ([(-(1 << 62), 100 * DAY)], [(HOUR, 90 * DAY)]),
-        ([(0, HOUR)], []),
-        ([(90 * DAY, 91 * DAY)], []),
-        ([(40 * DAY, 41 * DAY), (3 * DAY, 4 * DAY), (5 * DAY - 1, 5 * DAY)],
-         [(3 * DAY, 5 * DAY), (40 * DAY, 41 * DAY)]),
-        ([(3 * DAY, 9 * DAY), (4 * DAY, 5 * DAY)], [(3 * DAY, 9 * DAY)]),
-    ],
-)  # fmt: skip
-def test_what_is_to_be_refreshed(
-    found: Sequence[tuple[int, int]], expected: Sequence[tuple[int, int]]
-) -> None:
-    assert spans(found, HOUR, 1, 90 * DAY + 1) == list(expected)

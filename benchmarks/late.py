@@ -1,0 +1,192 @@
+"""Late rows scattered over more than a year: how maintenance goes on, and the disk it takes."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from ai_hub import FeatureStore
+from ai_hub.administration import maintain, status
+from ai_hub.config import Settings
+from benchmarks.measure import Check, Table, Topic
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+import servers
+
+_ROWS, _HOURS, _LATE = 10_000_000, 10_000, 0.001
+_KEEP = dict.fromkeys(
+    f"retention_{name}" for name in ("raw", "features", "weather", "hourly", "daily")
+)
+_LOAD = """
+INSERT INTO ai_features (timestamp, tenant_id, asset_id, value)
+SELECT t, 'hourly', 'meter-' || lpad(i::text, 5, '0'),
+       50 + 10 * sin(extract(epoch FROM t) / 3600 + i) + random()
+FROM generate_series(date_trunc('hour', now()) - interval '{hours} hours',
+                     date_trunc('hour', now()) - interval '1 hour', interval '1 hour') AS t,
+     generate_series(0, {assets} - 1) AS i
+"""
+# Averages in another order of the same values may differ in the last digit.
+_WRONG = """
+SELECT count(*) FROM (
+  (SELECT bucket, asset_id, round({unit}_avg::numeric, 9), {unit}_min, {unit}_max, {unit}_count
+   FROM {stored}
+   EXCEPT ALL
+   SELECT bucket, asset_id, round({unit}_avg::numeric, 9), {unit}_min, {unit}_max, {unit}_count
+   FROM {declared})
+  UNION ALL
+  (SELECT bucket, asset_id, round({unit}_avg::numeric, 9), {unit}_min, {unit}_max, {unit}_count
+   FROM {declared} WHERE bucket < (SELECT max(bucket) FROM {stored})
+   EXCEPT ALL
+   SELECT bucket, asset_id, round({unit}_avg::numeric, 9), {unit}_min, {unit}_max, {unit}_count
+   FROM {stored})
+) AS found
+"""
+_AGGREGATES = """
+SELECT split_part(a.user_view_name, '_', 1) AS unit,
+  format('%I.%I', a.direct_view_schema, a.direct_view_name) AS declared,
+  format('%I.%I', h.schema_name, h.table_name) AS stored
+FROM _timescaledb_catalog.continuous_agg AS a
+JOIN _timescaledb_catalog.hypertable AS h ON h.id = a.mat_hypertable_id
+"""
+
+
+def run(rows: int = _ROWS) -> Topic:
+    topic = Topic("late")
+    if reason := servers.absent("timescaledb"):
+        topic.tables.append(Table(f"No figures: {reason}", (), []))
+        return topic
+    try:
+        asyncio.run(_run(topic, max(1, rows // _HOURS)))
+    finally:
+        servers.stop_all()
+    return topic
+
+
+async def _run(topic: Topic, assets: int) -> None:
+    server = servers.server("timescaledb")
+    url = server.fresh()
+    settings = Settings(database_url=url, **_KEEP)
+    server.sql(_LOAD.format(hours=_HOURS, assets=assets), url.rpartition("/")[2])
+    first = await _maintained(settings)
+    held = await _asked(url, "SELECT pg_database_size(current_database())")
+    begin = time.perf_counter()
+    late = await _ingest(settings, assets)
+    took = time.perf_counter() - begin
+    second = await _maintained(settings)
+    again = await _maintained(settings)
+    wrong = await _wrong(url)
+    looked = time.perf_counter()
+    await status(settings)
+    looked = time.perf_counter() - looked
+    topic.tables.append(
+        Table(
+            f"Maintenance of {assets * _HOURS:,} hourly rows of {assets:,} assets, the first and "
+            f"after {late:,} late rows anywhere in them",
+            ("run", "seconds", "steps", "longest s", "MB before", "MB at most", "MB after"),
+            [
+                _row("the first", first),
+                _row(f"after {late:,} late rows", second),
+                _row("once more", again),
+            ],
+            "Longest: between two words of progress. Half of the late rows are new, half replace "
+            f"others; their ingest took {took:.1f} s, and ai-hub status after all {looked:.2f} s.",
+        )
+    )
+    size = held / 1e6
+    topic.checks += [
+        Check("hours and days that are wrong", wrong, 0),
+        Check("disk after late rows and maintenance, of before", second["after"] / size, 1.3),
+        Check("disk at most meanwhile, of before", second["most"] / size, 1.3),
+        Check("longest step", max(first["longest"], second["longest"]), 30, "s"),
+        Check("ai-hub status", looked, 2, "s"),
+    ]
+
+
+def _row(name: str, found: dict[str, float]) -> tuple[str, ...]:
+    sizes = [f"{found[one]:,.0f}" for one in ("before", "most", "after")]
+    return (
+        name, f"{found['seconds']:,.1f}", f"{found['steps']:,.0f}", f"{found['longest']:.1f}",
+        *sizes,
+    )  # fmt: skip
+
+
+async def _maintained(settings: Settings) -> dict[str, float]:
+    """Seconds and steps of one run, and the megabytes of the database before, at most and after."""
+    looking = await asyncpg.connect(settings.database_url)
+    sizes: list[int] = []
+
+    async def look() -> None:
+        sizes.append(await looking.fetchval("SELECT pg_database_size(current_database())"))
+
+    async def watch() -> None:
+        while True:
+            await look()
+            await asyncio.sleep(0.5)
+
+    def tell(step: dict[str, Any]) -> None:
+        told.append(time.perf_counter())
+        print(f"{told[-1] - told[0]:7.1f} s  {step['action']} {step['relation']}: {step['said']}",
+              file=sys.stderr, flush=True)  # fmt: skip
+
+    await look()
+    told = [time.perf_counter()]
+    watching = asyncio.create_task(watch())
+    steps = await maintain(settings, tell=tell)
+    seconds = time.perf_counter() - told[0]
+    watching.cancel()
+    await asyncio.wait([watching])
+    await looking.close()
+    return {
+        "seconds": seconds,
+        "steps": sum(step["action"] == "step" for step in steps),
+        "longest": max(b - a for a, b in itertools.pairwise(told)),
+        "before": sizes[0] / 1e6,
+        "most": max(sizes) / 1e6,
+        "after": await _asked(settings.database_url, "SELECT pg_database_size(current_database())")
+        / 1e6,
+    }
+
+
+async def _asked(url: str, query: str) -> Any:
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetchval(query)
+    finally:
+        await connection.close()
+
+
+async def _ingest(settings: Settings, assets: int) -> int:
+    chance = random.Random(1)
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    rows = [
+        {
+            "timestamp": now - timedelta(hours=chance.randrange(1, _HOURS), minutes=-minutes),
+            "asset_id": f"meter-{chance.randrange(assets):05d}",
+            "value": chance.uniform(0, 99),
+        }
+        for minutes in (0, 30)
+        for _ in range(int(assets * _HOURS * _LATE / 2))
+    ]
+    async with FeatureStore(settings) as store:
+        await store.ingest(rows, "hourly")
+    return len(rows)
+
+
+async def _wrong(url: str) -> int:
+    """Hours and days in the tables of the aggregates that are not what their rows say."""
+    connection = await asyncpg.connect(url)
+    try:
+        return sum(
+            [await connection.fetchval(_WRONG.format(**row))
+             for row in await connection.fetch(_AGGREGATES)]
+        )  # fmt: skip
+    finally:
+        await connection.close()
