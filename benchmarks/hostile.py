@@ -8,6 +8,7 @@ take turns.
 from __future__ import annotations
 
 import json
+import os
 import random
 import sys
 import tempfile
@@ -70,7 +71,7 @@ def run(rows: int = 10_000_000, chunks: int = 523, assets: int = 1_000) -> Topic
              "its p50 ms"),
             [_line("nobody", alone), _line("one caller of nine years ago", beside)],
             f"Over HTTP, forecast_advanced; {_ROUNDS} rounds of {_SECONDS:g} s each, in turn; "
-            "medians of the rounds.",
+            f"medians of the rounds. Load average: {os.getloadavg()[1]:.0f}, of others mostly.",
         )
     )  # fmt: skip
     topic.checks += [
