@@ -239,7 +239,7 @@ def test_a_scan_is_what_is_stored(
     stored: Stored, way: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = REQUESTS[name]
-    reads: list[str] = []
+    reads: list[scan_sql.Query] = []
     word = scan_sql.weather
     monkeypatch.setattr(scan_sql, "weather", lambda *how: reads.append(word(*how)) or reads[-1])
     found = list(scan_chunks(settings_of(stored.url), request))
@@ -341,6 +341,13 @@ def test_other_databases_settings_leave_text_as_it_is(stored: Stored) -> None:
         ((*found, listed),) = snapshot.rows(f"SELECT {words}, {scan_sql.literals(texts)}")
         assert found == texts
         assert listed == texts
+        ids = scan_sql.among(texts).given | scan_sql.between(texts[0], texts[-1]).given
+        query = scan_sql.Query(
+            "SELECT ai_hub_given('first_asset'), ai_hub_given('last_asset'), "
+            "ai_hub_given_texts('assets')",
+            ids,
+        )
+        assert list(snapshot.rows(query)) == [(texts[0], texts[-1], texts)]
 
     try:
         example()
@@ -353,10 +360,8 @@ def test_other_databases_settings_leave_text_as_it_is(stored: Stored) -> None:
 
 @given(st.integers(-(10**18), 10**18))
 def test_instants_are_written_to_the_microsecond(at: int) -> None:
-    text = scan_sql.instant(at)
     first, last = parse_time("0001-01-01T00:00:00Z"), parse_time("9999-12-31T23:59:59.999999Z")
-    assert text.endswith("'::timestamptz")
-    assert parse_time(text.split("'")[1]) == min(max(at, first), last)
+    assert parse_time(scan_sql.instant(at)) == min(max(at, first), last)
 
 
 def many(on: Server, rows: int) -> str:

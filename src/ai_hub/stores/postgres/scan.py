@@ -143,28 +143,32 @@ class _Reader:
             {column: rows.grouped(len(ids)) for column, rows in views.items()},
         )
 
-    def _fill(self, rows: RowBuffer, ids: IdCodes, query: str, size: int, most: float) -> None:
+    def _fill(
+        self, rows: RowBuffer, ids: IdCodes, query: sql.Query, size: int, most: float
+    ) -> None:
         with closing(self._snapshot.batches(query)) as batches:
             for batch in batches:
                 rows.add(ids.codes(batch.column(0)), batch.columns[1:])
                 if size * len(rows) + _ID * len(ids) > most:
                     raise _TooMuch
 
-    def _series(self, name: str, asset_ids: Sequence[str] | None, start: int, end: int) -> str:
+    def _series(
+        self, name: str, asset_ids: Sequence[str] | None, start: int, end: int
+    ) -> sql.Query:
         request = self._request
         which = self._which(asset_ids)
         first, last = start - request.lookback, end + request.lookahead
         return sql.series(request.tenant_id, name, which, first, last)
 
-    def _weather(self, source_ids: Sequence[str] | None, start: int, end: int) -> str:
+    def _weather(self, source_ids: Sequence[str] | None, start: int, end: int) -> sql.Query:
         request = self._request
-        which = "" if source_ids is None else sql.among(source_ids)
+        which = sql.EVERYTHING if source_ids is None else sql.among(source_ids)
         first = start - request.weather_lookback
         return sql.weather(request.tenant_id, request.weather, which, first, end)
 
-    def _which(self, asset_ids: Sequence[str] | None) -> str:
+    def _which(self, asset_ids: Sequence[str] | None) -> sql.Query:
         if asset_ids is None:
-            return ""
+            return sql.EVERYTHING
         # All assets were asked for, so a group is all those in its range.
         if self._request.asset_ids is None:
             return sql.between(asset_ids[0], asset_ids[-1])
@@ -243,7 +247,7 @@ class _Reader:
         if not request.weather:
             return {}
         assets = request.asset_ids
-        which = "" if assets is None else sql.among(self._sources_of(assets))
+        which = sql.EVERYTHING if assets is None else sql.among(self._sources_of(assets))
         first = request.start - request.weather_lookback
         sizes = sql.weather_sizes(request.tenant_id, which, first, request.end)
         return dict(self._snapshot.rows(sizes))

@@ -44,12 +44,20 @@ class Stream:
         """End the connection; streams must be at their end or closed."""
         self._connection.close()
 
-    def batches(self, query: str, stream: bool = True) -> Generator[pa.RecordBatch, None, None]:
+    def batches(
+        self, query: str | sql.Query, stream: bool = True
+    ) -> Generator[pa.RecordBatch, None, None]:
         """The result in batches of some megabytes.
+
+        What a query is given stays until the transaction ends: without one it has to be a text.
 
         If it is closed before its end, nothing more can be asked. `stream` is for queries
         only: other statements cannot be copied.
         """
+        if isinstance(query, sql.Query):
+            if query.given:
+                list(self.batches(query.giving, stream=False))
+            query = query.text
         options = {
             StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(_BATCH_BYTES),
             StatementOptions.USE_COPY.value: "true" if stream else "false",
@@ -63,7 +71,7 @@ class Stream:
         except (Error, OSError) as error:
             raise as_ours(_lost(error) or error, self._url) from error
 
-    def rows(self, query: str, stream: bool = True) -> Iterator[tuple[Any, ...]]:
+    def rows(self, query: str | sql.Query, stream: bool = True) -> Iterator[tuple[Any, ...]]:
         """The result row by row, for few rows."""
         for batch in self.batches(query, stream):
             yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
@@ -85,9 +93,10 @@ class Snapshot(Stream):
             self.close()
             raise
 
-    def estimate(self, query: str) -> int:
+    def estimate(self, query: sql.Query) -> int:
         """How many rows a query has, as the planner guesses."""
-        (line, *_), *_ = self.rows(f"EXPLAIN {query}", stream=False)
+        explained = sql.Query(f"EXPLAIN {query.text}", query.given)
+        (line, *_), *_ = self.rows(explained, stream=False)
         found = _ROWS.search(line)
         assert found is not None, line
         return int(found[1])

@@ -22,7 +22,9 @@ class ViewScan:
         self._wanted = wanted
         self._facts = _checked(snapshot, wanted) if wanted else {}
 
-    def queries(self, tenant_id: str, which: str, start: int, end: int) -> dict[ViewColumn, str]:
+    def queries(
+        self, tenant_id: str, which: sql.Query, start: int, end: int
+    ) -> dict[ViewColumn, sql.Query]:
         """What gives the rows that answers in [start, end] need, by columns."""
         return {
             (reads.view, column): sql.view(
@@ -53,7 +55,8 @@ def _checked(snapshot: Snapshot, wanted: Sequence[ViewReads]) -> dict[str, ViewF
     ((path,),) = snapshot.rows("SELECT current_setting('search_path')", stream=False)
     rows = list(snapshot.rows(FACTS.format(sql.literals([*given])), stream=False))
     # It has set a path for itself, and later queries name views as users do.
-    list(snapshot.rows(f"SELECT set_config('search_path', {sql.literal(path)}, true)"))
+    restored = f"SELECT set_config('search_path', {sql.literal(path)}, true)"
+    list(snapshot.rows(restored, stream=False))
     facts = view_facts(rows, given)
     for reads in wanted:
         fault = fault_of(reads, facts.get(reads.view))
