@@ -55,6 +55,29 @@ def test_maintain_says_what_it_did(server: Server, url: str, run: Run) -> None:
         "features"] == {"lag_1h": None}  # fmt: skip
 
 
+def test_maintain_says_how_far_it_is(server: Server, url: str, run: Run) -> None:
+    with open("year.csv", "w", encoding="utf-8") as file:
+        file.write("timestamp,asset_id,value\n")
+        file.writelines(f"2025-{month:02}-03T12:00:00Z,a,{month}\n" for month in range(1, 10))
+    assert run("ingest", "year.csv", "--tenant", "acme").exit_code == 0
+    if server.kind != "timescaledb":
+        assert "step" not in run("maintain", "--within", "1us").stdout
+        return
+    hurried = run("maintain", "--within", "1us", "--connections", "1").stdout.splitlines()
+    (plan,) = [line for line in hurried if line.startswith("plan hourly_features: ")]
+    count = int(plan.split()[2])
+    assert count > 8
+    assert f"{count} of what was never refreshed, from 2025-01-02T00:00:00Z to 20" in plan
+    first = f"step hourly_features: 1 of {count}: from 2025-01-02T00:00:00Z to 2025-02-"
+    assert [line.startswith(first) for line in hurried if line.startswith("step ")] == [True]
+    left = f"time is up: {count - 1} of {count} steps are left for the next run"
+    assert f"wait hourly_features: {left}" in hurried
+    steps = answer(run("maintain", "--json"))["steps"]
+    told = [one["said"] for one in steps if one["action"] == "step"]
+    assert len(told) == count - 1
+    assert told[-1].startswith(f"{count - 1} of {count - 1}: from ")
+
+
 def test_maintain_rebuilds_a_time(server: Server, url: str, run: Run) -> None:
     run("ingest", "load.csv", "--tenant", "acme")
     first, end = "2025-10-09T00:00:00Z", "2025-10-10T00:00:00Z"
@@ -194,6 +217,8 @@ def test_an_embedded_database(run: Run, workplace: Path) -> None:
     [
         (["maintain", "--every", "often"], ["--every", "'often'"]),
         (["maintain", "--every", "1h", "--now"], ["--now", "--every"]),
+        (["maintain", "--within", "soon"], ["--within", "'soon'"]),
+        (["maintain", "--every", "1h", "--within", "1h"], ["--within", "--every"]),
         (["serve", "--maintain", "often"], ["--maintain", "'often'"]),
     ],
 )

@@ -320,7 +320,7 @@ async def test_who_stops_in_the_middle_leaves_work_and_no_wrong_answer(
     await world.maintain(T - 2 * DAY)
     await world.write(observation("a", T - 6 * DAY, 100.0))
     with monkeypatch.context() as patch:
-        for name in ("_call_refresh", "_settle"):
+        for name in ("_call_refresh", "settle"):
 
             async def fail(*_: object) -> None:
                 raise asyncio.CancelledError

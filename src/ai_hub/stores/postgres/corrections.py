@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ai_hub.definitions.values import DAY, HOUR
+from ai_hub.stores.postgres.late import Late
 from ai_hub.stores.postgres.session import Connection
 
 # What the catalog calls direct view is the query of the aggregate as it was declared.
@@ -103,18 +104,6 @@ async def aggregates(on: Connection) -> list[Aggregate]:
         Aggregate(name.removesuffix("_features"), found[name]["declared"], found[name]["stored"])
         for name in names
     ]
-
-
-@dataclass(frozen=True, slots=True)
-class Late:
-    """The first and last time at which a series was written late, and the stamp of that."""
-
-    tenant_id: str
-    asset_id: str
-    feature_type: str
-    first: int
-    last: int
-    stamp: int
 
 
 async def correct(

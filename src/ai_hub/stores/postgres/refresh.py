@@ -14,8 +14,9 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 import asyncpg
 
 from ai_hub.definitions.values import DAY, FIRST_INSTANT, HOUR, iso
-from ai_hub.stores.postgres.corrections import Late, aggregates, correct
+from ai_hub.stores.postgres.corrections import aggregates, correct
 from ai_hub.stores.postgres.crew import IN_USE, Crew
+from ai_hub.stores.postgres.late import Late, note_all, noted, settle
 from ai_hub.stores.postgres.pieces import Span, pieces, spans
 from ai_hub.stores.postgres.retention import Step
 from ai_hub.stores.postgres.session import Connection
@@ -32,6 +33,9 @@ _GROUP = 70 * DAY
 """Late rows are corrected within such a time, as chunks of the hourly aggregate are cut."""
 _SLICE, _SLICE_MOST, _SLICE_SECONDS = 32, 1024, 2.0
 """How many series one step corrects at first, at most, and for about how long."""
+_MUCH_BYTES, _MUCH_WRONG = 256 << 20, 500
+"""After so many bytes refreshed, or hours and days corrected, chunks are put where they belong: a
+bucket in the columnstore that is corrected takes a thousand others out."""
 _WRITERS_WAIT = "30s"
 _REFRESH_TRIES = 300
 _CORRECTION_TRIES = 5
@@ -39,42 +43,6 @@ _CORRECTION_TRIES = 5
 _ANNOUNCE = "UPDATE ai_hub_hourly SET announced = greatest(announced, $1) RETURNING announced, done"
 # Not where the table was emptied meanwhile.
 _DONE = "UPDATE ai_hub_hourly SET done = $2 WHERE done = $1"
-# As if all rows of a time had been written late.
-_ALL_LATE = """
-INSERT INTO ai_hub_late AS l (tenant_id, asset_id, feature_type, first, last)
-SELECT tenant_id, asset_id, feature_type, $1::timestamptz, $2::timestamptz FROM (
-  SELECT tenant_id, asset_id, feature_type FROM ai_features
-  WHERE timestamp >= $1 AND timestamp <= $2
-  UNION
-  SELECT tenant_id, asset_id, feature_type FROM {hourly}
-  WHERE bucket > $1::timestamptz - INTERVAL '1 hour' AND bucket <= $2
-  UNION
-  SELECT tenant_id, asset_id, feature_type FROM {daily}
-  WHERE bucket > $1::timestamptz - INTERVAL '24 hours' AND bucket <= $2
-) AS s
-ORDER BY tenant_id, asset_id, feature_type
-ON CONFLICT (tenant_id, asset_id, feature_type) DO UPDATE
-  SET first = least(l.first, excluded.first), last = greatest(l.last, excluded.last),
-    stamp = excluded.stamp
-"""
-_LATE = """
-SELECT tenant_id, asset_id, feature_type, first, last, stamp FROM ai_hub_late
-ORDER BY tenant_id, asset_id, feature_type
-"""
-_SETTLED = """
-WITH noted AS (
-  SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
-    AS n(tenant_id, asset_id, feature_type, stamp)
-), gone AS (
-  DELETE FROM ai_hub_late AS l USING noted AS n
-  WHERE l.tenant_id = n.tenant_id AND l.asset_id = n.asset_id
-    AND l.feature_type = n.feature_type AND l.stamp = n.stamp AND l.first >= $5
-)
-UPDATE ai_hub_late AS l SET last = $5::timestamptz - INTERVAL '1 microsecond'
-FROM noted AS n
-WHERE l.tenant_id = n.tenant_id AND l.asset_id = n.asset_id
-  AND l.feature_type = n.feature_type AND l.stamp = n.stamp AND l.first < $5 AND l.last >= $5
-"""
 _OLDEST_CHUNK = """
 SELECT min(range_start) FROM timescaledb_information.chunks
 WHERE hypertable_schema = current_schema() AND hypertable_name = 'ai_features'
@@ -137,19 +105,17 @@ class Refresh:
         target, done = await self._on.fetchrow(_ANNOUNCE, (self._now - _END_OFFSET) // HOUR * HOUR)
         self._both = await aggregates(self._on)
         if rebuild is not None:
-            hourly, daily = (one.stored for one in self._both)
-            text = _ALL_LATE.format(hourly=hourly, daily=daily)
-            await self._on.execute(text, rebuild[0], rebuild[1] - 1)
+            await note_all(self._on, [one.stored for one in self._both], rebuild)
         if not await self._writers_ended():
             return True
-        late = [Late(*row) for row in await self._on.fetch(_LATE)]
+        late = await noted(self._on)
         oldest = await self._on.fetchval(_OLDEST_CHUNK)
         self._done = done
         if oldest is None:
             # Hours of rows that are gone are of nothing any more.
             await self._on.execute(_DROPPED, target)
             await self._advance(self._on, target)
-            await _settle(self._on, late, FIRST_INSTANT)
+            await settle(self._on, late, FIRST_INSTANT)
             return True
         # The chunk of the first instant begins before it, at a time that has no text.
         oldest = max(oldest, FIRST_INSTANT)
@@ -162,6 +128,7 @@ class Refresh:
         known = max(done, hours)
         chunks = await self._on.fetch(_CHUNKS, ["ai_features"], known, target)
         fresh = pieces(known, target, [(row["first"], row["past"], row["bytes"]) for row in chunks])
+        self._piece_bytes = sum(row["bytes"] for row in chunks) // max(1, len(fresh))
         reach = max(hours, await self._reach())
         changed = [(max(one.first, reach), min(one.last + 1, known)) for one in late]
         recent = spans(changed, HOUR, reach, known)
@@ -278,13 +245,17 @@ class Refresh:
                     await self._advance(on, rest.pop(0)[1])
             self._step(piece, "refreshed", begin)
 
-        for _, some in itertools.groupby(fresh, lambda piece: piece[0] // _GROUP):
+        waiting = 0
+        for _, group in itertools.groupby(fresh, lambda piece: piece[0] // _GROUP):
+            some = list(group)
             if not await self._crew.each(some, refresh):
                 return False
-            if len(fresh) > 1:
+            waiting += len(some) * self._piece_bytes
+            if waiting >= _MUCH_BYTES:
+                waiting = 0
                 await self._tidied()
         await self._advance(self._on, self._until)
-        await _settle(self._on, late, known)
+        await settle(self._on, late, known)
         return True
 
     async def _refresh_recent(self, recent: Sequence[Span], late: list[Late], reach: int) -> bool:
@@ -302,7 +273,7 @@ class Refresh:
 
         if not await self._crew.each(recent, refresh):
             return False
-        await _settle(self._on, late, reach)
+        await settle(self._on, late, reach)
         look_back = (self._now - _LOOK_BACK, self._until)
         for one, since in zip(self._both, self._since, strict=True):
             for span in spans([look_back], one.width, since, self._until):
@@ -311,6 +282,7 @@ class Refresh:
 
     async def _correct_old(self, groups: Sequence[Span], late: list[Late]) -> bool:
         """Correct what late rows changed, series by series, and note it with each step."""
+        waiting = 0
         for span in groups:
             begin, before = time.monotonic(), sum(self._wrong.values())
             some = [one for one in late if one.first < span[1] and one.last >= span[0]]
@@ -319,9 +291,11 @@ class Refresh:
             wrong = sum(self._wrong.values()) - before
             what = f"compared for {len(some):,} series, {wrong:,} hours and days corrected"
             self._step(span, what, begin)
-            if wrong:
+            waiting += wrong
+            if waiting >= _MUCH_WRONG:
+                waiting = 0
                 await self._tidied()
-        await _settle(self._on, [one for one in late if one not in self._busy], FIRST_INSTANT)
+        await settle(self._on, [one for one in late if one not in self._busy], FIRST_INSTANT)
         return True
 
     def _slices(self, late: Sequence[Late]) -> Iterator[list[Late]]:
@@ -342,7 +316,7 @@ class Refresh:
                     continue
                 for one, count in zip(self._both, wrong, strict=True):
                     self._wrong[one.unit] += count
-                await _settle(on, some, span[0])
+                await settle(on, some, span[0])
                 break
             else:
                 self._busy.update(some)
@@ -363,13 +337,6 @@ class Refresh:
             if wrong:
                 said += f", {wrong:,} corrected"
             self._tell(Step("refresh", f"{one.unit}_features", said, len(anew) + wrong))
-
-
-async def _settle(on: Connection, late: Sequence[Late], cut: int) -> None:
-    """Note that what was late from `cut` on is refreshed, of series that were not written since."""
-    names = ("tenant_id", "asset_id", "feature_type", "stamp")
-    columns = ([getattr(one, name) for one in late] for name in names)
-    await on.execute(_SETTLED, *columns, cut)
 
 
 def _latest(*times: int | None) -> int:

@@ -21,13 +21,19 @@ SELECT relation, pg_total_relation_size(relation::regclass) AS bytes,
        nullif(c.reltuples, -1)::bigint AS estimated_rows
 FROM unnest($1::text[]) AS relation JOIN pg_class c ON c.oid = relation::regclass
 """
+# Chunks are counted before they are matched, as there may be thousands.
 _HYPERTABLES = """
-SELECT h.relation, hypertable_size(h.of) AS bytes, approximate_row_count(h.of) AS estimated_rows,
-       count(c.chunk_name) AS chunks, count(*) FILTER (WHERE c.is_compressed) AS compressed
+SELECT h.relation, {size}(h.of) AS bytes, approximate_row_count(h.of) AS estimated_rows,
+       coalesce(c.chunks, 0) AS chunks, coalesce(c.compressed, 0) AS compressed
 FROM unnest($1::text[], $2::regclass[]) AS h(relation, of)
-LEFT JOIN timescaledb_information.chunks c
-  ON format('%I.%I', c.hypertable_schema, c.hypertable_name)::regclass = h.of
-GROUP BY h.relation, h.of ORDER BY h.relation
+LEFT JOIN (
+  SELECT format('%I.%I', hypertable_schema, hypertable_name)::regclass AS of, chunks, compressed
+  FROM (
+    SELECT hypertable_schema, hypertable_name, count(*) AS chunks,
+      count(*) FILTER (WHERE is_compressed) AS compressed
+    FROM timescaledb_information.chunks GROUP BY hypertable_schema, hypertable_name
+  ) AS counted
+) AS c USING (of) ORDER BY h.relation
 """
 _AGGREGATES = """
 SELECT view_name, format('%I.%I', materialization_hypertable_schema,
@@ -111,7 +117,9 @@ async def _status(on: Connection, settings: Settings, exact: bool) -> dict[str, 
         pairs = [(name, name) for name in tables[:3]]
         aggregates = await on.fetch(_AGGREGATES) if facts.mode == "timescaledb" else []
         pairs += [(row["view_name"], row["stored"]) for row in aggregates]
-        hypertables = await on.fetch(_HYPERTABLES, *map(list, zip(*pairs, strict=True)))
+        size = "hypertable_size" if exact else "hypertable_approximate_size"
+        text = _HYPERTABLES.format(size=size)
+        hypertables = await on.fetch(text, *map(list, zip(*pairs, strict=True)))
         exports = [one for one in found["relations"] if one["relation"] == "feature_exports"]
         found["relations"] = [*_plain(hypertables), *exports]
     if facts.mode == "timescaledb":
