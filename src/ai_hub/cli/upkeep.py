@@ -53,7 +53,11 @@ def maintain(
     connections: Annotated[
         int,
         typer.Option(
-            "--connections", min=1, max=16, help="How many connections work side by side."
+            "--connections",
+            metavar="N",
+            min=1,
+            max=16,
+            help="How many connections work side by side.",
         ),
     ] = 2,
     as_json: Json = False,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ai_hub import FeatureStore
 from ai_hub.definitions.values import DAY, HOUR, MINUTE, Duration, parse_time
 from ai_hub.stores.postgres import columnstore, refresh
 from ai_hub.stores.postgres import points as postgres_points
@@ -20,7 +21,7 @@ from ai_hub.stores.postgres.maintain import MAINTENANCE_LOCK
 from ai_hub.stores.postgres.session import session
 from ai_hub.testing import close
 from conformance.kit import Row, observation
-from stores.postgres.maintained import World, actions, hourly, opened, said
+from stores.postgres.maintained import TENANT, World, actions, hourly, opened, said
 
 pytestmark = pytest.mark.timescaledb
 
@@ -99,6 +100,15 @@ async def test_scattered_late_rows_are_corrected_and_their_space_is_given_back(
     after = await world.sql.fetchval("SELECT pg_database_size(current_database())")
     assert after < 1.3 * before
     assert "step" not in actions(await world.maintain())
+
+
+async def test_a_batch_may_take_any_number_of_rows_out_of_the_columnstore(world: World) -> None:
+    name = world.settings.database_url.rpartition("/")[2]
+    limit = "timescaledb.max_tuples_decompressed_per_dml_transaction"
+    await world.sql.execute(f"ALTER DATABASE {name} SET {limit} = 1")
+    async with FeatureStore(world.settings) as store:
+        result = await store.ingest(scattered(), TENANT)
+    assert result.accepted == 40
 
 
 async def test_only_what_late_rows_changed_is_written(world: World) -> None:

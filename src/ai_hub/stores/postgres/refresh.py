@@ -188,10 +188,11 @@ class Refresh:
             for at in range(row["first"] // _GROUP, -(-row["past"] // _GROUP))
         }
         found = [(max(at * _GROUP, first), min((at + 1) * _GROUP, end)) for at in sorted(held)]
+        touched = spans([(one.first, one.last + 1) for one in late], HOUR, first, end)
         return [
             (start, past)
             for start, past in reversed(found)
-            if start < past and any(one.first < past and one.last >= start for one in late)
+            if any(since < past and until > start for since, until in touched)
         ]
 
     def _plan(
