@@ -410,9 +410,12 @@ def test_a_connection_lost_in_the_middle_of_a_stream(
     url = many(plain, 600_000)
     read = Snapshot.batches
 
-    def batches(self: Snapshot, query: str, stream: bool = True) -> Generator[Any, None, None]:
+    def batches(
+        self: Snapshot, query: str | scan_sql.Query, stream: bool = True
+    ) -> Generator[Any, None, None]:
+        text = query if isinstance(query, str) else query.text
         for place, batch in enumerate(read(self, query, stream)):
-            if query.startswith("SELECT asset_id") and place == 1:
+            if text.startswith("SELECT asset_id") and place == 1:
                 end_sessions(plain, url)
             yield batch
 
