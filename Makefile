@@ -11,11 +11,9 @@ MUTANTS_FOR ?= 30m
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-# Packages of Debian and Ubuntu with the servers that the tests start, less those that are there.
-SERVERS = $(strip \
-	$(shell ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null \
-		|| echo postgresql) \
-	$(shell command -v redis-server >/dev/null || echo redis-server))
+# The package of Debian and Ubuntu with a server that the tests start, unless it is there. Another,
+# PostgreSQL, comes with the environment.
+SERVERS = $(shell command -v redis-server >/dev/null || echo redis-server)
 AS_ROOT = $(shell test "$$(id -u)" = 0 || echo sudo -n)
 APT = $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300
 
@@ -84,12 +82,12 @@ constraints:  ## pin the newest release of every dependency in constraints.txt
 	{ echo '# Every dependency of every extra; written by `make constraints`.'; \
 		cat build/pins/freeze; } > constraints.txt
 
-# Without them the tests run too, and say loudly what they skipped. Only the installation counts:
-# `update` also fails for a package source that has none of these.
-servers:  ## install the servers that the tests start, where that may be
+# Without it the tests run too, and say loudly what they skipped. Only the installation counts:
+# `update` also fails for a package source that does not have it.
+servers:  ## install Redis, which the tests start, where that may be
 	@packages="$(SERVERS)"; test -z "$$packages" || { \
 		$(APT) update; $(APT) install -y --no-install-recommends $$packages; } >/dev/null 2>&1 || \
-		echo "The tests need servers. On Debian or Ubuntu: apt-get install $$packages"
+		echo "Some tests need Redis. On Debian or Ubuntu: apt-get install $$packages"
 
 clean:  ## remove the environment and everything that was generated
 	rm -rf .venv build dist mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis

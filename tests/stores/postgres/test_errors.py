@@ -27,7 +27,7 @@ PASSWORD = "s3cret@/x"
 
 
 @pytest.fixture(scope="module")
-def server() -> Server:
+def server(installation: object) -> Server:
     running = servers.server("plain")
     running.role("errors_secret", PASSWORD)
     running.role("errors_reader")

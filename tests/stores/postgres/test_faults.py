@@ -27,7 +27,7 @@ T = parse_time("2025-10-09T14:30:00Z")
 
 
 @pytest.fixture(scope="module")
-def own() -> Iterator[Server]:
+def own(installation: object) -> Iterator[Server]:
     """A server of this file's own, which it may stop."""
     mine = Server("plain")
     yield mine

@@ -78,7 +78,7 @@ class Place:
         pytest.param("apache", marks=pytest.mark.timescaledb),
     ],
 )
-def server(request: pytest.FixtureRequest) -> Server:
+def server(request: pytest.FixtureRequest, installation: object) -> Server:
     kind: Kind = request.param
     running = servers.server(kind)
     running.role(ROLE.replace('"', '""'))

@@ -34,7 +34,7 @@ OPEN = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'ai-hu
     scope="module",
     params=["plain", pytest.param("timescaledb", marks=pytest.mark.timescaledb)],
 )
-def own(request: pytest.FixtureRequest) -> Iterator[Server]:
+def own(request: pytest.FixtureRequest, installation: object) -> Iterator[Server]:
     """A server of this file's own, which it may stop."""
     kind: Kind = request.param
     require(kind)

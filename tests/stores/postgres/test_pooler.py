@@ -37,7 +37,7 @@ def listens(port: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-def server() -> Server:
+def server(installation: object) -> Server:
     return servers.server("plain")
 
 

@@ -159,7 +159,7 @@ def kind(name: str, marker: str, *more: str) -> Any:
         kind("apache", "timescaledb"),
     ],
 )
-def stored(request: pytest.FixtureRequest) -> Iterator[Stored]:
+def stored(request: pytest.FixtureRequest, installation: object) -> Iterator[Stored]:
     where, *how = request.param
     on = server(where)
     url = on.fresh()
@@ -178,7 +178,7 @@ def stored(request: pytest.FixtureRequest) -> Iterator[Stored]:
 
 
 @pytest.fixture(scope="module")
-def plain() -> Server:
+def plain(installation: object) -> Server:
     return server("plain")
 
 

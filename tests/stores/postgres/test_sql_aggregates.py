@@ -128,7 +128,7 @@ def test_aggregates_of_closed_buckets(log: WriteLog, late: st.DataObject) -> Non
 
 
 @pytest.fixture(scope="module")
-def plain() -> Iterator[Database]:
+def plain(installation: object) -> Iterator[Database]:
     with opened("plain") as database:
         yield database
 
@@ -200,7 +200,7 @@ def no_triggers(database: Database) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def minutes() -> Iterator[Database]:
+def minutes(installation: object) -> Iterator[Database]:
     """Ten days of one-minute rows around 1e9 with small steps, refreshed but for the last day."""
     with opened("timescaledb") as database:
         database.rows(

@@ -56,7 +56,7 @@ HUGE = [
         pytest.param("apache", marks=pytest.mark.timescaledb),
     ],
 )
-def server(request: pytest.FixtureRequest) -> Server:
+def server(request: pytest.FixtureRequest, installation: object) -> Server:
     kind: Kind = request.param
     return servers.server(kind)
 

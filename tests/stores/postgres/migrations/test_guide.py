@@ -11,7 +11,7 @@ import pytest
 import servers
 from ai_hub.stores.postgres.migrations import RETENTION_SETTINGS
 
-pytestmark = pytest.mark.timescaledb
+pytestmark = [pytest.mark.timescaledb, pytest.mark.versions]
 
 ROWS = """
 INSERT INTO ai_features (timestamp, tenant_id, asset_id, value)
@@ -25,7 +25,7 @@ VALUES ('2025-10-09 13:00Z', '2025-10-09 13:00Z', 'tenant-123', 'meter-001', 12.
 
 
 @pytest.fixture(scope="module")
-def database() -> Iterator[str]:
+def database(installation: object) -> Iterator[str]:
     server = servers.server("timescaledb")
     url = server.fresh()
     name = url.rpartition("/")[2]
