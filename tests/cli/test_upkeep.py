@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import servers
+from ai_hub.stores.postgres.refreshers import AGGREGATES
 from cli.conftest import Run, answer, refused, start, stop
 from servers import Kind, Server
 
@@ -146,6 +147,8 @@ def test_status_shows_what_a_database_is_like(server: Server, url: str, run: Run
         assert found["aggregates"]["refreshed_to"] is not None
         assert 0 < found["aggregates"]["lag_seconds"] < 3 * 3600
         assert found["aggregates"]["late_series"] == 0
+        by = {"who": "ai-hub maintain", "why": "its policy did not run yet"}
+        assert found["aggregates"]["refreshed_by"] == dict.fromkeys(AGGREGATES, by)
         assert relations["ai_features"]["compressed"] == 1
         assert relations["hourly_features"]["chunks"] == 1
     else:
@@ -158,6 +161,7 @@ def test_status_shows_what_a_database_is_like(server: Server, url: str, run: Run
     for word in (f"mode: {server.kind}", "size: ", "acme", "90 days", "index use"):
         assert word in shown.stdout
     assert ("hourly partials: up to 20" in shown.stdout) == (server.kind == "timescaledb")
+    assert shown.stdout.count("refreshed by ai-hub maintain") == 2 * (server.kind == "timescaledb")
 
 
 def test_retention_is_shown_and_set(server: Server, url: str, run: Run) -> None:

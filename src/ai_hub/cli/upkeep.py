@@ -169,6 +169,8 @@ def status(
             f"hourly partials: up to {aggregates['refreshed_to'] or 'nothing yet'}; "
             f"{aggregates['late_series']:,} series have late rows since"
         )
+        for relation, by in aggregates["refreshed_by"].items():
+            say(f"{relation}: refreshed by {by['who']} ({by['why']})")
     for title in ("relations", "retention", "policies", "series", "index_use"):
         if rows := found.get(title):
             names = list(dict.fromkeys(name for row in rows for name in row))

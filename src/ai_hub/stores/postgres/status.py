@@ -10,6 +10,7 @@ from ai_hub.definitions.values import HOUR, SECOND, Duration
 from ai_hub.stores.postgres.declared import declared, shown_time
 from ai_hub.stores.postgres.migrate import check
 from ai_hub.stores.postgres.migrations import Mode
+from ai_hub.stores.postgres.refreshers import refreshers
 from ai_hub.stores.postgres.session import Connection, session
 from ai_hub.stores.postgres.warnings import warnings
 
@@ -136,7 +137,7 @@ async def _warnings(on: Connection, settings: Settings, mode: Mode) -> list[str]
 
 
 async def _aggregates(on: Connection) -> dict[str, Any]:
-    """Up to when hours are refreshed, and how many series have late rows before that."""
+    """Up to when hours are refreshed, how many series have late rows before that, and by whom."""
     row = await on.fetchrow(
         "SELECT done, (extract(epoch FROM now() - nullif(done, '-infinity')) * 1000000)::bigint "
         "AS lag, (SELECT count(*) FROM ai_hub_late) AS late FROM ai_hub_hourly"
@@ -145,6 +146,9 @@ async def _aggregates(on: Connection) -> dict[str, Any]:
         "refreshed_to": shown_time(row["done"]),
         "lag_seconds": None if row["lag"] is None else row["lag"] // SECOND,
         "late_series": row["late"],
+        "refreshed_by": {
+            one.relation: {"who": one.who, "why": one.why} for one in await refreshers(on)
+        },
     }
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ai_hub.stores.postgres.migrations import Mode
+from ai_hub.stores.postgres.refreshers import refreshers
 
 # Those that are declared here are never scheduled.
 _POLICIES = """
@@ -63,6 +64,22 @@ async def foreign_policies(on: Any, mode: Mode) -> list[Warned]:
     ]
 
 
+async def idle_policies(on: Any, mode: Mode) -> list[Warned]:
+    """Policies that should refresh an aggregate, and by the server's own record do not."""
+    if mode != "timescaledb":
+        return []
+    return [
+        Warned(
+            one.relation,
+            f"the server should refresh {one.relation}, and does not: {one.why}",
+            "ai-hub maintain does it meanwhile; timescaledb_information.job_errors and the log of "
+            "the server say more",
+        )
+        for one in await refreshers(on)
+        if one.is_late
+    ]
+
+
 async def doubled_functions(on: Any) -> list[Warned]:
     """Functions beside ours of the same names, with which PostgreSQL finds calls ambiguous."""
     return [
@@ -78,4 +95,8 @@ async def doubled_functions(on: Any) -> list[Warned]:
 
 async def warnings(on: Any, mode: Mode) -> list[Warned]:
     """All that its owner should know of a database."""
-    return [*await foreign_policies(on, mode), *await doubled_functions(on)]
+    return [
+        *await foreign_policies(on, mode),
+        *await idle_policies(on, mode),
+        *await doubled_functions(on),
+    ]
