@@ -297,7 +297,7 @@ class FeatureStore(Ingestion, AccessKeys):
 
     def measured(self) -> Metrics:
         """What this process counted until now (what the doors show)."""
-        self.metrics.of_cache(self._open.cache.state, self._open.cache.errors)
+        self._open.count_cache(self.metrics)
         return self.metrics
 
     # Training sets out.

@@ -53,6 +53,8 @@ class Metrics(msgspec.Struct):
     missing: dict[tuple[str, str], int] = {}
     violations: dict[tuple[str, str], int] = {}
     view_faults: dict[tuple[str, str, str], int] = {}
+    near_hits: int = 0
+    near_bytes: int = 0
     cache_state: int = 0
     cache_errors: dict[str, int] = {}
     ingested: dict[tuple[str, str], int] = {}
@@ -116,9 +118,12 @@ class Metrics(msgspec.Struct):
         self.exports[status] = self.exports.get(status, 0) + 1
         self.export_rows += rows
 
-    def of_cache(self, state: str, errors: Mapping[str, int]) -> None:
-        """How the cache is, and its errors since it was opened, by kind."""
+    def of_cache(
+        self, state: str, errors: Mapping[str, int], near_hits: int = 0, near_bytes: int = 0
+    ) -> None:
+        """How the cache is, its errors since it was opened, by kind, and its first level."""
         self.cache_state = _STATES[state]
+        self.near_hits, self.near_bytes = near_hits, near_bytes
         self.cache_errors = dict([*errors.items()][:_MOST_ERRORS])
 
     def add(self, other: Metrics) -> None:
@@ -147,7 +152,8 @@ def _kept(table: Collection[_Key], key: _Key, most: int, rest: _Key) -> _Key:
 
 
 _CLASSES = ("", "1xx", "2xx", "3xx", "4xx", "5xx")
-_NUMBERS = ("hits", "misses", "computed", "degraded", "export_rows", "workers")
+_NUMBERS = ("hits", "misses", "near_hits", "near_bytes", "computed", "degraded", "export_rows",
+            "workers")  # fmt: skip
 _TABLES = ("served", "missing", "violations", "view_faults", "cache_errors", "ingested",
            "ingest_failures", "exports")  # fmt: skip
 
@@ -188,6 +194,15 @@ FAMILIES = (
     Family("ai_hub_cache_hits_total", "counter", "Vectors that the cache had.", (), _one("hits")),
     Family(
         "ai_hub_cache_misses_total", "counter", "Vectors that it had not.", (), _one("misses")
+    ),
+    Family(
+        "ai_hub_cache_first_level_hits_total", "counter",
+        "Vectors that the process itself had of a cache on Redis, which gave the tokens alone.", (),
+        _one("near_hits"),
+    ),
+    Family(
+        "ai_hub_cache_first_level_bytes", "gauge", "What processes hold of a cache on Redis.", (),
+        _one("near_bytes"),
     ),
     Family(
         "ai_hub_cache_state", "gauge",

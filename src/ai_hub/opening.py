@@ -48,6 +48,11 @@ class Open:
         await self.store.prepare()
         await asyncio.to_thread(import_module, "ai_hub.intake.formats")
 
+    def count_cache(self, metrics: Metrics) -> None:
+        """Have the metrics say how the cache is now."""
+        cache = self.cache
+        metrics.of_cache(cache.state, cache.errors, cache.near_hits, cache.near_bytes)
+
     async def close(self) -> None:
         """Finish what is under way, then let go of cache and store.
 

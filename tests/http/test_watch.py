@@ -300,7 +300,7 @@ def test_counts_of_workers_add_up_and_the_worst_state_is_told() -> None:
     one, other = Metrics(), Metrics(workers=1)
     for counted, state in ((one, "closed"), (other, "open")):
         counted.answered("/x", 200, 0.003)
-        counted.of_cache(state, {"lost": 2})
+        counted.of_cache(state, {"lost": 2}, near_hits=3, near_bytes=100)
         counted.landed("observations", 3, 1, {"t": 5 if state == "open" else 7})
         counted.filled("own@1", "lag_1h", 2)
         counted.answered_by("own@1", 6)
@@ -320,6 +320,8 @@ def test_counts_of_workers_add_up_and_the_worst_state_is_told() -> None:
     assert told["ai_hub_served_vectors_total{feature_set=own@1}"] == 12
     assert told["ai_hub_export_rows_total"] == 20
     assert told["ai_hub_cache_hits_total"] == 8
+    assert told["ai_hub_cache_first_level_hits_total"] == 6
+    assert told["ai_hub_cache_first_level_bytes"] == 200
     assert told["ai_hub_workers"] == 2
 
 

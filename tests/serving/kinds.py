@@ -51,11 +51,14 @@ class MemoryKind:
 
 
 class RedisKind:
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
     @asynccontextmanager
     async def opened(self, ttl: int = 300) -> AsyncIterator[Cache]:
         server = redis_server.server()
         server.call("FLUSHALL")
-        cache = await RedisCache.open(server.url(), ttl, TIMEOUT)
+        cache = await RedisCache.open(server.url(), ttl, TIMEOUT, clock=lambda: self.now)
         try:
             assert cache.state == "closed"
             yield cache
@@ -63,6 +66,7 @@ class RedisKind:
             await cache.close()
 
     def wait(self, seconds: float) -> None:
+        self.now += seconds
         redis_server.server().call("EVAL", _PASS, 0, int(seconds * 1000))
 
     def __str__(self) -> str:

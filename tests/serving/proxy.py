@@ -12,7 +12,7 @@ class Proxy:
     """`answer` is what comes back for whatever is sent; None passes it on to the server.
 
     Who sends `cut`, if there is one, is cut off before the server has it; `was_cut` is set then.
-    `met` is called with what a client sends, before the server has it.
+    `met` is called with what a client sends, before the server has it; a coroutine is waited for.
     """
 
     def __init__(self, port: int) -> None:
@@ -68,7 +68,9 @@ class Proxy:
         task = asyncio.create_task(back())
         try:
             while data := await reader.read(65536):
-                self.met(data)
+                met = self.met(data)
+                if asyncio.iscoroutine(met):
+                    await met
                 if self.cut is not None and self.cut in data:
                     self.was_cut.set()
                     break

@@ -74,7 +74,7 @@ class Siblings:
         self._store = store
         self._lock = asyncio.Lock()
         self._before = _read(self._own) or Metrics(workers=0)
-        self._before.workers = self._before.cache_state = 0
+        self._before.workers = self._before.cache_state = self._before.near_bytes = 0
 
     async def total(self) -> Metrics:
         """What all workers counted; this one's own counts do not need a file that is written."""

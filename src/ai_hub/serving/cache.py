@@ -74,6 +74,14 @@ class Cache(Protocol):
         """Whether the database is a standby, so that next to nothing is kept: see `follow`."""
 
     @property
+    def near_hits(self) -> int:
+        """Of the hits, how many a first level in this process had, before a cache outside it."""
+
+    @property
+    def near_bytes(self) -> int:
+        """What that first level holds, about."""
+
+    @property
     def errors(self) -> Mapping[str, int]:
         """How often it failed since it was opened, by a short name of the kind."""
 

@@ -63,6 +63,7 @@ class MemoryCache:
         self.state: BreakerState = "closed"
         self.owes = False
         self.follows = False
+        self.near_hits = self.near_bytes = 0
         self.errors: Mapping[str, int] = {}
         self._ttl: float = ttl_seconds
         self._usual_ttl = ttl_seconds

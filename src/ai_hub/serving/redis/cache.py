@@ -13,7 +13,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 
 from ai_hub.definitions.values import Entity, key_part
@@ -24,6 +25,7 @@ from ai_hub.serving.redis import words
 from ai_hub.serving.redis.calls import Calls, Refused
 from ai_hub.serving.redis.dial import Dial
 from ai_hub.serving.redis.drops import Drops
+from ai_hub.serving.redis.first_level import SECONDS, FirstLevel
 from ai_hub.serving.redis.leases import LEASE_SECONDS, Claimed, Leases
 from ai_hub.serving.redis.link import Link, Lost
 from ai_hub.serving.redis.parts import parts
@@ -41,7 +43,7 @@ _MOST_LOOKED_AT = 2_000
 class RedisCache:
     """The contract on a Redis server. `timeout` is how many seconds an answer may take.
 
-    `debts` are those that the store keeps, where it keeps any.
+    `debts` are those that the store keeps, where it keeps any. `clock` gives seconds.
     """
 
     name = "Redis"
@@ -53,6 +55,7 @@ class RedisCache:
         ttl_seconds: int = 300,
         timeout: float = 0.1,
         debts: Debts | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.follows = False
         self._ttl = ttl_seconds
@@ -71,7 +74,10 @@ class RedisCache:
         self._life = words.life(ttl_seconds)
         self._calls = Calls()
         self._drops = Drops(self._calls, self._life, debts)
+        self._clock = clock
+        self._first = self._nothing_read()
         self._hits = self._misses = 0
+        self.near_hits = 0
         self.errors = self._calls.errors
 
     @classmethod
@@ -81,12 +87,13 @@ class RedisCache:
         ttl_seconds: int = 300,
         timeout: float = 0.1,  # noqa: ASYNC109  # of every answer, not of opening
         debts: Debts | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> RedisCache:
         """A cache in use, or one that waits for Redis to come.
 
         Raises ConfigError for a URL that is not understood and a server that will not do.
         """
-        cache = cls(url, ttl_seconds, timeout, debts)
+        cache = cls(url, ttl_seconds, timeout, debts, clock)
         await cache._drops.begin()
         try:
             await cache._connect()
@@ -102,34 +109,62 @@ class RedisCache:
         """The breaker's: only while it is closed is the cache read."""
         return self._breaker.state
 
+    @property
+    def near_bytes(self) -> int:
+        """What this process holds of what it read."""
+        return self._first.size
+
     async def read(
         self, tenant_id: str, asset_ids: Sequence[str], timestamp: str, field: str
     ) -> list[Read]:
         """The value (None: a miss) and the token (None: it has none) of each asset, in order."""
         if not asset_ids:
             return []
-        commands = words.reading(tenant_id, asset_ids, timestamp, field)
-        link, run = self._link, self._run
+        link, run, first = self._link, self._run, self._first
+        slot = tenant_id, timestamp, field
+        known = first.known(slot, asset_ids)
+        lacking = [one for one, pair in zip(asset_ids, known, strict=True) if pair is None]
+        commands = words.reading(tenant_id, asset_ids, lacking, timestamp, field)
         if link is None or self._breaker.state != "closed" or self.follows:
             return self._away(asset_ids)
         try:
-            tokens, *values = await link.ask(commands, 1 + len(asset_ids))
+            tokens, *values = await link.ask(commands, 1 + len(lacking))
             self._calls.check(link, tokens, list)
-            found = words.found(values, tokens, run)
-            lacking = found.count(None)
-            self._hits += len(found) - lacking
-            if not lacking:
-                return list(zip(found, tokens, strict=True))
-            self._misses += lacking
             for value in values:
-                if not words.is_foreign(value):
+                if type(value) is not bytes and not words.is_foreign(value):
                     self._calls.check(link, value, bytes | None)
         except (Lost, Refused):
             return self._away(asset_ids)
-        return [
+        both = zip(known, tokens, strict=True)
+        found = [pair[1] if pair and pair[0] == token else None for pair, token in both]
+        near = len(found) - found.count(None)
+        self._hits += near
+        self.near_hits += near
+        if near == len(found):
+            return list(zip(found, tokens, strict=True))
+        fresh = [place for place, pair in enumerate(known) if pair is None]
+        theirs = [tokens[place] for place in fresh]
+        values = words.found(values, theirs, run)
+        for place, value, token in zip(fresh, values, theirs, strict=True):
+            if value is not None:
+                found[place] = value
+                first.put(slot, asset_ids[place], token, value)
+        lacked = values.count(None)
+        self._hits += len(values) - lacked
+        self._misses += lacked
+        reads = [
             (value, token if token is not None and token.startswith(run) else None)
             for value, token in zip(found, tokens, strict=True)
         ]
+        dropped = [place for place, pair in enumerate(known) if pair and found[place] is None]
+        if dropped:
+            # Since they were read; somebody may have computed them anew.
+            assets = [asset_ids[place] for place in dropped]
+            first.forget(slot, assets)
+            again = await self.read(tenant_id, assets, timestamp, field)
+            for place, read in zip(dropped, again, strict=True):
+                reads[place] = read
+        return reads
 
     async def claim(
         self,
@@ -166,7 +201,7 @@ class RedisCache:
         current = ((a, t, v) for a, t, v in values if isinstance(t, bytes) and t.startswith(run))
         if link is None or self.follows:
             return 0
-        kept = 0
+        kept, slot = 0, (tenant_id, timestamp, field)
         for some in parts(current):
             keys: list[str] = []
             given: list[bytes] = []
@@ -182,6 +217,7 @@ class RedisCache:
             fixed = (field, self._owner, self._ttl * 1000, self._life)
             try:
                 kept += await self._calls.run(int, link, words.KEEP, keys, *fixed, *given)
+                self._first.forget(slot, [asset_id for asset_id, *_ in some])
             except Refused:
                 continue
             except Lost:
@@ -256,7 +292,11 @@ class RedisCache:
         if self._link is not None:
             link, self._link = self._link, None
             await link.close()
+        self._first = self._nothing_read()
         await self._dial.close()
+
+    def _nothing_read(self) -> FirstLevel:
+        return FirstLevel(min(SECONDS, self._ttl / 30), clock=self._clock)
 
     def _away(self, assets: Sequence[str]) -> list[Read]:
         """Misses without a token: nothing says what was dropped meanwhile."""
@@ -311,7 +351,7 @@ class RedisCache:
             if await self._drops.pay(link):
                 server = await RedisServer.behind(link, self._life)
             # From here on what is written is marked and dropped here, and what is heard too.
-            self._link, self._run = link, server.run
+            self._link, self._run, self._first = link, server.run, self._nothing_read()
             if await self._drops.pay(link):
                 self._run = (await RedisServer.behind(link, self._life)).run
         except BaseException:

@@ -150,19 +150,29 @@ class Drops:
             keys = []
             for name in (_named(place) for place, _ in some):
                 keys += [words.generation_key(*name), words.live_key(*name), words.marks_key(*name)]
+            if prefix:
+                try:
+                    live = await self._renew(link, keys)
+                    dropped += await self._forget(link, live, prefix)
+                    # Who read a field before it was forgotten has it under the token of then.
+                    await self._renew(link, keys)
+                    continue
+                except Refused:
+                    # It is full, and dropping whole takes no memory.
+                    pass
             marks = [mark for _, mark in some]
-            try:
-                if prefix:
-                    live = await self._calls.run(list, link, words.RENEW, keys, words.unique())
-                else:
-                    live = await self._calls.run(list, link, words.DROP, keys, *marks)
-                gone = prefix
-            except Refused:
-                # Dropping whole takes no memory.
-                gone = ""
-                live = await self._calls.run(list, link, words.DROP, keys, *marks)
-            for few in parts(live):
-                dropped += await self._calls.run(int, link, words.FORGET, few, gone)
+            live = await self._calls.run(list, link, words.DROP, keys, *marks)
+            dropped += await self._forget(link, live, "")
+        return dropped
+
+    async def _renew(self, link: Link, keys: list[str]) -> list[str]:
+        """Change tokens, but no stamps; gives the live hashes."""
+        return await self._calls.run(list, link, words.RENEW, keys, words.unique())
+
+    async def _forget(self, link: Link, live: Sequence[str], prefix: str) -> int:
+        dropped = 0
+        for some in parts(live):
+            dropped += await self._calls.run(int, link, words.FORGET, some, prefix)
         return dropped
 
     async def _end_epoch(self, link: Link) -> None:

@@ -164,27 +164,34 @@ def holds(token: object, lease: object) -> bool:
 
 
 @lru_cache(maxsize=16_384)
-def _pieces(tenant_id: str, asset_id: str, width: int) -> tuple[bytes, bytes]:
-    """The token's key as an argument, and HGET of a key with a time of some width, up to that."""
-    tenant, asset = key_part(tenant_id), asset_part(asset_id)
-    token = generation_key(tenant, asset).encode()
-    key = features_key(tenant, asset, "").encode()
-    size = len(key) + width
-    return b"$%d\r\n%b\r\n" % (len(token), token), b"*3\r\n$4\r\nHGET\r\n$%d\r\n%b" % (size, key)
+def _token(tenant_id: str, asset_id: str) -> bytes:
+    """The key of an entity's token as an argument. Raises InvalidInput for an illegal id."""
+    key = generation_key(key_part(tenant_id), asset_part(asset_id)).encode()
+    return b"$%d\r\n%b\r\n" % (len(key), key)
 
 
-def reading(tenant_id: str, asset_ids: Sequence[str], timestamp: str, field: str) -> bytes:
-    """MGET of the tokens and HGET of each value, put together from what is known of each asset.
+@lru_cache(maxsize=16_384)
+def _head(tenant_id: str, asset_id: str, width: int) -> bytes:
+    """HGET of a key with a time of some width, up to that."""
+    key = features_key(key_part(tenant_id), asset_part(asset_id), "").encode()
+    return b"*3\r\n$4\r\nHGET\r\n$%d\r\n%b" % (len(key) + width, key)
 
-    Packing as many commands one by one takes longer than Redis does. Raises InvalidInput for an
-    illegal id.
+
+def reading(
+    tenant_id: str, asset_ids: Sequence[str], lacking: Sequence[str], timestamp: str, field: str
+) -> bytes:
+    """MGET of the tokens of some assets and HGET of the values of those that are lacking.
+
+    They are put together from what is known of each asset: packing as many commands one by one
+    takes longer than Redis does. Raises InvalidInput for an illegal id.
     """
-    width = len(timestamp)
-    tokens, heads = zip(*[_pieces(tenant_id, one, width) for one in asset_ids], strict=True)
-    name = field.encode()
+    tokens = b"".join([_token(tenant_id, one) for one in asset_ids])
+    asked = b"*%d\r\n$4\r\nMGET\r\n%b" % (len(asset_ids) + 1, tokens)
+    if not lacking:
+        return asked
+    width, name = len(timestamp), field.encode()
     tail = b"%b\r\n$%d\r\n%b\r\n" % (timestamp.encode(), len(name), name)
-    count = len(asset_ids) + 1
-    return b"*%d\r\n$4\r\nMGET\r\n%b%b%b" % (count, b"".join(tokens), tail.join(heads), tail)
+    return b"%b%b%b" % (asked, tail.join([_head(tenant_id, one, width) for one in lacking]), tail)
 
 
 def stamped(value: bytes, token: bytes) -> bytes:
