@@ -23,6 +23,7 @@ _TITLES = {
     "memory": "Memory of exports",
     "online": "Answers online",
     "redis_online": "Answers online with Redis",
+    "first_level": "A first level before Redis",
     "herd": "A herd on cold keys",
     "turn": "The turn of a step",
     "startup": "Starting",
