@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -93,3 +95,32 @@ async def test_every_cache_hears_of_others(tmp_path: Path, monkeypatch: pytest.M
         assert told == [(cache.changed, cache.follow)]
     async with opened(tmp_path, cache_url="redis://127.0.0.1:1") as store:
         assert told[1:] == [(store._open.cache.changed, store._open.cache.follow)]
+
+
+FIRST_USES = """
+import asyncio, sys
+from datetime import datetime, timezone
+from ai_hub import FeatureStore
+
+async def main(folder):
+    rows = [
+        {"timestamp": f"2025-10-0{day}T00:00:00Z", "asset_id": "a", "value": 1.0}
+        for day in range(1, 9)
+    ]
+    async with FeatureStore.open(f"duckdb:///{folder}/f.duckdb", export_root=folder) as store:
+        await store.prepare()
+        before = set(sys.modules)
+        await store.ingest(rows, tenant_id="t")
+        start, end = (datetime(2025, 10, day, tzinfo=timezone.utc) for day in (1, 8))
+        export = store.export_features_to_parquet
+        await export("t", "forecast_advanced", start, end, f"{folder}/first.parquet")
+        print(*sorted(set(sys.modules) - before))
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+def test_the_first_ingest_and_export_import_nothing_more(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FIRST_USES, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

@@ -30,6 +30,17 @@ class _Part(Protocol):
 
 _P = TypeVar("_P", bound=_Part)
 
+_FIRST_USES = (
+    "ai_hub.intake.formats",
+    "ai_hub.engines.sliding",
+    "ai_hub.export.job",
+    "ai_hub.export.parquet",
+    "ai_hub.export.training_set",
+    "polars",
+    "pyarrow.acero",
+)
+"""What is imported where it is used first: a moment when somebody waits."""
+
 
 @dataclass(frozen=True, slots=True)
 class Open:
@@ -45,8 +56,7 @@ class Open:
 
     async def prepare(self) -> None:
         """Import and connect now what the first ingest and the first export would."""
-        await self.store.prepare()
-        await asyncio.to_thread(import_module, "ai_hub.intake.formats")
+        await asyncio.gather(self.store.prepare(), asyncio.to_thread(_import_all))
 
     def count_cache(self, metrics: Metrics) -> None:
         """Have the metrics say how the cache is now."""
@@ -60,6 +70,11 @@ class Open:
         is cancelled meanwhile waits for none of the parts that are left.
         """
         await self._closing.aclose()
+
+
+def _import_all() -> None:
+    for name in _FIRST_USES:
+        import_module(name)
 
 
 async def open_parts(

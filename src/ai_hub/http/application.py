@@ -83,13 +83,10 @@ class Application:
         return build(self._store, self._hot, self._rooms, self._watch)
 
     async def prepare(self) -> None:
-        """Import and connect what the first ingest and most exports would."""
-        await self._store.prepare()
-
-    async def prepare_rare(self) -> None:
-        """Import what the first look at the metrics would, and exports of some features."""
+        """Import and connect what the first request of any kind would, and the log."""
+        await asyncio.to_thread(import_module, "structlog")
         await asyncio.to_thread(exposition, Metrics(), 0)
-        await asyncio.to_thread(import_module, "ai_hub.engines.sliding")
+        await self._store.prepare()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; a hot route never enters the framework."""

@@ -174,10 +174,8 @@ async def _finish(application: Application, preparing: asyncio.Task[None]) -> No
     except* StoreError:
         # The first use does it then; requests tell that the database is away.
         pass
-    # The first line imports what writes lines.
     told = {"version": __version__, "pid": os.getpid()}
     await asyncio.to_thread(_log.info, "serving", extra=told)
-    await application.prepare_rare()
     # What start-up left behind lives as long as the server: looking at it again is waste.
     gc.freeze()
     gc.enable()
