@@ -20,7 +20,7 @@ HOST = "127.0.0.1"
 GET = "/ai/features/get"
 BATCH = "/ai/features/batch"
 _CONSOLE = Path(sys.executable).parent / "ai-hub"
-_PATIENCE = 30.0
+_PATIENCE = 120.0
 
 
 def free_port() -> int:
