@@ -41,10 +41,9 @@ WHERE _timescaledb_functions.chunk_status(s) & 10 <> 0 ORDER BY 1
 # What a chunk of which all rows are in the columnstore has beside it is the room of rows that went
 # there, and some of what it has there is that of rows that were written anew.
 _ROOMY = """
-SELECT s::text AS chunk, format('%I.%I', k.schema_name, k.table_name) AS inside
+SELECT s::text AS chunk, c.compress_relid::text AS inside
 FROM show_chunks($1::text::regclass) AS s
-JOIN _timescaledb_catalog.chunk AS c ON format('%I.%I', c.schema_name, c.table_name)::regclass = s
-JOIN _timescaledb_catalog.chunk AS k ON k.id = c.compressed_chunk_id
+JOIN _timescaledb_catalog.compression_settings AS c ON c.relid = s
 WHERE _timescaledb_functions.chunk_status(s) = 1
   AND (pg_relation_size(s) > 0 OR pg_indexes_size(s) > 100000) ORDER BY 1
 """
