@@ -56,7 +56,7 @@ class _Done:
     """What was done to the chunks of a relation."""
 
     moved: int = 0
-    ordered: int = 0
+    ordered: set[str] = field(default_factory=set)
     freed: int = 0
     busy: set[str] = field(default_factory=set)
 
@@ -91,10 +91,10 @@ class Columnstore:
                 self._tell(Step("wait", relation, said))
             said = f"{stored:,} chunks in the columnstore, {done.moved:,} of them new"
             if done.ordered:
-                said += f", {done.ordered:,} with late rows"
+                said += f", {len(done.ordered):,} with late rows"
             if done.freed >= 100_000:
                 said += f", {done.freed / 1e6:,.1f} MB given back"
-            self._tell(Step("compress", relation, said, done.moved + done.ordered))
+            self._tell(Step("compress", relation, said, done.moved + len(done.ordered)))
 
     async def _move(self, relation: str, after: str, done: _Done) -> bool:
         due = [chunk for (chunk,) in await self._crew.lead.fetch(_DUE, relation, after)]
@@ -115,7 +115,7 @@ class Columnstore:
 
         async def order(on: Connection, chunk: str) -> None:
             if await _compress(on, chunk):
-                done.ordered += 1
+                done.ordered.add(chunk)
                 done.busy.discard(chunk)
             else:
                 done.busy.add(chunk)

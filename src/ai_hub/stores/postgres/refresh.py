@@ -33,7 +33,7 @@ _GROUP = 70 * DAY
 """Late rows are corrected within such a time, as chunks of the hourly aggregate are cut."""
 _SLICE, _SLICE_MOST, _SLICE_SECONDS = 32, 1024, 2.0
 """How many series one step corrects at first, at most, and for about how long."""
-_MUCH_BYTES, _MUCH_WRONG = 256 << 20, 500
+_MUCH_BYTES, _MUCH_WRONG = 256 << 20, 300
 """After so many bytes refreshed, or hours and days corrected, chunks are put where they belong: a
 bucket in the columnstore that is corrected takes a thousand others out."""
 _WRITERS_WAIT = "30s"
@@ -94,6 +94,7 @@ class Refresh:
         self._tidied = tidied
         self._steps = self._ended = 0
         self._slice = _SLICE
+        self._untidy = 0
         self._wrong = {"hourly": 0, "daily": 0}
         self._busy: set[Late] = set()
 
@@ -283,26 +284,30 @@ class Refresh:
 
     async def _correct_old(self, groups: Sequence[Span], late: list[Late]) -> bool:
         """Correct what late rows changed, series by series, and note it with each step."""
-        waiting = 0
+        if groups:
+            # What the late rows themselves took out of the columnstore goes back first.
+            await self._tidied()
         for span in groups:
             begin, before = time.monotonic(), sum(self._wrong.values())
             some = [one for one in late if one.first < span[1] and one.last >= span[0]]
-            if not await self._crew.each(self._slices(some), self._correcting(span)):
-                return False
+            left = [one for one in some if one not in self._busy]
+            while left:
+                if not await self._crew.each(self._slices(left), self._correcting(span)):
+                    return False
+                if self._untidy >= _MUCH_WRONG:
+                    self._untidy = 0
+                    await self._tidied()
             wrong = sum(self._wrong.values()) - before
             what = f"compared for {len(some):,} series, {wrong:,} hours and days corrected"
             self._step(span, what, begin)
-            waiting += wrong
-            if waiting >= _MUCH_WRONG:
-                waiting = 0
-                await self._tidied()
         await settle(self._on, [one for one in late if one not in self._busy], FIRST_INSTANT)
         return True
 
-    def _slices(self, late: Sequence[Late]) -> Iterator[list[Late]]:
-        left = [one for one in late if one not in self._busy]
-        while left:
-            some, left = left[: self._slice], left[self._slice :]
+    def _slices(self, left: list[Late]) -> Iterator[list[Late]]:
+        """Take some after some out of what is left, until chunks are to be tidied."""
+        while left and self._untidy < _MUCH_WRONG:
+            some = left[: self._slice]
+            del left[: self._slice]
             yield some
 
     def _correcting(self, span: Span) -> Callable[[Connection, list[Late]], Awaitable[None]]:
@@ -317,6 +322,7 @@ class Refresh:
                     continue
                 for one, count in zip(self._both, wrong, strict=True):
                     self._wrong[one.unit] += count
+                self._untidy += sum(wrong)
                 await settle(on, some, span[0])
                 break
             else:
