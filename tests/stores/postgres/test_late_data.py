@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -124,6 +125,27 @@ async def test_only_what_late_rows_changed_is_written(world: World) -> None:
     steps = await world.rebuild(FIRST, FIRST + 9 * DAY)
     assert ", 5 corrected" in said(steps, "hourly_features", "refresh")
     await all_true(world)
+
+
+@pytest.mark.parametrize("start", ["INTERVAL '100 days'", "NULL"])
+async def test_late_rows_where_a_scheduled_policy_refreshes_are_left_to_refreshes(
+    world: World, start: str
+) -> None:
+    await world.sql.execute("SELECT remove_continuous_aggregate_policy('hourly_features')")
+    await world.sql.execute(
+        f"SELECT add_continuous_aggregate_policy('hourly_features', start_offset => {start}, "
+        "end_offset => INTERVAL '1 hour', schedule_interval => INTERVAL '1 hour')"
+    )
+    world.now = time.time_ns() // 1_000
+    row = hourly("b", world.now - 20 * DAY, 1, HOUR)
+    await world.write(*row)
+    await world.maintain()
+    await world.write(*(one | {"value": 7.0} for one in row))
+    steps = await world.maintain()
+    assert "computed anew from " in said(steps, "hourly_features", "refresh")
+    assert "corrected" not in said(steps, "hourly_features", "refresh")
+    assert await world.late() == []
+    await world.check("b", world.now - 19 * DAY)
 
 
 async def test_a_run_takes_no_longer_than_it_may_and_the_next_goes_on(world: World) -> None:

@@ -58,11 +58,15 @@ ORDER BY c.range_start
 """
 # Where the policies that the server schedules refresh, as far back as any of them.
 _POLICIES = """
-SELECT min(now() - (config->>'start_offset')::interval) AS first,
-  coalesce(bool_or(config->>'start_offset' IS NULL), false) AS all
-FROM timescaledb_information.jobs
-WHERE proc_name = 'policy_refresh_continuous_aggregate' AND scheduled
-  AND format('%I.%I', hypertable_schema, hypertable_name) = ANY($1)
+SELECT min(now() - (j.config->>'start_offset')::interval) AS first,
+  coalesce(bool_or(j.config->>'start_offset' IS NULL), false) AS all
+FROM timescaledb_information.jobs AS j
+LEFT JOIN timescaledb_information.continuous_aggregates AS a
+  ON a.materialization_hypertable_schema = j.hypertable_schema
+  AND a.materialization_hypertable_name = j.hypertable_name
+WHERE j.proc_name = 'policy_refresh_continuous_aggregate' AND j.scheduled
+  AND coalesce(a.view_schema, j.hypertable_schema) = current_schema()
+  AND coalesce(a.view_name, j.hypertable_name) IN ('hourly_features', 'daily_features')
 """
 # Hours older than every chunk belong to rows that somebody else dropped.
 _DROPPED = """
@@ -172,8 +176,7 @@ class Refresh:
 
     async def _reach(self) -> int:
         """From when on late rows are refreshed by time."""
-        stored = [one.stored for one in self._both]
-        first, everything = await self._on.fetchrow(_POLICIES, stored)
+        first, everything = await self._on.fetchrow(_POLICIES)
         if everything:
             return FIRST_INSTANT
         reach = self._now - _REACH
