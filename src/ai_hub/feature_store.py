@@ -321,17 +321,17 @@ class FeatureStore(Ingestion, AccessKeys):
         in_tenant_folder: bool = False,
         progress: _Progress = None,
         model: str | None = None,
+        parts: bool = False,
     ) -> dict[str, Any]:
         """Write a feature set over [start_time, end_time] to a Parquet file; the export's record.
 
         A row for every observation time of the set's series, for every step of `frequency` from an
         asset's first observation on, or for every row of `spine` (see `get_training_set`). A
         `model` stands for the set and policy that it is bound to. `horizons` add targets,
-        `indicators` say where a feature was missing. By default the file is named after set and
-        export in the export root; with `in_tenant_folder` it is in the tenant's own folder there,
-        relative paths too. What no export wrote is replaced with `force` only. Status `no_data`
-        (and no file) if there are no rows. Raises ExportFailed if it cannot be written, Busy if too
-        many exports wait.
+        `indicators` say where a feature was missing. By default the file is in the export root
+        (`in_tenant_folder`: in the tenant's own folder there); `parts` make a folder,
+        `manifest.json` last. What no export wrote is replaced with `force` only, a folder never.
+        Status `no_data` if there are no rows. Raises ExportFailed, or Busy if too many wait.
         """
         from ai_hub.export.job import job_of
 
@@ -342,7 +342,7 @@ class FeatureStore(Ingestion, AccessKeys):
             indicators=indicators, frequency=frequency, spine=spine,
         )  # fmt: skip
         path = named_path(output_path)
-        how = {"force": force, "in_tenant_folder": in_tenant_folder}
+        how = {"force": force, "in_tenant_folder": in_tenant_folder, "parts": parts}
         return record_fields(await self._open.exports.run(job, path, progress, **how))
 
     async def get_training_set(

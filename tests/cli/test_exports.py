@@ -50,6 +50,18 @@ def test_options_reach_the_export(run: Run) -> None:
     assert file.read()["lag_1h"].null_count == 3
 
 
+def test_parts_are_a_folder_that_is_verified(run: Run, workplace: Path) -> None:
+    record = answer(run(*EXPORT, *RANGE, "--parts", "--output", "train", "--json"))
+    assert sorted(path.name for path in (workplace / "train").iterdir()) == [
+        "manifest.json", "part-00000.parquet",
+    ]  # fmt: skip
+    assert "train: 4 rows" in run(*EXPORT, *RANGE, "--parts", "-o", "train").stdout
+    assert record["row_count"] == 4
+    assert "1 file, 0 of them wrong" in run("exports", "verify").stdout
+    (workplace / "train" / "part-00000.parquet").unlink()
+    assert "train: missing" in run("exports", "verify").stdout
+
+
 def test_a_range_without_rows_writes_no_file(run: Run, workplace: Path) -> None:
     result = run(*EXPORT, "--start", "2020-01-01T00:00:00Z", "--end", "2020-01-02T00:00:00Z",
                  "--output", "none.parquet")  # fmt: skip

@@ -108,6 +108,22 @@ def test_an_export_through_our_server_is_put_where_told(
     assert Path(listed["storage_path"]).read_bytes() == path.read_bytes()
 
 
+def test_a_folder_through_our_server_is_put_where_told(
+    server: str, run: Run, workplace: Path
+) -> None:
+    run("ingest", "load.csv", "--tenant", "acme")
+    export = ("export", "--tenant", "acme", "--set", "forecast_basic", *RANGE, "--parts")
+    for _ in range(2):
+        record = answer(run(*export, "--output", "deep/train", "--json"))
+        assert record["storage_path"] == str(workplace / "deep" / "train")
+    assert pq.read_metadata("deep/train/part-00000.parquet").num_rows == 4
+    made = json.loads(Path("deep/train/manifest.json").read_text())
+    assert made["export_id"] == record["export_id"]
+    refused(run(*export, "--output", "load.csv"), "output_path", "load.csv")
+    spine = ("export", "--tenant", "acme", "--set", "forecast_basic", "--spine", "load.csv")
+    refused(run(*spine, "--parts", "--output", "x"), "--parts", "without --spine")
+
+
 def test_a_server_that_was_named_keeps_the_export(server: str, run: Run, workplace: Path) -> None:
     run("ingest", "load.csv", "--tenant", "acme", "--url", server)
     export = ("export", "--tenant", "acme", "--set", "forecast_basic", *RANGE, "--url", server)

@@ -85,6 +85,16 @@ def test_the_columns_are_those_asked_for(server: Server, filled: str) -> None:
     assert (rows[5]["lag_1h"], rows[5]["target_1h"], rows[5]["target_24h"]) == (4.0, 6.0, None)
 
 
+def test_parts_are_a_folder(server: Server, filled: str) -> None:
+    record = server.call("POST", "/export", body(filled, parts=True, output_path="some/train"))
+    path = server.exports / filled / "some" / "train"
+    assert record["storage_path"] == str(path)
+    assert record["checksum"] == hashlib.sha256((path / "manifest.json").read_bytes()).hexdigest()
+    assert pq.read_metadata(path / "part-00000.parquet").num_rows == record["row_count"] == 48
+    unnamed = server.call("POST", "/export", body(filled, parts=True))
+    assert Path(unnamed["storage_path"]).name == f"forecast_basic_{unnamed['export_id']}"
+
+
 def test_a_row_for_every_step_of_a_frequency(server: Server, filled: str) -> None:
     record = server.call("POST", "/export", body(filled, frequency="30m"))
     assert record["row_count"] == 2 * 49

@@ -60,9 +60,16 @@ def export(
             "--output",
             "-o",
             metavar="PATH",
-            help="The Parquet file to write; by default a new one in the export root.",
+            help="The Parquet file (or folder) to write; by default a new one in the export root.",
         ),
     ] = None,
+    parts: Annotated[
+        bool,
+        typer.Option(
+            "--parts",
+            help="Write a folder: Parquet files of a million rows or so, and manifest.json.",
+        ),
+    ] = False,
     force: Annotated[
         bool,
         typer.Option("--force", help="Replace a file that no export wrote, too."),
@@ -125,6 +132,7 @@ def export(
         "horizons": [*(horizon or ()), *_targets(target or ())] or None,
         "indicators": indicators or None,
         "frequency": frequency,
+        "parts": parts or None,
     }
     request = {key: value for key, value in given.items() if value is not None}
     _check_rows(request, spine)

@@ -123,10 +123,13 @@ class RemoteBackend:
         The server keeps the file, in the tenant's folder below its export root. From the server of
         our own file, `output` is a copy of it.
         """
-        wanted, place = request, None
+        from ai_hub.export.folder import check_folder
+        from ai_hub.export.place import Place
+
+        wanted, place, parts = request, None, request.get("parts", False)
         if output is not None and self._local:
             place = _place(output, force)
-            await asyncio.to_thread(place.check)
+            await asyncio.to_thread(check_folder if parts else Place.check, place)
         elif output is not None:
             if force:
                 raise Stop("--force: expected without --url: files on a server are its own")
@@ -137,7 +140,7 @@ class RemoteBackend:
         )
         written = record.get("storage_path")
         if place is not None and written is not None:
-            await asyncio.to_thread(_copy, Path(written), place)
+            await asyncio.to_thread(_copy, Path(written), place, parts)
             record["storage_path"] = str(place.path)
         return record
 
@@ -148,6 +151,8 @@ class RemoteBackend:
         from ai_hub.intake.files import read_labelled_file
         from ai_hub.intake.labels import FORMATS, write_labelled
 
+        if "parts" in request:
+            raise Stop("--parts: expected without --spine where a server answers, in one file")
         chosen = request.get("feature_set") or request["model"]
         name = f"{chosen}_{uuid.uuid4()}.parquet"
         place = _place(name if output is None else output, force)
@@ -340,9 +345,14 @@ def _keep(body: bytes, place: Place) -> None:
         draft.publish()
 
 
-def _copy(source: Path, place: Place) -> None:
-    """Copy a finished file; whoever reads the copy sees the old file or the whole new one."""
+def _copy(source: Path, place: Place, parts: bool) -> None:
+    """Copy a finished file, or the folder of an export in parts; whoever reads the copy sees the
+    old one or the whole new one."""
+    from ai_hub.export.folder import copy_folder
+
     try:
+        if parts:
+            return copy_folder(source, place)
         file = source.open("rb")
     except OSError as error:
         why = error.strerror or "it is not visible from here"

@@ -13,6 +13,7 @@ from ai_hub.export.place import partial_name
 from ai_hub.stores.export_log import INSTANTS, row_of
 
 if TYPE_CHECKING:
+    from ai_hub.export.folder import FolderDraft
     from ai_hub.export.place import Draft
     from ai_hub.stores.export_log import ExportRecord
 
@@ -20,8 +21,9 @@ SUFFIX = ".export.json"
 """What its name has after that of the file."""
 
 
-def keep_beside(draft: Draft, record: ExportRecord) -> None:
-    """Write the record of a file that has taken its place: the columns of `feature_exports`.
+def keep_beside(draft: Draft | FolderDraft, record: ExportRecord) -> None:
+    """Write the record of a file, or a folder, that has taken its place: the columns of
+    `feature_exports`.
 
     Raises ExportFailed.
     """

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing, nullcontext
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -14,9 +15,11 @@ from numpy.typing import NDArray
 
 from ai_hub.engines.arrays import Ints, Points
 from ai_hub.errors import ExportFailed
+from ai_hub.export.folder import FolderDraft
 from ai_hub.export.job import ExportJob
+from ai_hub.export.output import output_of
 from ai_hub.export.place import Draft
-from ai_hub.export.row_groups import GroupedFile, RowGroup, encoded
+from ai_hub.export.row_groups import RowGroup, encoded
 from ai_hub.export.rows import Counts, arrow_column
 from ai_hub.export.threads import Workers, threads
 from ai_hub.stores.base import Chunk
@@ -53,13 +56,13 @@ def schema_of(job: ExportJob) -> pa.Schema:
 def write_export(
     job: ExportJob,
     chunks: Generator[Chunk, None, None],
-    draft: Draft,
+    draft: Draft | FolderDraft,
     progress: Callable[[int], None] = lambda rows: None,
     workers: Workers | None = None,
 ) -> Written:
-    """Write an export to a file under way: a chunk is read while others are computed and encoded,
-    each by one of the `workers`, and all are written in their order. Without any rows the file is
-    worth nothing.
+    """Write an export to a file, or a folder, under way: a chunk is read while others are computed
+    and encoded, each by one of the `workers`, and all are written in their order. Without any rows
+    what is written is worth nothing.
 
     `progress` is told the rows written so far. Raises ExportFailed when the file cannot be written,
     OutOfRange for a value outside its range of a set that rejects such.
@@ -74,16 +77,14 @@ def write_export(
 def _write(
     job: ExportJob,
     chunks: Generator[Chunk, None, None],
-    draft: Draft,
+    draft: Draft | FolderDraft,
     progress: Callable[[int], None],
     workers: Workers,
 ) -> Written:
     schema = schema_of(job)
-    counts, file = Counts(), GroupedFile(draft.write)
     with (
         closing(chunks),
-        threads("sum") as sum_pool,
-        threads("sync") as sync_pool,
+        output_of(draft, schema, partial(job.rows.metadata, job.range)) as output,
         threads("read") as read_pool,
     ):
         work = ((chunk, points) for chunk in chunks for points in job.points(chunk))
@@ -93,19 +94,12 @@ def _write(
         )
         with closing(ordered(made, workers.count + _AHEAD)) as groups:
             for group, counted in groups:
-                counts.add(counted)
-                if group is None:
-                    continue
-                file.add(group)
-                progress(file.rows)
-                # Summed, and under way to the disk, while the next is made: at the end there is
-                # little left to do.
-                sum_pool.submit(draft.follow)
-                sync_pool.submit(draft.sync)
-        if file.rows:
-            file.end(job.rows.metadata(job.range, file.rows, counts))
-    in_order = job.rows.in_order
-    return Written(file.rows, in_order(counts.violations), in_order(counts.several))
+                output.add(group, counted)
+                progress(output.rows)
+        if output.rows:
+            output.end()
+    in_order, counts = job.rows.in_order, output.counts
+    return Written(output.rows, in_order(counts.violations), in_order(counts.several))
 
 
 def _made(

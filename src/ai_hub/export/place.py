@@ -13,17 +13,17 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from ai_hub.errors import ExportFailed, InvalidInput
+from ai_hub.export.summed import SummedFile, created
 
 if TYPE_CHECKING:
     from ai_hub.config import Settings
 
 _SUFFIX = ".partial"
-_PART = 1 << 18
 _OPEN = os.O_CLOEXEC | os.O_NOFOLLOW
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
@@ -91,7 +91,7 @@ class Places:
 
     def protects(self, folder: int, name: str) -> bool:
         """Whether a name in an open folder is the database's, of a file beside it, or ours."""
-        here, found = os.fstat(folder), _look(folder, name)
+        here, found = os.fstat(folder), look(folder, name)
         for own in (*self._databases, *self.own):
             with suppress(OSError):
                 # Another name of the same file, as where case does not count.
@@ -141,8 +141,8 @@ class Place:
 
     def check(self) -> None:
         """Raise InvalidInput where no file may be written, ExportFailed where none can be."""
-        with self._said(), suppress(FileNotFoundError), self._folder(make=False) as folder:
-            self._replaced(folder)
+        with self.said(), suppress(FileNotFoundError), self.opened(make=False) as folder:
+            self.replaced(folder)
 
     @contextmanager
     def draft(self, name: str, make_folder: bool = True) -> Iterator[Draft]:
@@ -150,14 +150,13 @@ class Place:
 
         `name` tells it from others. Raises InvalidInput and ExportFailed, as `check` does.
         """
-        with self._said(), self._folder(make_folder) as folder:
-            before = self._replaced(folder)
+        with self.said(), self.opened(make_folder) as folder:
+            before = self.replaced(folder)
             partial = partial_name(self.name, name)
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _OPEN
-            handle = os.open(partial, flags, 0o600, dir_fd=folder)
+            handle = created(partial, folder)
             new = 0o666 & ~self.places.umask
             mode = new if before is None else before.st_mode & 0o777
-            draft = Draft(self, folder, partial, handle, mode, before)
+            draft = Draft(handle, self, folder, partial, mode, before)
             try:
                 yield draft
             finally:
@@ -167,7 +166,7 @@ class Place:
 
     def remove_partial(self, name: str) -> bool:
         """Remove the file under way of that name, if there is one; whether there was."""
-        with suppress(OSError, InvalidInput), self._folder(make=False) as folder:
+        with suppress(OSError, InvalidInput), self.opened(make=False) as folder:
             os.unlink(partial_name(self.name, name), dir_fd=folder)
             return True
         return False
@@ -178,7 +177,10 @@ class Place:
         Raises OSError for one that cannot be read.
         """
         try:
-            with self._folder(make=False) as folder:
+            with self.opened(make=False) as folder:
+                found = look(folder, self.name)
+                if found is not None and stat.S_ISDIR(found.st_mode):
+                    return None
                 flags = os.O_RDONLY | os.O_NONBLOCK | _OPEN
                 with os.fdopen(os.open(self.name, flags, dir_fd=folder), "rb") as file:
                     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -188,17 +190,17 @@ class Place:
             return None
 
     @contextmanager
-    def _folder(self, make: bool) -> Iterator[int]:
+    def opened(self, make: bool) -> Iterator[int]:
         """The handle of the folder. Raises FileNotFoundError if it is not there and not made."""
         if self.places.holds(self.base):
-            raise self._refusal(_IN_THE_WAY)
+            raise self.refusal(_IN_THE_WAY)
         if make:
             make_folder(self.base, self.places.umask)
         handle = os.open(self.base, _FOLDER | os.O_CLOEXEC)
         try:
             for part in self.below:
                 if self.places.protects(handle, part):
-                    raise self._refusal(_IN_THE_WAY)
+                    raise self.refusal(_IN_THE_WAY)
                 deeper = self._deeper(handle, part, make)
                 os.close(handle)
                 handle = deeper
@@ -216,44 +218,46 @@ class Place:
         try:
             deeper = os.open(part, _FOLDER | _OPEN, dir_fd=handle)
         except OSError:
-            found = _look(handle, part)
+            found = look(handle, part)
             if found is None:
                 raise
             if stat.S_ISLNK(found.st_mode):
-                raise self._refusal(f"On the way {part} is a symbolic link.") from None
+                raise self.refusal(f"On the way {part} is a symbolic link.") from None
             raise
         if made:
             os.fchmod(deeper, mode)
         return deeper
 
-    def _replaced(self, folder: int, known: os.stat_result | None = None) -> os.stat_result | None:
+    def replaced(self, folder: int, known: os.stat_result | None = None) -> os.stat_result | None:
         """The file that would be replaced, if there is one. Raises InvalidInput if none may be.
 
         What is `known` to be ours is not read again.
         """
         if self.places.protects(folder, self.name):
-            raise self._refusal("The open database, a file beside it or the settings are there.")
-        found = _look(folder, self.name)
+            raise self.refusal("The open database, a file beside it or the settings are there.")
+        found = look(folder, self.name)
         if found is None:
             return None
         if stat.S_ISDIR(found.st_mode):
             raise InvalidInput("output_path", self.given, "the path of a file, not of a directory")
         if stat.S_ISLNK(found.st_mode):
-            raise self._refusal("A symbolic link is there.")
+            raise self.refusal("A symbolic link is there.")
         if not stat.S_ISREG(found.st_mode):
-            raise self._refusal("A device, a pipe or a socket is there.")
+            raise self.refusal("A device, a pipe or a socket is there.")
         if not (self.force or _same(known, found) or _ours(folder, self.name)):
-            raise self._refusal(
+            raise self.refusal(
                 "The file that is there was not written by an export: name another one, or have "
                 "it replaced with force (--force)."
             )
         return found
 
-    def _refusal(self, why: str) -> InvalidInput:
-        return InvalidInput("output_path", self.given, _EXPECTED, why)
+    def refusal(self, why: str, expected: str = _EXPECTED) -> InvalidInput:
+        """Why nothing of ours may be here."""
+        return InvalidInput("output_path", self.given, expected, why)
 
     @contextmanager
-    def _said(self) -> Iterator[None]:
+    def said(self) -> Iterator[None]:
+        """Raise ExportFailed in place of an OSError."""
         try:
             yield
         except OSError as error:
@@ -261,8 +265,8 @@ class Place:
 
 
 @dataclass(slots=True)
-class Draft:
-    """A file under way: written from its begin to its end, and summed meanwhile.
+class Draft(SummedFile):
+    """A file under way beside its place.
 
     `mode` is what it has once it is in its place, `before` what was there when it was begun.
     """
@@ -270,44 +274,18 @@ class Draft:
     place: Place
     folder: int
     partial: str
-    handle: int
     mode: int
     before: os.stat_result | None
     published: bool = False
     whole: bool = False
-    size: int = 0
-    """Bytes that are summed."""
-    _sum: hashlib._Hash = field(default_factory=hashlib.sha256)
-
-    def write(self, data: bytes | memoryview) -> None:
-        """Write all of some bytes. Raises OSError."""
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(self.handle, rest) :]
-
-    def follow(self) -> None:
-        """Sum what was written since. Raises OSError."""
-        part = memoryview(bytearray(_PART))
-        while count := os.preadv(self.handle, [part], self.size):
-            self._sum.update(part[:count])
-            self.size += count
-
-    def sync(self) -> None:
-        """Have it on the disk, as far as it is written."""
-        os.fsync(self.handle)
 
     def finish(self) -> None:
         """Have all of it summed and on the disk: it is whole. Raises ExportFailed."""
-        with self.place._said():
+        with self.place.said():
             self.follow()
             os.fchmod(self.handle, self.mode)
             self.sync()
             self.whole = True
-
-    @property
-    def checksum(self) -> str:
-        """The SHA-256 of what is summed, in hexadecimal."""
-        return self._sum.hexdigest()
 
     def publish(self) -> None:
         """Let it take its place, whole and on the disk. Raises InvalidInput and ExportFailed.
@@ -316,11 +294,11 @@ class Draft:
         """
         if not self.whole:
             self.finish()
-        with self.place._said():
+        with self.place.said():
             with suppress(OSError):  # some file systems have no locks
                 fcntl.flock(self.folder, fcntl.LOCK_EX)
             # What is there may have changed since the draft was begun.
-            self.place._replaced(self.folder, self.before)
+            self.place.replaced(self.folder, self.before)
             os.rename(self.partial, self.place.name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
             self.published = True
             os.fsync(self.folder)
@@ -354,7 +332,8 @@ def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _look(folder: int, name: str) -> os.stat_result | None:
+def look(folder: int, name: str) -> os.stat_result | None:
+    """What has a name in an open folder, a link itself; None where nothing has."""
     try:
         return os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Coroutine, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePath
@@ -19,6 +19,7 @@ from ai_hub.config import Settings
 from ai_hub.definitions.values import FIRST_INSTANT, check_count, check_id, iso
 from ai_hub.errors import ExportFailed, InvalidInput, UnknownExport
 from ai_hub.export.beside import keep_beside
+from ai_hub.export.folder import FolderDraft, check_folder, folder_draft
 from ai_hub.export.place import Place, Places
 from ai_hub.export.sweep import Sweeper, sweep
 from ai_hub.export.threads import Workers, threads
@@ -90,8 +91,9 @@ class Exports:
         *,
         force: bool = False,
         in_tenant_folder: bool = False,
+        parts: bool = False,
     ) -> ExportRecord:
-        """Write the file of a job, with a record before and after.
+        """Write the file of a job, or a folder of `parts`, with a record before and after.
 
         `path` is relative to the tenant's own folder with `in_tenant_folder`, and to the working
         directory without; by default the file is in that folder, or in the export root. `force`
@@ -102,7 +104,7 @@ class Exports:
         export_id = str(uuid.uuid4())
         chosen = job.rows.feature_set
         name = chosen.name or "features"
-        default = f"{name}_{export_id}.parquet"
+        default = f"{name}_{export_id}" if parts else f"{name}_{export_id}.parquet"
         async with self._turns.turn():
             place = await self._in_thread(
                 self._place, job.rows.tenant_id, path, default, force, in_tenant_folder
@@ -119,7 +121,7 @@ class Exports:
                 job.asset_ids,
                 self._now(),
             )
-            return await self._counted(job, place, record, progress)
+            return await self._counted(job, place, record, progress, parts)
 
     async def training_set(self, make: Callable[[], SpineJob]) -> TrainingSet:
         """The rows of a spine in memory; its job is made when it is its turn.
@@ -190,11 +192,16 @@ class Exports:
         return self._places.place(Path(path or self._places.root / default), force)
 
     async def _counted(
-        self, job: ExportJob | SpineJob, place: Place, record: ExportRecord, progress: _Told | None
+        self,
+        job: ExportJob | SpineJob,
+        place: Place,
+        record: ExportRecord,
+        progress: _Told | None,
+        parts: bool,
     ) -> ExportRecord:
         begin = time.monotonic()
         try:
-            ended = await self._run(job, place, record, progress)
+            ended = await self._run(job, place, record, progress, parts)
         except BaseException as error:
             self._metrics.exported("failed")
             _tell(record.failed(self._now(), _why(error)), begin)
@@ -206,13 +213,21 @@ class Exports:
         return ended
 
     async def _run(
-        self, job: ExportJob | SpineJob, place: Place, record: ExportRecord, progress: _Told | None
+        self,
+        job: ExportJob | SpineJob,
+        place: Place,
+        record: ExportRecord,
+        progress: _Told | None,
+        parts: bool,
     ) -> ExportRecord:
         log, scan = self._store.export_log, self._store.scan
-        await self._in_thread(place.check)
+        await self._in_thread(partial(check_folder, place) if parts else place.check)
         await log.record(record)
-        drafting = place.draft(record.export_id)
-        draft: Draft | None = None
+        export_id = record.export_id
+        drafting: AbstractContextManager[Draft | FolderDraft] = (
+            folder_draft(place, export_id) if parts else place.draft(export_id)
+        )
+        draft: Draft | FolderDraft | None = None
         try:
             draft = await _to_its_end(self._in_thread(drafting.__enter__))
             write = partial(_write, job, scan, draft, self._workers)
@@ -235,13 +250,13 @@ class Exports:
         finally:
             await _to_its_end(self._in_thread(drafting.__exit__, None, None, None))
 
-    async def _written(self, record: ExportRecord, draft: Draft) -> None:
+    async def _written(self, record: ExportRecord, draft: Draft | FolderDraft) -> None:
         both = (self._store.export_log.record(record), self._in_thread(draft.finish))
         for outcome in await asyncio.gather(*both, return_exceptions=True):
             if outcome is not None:
                 raise outcome
 
-    async def _publish(self, record: ExportRecord, draft: Draft) -> ExportRecord:
+    async def _publish(self, record: ExportRecord, draft: Draft | FolderDraft) -> ExportRecord:
         await self._in_thread(draft.publish)
         ended = record.completed(self._now())
         if not self._store.export_log.writable:
@@ -308,7 +323,11 @@ def _why(error: BaseException) -> str:
 
 
 def _write(
-    job: ExportJob | SpineJob, scan: Scan, draft: Draft, workers: Workers, told: _Told
+    job: ExportJob | SpineJob,
+    scan: Scan,
+    draft: Draft | FolderDraft,
+    workers: Workers,
+    told: _Told,
 ) -> Written:
     from ai_hub.export.job import SpineJob
     from ai_hub.export.parquet import Written, write_export

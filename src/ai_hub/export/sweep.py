@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ai_hub.errors import StoreError
+from ai_hub.export.folder import manifest_checksum, remove_partial_folder
 from ai_hub.export.place import Places
 from ai_hub.stores.export_log import ExportLog, ExportRecord
 
@@ -29,12 +30,17 @@ async def sweep(log: ExportLog, places: Places, now: Callable[[], int]) -> int:
 
 
 def _tidy(places: Places, record: ExportRecord) -> bool:
-    """Remove the half file of an export; whether its whole one is in its place already."""
+    """Remove the half file, or folder, of an export; whether the whole one is in its place
+    already."""
     place = places.place(Path(record.storage_path))
-    if place.remove_partial(record.export_id) or record.checksum is None:
+    if place.remove_partial(record.export_id):
         return False
+    remove_partial_folder(place, record.export_id)
     try:
-        return place.checksum() == record.checksum
+        return record.checksum is not None and record.checksum in (
+            place.checksum(),
+            manifest_checksum(place),
+        )
     except OSError:
         return False
 

@@ -15,10 +15,12 @@ import pyarrow as pa
 
 from ai_hub.engines.arrays import Ints, Points
 from ai_hub.errors import ExportFailed, OutOfRange
+from ai_hub.export.folder import FolderDraft
 from ai_hub.export.job import PART_ROWS, Compression, SpineJob, check_compression
+from ai_hub.export.output import output_of
 from ai_hub.export.parquet import Written, ordered, read_ahead
 from ai_hub.export.place import Draft, Places
-from ai_hub.export.row_groups import GroupedFile, encoded
+from ai_hub.export.row_groups import encoded
 from ai_hub.export.rows import SEVERAL, Counts, Values, arrow_column
 from ai_hub.export.threads import Workers, threads
 from ai_hub.stores.base import Chunk, ScanRequest
@@ -95,21 +97,37 @@ class TrainingSet:
 
 
 def write_training_set(
-    found: TrainingSet, draft: Draft, compression: Compression, workers: Workers | None = None
+    found: TrainingSet,
+    draft: Draft | FolderDraft,
+    compression: Compression,
+    workers: Workers | None = None,
 ) -> Written:
-    """Write a training set to a file under way, encoded by `workers`. Raises ExportFailed."""
-    table = found.to_arrow()
+    """Write a training set to a file, or a folder, under way, encoded by `workers`. Raises
+    ExportFailed."""
+    table, said = found.to_arrow(), found.metadata
+    others = {
+        key: text
+        for key, text in (table.schema.metadata or {}).items()
+        if key.decode("utf-8", "replace") not in said
+    }
+    table = table.replace_schema_metadata(others)
+
+    def describe(rows: int, _: Counts) -> dict[str, str]:
+        return {**said, "ai_hub.row_count": str(rows)}
+
     try:
-        file = GroupedFile(draft.write)
-        with nullcontext(workers) if workers else Workers() as own:
+        with (
+            output_of(draft, table.schema, describe) as output,
+            nullcontext(workers) if workers else Workers() as own,
+        ):
             made = (
                 own.submit(encoded, table.slice(first, PART_ROWS), compression)
                 for first in range(0, max(1, len(table)), PART_ROWS)
             )
             with closing(ordered(made, own.count + 1)) as groups:
                 for group in groups:
-                    file.add(group)
-        file.end({})
+                    output.add(group, Counts())
+            output.end()
     except pa.ArrowNotImplementedError as error:
         raise ExportFailed(f"spine: Parquet has no form for one of its columns: {error}") from error
     except OSError as error:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from ai_hub.export.folder import manifest_checksum, parts_state
 from ai_hub.export.place import Places
 
 State = Literal["ok", "changed", "missing", "unreadable", "no checksum"]
@@ -19,13 +20,16 @@ def to_verify(record: Mapping[str, Any]) -> bool:
 
 
 def verify(places: Places, record: Mapping[str, Any]) -> State:
-    """What became of the file of a record, on this machine."""
+    """What became of the file of a record, or of its folder and each part, on this machine."""
+    place = places.place(Path(record["storage_path"]))
     try:
-        found = places.place(Path(record["storage_path"])).checksum()
+        found, folder = place.checksum(), manifest_checksum(place)
+        if found is None and folder is None:
+            return "missing"
+        if record["checksum"] is None:
+            return "no checksum"
+        if record["checksum"] not in (found, folder):
+            return "changed"
+        return "ok" if folder is None else parts_state(place)
     except OSError:
         return "unreadable"
-    if found is None:
-        return "missing"
-    if record["checksum"] is None:
-        return "no checksum"
-    return "ok" if found == record["checksum"] else "changed"

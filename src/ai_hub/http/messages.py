@@ -50,7 +50,10 @@ class WeatherSourceRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ExportRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """A training set, of `feature_set` or `model`; `output_path` is relative to the export root."""
+    """A training set, of `feature_set` or `model`; `output_path` is relative to the export root.
+
+    With `parts` it is a folder.
+    """
 
     tenant_id: str
     start_time: str
@@ -64,6 +67,7 @@ class ExportRequest(msgspec.Struct, forbid_unknown_fields=True):
     indicators: bool = False
     frequency: str | None = None
     model: str | None = None
+    parts: bool = False
 
 
 class WarmRequest(msgspec.Struct, forbid_unknown_fields=True):

@@ -119,6 +119,7 @@ async def export(request: _Asked, state: State) -> dict[str, Any]:
         frequency=data.frequency,
         in_tenant_folder=True,
         model=data.model,
+        parts=data.parts,
     )
     return await while_connected(request.receive, exporting)
 

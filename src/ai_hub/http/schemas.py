@@ -155,6 +155,7 @@ def _requests(registry: Registry) -> Schema:
                 "indicators": FLAG,
                 "frequency": nullable(WIDTH),
                 "model": nullable(MODEL),
+                "parts": FLAG,
             },
         ), "oneOf": [
             {"required": [one], "properties": {one: TEXT, other: {"type": "null"}}}

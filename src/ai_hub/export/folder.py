@@ -1,0 +1,312 @@
+"""The folder of an export in parts: made beside its place with all that is in it, then moved there.
+
+`manifest.json` is written last, and says what belongs to the export: each part with its rows, bytes
+and checksum. What is done to a folder is done by its handle, and links are not followed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ai_hub.errors import InvalidInput
+from ai_hub.export.place import Place, look, partial_name
+from ai_hub.export.summed import SummedFile, created
+
+MANIFEST = "manifest.json"
+_FORM = 1
+"""Of the manifest; another one would have to be read otherwise."""
+_PART = re.compile(r"part-\d{5,}\.parquet")
+_OPEN = os.O_CLOEXEC | os.O_NOFOLLOW
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | _OPEN
+_MOST_MANIFEST = 1 << 28
+_EXCHANGE = 2
+"""RENAME_EXCHANGE of Linux."""
+_EXPECTED = "the path of a new folder, or of one that an export in parts wrote (--parts)"
+
+
+@dataclass(slots=True)
+class PartFile(SummedFile):
+    """A part under way, in the folder of its export."""
+
+    name: str
+    rows: int = 0
+    closed: bool = False
+
+    def finish(self) -> None:
+        """Have all of it summed and on the disk, and close it. Raises OSError."""
+        self.follow()
+        self.sync()
+        self.close()
+
+    def close(self) -> None:
+        """Close it, as far as it is written."""
+        if not self.closed:
+            self.closed = True
+            os.close(self.handle)
+
+
+@dataclass(slots=True)
+class FolderDraft:
+    """A folder under way beside its place."""
+
+    place: Place
+    folder: int
+    partial: str
+    handle: int
+    export_id: str
+    size: int = 0
+    """Bytes of all that is in it."""
+    checksum: str = ""
+    """The SHA-256 of the manifest, in hexadecimal."""
+    published: bool = False
+    parts: list[PartFile] = field(default_factory=list)
+
+    @property
+    def mode(self) -> int:
+        """What files in it have."""
+        return 0o666 & ~self.place.places.umask
+
+    def part(self) -> PartFile:
+        """The next part, empty. Raises OSError."""
+        name = f"part-{len(self.parts):05}.parquet"
+        self.parts.append(PartFile(self._new(name), name))
+        return self.parts[-1]
+
+    def conclude(self, said: Mapping[str, object]) -> None:
+        """Write the manifest, once all parts are finished. Raises OSError."""
+        parts = [
+            {"path": one.name, "rows": one.rows, "bytes": one.size, "sha256": one.checksum}
+            for one in self.parts
+        ]
+        size = sum(one.size for one in self.parts)
+        whole = {"manifest": _FORM, "export_id": self.export_id, **said, "bytes": size}
+        content = json.dumps({**whole, "parts": parts}, indent=1, ensure_ascii=False) + "\n"
+        self.write_manifest(content.encode())
+
+    def write_manifest(self, content: bytes) -> None:
+        """Write the manifest as it is. Raises OSError."""
+        file = SummedFile(self._new(MANIFEST))
+        try:
+            file.write(content)
+            file.follow()
+            file.sync()
+        finally:
+            os.close(file.handle)
+        self.size = sum(one.size for one in self.parts) + file.size
+        self.checksum = file.checksum
+
+    def follow(self) -> None:
+        """All of it is summed already."""
+
+    def finish(self) -> None:
+        """Have the names of its files on the disk. Raises ExportFailed."""
+        with self.place.said():
+            os.fchmod(self.handle, 0o777 & ~self.place.places.umask)
+            os.fsync(self.handle)
+
+    def publish(self) -> None:
+        """Let it take its place, whole and on the disk. Raises InvalidInput and ExportFailed.
+
+        A folder of ours that is there changes places with it, and is removed with the draft.
+        """
+        with self.place.said():
+            with suppress(OSError):  # some file systems have no locks
+                fcntl.flock(self.folder, fcntl.LOCK_EX)
+            name = self.place.name
+            # What is there may have changed since the draft was begun.
+            if _replaced(self.place, self.folder) and not _exchanged(
+                self.folder, self.partial, name
+            ):
+                _remove(self.folder, name)
+            if not self._in_place():
+                os.rename(self.partial, name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
+            self.published = True
+            os.fsync(self.folder)
+
+    def _in_place(self) -> bool:
+        found = look(self.folder, self.place.name)
+        return found is not None and os.path.samestat(found, os.fstat(self.handle))
+
+    def _new(self, name: str) -> int:
+        handle = created(name, self.handle)
+        os.fchmod(handle, self.mode)
+        return handle
+
+
+@contextmanager
+def folder_draft(place: Place, export_id: str) -> Iterator[FolderDraft]:
+    """A folder under way beside a place; unless it is published nothing is left of it.
+
+    Raises InvalidInput where none may be, and ExportFailed.
+    """
+    with place.said(), place.opened(make=True) as folder:
+        _replaced(place, folder)
+        partial = partial_name(place.name, export_id)
+        os.mkdir(partial, 0o700, dir_fd=folder)
+        try:
+            handle = os.open(partial, _FOLDER, dir_fd=folder)
+            draft = FolderDraft(place, folder, partial, handle, export_id)
+            try:
+                yield draft
+            finally:
+                for part in draft.parts:
+                    part.close()
+                os.close(handle)
+        finally:
+            with suppress(OSError):
+                _remove(folder, partial)
+
+
+def copy_folder(source: Path, place: Place) -> None:
+    """Copy the folder of an export; whoever reads the copy sees the old one or the whole new one.
+
+    Raises OSError for one that cannot be read, InvalidInput and ExportFailed as `folder_draft`.
+    """
+    content = (source / MANIFEST).read_bytes()
+    with ExitStack() as stack:
+        files = [
+            stack.enter_context((source / part["path"]).open("rb")) for part in _parts(content)
+        ]
+        with folder_draft(place, uuid.uuid4().hex) as draft:
+            with place.said():
+                for file in files:
+                    part = draft.part()
+                    shutil.copyfileobj(file, part, 1 << 20)
+                    part.finish()
+                draft.write_manifest(content)
+            draft.finish()
+            draft.publish()
+
+
+def check_folder(place: Place) -> None:
+    """Raise InvalidInput where no folder may be written, ExportFailed where none can be."""
+    with place.said(), suppress(FileNotFoundError), place.opened(make=False) as folder:
+        _replaced(place, folder)
+
+
+def remove_partial_folder(place: Place, export_id: str) -> None:
+    """Remove the folder under way of an export, and what one left that it replaced."""
+    with suppress(OSError, InvalidInput), place.opened(make=False) as folder:
+        _remove(folder, partial_name(place.name, export_id))
+
+
+def manifest_checksum(place: Place) -> str | None:
+    """The SHA-256 of the manifest of the folder that is there; None where there is none.
+
+    Raises OSError for one that cannot be read.
+    """
+    with suppress(FileNotFoundError, NotADirectoryError, InvalidInput), _opened(place) as handle:
+        return hashlib.sha256(_manifest(handle)).hexdigest()
+    return None
+
+
+def parts_state(place: Place) -> Literal["ok", "changed", "missing"]:
+    """Whether the folder that is there has the parts of its manifest, as they were, and no other
+    file.
+
+    Raises OSError for one that cannot be read.
+    """
+    with _opened(place) as handle:
+        parts = _parts(_manifest(handle))
+        try:
+            for part in parts:
+                with os.fdopen(os.open(part["path"], _OPEN, dir_fd=handle), "rb") as file:
+                    if hashlib.file_digest(file, "sha256").hexdigest() != part["sha256"]:
+                        return "changed"
+        except FileNotFoundError:
+            return "missing"
+        return "ok" if {*os.listdir(handle)} <= _names(parts) else "changed"
+
+
+@contextmanager
+def _opened(place: Place) -> Iterator[int]:
+    with place.opened(make=False) as folder:
+        handle = os.open(place.name, _FOLDER, dir_fd=folder)
+        try:
+            yield handle
+        finally:
+            os.close(handle)
+
+
+def _replaced(place: Place, folder: int) -> bool:
+    """Whether a folder of ours would be replaced. Raises InvalidInput for anything else."""
+    if place.places.protects(folder, place.name):
+        raise place.refusal("The open database, a file beside it or the settings are there.")
+    found = look(folder, place.name)
+    if found is None:
+        return False
+    if stat.S_ISLNK(found.st_mode):
+        raise place.refusal("A symbolic link is there.", _EXPECTED)
+    if not stat.S_ISDIR(found.st_mode):
+        raise place.refusal("A file is there.", _EXPECTED)
+    handle = os.open(place.name, _FOLDER, dir_fd=folder)
+    try:
+        inside = {*os.listdir(handle)}
+        if not inside:
+            return False
+        if inside <= _names(_parts(_manifest(handle))):
+            return True
+    except (OSError, ValueError, TypeError, KeyError):
+        pass  # a manifest of somebody else
+    finally:
+        os.close(handle)
+    raise place.refusal(
+        "The folder that is there has files that no export wrote: name another one.", _EXPECTED
+    )
+
+
+def _manifest(handle: int) -> bytes:
+    with os.fdopen(os.open(MANIFEST, _OPEN | os.O_NONBLOCK, dir_fd=handle), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise FileNotFoundError(MANIFEST)
+        return file.read(_MOST_MANIFEST)
+
+
+def _parts(content: bytes) -> Sequence[Mapping[str, Any]]:
+    """The parts that a manifest names. Raises ValueError for one that is not ours."""
+    found = json.loads(content)
+    if not isinstance(found, dict) or found.get("manifest") != _FORM:
+        raise ValueError("no manifest of an export")
+    parts: Sequence[Mapping[str, Any]] = found["parts"]
+    if not all(_PART.fullmatch(part["path"]) for part in parts):
+        raise ValueError("a part with another name")
+    return parts
+
+
+def _names(parts: Sequence[Mapping[str, Any]]) -> set[str]:
+    return {MANIFEST, *(part["path"] for part in parts)}
+
+
+def _remove(folder: int, name: str) -> None:
+    """Remove a folder with what we write into one; with anything else it stays."""
+    handle = os.open(name, _FOLDER, dir_fd=folder)
+    try:
+        for inside in sorted(os.listdir(handle)):  # the manifest first
+            if inside == MANIFEST or _PART.fullmatch(inside):
+                os.unlink(inside, dir_fd=handle)
+    finally:
+        os.close(handle)
+    os.rmdir(name, dir_fd=folder)
+
+
+def _exchanged(folder: int, one: str, other: str) -> bool:
+    """Let two names in a folder change places at once; False where the system cannot."""
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):
+        return False
+    names = os.fsencode(one), os.fsencode(other)
+    return bool(rename(folder, names[0], folder, names[1], ctypes.c_uint(_EXCHANGE)) == 0)

@@ -1,0 +1,140 @@
+"""What an export writes its row groups to: one file, or the parts of a folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import Protocol
+
+import pyarrow as pa
+
+from ai_hub.export.folder import FolderDraft, PartFile
+from ai_hub.export.place import Draft
+from ai_hub.export.row_groups import GroupedFile, RowGroup
+from ai_hub.export.rows import Counts
+from ai_hub.export.threads import threads
+
+PART_ROWS = 1_048_576
+"""A part has no more row groups once it has so many rows."""
+_JSON = ("version", "semantics", "row_count", "definitions", "targets", "violations",
+         "several_rows_in_view")  # fmt: skip
+_SUMMED_AT_ONCE = 4
+Describe = Callable[[int, Counts], Mapping[str, str]]
+"""What a file of so many rows, counted so, says of itself."""
+
+
+class Output(Protocol):
+    """Where row groups go, in their order."""
+
+    counts: Counts
+
+    @property
+    def rows(self) -> int:
+        """How many there are until now."""
+
+    def add(self, group: RowGroup | None, counts: Counts) -> None:
+        """Append rows (None: none at all), and what is counted of them. Raises OSError."""
+
+    def end(self) -> None:
+        """Write what is missing once all rows are there. Raises OSError."""
+
+
+@contextmanager
+def output_of(
+    draft: Draft | FolderDraft, schema: pa.Schema, describe: Describe
+) -> Iterator[Output]:
+    """What writes to a draft, and works beside whoever writes. Without any rows it is nothing."""
+    if isinstance(draft, FolderDraft):
+        with threads("sum", _SUMMED_AT_ONCE) as pool:
+            yield _Parts(draft, schema, describe, lambda part: pool.submit(part.finish))
+        return
+    with threads("sum") as sum_pool, threads("sync") as sync_pool:
+
+        def follow() -> None:
+            # Summed, and under way to the disk, while the next is made: at the end there is little
+            # left to do.
+            sum_pool.submit(draft.follow)
+            sync_pool.submit(draft.sync)
+
+        yield _OneFile(draft, describe, follow)
+
+
+class _OneFile:
+    def __init__(self, draft: Draft, describe: Describe, follow: Callable[[], None]) -> None:
+        self.counts = Counts()
+        self._file = GroupedFile(draft.write)
+        self._describe = describe
+        self._follow = follow
+
+    @property
+    def rows(self) -> int:
+        return self._file.rows
+
+    def add(self, group: RowGroup | None, counts: Counts) -> None:
+        self.counts.add(counts)
+        if group is not None:
+            self._file.add(group)
+            self._follow()
+
+    def end(self) -> None:
+        self._file.end(self._describe(self.rows, self.counts))
+
+
+class _Parts:
+    def __init__(
+        self,
+        draft: FolderDraft,
+        schema: pa.Schema,
+        describe: Describe,
+        finish: Callable[[PartFile], Future[None]],
+    ) -> None:
+        self.rows = 0
+        self.counts = Counts()
+        self._draft = draft
+        self._schema = schema
+        self._describe = describe
+        self._finish = finish
+        self._finishing: list[Future[None]] = []
+        self._file: GroupedFile | None = None
+        self._own = Counts()
+        """Of the part under way."""
+
+    def add(self, group: RowGroup | None, counts: Counts) -> None:
+        self.counts.add(counts)
+        self._own.add(counts)
+        if group is None:
+            return
+        file = self._file = self._file or GroupedFile(self._draft.part().write)
+        before = file.rows
+        file.add(group)
+        self.rows += file.rows - before
+        if file.rows >= PART_ROWS:
+            self._end_part(file)
+
+    def end(self) -> None:
+        if self._file is not None:
+            self._end_part(self._file)
+        for one in self._finishing:
+            one.result()
+        self._draft.conclude(_said(self._describe(self.rows, self.counts), self._schema))
+
+    def _end_part(self, file: GroupedFile) -> None:
+        part = self._draft.parts[-1]
+        file.end(self._describe(file.rows, self._own))
+        part.rows = file.rows
+        self._finishing.append(self._finish(part))
+        self._file, self._own = None, Counts()
+
+
+def _said(metadata: Mapping[str, str], schema: pa.Schema) -> dict[str, object]:
+    """What a manifest says of an export: what a file of it would, and its columns."""
+    found: dict[str, object] = {}
+    for key, text in metadata.items():
+        name = key.removeprefix("ai_hub.")
+        found[name] = json.loads(text or "null") if name in _JSON else text
+    columns = [
+        {"name": one.name, "type": str(one.type), "nullable": one.nullable} for one in schema
+    ]
+    return {**found, "columns": columns}
