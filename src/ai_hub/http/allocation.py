@@ -3,8 +3,30 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from contextlib import suppress
+
+_MMAP_THRESHOLD, _ARENA_MAX = -3, -8
+_LARGE = 4 * 1024 * 1024
+_ARENAS = 4
+
+
+def keep_little() -> None:
+    """Have the C library keep little of what is let go of: before anything is allocated.
+
+    By itself it has an arena for each of many threads, and keeps in each the holes that arrays of
+    up to 32 MiB leave behind. What is large has pages of its own here, which go back at once. So
+    has what Arrow allocates, whose own pools keep more. Whoever set the environment's variables
+    for it (MALLOC_ARENA_MAX, ARROW_DEFAULT_MEMORY_POOL) has what they say.
+    """
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    if any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ):
+        return
+    with suppress(AttributeError, OSError, TypeError):
+        library = ctypes.CDLL(None)
+        library.mallopt(_MMAP_THRESHOLD, _LARGE)
+        library.mallopt(_ARENA_MAX, _ARENAS)
 
 
 def give_back() -> None:

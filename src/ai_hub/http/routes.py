@@ -121,7 +121,10 @@ async def export(request: _Asked, state: State) -> dict[str, Any]:
         model=data.model,
         parts=data.parts,
     )
-    return await while_connected(request.receive, exporting)
+    try:
+        return await while_connected(request.receive, exporting)
+    finally:
+        state.rooms.tidy()
 
 
 @get("/exports", opt=EXPORT)

@@ -19,6 +19,7 @@ from ai_hub.config import Settings
 from ai_hub.definitions.values import Duration
 from ai_hub.errors import ConfigError, StoreError
 from ai_hub.feature_store import FeatureStore
+from ai_hub.http.allocation import keep_little
 from ai_hub.http.application import Application
 from ai_hub.http.clients import Clients
 from ai_hub.http.connection import Connection
@@ -55,6 +56,7 @@ def run(main: Coroutine[Any, Any, int]) -> int:
     """Run a server to its end, which is a signal; its number."""
     import uvloop
 
+    keep_little()
     # How long a thread that parses a body, or writes an export, keeps the event loop waiting.
     sys.setswitchinterval(_SWITCH_SECONDS)
     # Imports leave hardly any garbage: looking for it makes a start a sixth longer.

@@ -26,6 +26,9 @@ from ai_hub.intake.labels import format_of, read_labelled, write_labelled
 
 _CELL = 2 * 8
 """Bytes of a value of the answer: computed, and as it is written."""
+_SHARE = 2
+"""What is made of a spine may take what one of this part of the largest body may: with all that a
+server has anyway it stays below a gigabyte."""
 _ROW = 64
 """Bytes of a row of the spine beside its own: whose it is, when, and where it stood."""
 
@@ -86,7 +89,7 @@ async def training_set(
         table = read_labelled(content_type, body, bounded=True)
         format_of(content_type, format)  # refused before anything is computed
         row = _ROW + _CELL * columns
-        most = needs(store.settings.max_body)
+        most = needs(store.settings.max_body // _SHARE)
         if row * len(table) > most:
             expected = f"at most {most // row} rows with {columns} columns of features and targets"
             raise InvalidInput(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Protocol
 
 ExportStatus = Literal["processing", "completed", "no_data", "failed"]
@@ -95,7 +95,9 @@ class ExportRecord:
 
 def row_of(record: ExportRecord) -> dict[str, Any]:
     """An export as a row, value by column."""
-    row = dict(zip(COLUMNS, astuple(record), strict=True))
+    # Not `astuple`, which copies every asset id.
+    values = (getattr(record, one.name) for one in fields(record))
+    row = dict(zip(COLUMNS, values, strict=True))
     return row | {
         "asset_ids": None if record.asset_ids is None else list(record.asset_ids),
         "violations": json.dumps(record.violations) if record.violations else None,

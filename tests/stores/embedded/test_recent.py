@@ -153,13 +153,21 @@ def test_rows_that_do_not_reach_back_far_enough_are_not_found() -> None:
 
 
 def test_the_longest_unused_leave_first_when_there_are_too_many_rows() -> None:
-    recent = Recent(max_rows=4)
+    recent = Recent(max_rows=110)
     keys: list[Key] = [("series", "t", name, "value") for name in "abc"]
     for key in keys[:2]:
         recent.keep(recent.begin(), {key: rows(1, 2)})
     recent.find([keys[0]], 0)
     recent.keep(recent.begin(), {keys[2]: rows(1, 2)})
     assert [found is not None for found in recent.find(keys, 0)] == [True, False, True]
+
+
+def test_keys_that_have_no_rows_are_bounded_as_well() -> None:
+    recent = Recent(max_rows=1_000)
+    keys: list[Key] = [("series", "t", f"{n}", "value") for n in range(1_000)]
+    recent.keep(recent.begin(), {key: rows() for key in keys})
+    held = [found is not None for found in recent.find(keys, 0)]
+    assert held == [False] * 980 + [True] * 20
 
 
 def test_what_grows_for_long_is_trimmed_to_what_is_asked_for() -> None:

@@ -21,6 +21,9 @@ Key = tuple[Literal["series", "weather"], str, str, str]
 """What rows are of: kind, tenant, asset or source, and the series or the weather columns."""
 
 _MAX_ROWS = 4_000_000
+"""Of one value, which take 16 bytes each; those of a table of several count for more."""
+_KEY_ROWS = 50
+"""How many rows take as much memory as a key beside its own: there may be many that have none."""
 _MAX_NUMBERS = 200_000
 
 
@@ -94,8 +97,7 @@ class Recent:
                 if self._written.get(key, self._floor) <= begun:
                     self._put(key, rows)
             while self._held > self._max_rows:
-                _, gone = self._rows.popitem(last=False)
-                self._held -= len(gone.time)
+                self._held -= _size(self._rows.popitem(last=False)[1])
 
     def merge(self, changes: Mapping[Key, Change | None]) -> None:
         """What landed under some keys, after its commit; None: too much, forget the key."""
@@ -110,8 +112,7 @@ class Recent:
                 if rows is None:
                     continue
                 if change is None:
-                    self._held -= len(rows.time)
-                    del self._rows[key]
+                    self._held -= _size(self._rows.pop(key))
                 else:
                     self._put(key, _trimmed(_merged(rows, change)))
 
@@ -122,12 +123,18 @@ class Recent:
             self._written.clear()
             self._floor = self._last
             for key in [key for key in self._rows if key[0] == kind and key[1] in tenants]:
-                self._held -= len(self._rows.pop(key).time)
+                self._held -= _size(self._rows.pop(key))
 
     def _put(self, key: Key, rows: Rows) -> None:
         before = self._rows.get(key)
-        self._held += len(rows.time) - (0 if before is None else len(before.time))
+        self._held += _size(rows) - (0 if before is None else _size(before))
         self._rows[key] = rows
+
+
+def _size(rows: Rows) -> int:
+    """As how many rows of one value it counts."""
+    columns: int = rows.values.shape[1]
+    return len(rows.time) * ((2 + columns) // 2) + _KEY_ROWS
 
 
 def _merged(rows: Rows, change: Change) -> Rows:
