@@ -27,6 +27,7 @@ _TITLES = {
     "herd": "A herd on cold keys",
     "turn": "The turn of a step",
     "startup": "Starting",
+    "ingest": "Ingest of years, and of corrections",
     "accuracy": "Accuracy of sliding statistics",
     "postgres": "On PostgreSQL",
     "postgres_export": "Exports from PostgreSQL",

@@ -137,6 +137,8 @@ KINDS = {
     "ingestion.py": "talks",
     "intake/attributes.py": "talks",
     "intake/bodies.py": "talks",
+    "intake/bookmark.py": "talks",
+    "intake/bulk.py": "talks",
     "intake/files.py": "talks",
     "intake/formats.py": "talks",
     "intake/packed.py": "talks",

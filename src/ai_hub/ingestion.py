@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from ai_hub.config import Settings
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from ai_hub.intake.read_options import AttributeKeywords, ObservationKeywords, WeatherKeywords
     from ai_hub.intake.result import IngestResult
 
+_OF_A_CALL = ("dry_run", "progress")
 _Progress = Callable[[int], None] | None
 
 
@@ -44,6 +48,46 @@ class Ingestion:
         """
         return await self._ingest("observations", data, tenant_id, **options)
 
+    async def ingest_bulk(
+        self,
+        path: str | PathLike[str],
+        tenant_id: str | None = None,
+        *,
+        bookmark: str | PathLike[str] | None = None,
+        **options: Unpack[ObservationKeywords],
+    ) -> IngestResult:
+        """Land years of observations from a file, as `ingest` does, sorted as they are kept.
+
+        A million rows are sorted together: by week for chunks, elsewhere by series. How far it came
+        is kept in the file `bookmark` (by default the path with .bookmark) until all landed:
+        who calls it again goes on there, at most a million rows before where it stopped. Raises
+        InvalidInput besides for a bookmark of another load. On PostgreSQL, maintain afterwards.
+        """
+        if options.get("dry_run"):
+            return await self.ingest(path, tenant_id, **options)
+        from ai_hub.intake.bookmark import Bookmark
+        from ai_hub.intake.bulk import PART_ROWS, ingest_bulk
+        from ai_hub.intake.pipeline import checker_of_programs, opened
+        from ai_hub.intake.read_options import ReadOptions
+
+        given = {name: value for name, value in options.items() if name not in _OF_A_CALL}
+        progress = options.get("progress")
+        read = ReadOptions.of("observations", given, self.settings.valid_ranges)
+        place = Path(path)
+        mark = Bookmark.of(
+            place, None if bookmark is None else Path(bookmark), self.settings.database_name,
+            tenant_id, read.said,
+        )  # fmt: skip
+        file = await asyncio.to_thread(opened, place, tenant_id, read)
+        return await ingest_bulk(
+            file.parts(PART_ROWS),
+            checker_of_programs(file, tenant_id),
+            partial(self.land, target="observations"),
+            mark,
+            self.in_chunks,
+            lambda result, _: None if progress is None else progress(result.rows),
+        )
+
     async def ingest_weather(
         self, data: object, tenant_id: str | None = None, **options: Unpack[WeatherKeywords]
     ) -> IngestResult:
@@ -63,6 +107,11 @@ class Ingestion:
         on. A null value ends the attribute; a column for a key says nothing where it is empty.
         """
         return await self._ingest("attributes", data, tenant_id, **options)
+
+    @property
+    def in_chunks(self) -> bool:
+        """Whether the store keeps rows of a week together."""
+        return self._open.store.in_chunks
 
     async def land(self, batch: Batch, target: BatchKind) -> IngestResult:
         """Land one checked batch whole (what the doors do with a body or a part of a file)."""

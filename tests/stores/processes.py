@@ -38,6 +38,22 @@ asyncio.run(main())
 """
 )
 
+GATHERED = 4_000
+"""Rows that BULK sorts together."""
+
+BULK = (
+    _START
+    + """
+from ai_hub.intake import bulk
+bulk.PART_ROWS, bulk.GATHERED_ROWS, bulk.BATCH_ROWS = 1_000, 4_000, 1_500
+async def main():
+    async with FeatureStore(Settings(database_url=sys.argv[1])) as store:
+        print("ready", flush=True)
+        await store.ingest_bulk(sys.argv[2], progress=lambda rows: print(rows, flush=True))
+asyncio.run(main())
+"""
+)
+
 SETS = 20
 """Feature sets of each APPLY."""
 

@@ -29,6 +29,10 @@ class Backend(Protocol):
     async def land(self, batch: Batch, kind: BatchKind) -> IngestResult:
         """Land the rows of a checked batch; what became of all that were sent."""
 
+    @property
+    def in_chunks(self) -> bool:
+        """Whether it is known that rows of a week are kept together."""
+
     async def assign_weather_source(self, request: Document) -> Document:
         """Let assets take their weather from a station."""
 

@@ -6,7 +6,7 @@ import asyncio
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,6 +58,22 @@ AllowRejects = Annotated[
         "--allow-rejects", help="Exit with 0 even where more than half of the rows are rejected."
     ),
 ]
+Bulk = Annotated[
+    bool,
+    typer.Option(
+        "--bulk",
+        help="For years of readings: sorted, a million rows at a time, and after a stop "
+        "the same command goes on where it was. On PostgreSQL `ai-hub maintain` runs at the end.",
+    ),
+]
+BookmarkPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--bookmark",
+        metavar="PATH",
+        help="With --bulk: the file that keeps how far it came, if not FILE.bookmark.",
+    ),
+]
 _COMMANDS: Mapping[BatchKind, str] = {
     "observations": "ingest",
     "weather": "ingest-weather",
@@ -71,6 +87,8 @@ def ingest(
     dry_run: DryRun = False,
     rejects: Rejects = None,
     allow_rejects: AllowRejects = False,
+    bulk: Bulk = False,
+    bookmark: BookmarkPath = None,
     url: Url = None,
     as_json: Json = False,
     **options: object,
@@ -84,6 +102,13 @@ def ingest(
     Example: ai-hub ingest load.csv --tenant acme --timestamp-column time --timezone Europe/Berlin
     """
     job = _Job("observations", file, tenant, options, dry_run, rejects, allow_rejects)
+    if bookmark is not None and not bulk:
+        raise InvalidInput("--bookmark", str(bookmark), "--bulk with it")
+    if bulk and not dry_run:
+        if rejects is not None:
+            expected = "no --bulk beside it, or --dry-run, which writes them all too"
+            raise InvalidInput("--rejects", str(rejects), expected)
+        job = replace(job, bulk=True, bookmark=bookmark)
     _run(job, url, as_json)
 
 
@@ -190,6 +215,8 @@ class _Job:
     dry_run: bool
     rejects: Path | None
     allow_rejects: bool
+    bulk: bool = False
+    bookmark: Path | None = None
 
 
 def _run(job: _Job, url: str | None, as_json: bool) -> None:
@@ -204,10 +231,13 @@ def _run(job: _Job, url: str | None, as_json: bool) -> None:
             result = asyncio.run(_landed(job, url, told))
     except BaseException as error:
         if acknowledged and not job.dry_run:
+            again = "Sending the file again is safe."
+            if job.bulk:
+                again = "The same command goes on behind them."
             tell(
                 f"{counted(acknowledged[-1].accepted, 'row')} in "
                 f"{counted(len(acknowledged), 'batch', 'batches')} of {job.file} were "
-                "acknowledged and are stored. Sending the file again is safe.",
+                f"acknowledged and are stored. {again}",
                 style="yellow",
             )
         if isinstance(error, InvalidInput):
@@ -242,11 +272,43 @@ async def _landed(job: _Job, url: str | None, told: Told) -> IngestResult:
             async def land(batch: Batch) -> IngestResult:
                 return await backend.land(batch, job.kind)
 
+            if job.bulk:
+                into = url or settings.database_name
+                found = await _in_bulk(job, file, into, land, backend.in_chunks, told)
+                if settings.on_server and url is None:
+                    await _maintained(settings)
+                return found
         return await ingest_file(file, job.tenant_id, land, told, check)
+
+
+async def _in_bulk(
+    job: _Job, file: RowFile, into: str, land: Land, in_chunks: bool, told: Told
+) -> IngestResult:
+    from ai_hub.intake.bookmark import Bookmark
+    from ai_hub.intake.bulk import PART_ROWS, ingest_bulk
+    from ai_hub.intake.pipeline import checker
+
+    mark = Bookmark.of(job.file, job.bookmark, into, job.tenant_id, file.options.said)
+    if done := mark.place.rows:
+        tell(f"Going on behind the first {counted(done, 'row')} of {job.file} ({mark.path}).")
+    check = checker(file, job.tenant_id)
+    return await ingest_bulk(file.parts(PART_ROWS), check, land, mark, in_chunks, told)
+
+
+async def _maintained(settings: Settings) -> None:
+    """Compute the aggregates of what landed, which is stored whether that succeeds or not."""
+    from ai_hub.administration import maintain
+    from ai_hub.errors import StoreError
+
+    try:
+        await maintain(settings)
+    except StoreError as error:
+        tell(f"The rows are stored; `ai-hub maintain` is still to be run: {error}", style="yellow")
 
 
 def _opened(job: _Job, settings: Settings) -> RowFile:
     from ai_hub.definitions.values import check_id
+    from ai_hub.intake.bookmark import lasting
     from ai_hub.intake.read_options import ReadOptions
     from ai_hub.intake.row_files import row_file
     from ai_hub.intake.source import Source
@@ -255,6 +317,8 @@ def _opened(job: _Job, settings: Settings) -> RowFile:
         check_id("--tenant", job.tenant_id)
     if job.rejects is not None and _are_one(job.rejects, job.file):
         raise InvalidInput("--rejects", str(job.rejects), "another file than the one to read")
+    if job.bulk:
+        lasting(job.file)
     options = ReadOptions.of(job.kind, job.options, settings.valid_ranges)
     return row_file(Source.of_path(job.file), options, options.required(job.tenant_id))
 

@@ -55,6 +55,11 @@ class LocalBackend:
         """Land the rows of a checked batch; what became of all that were sent."""
         return await self._store.land(batch, kind)
 
+    @property
+    def in_chunks(self) -> bool:
+        """Whether rows of a week are kept together."""
+        return self._store.in_chunks
+
     async def assign_weather_source(self, request: Document) -> Document:
         """Let assets take their weather from a station."""
         since = _datetime(request.get("valid_from"))

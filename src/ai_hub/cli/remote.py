@@ -111,6 +111,11 @@ class RemoteBackend:
             reasons=(*found.reasons, *stored.reasons)[:MAX_REASONS],
         )
 
+    @property
+    def in_chunks(self) -> bool:
+        """A server does not say it."""
+        return False
+
     async def assign_weather_source(self, request: Document) -> Document:
         """Let assets take their weather from a station."""
         return await self._ask("PUT", "/ai/features/weather-sources", body=request)

@@ -124,30 +124,37 @@ async def ingest_rows(
 
     Raises InvalidInput for what is no table, a missing column and naive timestamps.
     """
-    if tenant_id is not None:
-        check_id("tenant_id", tenant_id.strip())
-    file = await asyncio.to_thread(_opened, data, tenant_id, options)
+    file = await asyncio.to_thread(opened, data, tenant_id, options)
+
+    def told(result: IngestResult, fraction: float) -> None:
+        if progress is not None:
+            progress(result.rows)
+
+    return await ingest_file(file, tenant_id, land, told, checker_of_programs(file, tenant_id))
+
+
+def checker_of_programs(file: RowFile, tenant_id: str | None) -> Check:
+    """The check of rows that a program gives: naive times are an error, as a fault of its own."""
     by_rows = checker(file, tenant_id)
 
     def check(rows: pa.Table, first: int) -> Batch:
         batch = by_rows(rows, first)
         if batch.naive:
             raise InvalidInput(
-                "valid_from" if options.kind == "attributes" else "timestamp",
+                "valid_from" if file.options.kind == "attributes" else "timestamp",
                 batch.reasons[0].value,
                 "aware datetimes",
                 "Say which zone they are in: timezone=, tz_localize or replace(tzinfo=...).",
             )
         return batch
 
-    def told(result: IngestResult, fraction: float) -> None:
-        if progress is not None:
-            progress(result.rows)
-
-    return await ingest_file(file, tenant_id, land, told, check)
+    return check
 
 
-def _opened(data: object, tenant_id: str | None, options: ReadOptions) -> RowFile:
+def opened(data: object, tenant_id: str | None, options: ReadOptions) -> RowFile:
+    """A frame, dicts or the file at a path, as what is read row by row. Raises InvalidInput."""
+    if tenant_id is not None:
+        check_id("tenant_id", tenant_id.strip())
     required = options.required(tenant_id)
     if isinstance(data, str | PathLike):
         return row_file(Source.of_path(Path(data)), options, required)

@@ -229,6 +229,10 @@ class OfflineStore(Store, Protocol):
         """What was exported."""
 
     @property
+    def in_chunks(self) -> bool:
+        """Whether rows of a week lie together: a load of years is sorted by week then."""
+
+    @property
     def registry_table(self) -> RegistryTable:
         """What was applied."""
 

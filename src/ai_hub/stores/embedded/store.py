@@ -76,6 +76,7 @@ class EmbeddedStore:
         `view_timeout` for a view."""
         self._scans = scans
         self._large = asyncio.Semaphore(_LARGE)
+        self.in_chunks = False
         self._sessions = Sessions(str(path))
         self.export_log = EmbeddedExportLog(self._sessions)
         self.debts = EmbeddedDebts()

@@ -46,6 +46,7 @@ class PostgresStore:
         self._sessions = sessions
         self.views = PostgresViews(sessions)
         self._points = PointReader(sessions, self.views)
+        self.in_chunks = sessions.facts.mode != "plain"
         keep = sessions.facts.keep
         self._observation_periods = RetentionPeriods(
             keep.get("timeseries_data"), keep.get("ai_features")

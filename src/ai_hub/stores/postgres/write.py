@@ -277,7 +277,14 @@ async def _computed(work: Callable[[pa.Table], _T], batch: pa.Table) -> _T:
 
 
 async def _copy(connection: Connection, table: str, batch: pa.Table) -> None:
-    data = memoryview(await _computed(copy_rows, batch))
+    await copy_table(connection, table, batch.column_names, await _computed(copy_rows, batch))
+
+
+async def copy_table(
+    connection: Connection, table: str, columns: Sequence[str], rows: pa.Buffer
+) -> None:
+    """Send what `copy_rows` made into a table."""
+    data = memoryview(rows)
 
     async def pieces() -> AsyncIterator[bytes]:
         yield _COPY_HEAD
@@ -285,9 +292,7 @@ async def _copy(connection: Connection, table: str, batch: pa.Table) -> None:
             yield bytes(data[place : place + _PIECE])
         yield _COPY_END
 
-    await connection.copy_to_table(
-        table, source=pieces(), columns=batch.column_names, format="binary"
-    )
+    await connection.copy_to_table(table, source=pieces(), columns=columns, format="binary")
 
 
 def copy_rows(batch: pa.Table) -> pa.Buffer:
