@@ -10,6 +10,7 @@ from ai_hub.config import Settings
 from ai_hub.intake.bookmark import Bookmark, Place
 from ai_hub.intake.result import IngestResult
 from cli.conftest import Run, answer, refused
+from servers import Kind, server
 
 
 def test_a_file_in_bulk_lands_and_leaves_no_bookmark(run: Run, workplace: Path) -> None:
@@ -59,3 +60,24 @@ def test_a_dry_run_is_the_same_with_it(run: Run, workplace: Path) -> None:
     shown = run("ingest", "load.csv", "--tenant", "acme", "--bulk", "--dry-run").stdout
     assert shown == run("ingest", "load.csv", "--tenant", "acme", "--dry-run").stdout
     assert not (workplace / "features.duckdb").exists()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("plain", marks=pytest.mark.postgresql),
+        pytest.param("timescaledb", marks=pytest.mark.timescaledb),
+    ],
+)
+def test_on_a_server_the_aggregates_are_computed_at_the_end(
+    run: Run, workplace: Path, monkeypatch: pytest.MonkeyPatch, kind: Kind
+) -> None:
+    url = server(kind).fresh()
+    monkeypatch.setenv("AI_HUB_DATABASE_URL", url)
+    counts = answer(run("ingest", "load.csv", "--tenant", "acme", "--bulk", "--json"))
+    assert counts["accepted"] == 4
+    hours = "SELECT count(*), sum(hourly_count) FROM hourly_features WHERE bucket < ({})"
+    until = "SELECT done FROM ai_hub_hourly" if kind == "timescaledb" else "now()"
+    found = server(kind).sql(hours.format(until), url.rpartition("/")[2])
+    assert tuple(found[0])[1] == 4
+    server(kind).discard(url)
