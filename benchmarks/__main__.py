@@ -16,8 +16,8 @@ from benchmarks.measure import Topic
 from benchmarks.report import page, text
 
 NAMES = (
-    "export", "custom", "spine", "memory", "online", "redis_online", "first_level", "herd",
-    "turn", "startup", "ingest", "accuracy", "postgres", "postgres_export",
+    "export", "custom", "spine", "memory", "cores", "online", "redis_online", "first_level",
+    "herd", "turn", "startup", "ingest", "accuracy", "postgres", "postgres_export",
 )  # fmt: skip
 LARGE = ("hostile", "growth", "late")
 _PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"

@@ -30,7 +30,7 @@ def run() -> Topic:
     for assets, hours in _SHAPES:
         with tempfile.TemporaryDirectory() as folder:
             database = Path(folder) / "features.duckdb"
-            asyncio.run(_fill(database, assets, hours))
+            asyncio.run(fill(database, assets, hours))
             out = subprocess.run(
                 [sys.executable, "-m", "benchmarks.memory", str(database), str(hours)],
                 check=True, capture_output=True, text=True,
@@ -54,7 +54,7 @@ def run() -> Topic:
     return topic
 
 
-async def _fill(database: Path, assets: int, hours: int) -> None:
+async def fill(database: Path, assets: int, hours: int) -> None:
     """The store's own empty tables, filled in bulk as ingest by asset would."""
     async with FeatureStore.open(f"duckdb:///{database}"):
         pass

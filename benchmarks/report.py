@@ -21,6 +21,7 @@ _TITLES = {
     "custom": "Features of one's own",
     "spine": "Spines",
     "memory": "Memory of exports",
+    "cores": "Exports on more cores",
     "online": "Answers online",
     "redis_online": "Answers online with Redis",
     "first_level": "A first level before Redis",
