@@ -24,7 +24,7 @@ from ai_hub.testing import close
 from conformance.kit import Row, observation
 from stores.postgres.maintained import TENANT, World, actions, hourly, opened, said
 
-pytestmark = pytest.mark.timescaledb
+pytestmark = [pytest.mark.timescaledb, pytest.mark.versions]
 
 T = parse_time("2025-10-09T14:30:00Z")
 FIRST = T - 200 * DAY
