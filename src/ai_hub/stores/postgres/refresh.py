@@ -37,6 +37,7 @@ _MUCH_BYTES, _MUCH_WRONG = 256 << 20, 300
 """After so many bytes refreshed, or hours and days corrected, chunks are put where they belong: a
 bucket in the columnstore that is corrected takes a thousand others out."""
 _WRITERS_WAIT = "30s"
+_GIVE_SPAN = "SELECT set_config('ai_hub.first', $1, false), set_config('ai_hub.last', $2, false)"
 _REFRESH_TRIES = 300
 _CORRECTION_TRIES = 5
 
@@ -354,12 +355,14 @@ def _latest(*times: int | None) -> int:
 
 
 async def _call_refresh(on: Connection, aggregate: str, span: Span, force: str) -> None:
-    start, end = (f"TIMESTAMPTZ '{iso(one)}'" for one in span)  # CALL takes no parameters here
+    # CALL takes no parameters here, and with literals each would be a statement of its own to
+    # `pg_stat_statements`.
+    await on.execute(_GIVE_SPAN, *map(iso, span))
     for left in range(_REFRESH_TRIES - 1, -1, -1):
         try:
             await on.execute(
-                f"CALL refresh_continuous_aggregate('{aggregate}', {start}, {end}, {force}, "
-                "'{\"buckets_per_batch\": 0}')"
+                f"CALL refresh_continuous_aggregate('{aggregate}', ai_hub_given_time('first'), "
+                f"ai_hub_given_time('last'), {force}, '{{\"buckets_per_batch\": 0}}')"
             )
             return
         except asyncpg.LockNotAvailableError:
