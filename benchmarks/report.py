@@ -79,7 +79,7 @@ def _section(topic: Topic) -> str:
     if topic.checks:
         checks = [_check(one) for one in topic.checks]
         lines += [f"**Targets.** {met}", "", *_grid(_CHECK_HEAD, checks)]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def machine() -> list[str]:
