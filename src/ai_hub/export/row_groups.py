@@ -34,7 +34,9 @@ class RowGroup(NamedTuple):
 def encoded(rows: pa.Table, compression: str) -> RowGroup:
     """Some rows as a row group. Arrow does it without the interpreter."""
     schema = rows.schema
-    sink = pa.BufferOutputStream()
+    # The system's allocator grows a buffer where it is, and gives its pages out again: Arrow's own
+    # copies it, and asks for new pages each time.
+    sink = pa.BufferOutputStream(pa.system_memory_pool())
     # Statistics serve who filters, and that is by id and time.
     with pq.ParquetWriter(
         sink,
