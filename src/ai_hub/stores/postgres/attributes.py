@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ai_hub.stores.attributes import Changes, Key, keys_of, settled
+from ai_hub.definitions.values import Entity
+from ai_hub.stores.attributes import Changes, Key, keys_of, parts_of, settled
 from ai_hub.stores.base import Landed
 from ai_hub.stores.postgres.session import Connection
 from ai_hub.stores.postgres.write import Before
@@ -34,16 +35,21 @@ SET number = excluded.number, text = excluded.text
 async def append_attributes(
     connection: Connection, batch: pa.Table, changed_at: int, before: Before
 ) -> Landed:
-    """Land one batch in one transaction."""
-    keys = await asyncio.to_thread(keys_of, batch)
+    """Land one batch in one transaction, part by part: as objects rows take much memory."""
+    replaced = unchanged = 0
+    changed: set[Entity] = set()
     async with connection.transaction():
         await connection.execute(_ALONE)
-        stored = await _stored(connection, keys)
-        done = await asyncio.to_thread(settled, batch, stored, changed_at)
-        if done.rows:
-            await connection.execute(_WRITE, *map(list, zip(*done.rows, strict=True)))
-        await before(done.touched)
-    return Landed(done.replaced, done.unchanged, done.touched)
+        parts = parts_of(batch)
+        while (part := await asyncio.to_thread(next, parts, None)) is not None:
+            stored = await _stored(connection, await asyncio.to_thread(keys_of, part))
+            done = await asyncio.to_thread(settled, part, stored, changed_at)
+            replaced, unchanged = replaced + done.replaced, unchanged + done.unchanged
+            changed |= done.touched
+            if done.rows:
+                await connection.execute(_WRITE, *map(list, zip(*done.rows, strict=True)))
+        await before(changed)
+    return Landed(replaced, unchanged, frozenset(changed))
 
 
 async def _stored(connection: Connection, keys: Sequence[Key]) -> dict[Key, Changes]:

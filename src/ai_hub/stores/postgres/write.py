@@ -36,6 +36,8 @@ EXPORTS_LOCK = 7_248_003_004
 """The advisory lock that exports share; maintenance puts late rows in order while none has it."""
 _COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_END = b"\xff\xff"
+_COPY_ROWS = 50_000
+"""Rows made ready at once: that takes several times their memory."""
 _PIECE = 1 << 18
 _FEW_ROWS = 1_000
 _T = TypeVar("_T")
@@ -277,19 +279,33 @@ async def _computed(work: Callable[[pa.Table], _T], batch: pa.Table) -> _T:
 
 
 async def _copy(connection: Connection, table: str, batch: pa.Table) -> None:
-    await copy_table(connection, table, batch.column_names, await _computed(copy_rows, batch))
+    async def parts() -> AsyncIterator[pa.Buffer]:
+        for first in range(0, batch.num_rows, _COPY_ROWS):
+            yield await _computed(copy_rows, batch.slice(first, _COPY_ROWS))
+
+    await _copy_parts(connection, table, batch.column_names, parts())
 
 
 async def copy_table(
     connection: Connection, table: str, columns: Sequence[str], rows: pa.Buffer
 ) -> None:
     """Send what `copy_rows` made into a table."""
-    data = memoryview(rows)
 
+    async def parts() -> AsyncIterator[pa.Buffer]:
+        yield rows
+
+    await _copy_parts(connection, table, columns, parts())
+
+
+async def _copy_parts(
+    connection: Connection, table: str, columns: Sequence[str], parts: AsyncIterator[pa.Buffer]
+) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         yield _COPY_HEAD
-        for place in range(0, len(data), _PIECE):
-            yield bytes(data[place : place + _PIECE])
+        async for rows in parts:
+            data = memoryview(rows)
+            for place in range(0, len(data), _PIECE):
+                yield bytes(data[place : place + _PIECE])
         yield _COPY_END
 
     await connection.copy_to_table(table, source=pieces(), columns=columns, format="binary")
