@@ -10,6 +10,8 @@ from ai_hub.definitions.values import DAY
 _APART = DAY
 """Spans that lie closer together than this are refreshed as one."""
 _PIECE = 7 * DAY
+_WIDE = 366 * DAY
+"""A chunk of more is what rows far apart share (time_chunks.py): most of its time has no row."""
 _PIECE_BYTES = 256 << 20
 """What one refresh computes anew: about a chunk, as it is declared, and less of a large one."""
 
@@ -25,7 +27,8 @@ def pieces(first: int, end: int, chunks: Iterable[tuple[int, int, int]]) -> list
     edges, held = [first], 0
     for start, past, size in chunks:
         days = max(1, (past - start) // DAY)
-        count = min(days, max(-(-size // _PIECE_BYTES), -(-(past - start) // _PIECE)))
+        weeks = 1 if past - start > _WIDE else -(-(past - start) // _PIECE)
+        count = min(days, max(-(-size // _PIECE_BYTES), weeks))
         for i in range(count):
             at = (start + i * days // count * DAY) // DAY * DAY
             full = held + size // count > _PIECE_BYTES or at - edges[-1] >= _PIECE

@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import asyncpg
+import numpy as np
 
 from ai_hub.definitions.values import DAY, FIRST_INSTANT, HOUR, iso
 from ai_hub.stores.postgres.corrections import aggregates, correct
@@ -20,6 +21,7 @@ from ai_hub.stores.postgres.late import Late, note_all, noted, settle
 from ai_hub.stores.postgres.pieces import Span, pieces, spans
 from ai_hub.stores.postgres.retention import Step
 from ai_hub.stores.postgres.session import Connection
+from ai_hub.stores.postgres.time_chunks import NEAR, make_chunks
 from ai_hub.stores.postgres.write import WRITERS_LOCK
 
 _END_OFFSET = HOUR
@@ -131,6 +133,9 @@ class Refresh:
         # The first day that has a refreshed hour is computed from the hours there are.
         self._since = hours, _latest(hours // DAY * DAY, deleted["hours"], deleted["days"])
         self._until = target
+        if hours < NEAR[0]:
+            for one in self._both:
+                await make_chunks(self._on, one.stored, np.array([hours]))
         known = max(done, hours)
         chunks = await self._on.fetch(_CHUNKS, ["ai_features"], known, target)
         fresh = pieces(known, target, [(row["first"], row["past"], row["bytes"]) for row in chunks])
@@ -192,7 +197,12 @@ class Refresh:
             for row in await self._on.fetch(_CHUNKS, names, first, end)
             for at in range(row["first"] // _GROUP, -(-row["past"] // _GROUP))
         }
-        found = [(max(at * _GROUP, first), min((at + 1) * _GROUP, end)) for at in sorted(held)]
+        # What is before NEAR shares chunks, and is one group.
+        least = NEAR[0] // _GROUP - 1
+        found = [
+            (first if at == least else max(at * _GROUP, first), min((at + 1) * _GROUP, end))
+            for at in sorted({max(at, least) for at in held})
+        ]
         touched = spans([(one.first, one.last + 1) for one in late], HOUR, first, end)
         return [
             (start, past)

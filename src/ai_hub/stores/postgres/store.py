@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, TypeVar
 
 from ai_hub.config import Settings
 from ai_hub.definitions.registry import Registry
-from ai_hub.definitions.values import Entity
+from ai_hub.definitions.values import FIRST_INSTANT, Entity
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.plan import Plan
 from ai_hub.stores.asset_facts import AssetFacts
@@ -23,6 +24,7 @@ from ai_hub.stores.postgres.registry import PostgresRegistryTable
 from ai_hub.stores.postgres.scan import scan_chunks
 from ai_hub.stores.postgres.seen import assets_seen, most_rows
 from ai_hub.stores.postgres.session import Connection, Sessions
+from ai_hub.stores.postgres.time_chunks import TimeChunks
 from ai_hub.stores.postgres.views import PostgresViews
 from ai_hub.stores.postgres.write import (
     Before,
@@ -54,6 +56,7 @@ class PostgresStore:
         self._weather_periods = RetentionPeriods(None, keep.get("weather_features"))
         self.export_log = PostgresExportLog(settings, sessions)
         self.registry_table = PostgresRegistryTable(settings, sessions)
+        self._chunks = TimeChunks(sessions)
         self._changes = Changes(settings, sessions.recovery)
         self.debts = PostgresDebts(sessions, self._changes.me)
 
@@ -68,16 +71,24 @@ class PostgresStore:
     async def append(self, observations: pa.Table, announce: Announce | None = None) -> Landed:
         """Land one checked batch of observations, whole or not at all."""
         periods = self._observation_periods
-        return await self._told(
-            lambda on, before: append_observations(on, observations, periods, before),
-            announce,
-        )
+        since = {
+            "timeseries_data": periods.raw_since(time.time_ns() // 1_000),
+            "ai_features": FIRST_INSTANT,
+        }
+        async with self._chunks.ready(observations, since):
+            return await self._told(
+                lambda on, before: append_observations(on, observations, periods, before),
+                announce,
+            )
 
     async def append_weather(self, weather: pa.Table, announce: Announce | None = None) -> Landed:
         """Land one checked batch of weather, whole or not at all."""
-        return await self._told(
-            lambda on, before: append_weather(on, weather, self._weather_periods, before), announce
-        )
+        since = {"weather_features": FIRST_INSTANT}
+        async with self._chunks.ready(weather, since):
+            return await self._told(
+                lambda on, before: append_weather(on, weather, self._weather_periods, before),
+                announce,
+            )
 
     async def assign_weather_source(
         self,
