@@ -19,6 +19,7 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 
 from ai_hub.errors import InvalidInput
+from ai_hub.intake.batch import BatchKind
 from ai_hub.intake.bodies import read_batch
 from ai_hub.intake.formats import open_body
 from ai_hub.intake.read_options import ReadOptions
@@ -173,13 +174,36 @@ HONEST: dict[str, tuple[str, Callable[[], bytes]]] = {
     "ndjson": ("application/x-ndjson", lambda: b"".join(
         b'{"timestamp":"%s","asset_id":"m%d","value":1.5}\n' % (TIME.encode(), at)
         for at in range(200_000))),
+    "csv out of order": ("text/csv", lambda: csv_out_of_order(400_000)),
+    "weather csv": ("text/csv", lambda: weather_csv(300_000)),
+    "attributes csv": ("text/csv", lambda: attributes_csv(300_000)),
 }  # fmt: skip
 """Bodies that have to be taken."""
+_KINDS: dict[str, BatchKind] = {"weather csv": "weather", "attributes csv": "attributes"}
 
 
-def read(content_type: str, body: bytes) -> str:
+def csv_out_of_order(rows: int) -> bytes:
+    lines = (b"2025-10-%02dT%02d:%02d:00Z,m%d,%d\n" % (1 + at % 28, at % 24, at % 60, at % 977, at)
+             for at in range(rows))  # fmt: skip
+    return HEADER + b"".join(lines)
+
+
+def weather_csv(rows: int) -> bytes:
+    """One column of weather, out of order."""
+    lines = (b"2025-10-%02dT%02d:%02d:00Z,s%d,%d\n" % (1 + at % 28, at % 24, at % 60, at, at % 30)
+             for at in range(rows))  # fmt: skip
+    return b"timestamp,asset_id,temperature\n" + b"".join(lines)
+
+
+def attributes_csv(rows: int) -> bytes:
+    """Of as many assets, from now on."""
+    lines = (b"meter-%d,%s,%d\n" % (at, (b"capacity", b"area")[at % 2], at) for at in range(rows))
+    return b"asset_id,key,value\n" + b"".join(lines)
+
+
+def read(content_type: str, body: bytes, kind: BatchKind = "observations") -> str:
     """What becomes of a body, in a word."""
-    options = ReadOptions.of("observations")
+    options = ReadOptions.of(kind)
     try:
         file = open_body(content_type, body, options, options.required("t"))
         batch = read_batch(file, "t", len(body))
@@ -203,7 +227,7 @@ def measured(name: str) -> dict[str, Any]:
         with open("/proc/self/clear_refs", "w") as refs:
             refs.write("5")  # the peak from here on
         before, begin = _memory("VmRSS"), time.process_time()
-        said = read(content_type, body)
+        said = read(content_type, body, _KINDS.get(name, "observations"))
         seconds = time.process_time() - begin
         found = {"said": said, "seconds": seconds, "peak": _memory("VmHWM") - before}
         os.write(child, json.dumps(found).encode())

@@ -26,7 +26,7 @@ from ai_hub.intake.result import MAX_REASONS
 from ai_hub.intake.row_options import RowOptions
 from ai_hub.intake.times import NO_FORMAT, NO_ZONE, check_times, is_naive
 
-_KEY = ("tenant_id", "asset_id", "key", "valid_from")
+KEY = ("tenant_id", "asset_id", "key", "valid_from")
 _MAX_KEY = 63
 _UNSAID = FIRST_INSTANT - 1
 _VALUE = "a finite number, a text of 1 to 256 characters or null"
@@ -68,9 +68,9 @@ def check_attributes(
     faulty = np.logical_or.reduce([checked.faulty for checked in columns])
     named = {checked.field: checked for checked in columns}
     taken = np.flatnonzero(~faulty)
-    last, replaced = last_of_each([named[field].keys[taken] for field in _KEY])
+    last, replaced = last_of_each([named[field].keys[taken] for field in KEY])
     rows = taken[last]
-    built = {name: named[name].build(named[name].keys[rows]) for name in _KEY}
+    built = {name: named[name].build(named[name].keys[rows]) for name in KEY}
     built |= {
         "number": values.numbers.take(pa.array(rows)),
         "text": values.texts.take(pa.array(rows)),

@@ -16,7 +16,8 @@ import pyarrow as pa
 
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import Batch, BatchKind
-from ai_hub.intake.checks import KEYS, check_rows
+from ai_hub.intake.checks import KEYS
+from ai_hub.intake.merging import merged
 from ai_hub.intake.pipeline import checker
 from ai_hub.intake.result import MAX_REASONS, Remark
 from ai_hub.intake.row_files import RowFile
@@ -57,16 +58,17 @@ def read_batch(file: RowFile, tenant_id: str | None, size: int, rows: int = _PAR
             hint = f"Nothing of it was stored. Of its first row: {why}" if why else ""
             value = f"{sent - accepted} of the first {sent} rows rejected"
             raise InvalidInput("body", value, "rows that can be stored", hint)
-    return batches[0] if len(batches) == 1 else _as_one(batches, file, tenant_id)
+    return batches[0] if len(batches) == 1 else _as_one(batches, file)
 
 
-def _as_one(batches: Sequence[Batch], file: RowFile, tenant_id: str | None) -> Batch:
+def _as_one(batches: list[Batch], file: RowFile) -> Batch:
     tables = [batch.table for batch in batches]
-    rows = pa.concat_tables(tables)
+    # Only that list has them now: their rows are let go of while they are put in order.
+    batches[:] = [replace(batch, table=batch.table.schema.empty_table()) for batch in batches]
     if _in_order(file.options.kind, tables):
-        last = Batch(rows, batches[0].tenant_id, 0, 0, (), False)
+        last = Batch(pa.concat_tables(tables), batches[0].tenant_id, 0, 0, (), False)
     else:
-        last = check_rows(file.options.kind, rows, tenant_id)
+        last = merged(file.options.kind, tables, batches[0].tenant_id)
     remarks: dict[tuple[str, str], Remark] = {}
     for batch in (*batches, last):
         for remark in batch.remarks:
