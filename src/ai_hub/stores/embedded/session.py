@@ -33,7 +33,7 @@ _SETTINGS = (
 _LOG_BYTES, _NEVER_BYTES = 16_000_000, 1 << 40
 # With the cache, and a request at its largest, a server stays below a gigabyte. More makes reading
 # a file no faster; what is in memory alone has to fit.
-_FILE_BYTES, _MEMORY_BYTES = "256MB", "400MB"
+_FILE_BYTES, _MEMORY_BYTES = "192MB", "400MB"
 
 _T = TypeVar("_T")
 Before = Callable[[Collection[Entity]], None]
