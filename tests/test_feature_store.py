@@ -72,15 +72,20 @@ USES: dict[str, Use] = {
     "retire": lambda s: s.retire("own@1"),
     "set_default": lambda s: s.set_default(f"{SET}@1"),
     "bind_model": lambda s: s.bind_model("m@1", f"{SET}@1"),
+    "create_key": lambda s: s.create_key("k", None, ["read"]),
+    "revoke_key": lambda s: s.revoke_key("k"),
     "unbind_model": lambda s: s.unbind_model("m@1"),
     "roll_out": lambda s: s.roll_out(SET, 2, 10),
     "finish_rollout": lambda s: s.finish_rollout(SET),
     "abort_rollout": lambda s: s.abort_rollout(SET),
 }
 # What is about something that is not there yet.
-FINDS = {"export_record", "retire", "unbind_model", "roll_out", "finish_rollout", "abort_rollout"}
-# What opens and closes it, and what is for a batch that is checked already.
-BESIDE = {"close", "land"}
+FINDS = {
+    *("export_record", "retire", "revoke_key", "unbind_model"),
+    *("roll_out", "finish_rollout", "abort_rollout"),
+}
+# What opens and closes it, what is for a batch that is checked already, and what reads a file.
+BESIDE = {"close", "land", "ingest_bulk"}
 
 
 def test_no_method_that_waits_is_left_out_here() -> None:

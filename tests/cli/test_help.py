@@ -34,6 +34,7 @@ COMMANDS = (
     "models",
     "rollout",
     "importance",
+    "keys",
     "warm",
     "invalidate",
     "config",

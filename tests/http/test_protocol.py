@@ -28,6 +28,8 @@ ROUTES = {
     "/ai/features/models": "get",
     "/ai/features/models/bind": "post",
     "/ai/features/models/unbind": "post",
+    "/ai/features/keys": "get",
+    "/ai/features/keys/revoke": "post",
     "/ai/features/ingest": "post",
     "/ai/features/ingest/weather": "post",
     "/ai/features/ingest/attributes": "post",
@@ -178,8 +180,9 @@ def test_the_description_has_every_route_and_its_body(server: Server) -> None:
             continue
         schema = body["content"]["application/json"]["schema"]
         schema = schemas[schema["$ref"].rsplit("/")[-1]] if "$ref" in schema else schema
-        # What all tenants share, definitions and models, names none.
-        if not path.startswith(("/ai/features/sets/", "/ai/features/models/")):
+        # What all tenants share, definitions and models, names none; a key has some or all.
+        shared = ("/ai/features/sets/", "/ai/features/models/", "/ai/features/keys")
+        if not path.startswith(shared):
             assert "tenant_id" in schema["properties"]
             assert "tenant_id" in schema["required"]
     for path, key in (("/ai/features/get", "features"), ("/ai/features/batch", "results")):

@@ -13,15 +13,17 @@ from ai_hub.cli.output import cell, document, say, table, tell
 if TYPE_CHECKING:
     from ai_hub.cli.backend import Document
 
-commands = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+commands = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 
 
 @commands.callback()
-def keys() -> None:
-    """Make, list and revoke the keys that servers with AI_HUB_AUTH=keys ask for.
+def keys(context: typer.Context, url: Url = None, as_json: Json = False) -> None:
+    """Show, make and revoke access keys.
 
-    Example: ai-hub keys create grafana --tenant acme --scope read
+    Example: ai-hub keys
     """
+    if context.invoked_subcommand is None:
+        list_(url, as_json)
 
 
 @commands.command()
