@@ -20,6 +20,7 @@ _MAGIC = b"PAR1"
 _ROWS, _GROUPS, _KEY_VALUES = 3, 4, 5  # FileMetaData
 _COLUMNS, _GROUP_ROWS, _GROUP_OFFSET, _ORDINAL = 1, 3, 5, 7  # RowGroup
 _CHUNK_OFFSET, _CHUNK = 2, 3  # ColumnChunk
+_NAME, _VALUE = 1, 2  # KeyValue
 _PAGES = (9, 10, 11)  # ColumnMetaData: the first page of data, of an index, of a dictionary
 _STRUCT, _TEXT, _MANY = 12, 8, 9
 
@@ -80,7 +81,9 @@ class GroupedFile:
         """Say what it is, `metadata` included, once it has a row group: it is whole. Raises
         OSError."""
         said = [_pair(key, value) for key, value in metadata.items()]
-        said += _list(self._first, _KEY_VALUES)
+        names = [pair[_NAME] for pair in said]
+        # What the schema says is repeated in it.
+        said += [pair for pair in _list(self._first, _KEY_VALUES) if pair[_NAME] not in names]
         footer = write_struct(
             {
                 **self._first,
@@ -125,4 +128,4 @@ def _list(struct: Struct, name: int) -> list[Struct]:
 
 
 def _pair(key: str, value: str) -> Struct:
-    return {1: (_TEXT, key.encode()), 2: (_TEXT, value.encode())}
+    return {_NAME: (_TEXT, key.encode()), _VALUE: (_TEXT, value.encode())}

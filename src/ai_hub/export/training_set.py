@@ -105,12 +105,6 @@ def write_training_set(
     """Write a training set to a file, or a folder, under way, encoded by `workers`. Raises
     ExportFailed."""
     table, said = found.to_arrow(), found.metadata
-    others = {
-        key: text
-        for key, text in (table.schema.metadata or {}).items()
-        if key.decode("utf-8", "replace") not in said
-    }
-    table = table.replace_schema_metadata(others)
 
     def describe(rows: int, _: Counts) -> dict[str, str]:
         return {**said, "ai_hub.row_count": str(rows)}

@@ -136,7 +136,7 @@ def actions(steps: list[Step]) -> list[str]:
 
 def retention(steps: list[Step], relation: str) -> list[str]:
     """What was done to the retention of a relation."""
-    beside = ("refresh", "compress")
+    beside = ("plan", "step", "refresh", "compress")
     return [one.action for one in steps if one.relation == relation and one.action not in beside]
 
 
