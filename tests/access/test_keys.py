@@ -83,6 +83,14 @@ def test_a_grant_is_for_its_tenants_and_scopes() -> None:
     assert not GRANT.covers(None)
 
 
+def test_headers_that_are_remembered_are_few_and_short() -> None:
+    known = keys()
+    for blanks in range(1, 500):
+        assert known.grant(b"Bearer" + b" " * blanks + KEY.encode(), 0) == GRANT
+    assert len(known._seen) < 100
+    assert max(map(len, known._seen)) <= 128
+
+
 @pytest.mark.parametrize("scopes", [[], ["read", "delete"], "read", None, [5], ["READ"]])
 def test_other_scopes_are_refused(scopes: object) -> None:
     with pytest.raises(InvalidInput):

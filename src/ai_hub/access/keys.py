@@ -19,7 +19,7 @@ _ID_LENGTH = 12
 _SECRET_BYTES = 32
 _KEY = re.compile(rb"(?i:bearer)[ \t]+aih_([A-Za-z0-9]{1,32})_([A-Za-z0-9_-]{43})[ \t]*")
 """The header of a request that has one: 43 letters of base64url are 256 bits."""
-_MOST_KNOWN = 100_000
+_MOST_KNOWN, _LONGEST_KNOWN = 20_000, 128
 _NO_KEY = "no access key"
 _WRONG = "a key that is not known, was revoked, or is past its time"
 
@@ -70,8 +70,9 @@ class Keys:
         # An id that nobody has takes as long as one whose secret is another.
         if not hmac.compare_digest(digest, known.sha256 if known else "") or known is None:
             raise Unauthorized(_WRONG)
-        # Blanks may differ, so of one key there may be many headers.
-        if len(self._seen) >= _MOST_KNOWN:
-            self._seen.clear()
-        self._seen[authorization] = known.grant
+        # Blanks may differ, so of one key there may be many headers, and long ones.
+        if len(authorization) <= _LONGEST_KNOWN:
+            if len(self._seen) >= _MOST_KNOWN:
+                self._seen.clear()
+            self._seen[authorization] = known.grant
         return known.grant

@@ -34,7 +34,8 @@ async def create_key(request: _Asked, state: State) -> dict[str, Any]:
     expires = None if asked.expires is None else Duration.of(asked.expires, "expires")
     grant = grant_of(request)
     store: FeatureStore = state.store
-    by = asked.created_by or grant.who
+    # Whoever has a key is called by its name.
+    by = grant.who or asked.created_by
     return await store.create_key(asked.name, asked.tenants, asked.scopes, expires, by, grant)
 
 
