@@ -85,8 +85,6 @@ async def training_set(
     def spine() -> object:
         """In its turn, and in the thread of that."""
         if share.large:
-            # It may take much: before that goes what others before it left behind.
-            give_back()
             have(needs(len(body)))
         table = read_labelled(content_type, body, bounded=True)
         format_of(content_type, format)  # refused before anything is computed
@@ -100,7 +98,6 @@ async def training_set(
         taken = min(most, 2 * len(body) + row * len(table))
         if taken > needs(len(body)):
             have(taken)
-            give_back()
         return table
 
     async def joined() -> ASGIResponse:
