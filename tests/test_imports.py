@@ -17,6 +17,7 @@ import pytest
 STEPS = (
     ("errors",),
     ("definitions",),
+    ("allocation",),
     ("config_values", "config_sources"),
     ("config",),
     ("metrics", "logs"),
@@ -105,6 +106,7 @@ KINDS = {
     "stores/postgres/scan_sql.py": "words",
     "administration.py": "talks",
     "adoption.py": "talks",
+    "allocation.py": "decides",
     "cli/backend.py": "decides",
     "cli/failure.py": "decides",
     "cli/*.py": "talks",
@@ -121,7 +123,6 @@ KINDS = {
     "export/*.py": "talks",
     "feature_sets.py": "talks",
     "feature_store.py": "talks",
-    "http/allocation.py": "decides",
     "http/answers.py": "decides",
     "http/description.py": "decides",
     "http/messages.py": "decides",

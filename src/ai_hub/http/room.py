@@ -13,8 +13,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
+from ai_hub.allocation import give_back
 from ai_hub.errors import AiHubError, Busy
-from ai_hub.http.allocation import give_back
 
 LITTLE = 64 * 1024
 """Bytes of a body that needs no room."""

@@ -15,11 +15,11 @@ from ipaddress import ip_address
 from typing import Any
 
 from ai_hub import __version__
+from ai_hub.allocation import keep_little
 from ai_hub.config import Settings
 from ai_hub.definitions.values import Duration
 from ai_hub.errors import ConfigError, StoreError
 from ai_hub.feature_store import FeatureStore
-from ai_hub.http.allocation import keep_little
 from ai_hub.http.application import Application
 from ai_hub.http.clients import Clients
 from ai_hub.http.connection import Connection

@@ -10,6 +10,7 @@ from litestar.datastructures import State
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Send
 
+from ai_hub.allocation import give_back
 from ai_hub.definitions.values import check_id
 from ai_hub.definitions.vocabulary import read_missing
 from ai_hub.errors import InvalidInput
@@ -18,7 +19,6 @@ from ai_hub.export.nameless import nameless
 from ai_hub.export.place import Places
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.access import EXPORT
-from ai_hub.http.allocation import give_back
 from ai_hub.http.body import BODY, leave_room, share_of, while_connected
 from ai_hub.http.exchange import FILE
 from ai_hub.http.room import Rooms, needs
