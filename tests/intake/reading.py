@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
 from ai_hub.intake.batch import BATCH_ROWS, Part
-from ai_hub.intake.dialect import Dialect
+from ai_hub.intake.dialect.dialect import Dialect
 from ai_hub.intake.files import DataFile
 from ai_hub.intake.formats import read_body
 from ai_hub.intake.read_options import ReadOptions

@@ -20,7 +20,7 @@ from ai_hub.errors import InvalidInput
 from ai_hub.intake.bodies import read_batch
 from ai_hub.intake.checks import check_observations
 from ai_hub.intake.csv_text import Lines
-from ai_hub.intake.dialect import Dialect
+from ai_hub.intake.dialect.dialect import Dialect
 from ai_hub.intake.files import DataFile
 from ai_hub.intake.read_options import ReadOptions
 from ai_hub.intake.readers.rows import Rows

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import Batch
 from ai_hub.intake.checks import check_observations
+from ai_hub.intake.clock.local_time import in_utc
 from ai_hub.intake.frames import to_table
-from ai_hub.intake.local_time import in_utc
 from ai_hub.intake.row_options import RowOptions
 
 START = datetime(2025, 1, 1, tzinfo=UTC)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from ai_hub.definitions.values import id_fault
 from ai_hub.intake import ids as intake_ids
 from ai_hub.intake.columns import Column
+from ai_hub.intake.dialect.nulls import NO_MORE, Nulls
 from ai_hub.intake.ids import check_ids
-from ai_hub.intake.nulls import NO_MORE, Nulls
 
 
 def ids(values: list[object], **options: object) -> Column:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ai_hub.definitions.valid_range import ValidRange
 from ai_hub.intake.columns import Column
-from ai_hub.intake.nulls import TOKENS, Nulls
+from ai_hub.intake.dialect.nulls import TOKENS, Nulls
 from ai_hub.intake.readings import check_measurements, check_quality, check_readings
 
 ANY = ValidRange()

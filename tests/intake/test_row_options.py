@@ -11,8 +11,8 @@ import pytest
 
 from ai_hub.definitions.valid_range import WEATHER_LIMITS, ValidRange
 from ai_hub.errors import InvalidInput
+from ai_hub.intake.clock.step import Step
 from ai_hub.intake.row_options import RowOptions
-from ai_hub.intake.step import Step
 
 
 def test_options_are_read_from_texts_and_from_python_values_alike() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ai_hub.errors import InvalidInput
-from ai_hub.intake.dialect import Dialect
+from ai_hub.intake.dialect.dialect import Dialect
 from ai_hub.intake.source import Source
 from intake.reading import data_file
 from intake.spreadsheets import Cell, spreadsheet

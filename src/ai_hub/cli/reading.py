@@ -68,7 +68,7 @@ def _annotation(option: Option) -> Any:
 
 def with_flags(error: InvalidInput, kind: BatchKind) -> InvalidInput:
     """An error about rows or options in the words of a command line."""
-    from ai_hub.intake.column_names import options_for
+    from ai_hub.intake.dialect.column_names import options_for
     from ai_hub.intake.read_options import READ_OPTIONS
 
     flags = {option.name: option.flag for option in READ_OPTIONS[kind]} | _OWN_FLAGS

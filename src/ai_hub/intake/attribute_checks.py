@@ -18,10 +18,10 @@ from ai_hub.definitions.vocabulary import check_name
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import ATTRIBUTES, TIME, Batch
 from ai_hub.intake.columns import Column, Mask, bools, column, nulls, rejection
+from ai_hub.intake.dialect.nulls import Nulls
 from ai_hub.intake.duplicates import last_of_each
 from ai_hub.intake.ids import check_ids
 from ai_hub.intake.marks import read_mark, remarks_of
-from ai_hub.intake.nulls import Nulls
 from ai_hub.intake.result import MAX_REASONS
 from ai_hub.intake.row_options import RowOptions
 from ai_hub.intake.times import NO_FORMAT, NO_ZONE, check_times, is_naive

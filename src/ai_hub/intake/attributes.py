@@ -15,9 +15,14 @@ from ai_hub.definitions.vocabulary import check_name
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import BATCH_ROWS, Part
 from ai_hub.intake.cells import plain_cells
+from ai_hub.intake.clock.local_time import LocalClock
 from ai_hub.intake.columns import nulls, plain
-from ai_hub.intake.detection import Detection, Formats
-from ai_hub.intake.dialect import Dialect
+from ai_hub.intake.dialect.detection import Detection, Formats
+from ai_hub.intake.dialect.dialect import Dialect
+from ai_hub.intake.dialect.header import Names, missing
+from ai_hub.intake.dialect.layout import Wanted
+from ai_hub.intake.dialect.numbers import NumberFormat, Point
+from ai_hub.intake.dialect.wide import numbers, of_one_type
 from ai_hub.intake.files import (
     Finding,
     findings_of,
@@ -26,15 +31,10 @@ from ai_hub.intake.files import (
     reader_of,
     with_known_letters,
 )
-from ai_hub.intake.header import Names, missing
-from ai_hub.intake.layout import Wanted
-from ai_hub.intake.local_time import LocalClock
 from ai_hub.intake.marks import is_marked_row
-from ai_hub.intake.numbers import NumberFormat, Point
 from ai_hub.intake.read_options import ReadOptions
 from ai_hub.intake.readers.rows import Rows
 from ai_hub.intake.source import Source
-from ai_hub.intake.wide import numbers, of_one_type
 
 MAX_KEYS = 200
 """Columns of a wide table that are keys."""

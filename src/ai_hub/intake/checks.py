@@ -21,10 +21,10 @@ from ai_hub.errors import InvalidInput
 from ai_hub.intake.attribute_checks import check_attributes
 from ai_hub.intake.batch import OBSERVATIONS, WEATHER, Batch, BatchKind
 from ai_hub.intake.columns import Column, Mask, column, rejection
+from ai_hub.intake.dialect.nulls import Nulls
 from ai_hub.intake.duplicates import contradictions, last_of_each
 from ai_hub.intake.ids import check_ids
 from ai_hub.intake.marks import remarks_of
-from ai_hub.intake.nulls import Nulls
 from ai_hub.intake.readings import check_measurements, check_quality, check_readings
 from ai_hub.intake.result import MAX_REASONS
 from ai_hub.intake.row_options import RowOptions

@@ -10,16 +10,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ai_hub.errors import InvalidInput
-from ai_hub.intake.assembly import Assembly
 from ai_hub.intake.batch import BATCH_ROWS, FIELDS, ID_FIELDS, TIME_FIELDS, Part
+from ai_hub.intake.clock.local_time import LocalClock
 from ai_hub.intake.columns import plain
 from ai_hub.intake.csv_text import Lines
-from ai_hub.intake.detection import Detection, Formats
-from ai_hub.intake.dialect import PLAIN, Dialect, said
-from ai_hub.intake.encodings import EIGHT_BITS
+from ai_hub.intake.dialect.assembly import Assembly
+from ai_hub.intake.dialect.detection import Detection, Formats
+from ai_hub.intake.dialect.dialect import PLAIN, Dialect, said
+from ai_hub.intake.dialect.encodings import EIGHT_BITS
+from ai_hub.intake.dialect.layout import Wanted
 from ai_hub.intake.labels import content_type_of, read_labelled
-from ai_hub.intake.layout import Wanted
-from ai_hub.intake.local_time import LocalClock
 from ai_hub.intake.marks import mark_cell
 from ai_hub.intake.packed import is_spreadsheet, unpack
 from ai_hub.intake.read_options import ReadOptions

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ai_hub.definitions.values import id_fault
 from ai_hub.intake.columns import Column, Mask, bools
+from ai_hub.intake.dialect.nulls import NO_MORE, TOKENS, Nulls
 from ai_hub.intake.marks import mark_cell, read_mark
-from ai_hub.intake.nulls import NO_MORE, TOKENS, Nulls
 from ai_hub.intake.result import Remark
 
 # What a spreadsheet makes of a long number, or of a column with an empty cell.

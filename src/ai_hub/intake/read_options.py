@@ -13,9 +13,9 @@ from typing import Any, Self, TypedDict, get_args
 
 from ai_hub.definitions.valid_range import ValidRange
 from ai_hub.errors import InvalidInput
-from ai_hub.intake.column_names import COLUMN_OPTIONS, ColumnNames
-from ai_hub.intake.dialect import OPTIONS as DIALECT_OPTIONS
-from ai_hub.intake.dialect import Dialect
+from ai_hub.intake.dialect.column_names import COLUMN_OPTIONS, ColumnNames
+from ai_hub.intake.dialect.dialect import OPTIONS as DIALECT_OPTIONS
+from ai_hub.intake.dialect.dialect import Dialect
 from ai_hub.intake.options import BatchKind, Option, options_of
 from ai_hub.intake.row_options import RowOptions
 
@@ -70,7 +70,7 @@ def _is_nothing(value: object) -> bool:
 
 
 def _check_single(name: str, value: object) -> None:
-    from ai_hub.intake.step import Step
+    from ai_hub.intake.clock.step import Step
 
     ends = name == "valid_range" and isinstance(value, list | tuple)
     if not ends and not isinstance(value, str | int | float | timedelta | Step | ValidRange):
@@ -204,7 +204,7 @@ class ReadOptions:
         others are readings or times, that is `value`. Of attributes: as which of them its cells
         are read."""
         from ai_hub.intake.batch import FIELDS
-        from ai_hub.intake.header import Names
+        from ai_hub.intake.dialect.header import Names
 
         mapped, places_of = self.names.mapped(), Names(names).places_of
         if self.kind == "attributes":

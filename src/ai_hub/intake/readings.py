@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ai_hub.definitions.valid_range import ValidRange
 from ai_hub.intake.columns import Column, Mask, bools, nulls
-from ai_hub.intake.nulls import NO_MORE, Nulls
+from ai_hub.intake.dialect.nulls import NO_MORE, Nulls
 from ai_hub.intake.result import Remark
 
 Bound = float | NDArray[np.float64]

@@ -13,7 +13,7 @@ from ai_hub.errors import InvalidInput
 from ai_hub.intake.options import option
 
 if TYPE_CHECKING:
-    from ai_hub.intake.step import Step
+    from ai_hub.intake.clock.step import Step
 
 Ambiguous = Literal["reject", "earlier", "later"]
 
@@ -60,7 +60,7 @@ class RowOptions:
     """Of single series, by feature_type, where `valid_range` is not given (from the settings)."""
 
     def __post_init__(self) -> None:
-        from ai_hub.intake.zone import Zone
+        from ai_hub.intake.clock.zone import Zone
 
         if self.timezone is not None:
             Zone(self.timezone)
@@ -96,7 +96,7 @@ class RowOptions:
         valid_ranges: Mapping[str, object] | None = None,
     ) -> RowOptions:
         """Options from texts, numbers and timedeltas; InvalidInput names the field at fault."""
-        from ai_hub.intake.step import Step
+        from ai_hub.intake.clock.step import Step
 
         def step(value: object, name: str) -> Step | None:
             return None if value is None else Step.of(value, name)

@@ -13,8 +13,8 @@ from ai_hub.definitions.values import FIRST_INSTANT, LAST_INSTANT, Rounding, par
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import TIME
 from ai_hub.intake.columns import Column, Mask, bools, nulls
+from ai_hub.intake.dialect.nulls import NO_MORE, Nulls
 from ai_hub.intake.marks import read_mark
-from ai_hub.intake.nulls import NO_MORE, Nulls
 
 YEARS = "a time between the years 1 and 9999"
 _NO_OFFSET = ". It has no offset: add Z for UTC, or +02:00 and the like."

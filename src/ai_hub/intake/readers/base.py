@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from ai_hub.intake.batch import Part
 from ai_hub.intake.csv_text import Lines
-from ai_hub.intake.dialect import Dialect
-from ai_hub.intake.layout import Layout
-from ai_hub.intake.numbers import Point
+from ai_hub.intake.dialect.dialect import Dialect
+from ai_hub.intake.dialect.layout import Layout
+from ai_hub.intake.dialect.numbers import Point
 
 
 class Reader(Protocol):

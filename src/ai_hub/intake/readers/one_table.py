@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ai_hub.errors import InvalidInput
-from ai_hub.intake.layout import Layout
+from ai_hub.intake.dialect.layout import Layout
 
 
 def check_one_table(table: pa.Table, layout: Layout, first_row: int, field: str) -> None:

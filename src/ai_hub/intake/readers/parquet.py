@@ -13,9 +13,9 @@ from ai_hub.intake.arrow_faults import UNREADABLE, check_schema
 from ai_hub.intake.arrow_sizes import memory_for
 from ai_hub.intake.batch import BATCH_ROWS, Part
 from ai_hub.intake.csv_text import Lines
-from ai_hub.intake.dialect import Dialect
-from ai_hub.intake.layout import Layout, Wanted
-from ai_hub.intake.numbers import Point
+from ai_hub.intake.dialect.dialect import Dialect
+from ai_hub.intake.dialect.layout import Layout, Wanted
+from ai_hub.intake.dialect.numbers import Point
 from ai_hub.intake.parquet_sizes import check_nested, check_pages, flat
 from ai_hub.intake.source import Source
 

@@ -11,10 +11,10 @@ from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import BATCH_ROWS, Part
 from ai_hub.intake.cells import to_column
 from ai_hub.intake.csv_text import Lines
-from ai_hub.intake.dialect import Dialect
-from ai_hub.intake.layout import Layout, Wanted
+from ai_hub.intake.dialect.dialect import Dialect
+from ai_hub.intake.dialect.layout import Layout, Wanted
+from ai_hub.intake.dialect.numbers import Point
 from ai_hub.intake.marks import mark_row
-from ai_hub.intake.numbers import Point
 from ai_hub.intake.read_options import ReadOptions
 
 _SAMPLE_ROWS = 1_000

@@ -12,9 +12,9 @@ import pyarrow as pa
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import BATCH_ROWS, Part
 from ai_hub.intake.csv_text import Lines
-from ai_hub.intake.dialect import Dialect
-from ai_hub.intake.layout import Layout, Wanted, is_units
-from ai_hub.intake.numbers import Point
+from ai_hub.intake.dialect.dialect import Dialect
+from ai_hub.intake.dialect.layout import Layout, Wanted, is_units
+from ai_hub.intake.dialect.numbers import Point
 from ai_hub.intake.readers.one_table import check_one_table
 from ai_hub.intake.source import Source
 

@@ -8,9 +8,9 @@ import pyarrow as pa
 
 from ai_hub.intake.batch import BATCH_ROWS, Part
 from ai_hub.intake.csv_text import Lines
-from ai_hub.intake.dialect import Dialect
-from ai_hub.intake.layout import Layout, Wanted
-from ai_hub.intake.numbers import Point
+from ai_hub.intake.dialect.dialect import Dialect
+from ai_hub.intake.dialect.layout import Layout, Wanted
+from ai_hub.intake.dialect.numbers import Point
 
 _SAMPLE_ROWS = 1_000
 

@@ -10,10 +10,10 @@ import pyarrow as pa
 
 from ai_hub.intake.batch import Part
 from ai_hub.intake.csv_text import Lines, Shape, count_lines, read_tables
-from ai_hub.intake.dialect import Dialect
-from ai_hub.intake.encodings import EIGHT_BITS, Utf8, detect_encoding
-from ai_hub.intake.layout import Wanted, find_layout
-from ai_hub.intake.numbers import Point
+from ai_hub.intake.dialect.dialect import Dialect
+from ai_hub.intake.dialect.encodings import EIGHT_BITS, Utf8, detect_encoding
+from ai_hub.intake.dialect.layout import Wanted, find_layout
+from ai_hub.intake.dialect.numbers import Point
 from ai_hub.intake.readers.one_table import check_one_table
 from ai_hub.intake.source import Source
 

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from ai_hub.intake.local_time import LocalClock
+from ai_hub.intake.clock.local_time import LocalClock
+from ai_hub.intake.clock.passes import UNTOLD, on_grid, passes_shown
+from ai_hub.intake.clock.repeated_hour import tell_passes
 from ai_hub.intake.marks import read_mark
-from ai_hub.intake.passes import UNTOLD, on_grid, passes_shown
-from ai_hub.intake.repeated_hour import tell_passes
 from intake.clock_files import clock_file
 
 FILES = int(os.environ.get("CLOCK_FILES", "300"))

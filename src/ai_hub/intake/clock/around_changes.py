@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from ai_hub.definitions.values import DAY
 from ai_hub.intake.batch import ID_FIELDS
 from ai_hub.intake.cells import plain_cells
+from ai_hub.intake.clock.passes import UNTOLD, on_grid
+from ai_hub.intake.clock.repeated_hour import tell_passes
+from ai_hub.intake.clock.wall_times import WallTimes
+from ai_hub.intake.clock.zone import Change, Zone
 from ai_hub.intake.columns import plain
 from ai_hub.intake.ids import id_texts, without_blanks
-from ai_hub.intake.passes import UNTOLD, on_grid
-from ai_hub.intake.repeated_hour import tell_passes
 from ai_hub.intake.times import is_date
-from ai_hub.intake.wall_times import WallTimes
-from ai_hub.intake.zone import Change, Zone
 
 Ints = NDArray[np.int64]
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import FIELDS, ID_FIELDS, TIME_FIELDS
 from ai_hub.intake.csv_text import record
-from ai_hub.intake.dialect import DELIMITERS, Dialect
-from ai_hub.intake.header import MAX_COLUMNS, Names, match_columns, missing
-from ai_hub.intake.units import is_unit
+from ai_hub.intake.dialect.dialect import DELIMITERS, Dialect
+from ai_hub.intake.dialect.header import MAX_COLUMNS, Names, match_columns, missing
+from ai_hub.intake.dialect.units import is_unit
 
 _SEARCHED = 100
 _HEADER_LINES = 20

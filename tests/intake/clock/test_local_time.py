@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import Batch
 from ai_hub.intake.checks import check_observations, check_weather
+from ai_hub.intake.clock.local_time import LocalClock, in_utc
 from ai_hub.intake.columns import plain
-from ai_hub.intake.local_time import LocalClock, in_utc
 from ai_hub.intake.marks import remarks_of
 from ai_hub.intake.row_options import RowOptions
 from ai_hub.intake.times import check_times

@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import FIELDS
 from ai_hub.intake.cells import plain_cells
-from ai_hub.intake.dialect import Dialect
-from ai_hub.intake.layout import Layout, Wanted
+from ai_hub.intake.dialect.dialect import Dialect
+from ai_hub.intake.dialect.layout import Layout, Wanted
+from ai_hub.intake.dialect.wide import Wide, fields_beside, find_wide
 from ai_hub.intake.marks import mark_cell, read_mark
-from ai_hub.intake.wide import Wide, fields_beside, find_wide
 
 _CLOCK = "time"
 _MAX_OTHERS = 20  # more say no more in an error

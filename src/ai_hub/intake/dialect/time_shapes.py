@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from ai_hub.intake.time_formats import EPOCHS, ISO, ISO_PATTERN, TimeFormat
+from ai_hub.intake.dialect.time_formats import EPOCHS, ISO, ISO_PATTERN, TimeFormat
 
 _NAME = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _TWO, _FOUR = r"\d{1,2}", r"\d{4}"

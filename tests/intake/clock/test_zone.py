@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ai_hub.definitions.values import DAY, HOUR, MINUTE
 from ai_hub.errors import InvalidInput
-from ai_hub.intake.zone import Change, Zone
+from ai_hub.intake.clock.zone import Change, Zone
 
 EPOCH = datetime(1970, 1, 1)
 NAMES = sorted(available_timezones())

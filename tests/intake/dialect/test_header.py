@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_hub.errors import InvalidInput
+from ai_hub.intake.dialect.header import MAX_COLUMNS, Names
 from ai_hub.intake.formats import read_body
-from ai_hub.intake.header import MAX_COLUMNS, Names
 
 SPELLED = st.sampled_from(
     ["kWh", "kwh", " kWh", "#kWh", "# kwh ", "k Wh", "k  wh", "k\nWh", "#", ""]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_hub.errors import InvalidInput
-from ai_hub.intake.dialect import OPTIONS, PLAIN, WIDE, Dialect
+from ai_hub.intake.dialect.dialect import OPTIONS, PLAIN, WIDE, Dialect
 from ai_hub.intake.options import as_command, as_words
 
 VALUES: dict[str, st.SearchStrategy[Any]] = {

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ai_hub.definitions.values import DAY, HOUR, MINUTE
 from ai_hub.errors import InvalidInput
-from ai_hub.intake.step import Step
+from ai_hub.intake.clock.step import Step
 
 EPOCH = datetime(1970, 1, 1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ai_hub.intake.units import is_unit
+from ai_hub.intake.dialect.units import is_unit
 
 UNITS = (
     *("kWh", " MWh ", "kvarh", "W", "V", "A", "Hz", "m3", "m³", "%", "[kWh]", "(any)", "Wh per h"),

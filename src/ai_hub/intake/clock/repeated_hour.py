@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ai_hub.intake.passes import LEAST_ROWS, MARGIN, UNTOLD, Shown, passes_shown
+from ai_hub.intake.clock.passes import LEAST_ROWS, MARGIN, UNTOLD, Shown, passes_shown
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ai_hub.intake.dialect.numbers import FORMATS, NumberFormat, decisive, marked
 from ai_hub.intake.marks import read_mark
-from ai_hub.intake.numbers import FORMATS, NumberFormat, decisive, marked
 
 
 def written(value: float, digits: int, form: NumberFormat) -> str:

@@ -133,7 +133,7 @@ def _check_encoding(value: str) -> None:
 def _check_time_format(value: str) -> None:
     if value == "iso":  # as PLAIN says when this is imported, for a list of options
         return
-    from ai_hub.intake.time_formats import TimeFormat
+    from ai_hub.intake.dialect.time_formats import TimeFormat
 
     TimeFormat(value)
 

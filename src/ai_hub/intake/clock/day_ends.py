@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from ai_hub.definitions.values import DAY, HOUR
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import ID_FIELDS
+from ai_hub.intake.clock.wall_times import WallTimes
 from ai_hub.intake.columns import Mask, plain
 from ai_hub.intake.ids import id_texts
-from ai_hub.intake.wall_times import WallTimes
 
 Ints = NDArray[np.int64]
 

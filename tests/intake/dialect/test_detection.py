@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_hub.errors import InvalidInput
-from ai_hub.intake.dialect import Dialect
+from ai_hub.intake.dialect.dialect import Dialect
 from ai_hub.intake.files import DataFile
 from ai_hub.intake.source import Source
 from intake.reading import data_file

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.checks import check_observations
-from ai_hub.intake.dialect import Dialect
-from ai_hub.intake.encodings import Utf8, detect_encoding
+from ai_hub.intake.dialect.dialect import Dialect
+from ai_hub.intake.dialect.encodings import Utf8, detect_encoding
 from ai_hub.intake.source import Source
 from intake.reading import data_file
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_hub.errors import InvalidInput
-from ai_hub.intake.local_time import LocalClock
+from ai_hub.intake.clock.local_time import LocalClock
 from ai_hub.intake.row_options import RowOptions
 
 FIRST = datetime(2025, 1, 13)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_hub.intake.wall_times import WallTimes
+from ai_hub.intake.clock.wall_times import WallTimes
 
 EPOCH = datetime(1970, 1, 1)
 

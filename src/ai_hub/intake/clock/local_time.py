@@ -29,18 +29,18 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ai_hub.definitions.values import FIRST_INSTANT, LAST_INSTANT
-from ai_hub.intake.around_changes import AroundChanges
 from ai_hub.intake.batch import AS_THEY_CAME, TIME
 from ai_hub.intake.cells import plain_cells
+from ai_hub.intake.clock.around_changes import AroundChanges
+from ai_hub.intake.clock.day_ends import DayEnds
+from ai_hub.intake.clock.passes import UNTOLD
+from ai_hub.intake.clock.wall_times import WallTimes
+from ai_hub.intake.clock.zone import Zone
 from ai_hub.intake.columns import Mask, nulls, plain
-from ai_hub.intake.day_ends import DayEnds
 from ai_hub.intake.marks import mark_cell, with_remarks
-from ai_hub.intake.passes import UNTOLD
 from ai_hub.intake.result import Remark
 from ai_hub.intake.row_options import RowOptions
 from ai_hub.intake.times import NO_ZONE, WITH_OFFSET, YEARS
-from ai_hub.intake.wall_times import WallTimes
-from ai_hub.intake.zone import Zone
 
 Ints = NDArray[np.int64]
 

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import AS_THEY_CAME, FIELDS, ID_FIELDS, TIME_FIELDS
 from ai_hub.intake.columns import plain
-from ai_hub.intake.contest import Contest, Verdict
-from ai_hub.intake.dialect import Dialect, said
-from ai_hub.intake.numbers import (
+from ai_hub.intake.dialect.contest import Contest, Verdict
+from ai_hub.intake.dialect.dialect import Dialect, said
+from ai_hub.intake.dialect.numbers import (
     FORMATS,
     NumberFormat,
     Point,
@@ -29,9 +29,9 @@ from ai_hub.intake.numbers import (
     has_small,
     marked,
 )
-from ai_hub.intake.time_formats import ISO, ISO_PATTERN, TimeFormat
-from ai_hub.intake.time_shapes import time_candidates
-from ai_hub.intake.wide import LABEL_FORMAT
+from ai_hub.intake.dialect.time_formats import ISO, ISO_PATTERN, TimeFormat
+from ai_hub.intake.dialect.time_shapes import time_candidates
+from ai_hub.intake.dialect.wide import LABEL_FORMAT
 
 NUMBER_FIELDS = FIELDS - TIME_FIELDS - ID_FIELDS
 

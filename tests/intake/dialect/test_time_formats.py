@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_hub.errors import InvalidInput
+from ai_hub.intake.dialect.time_formats import EPOCHS, TimeFormat
+from ai_hub.intake.dialect.time_shapes import time_candidates
 from ai_hub.intake.marks import read_mark
-from ai_hub.intake.time_formats import EPOCHS, TimeFormat
-from ai_hub.intake.time_shapes import time_candidates
 
 FORMATS = [
     "%Y-%m-%d %H:%M:%S",
