@@ -18,7 +18,7 @@ STEPS = (
     ("errors",),
     ("definitions",),
     ("allocation",),
-    ("config_values", "config_sources"),
+    ("config_keys", "config_values", "config_sources"),
     ("config",),
     ("metrics", "logs"),
     ("access",),
@@ -28,12 +28,8 @@ STEPS = (
     ("serving",),
     ("export",),
     ("importance",),
-    ("feature_sets",),
-    ("models",),
-    ("rollouts",),
-    ("access_keys",),
     ("opening",),
-    ("ingestion",),
+    ("front",),
     ("feature_store", "administration"),
     ("adoption",),
     ("http", "cli", "demo"),
@@ -49,7 +45,11 @@ WITHIN = {
         *("valid_range", "described", "readings", "kinds"),
         *("target", "builtin_features", "feature_set"),
         *("document", "file", "json_schema", "builtin", "registry", "freezing", "changes"),
-    )
+    ),
+    "front": (
+        *("base", "ingestion", "feature_sets", "vectors", "caching", "training_sets"),
+        *("models", "rollouts", "access_keys"),
+    ),
 }
 # `import ai_hub` must stay light: names of the package are imported from where they are defined.
 OF_THE_PACKAGE = {"__version__"}
@@ -99,7 +99,6 @@ HEAVY = {*LIBRARIES, "msgspec"}
 # - talks: it awaits, starts threads, opens files or asks a connection, or imports what does. Only
 #   in a store's folder does it also say short statements, beside the call that runs them.
 KINDS = {
-    "access_keys.py": "talks",
     "engines/sql.py": "words",
     "engines/sql_views.py": "words",
     "serving/redis/words.py": "words",
@@ -121,8 +120,9 @@ KINDS = {
     "export/thrift.py": "decides",
     "export/__init__.py": "decides",
     "export/*.py": "talks",
-    "feature_sets.py": "talks",
     "feature_store.py": "talks",
+    "front/__init__.py": "decides",
+    "front/*.py": "talks",
     "http/answers.py": "decides",
     "http/description.py": "decides",
     "http/messages.py": "decides",
@@ -135,7 +135,6 @@ KINDS = {
     "importance/plot.py": "talks",
     "importance/ranking.py": "talks",
     "importance/training_rows.py": "talks",
-    "ingestion.py": "talks",
     "intake/attributes.py": "talks",
     "intake/bodies.py": "talks",
     "intake/bookmark.py": "talks",
@@ -154,9 +153,7 @@ KINDS = {
     "intake/readers/*.py": "talks",
     "intake/source.py": "talks",
     "logs.py": "talks",
-    "models.py": "talks",
     "opening.py": "talks",
-    "rollouts.py": "talks",
     "serving/access_keys.py": "decides",
     "serving/answer.py": "decides",
     "serving/assets.py": "decides",

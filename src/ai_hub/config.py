@@ -8,12 +8,13 @@ What wins: an argument, else the environment (`AI_HUB_PORT`), else the file (`po
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, assert_never
 
 from ai_hub import config_values as parse
+from ai_hub.config_keys import Key, setting
 from ai_hub.config_sources import (
     DEFAULT_FILE,
     FILE_SOURCE,
@@ -30,21 +31,6 @@ from ai_hub.definitions.values import DAY, MINUTE, SECOND, Duration, Granularity
 from ai_hub.errors import ConfigError
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """What the table below says of a setting, beside its name, type and default."""
-
-    parse: Callable[[object], object]
-    help: str
-    text: Callable[[Any], str] = str
-
-
-def _key(
-    parse: Callable[[object], object], help: str, text: Callable[[Any], str] = str
-) -> Mapping[str, Key]:
-    return {"key": Key(parse, help, text)}
-
-
 @dataclass(frozen=True, slots=True, repr=False)
 class Settings:
     """Every setting of a store, a server and the commands, checked when built.
@@ -53,233 +39,167 @@ class Settings:
     value came from: "default", "file ai-hub.toml", "environment AI_HUB_PORT" or "argument".
     """
 
-    database_url: str = field(
-        default="duckdb:///features.duckdb",
-        metadata=_key(
-            parse.database_url,
-            "where observations are kept: a file, duckdb:///:memory: or PostgreSQL",
-        ),
+    database_url: str = setting(
+        "duckdb:///features.duckdb",
+        parse.database_url,
+        "where observations are kept: a file, duckdb:///:memory: or PostgreSQL",
     )
-    primary_url: str | None = field(
-        default=None,
-        metadata=_key(
-            parse.primary_url,
-            "where exports are recorded while database_url is a standby",
-            lambda url: url or "none",
-        ),
+    primary_url: str | None = setting(
+        None,
+        parse.primary_url,
+        "where exports are recorded while database_url is a standby",
+        lambda url: url or "none",
     )
-    pool_size: int = field(
-        default=4,
-        metadata=_key(parse.whole(1, 1000), "most connections of one process to PostgreSQL"),
+    pool_size: int = setting(
+        4, parse.whole(1, 1000), "most connections of one process to PostgreSQL"
     )
-    connect_timeout: Duration = field(
-        default=Duration(5 * SECOND),
-        metadata=_key(parse.width, "longest wait for a connection to PostgreSQL", parse.width_text),
+    connect_timeout: Duration = setting(
+        Duration(5 * SECOND),
+        parse.width,
+        "longest wait for a connection to PostgreSQL",
+        parse.width_text,
     )
-    statement_timeout: Duration = field(
-        default=Duration(60 * SECOND),
-        metadata=_key(
-            parse.width, "longest that PostgreSQL works on one statement", parse.width_text
-        ),
+    statement_timeout: Duration = setting(
+        Duration(60 * SECOND),
+        parse.width,
+        "longest that PostgreSQL works on one statement",
+        parse.width_text,
     )
-    view_timeout: Duration = field(
-        default=Duration(SECOND // 2),
-        metadata=_key(
-            parse.width,
-            "longest that an answer waits for a view of one's own; then its features are missing",
-            parse.width_text,
-        ),
+    view_timeout: Duration = setting(
+        Duration(SECOND // 2),
+        parse.width,
+        "longest that an answer waits for a view of one's own; then its features are missing",
+        parse.width_text,
     )
-    patience: Duration = field(
-        default=Duration(SECOND),
-        metadata=_key(
-            parse.width,
-            "longest that a request waits for the database; then its answer is degraded",
-            parse.width_text,
-        ),
+    patience: Duration = setting(
+        Duration(SECOND),
+        parse.width,
+        "longest that a request waits for the database; then its answer is degraded",
+        parse.width_text,
     )
-    retention_raw: Duration | None = field(
-        default=Duration(7 * DAY),
-        metadata=_key(
-            parse.kept_for,
-            "how long timeseries_data is kept, on PostgreSQL; none keeps all",
-            parse.width_text,
-        ),
+    retention_raw: Duration | None = setting(
+        Duration(7 * DAY),
+        parse.kept_for,
+        "how long timeseries_data is kept, on PostgreSQL; none keeps all",
+        parse.width_text,
     )
-    retention_features: Duration | None = field(
-        default=Duration(90 * DAY),
-        metadata=_key(
-            parse.kept_for,
-            "how long ai_features is kept, on PostgreSQL; none keeps all",
-            parse.width_text,
-        ),
+    retention_features: Duration | None = setting(
+        Duration(90 * DAY),
+        parse.kept_for,
+        "how long ai_features is kept, on PostgreSQL; none keeps all",
+        parse.width_text,
     )
-    retention_weather: Duration | None = field(
-        default=Duration(365 * DAY),
-        metadata=_key(
-            parse.kept_for,
-            "how long weather_features is kept, on PostgreSQL; none keeps all",
-            parse.width_text,
-        ),
+    retention_weather: Duration | None = setting(
+        Duration(365 * DAY),
+        parse.kept_for,
+        "how long weather_features is kept, on PostgreSQL; none keeps all",
+        parse.width_text,
     )
-    retention_hourly: Duration | None = field(
-        default=Duration(365 * DAY),
-        metadata=_key(
-            parse.kept_for,
-            "how long hourly_features is kept, on TimescaleDB; none keeps all",
-            parse.width_text,
-        ),
+    retention_hourly: Duration | None = setting(
+        Duration(365 * DAY),
+        parse.kept_for,
+        "how long hourly_features is kept, on TimescaleDB; none keeps all",
+        parse.width_text,
     )
-    retention_daily: Duration | None = field(
-        default=Duration(730 * DAY),
-        metadata=_key(
-            parse.kept_for,
-            "how long daily_features is kept, on TimescaleDB; none keeps all",
-            parse.width_text,
-        ),
+    retention_daily: Duration | None = setting(
+        Duration(730 * DAY),
+        parse.kept_for,
+        "how long daily_features is kept, on TimescaleDB; none keeps all",
+        parse.width_text,
     )
-    retention_notice: Duration = field(
-        default=Duration(7 * DAY),
-        metadata=_key(
-            parse.width,
-            "how long before old data that came in late is deleted you are told",
-            parse.width_text,
-        ),
+    retention_notice: Duration = setting(
+        Duration(7 * DAY),
+        parse.width,
+        "how long before old data that came in late is deleted you are told",
+        parse.width_text,
     )
-    cache_url: str = field(
-        default=parse.MEMORY_CACHE,
-        metadata=_key(parse.cache_url, "where answers are cached: in the process, or on Redis"),
+    cache_url: str = setting(
+        parse.MEMORY_CACHE, parse.cache_url, "where answers are cached: in the process, or on Redis"
     )
-    cache_timeout: Duration = field(
-        default=Duration(SECOND // 10),
-        metadata=_key(parse.width, "longest wait for an answer of Redis", parse.width_text),
+    cache_timeout: Duration = setting(
+        Duration(SECOND // 10), parse.width, "longest wait for an answer of Redis", parse.width_text
     )
-    cache_ttl: int = field(
-        default=300,
-        metadata=_key(parse.whole(1), "seconds that a cached answer lives"),
+    cache_ttl: int = setting(300, parse.whole(1), "seconds that a cached answer lives")
+    warm_ahead: bool = setting(
+        False,
+        parse.flag,
+        "what was asked for in the last step is ready before the next",
+        parse.flag_text,
     )
-    warm_ahead: bool = field(
-        default=False,
-        metadata=_key(
-            parse.flag,
-            "what was asked for in the last step is ready before the next",
-            parse.flag_text,
-        ),
+    granularity: Granularity = setting(
+        Granularity(Duration(MINUTE)),
+        parse.granularity,
+        "step to which the time of a request is truncated",
+        parse.granularity_text,
     )
-    granularity: Granularity = field(
-        default=Granularity(Duration(MINUTE)),
-        metadata=_key(
-            parse.granularity,
-            "step to which the time of a request is truncated",
-            parse.granularity_text,
-        ),
+    export_root: Path = setting(
+        Path("exports"), parse.path, "directory that exports are written to"
     )
-    export_root: Path = field(
-        default=Path("exports"),
-        metadata=_key(parse.path, "directory that exports are written to"),
+    export_jobs: int = setting(2, parse.whole(1, 64), "exports that one process makes at a time")
+    export_queue: int = setting(
+        8, parse.whole(0, 10_000), "exports that may wait; one more is refused"
     )
-    export_jobs: int = field(
-        default=2,
-        metadata=_key(parse.whole(1, 64), "exports that one process makes at a time"),
-    )
-    export_queue: int = field(
-        default=8,
-        metadata=_key(parse.whole(0, 10_000), "exports that may wait; one more is refused"),
-    )
-    export_rows: int = field(
-        default=200_000_000,
-        metadata=_key(parse.whole(1), "most rows of one export"),
-    )
-    umask: str = field(
-        default="077",
-        metadata=_key(parse.umask, "rights that new files and directories do not have"),
-    )
-    max_body: int = field(
-        default=64 * 1024**2,
-        metadata=_key(parse.size, "largest body of a request", parse.size_text),
-    )
+    export_rows: int = setting(200_000_000, parse.whole(1), "most rows of one export")
+    umask: str = setting("077", parse.umask, "rights that new files and directories do not have")
+    max_body: int = setting(64 * 1024**2, parse.size, "largest body of a request", parse.size_text)
     valid_ranges: Mapping[str, ValidRange] = field(
         default_factory=dict,
         hash=False,
-        metadata=_key(
-            parse.valid_ranges,
-            "readings that can be, by series, such as load=0:500, solar=0:; others are rejected",
-            parse.valid_ranges_text,
-        ),
+        metadata={
+            "key": Key(
+                parse.valid_ranges,
+                "readings that can be, by series, such as load=0:500, solar=0:; "
+                "others are rejected",
+                parse.valid_ranges_text,
+            )
+        },
     )
-    max_request: int = field(
-        default=1024**2,
-        metadata=_key(parse.size, "largest body of one that brings no table", parse.size_text),
+    max_request: int = setting(
+        1024**2, parse.size, "largest body of one that brings no table", parse.size_text
     )
-    max_head: int = field(
-        default=64 * 1024,
-        metadata=_key(parse.size, "most bytes of its target and headers", parse.size_text),
+    max_head: int = setting(
+        64 * 1024, parse.size, "most bytes of its target and headers", parse.size_text
     )
-    head_timeout: Duration = field(
-        default=Duration(10 * SECOND),
-        metadata=_key(parse.width, "longest that its head may take", parse.width_text),
+    head_timeout: Duration = setting(
+        Duration(10 * SECOND), parse.width, "longest that its head may take", parse.width_text
     )
-    body_timeout: Duration = field(
-        default=Duration(30 * SECOND),
-        metadata=_key(
-            parse.width, "longest that a client may be silent in between", parse.width_text
-        ),
+    body_timeout: Duration = setting(
+        Duration(30 * SECOND),
+        parse.width,
+        "longest that a client may be silent in between",
+        parse.width_text,
     )
-    keep_alive: Duration = field(
-        default=Duration(75 * SECOND),
-        metadata=_key(parse.width, "how long an idle connection is kept", parse.width_text),
+    keep_alive: Duration = setting(
+        Duration(75 * SECOND), parse.width, "how long an idle connection is kept", parse.width_text
     )
-    host: str = field(
-        default="127.0.0.1",
-        metadata=_key(parse.host, "address that the server listens on"),
+    host: str = setting("127.0.0.1", parse.host, "address that the server listens on")
+    allowed_hosts: tuple[str, ...] = setting(
+        ("localhost",),
+        parse.hosts,
+        "names that it may be asked by besides its address, with commas",
+        parse.hosts_text,
     )
-    allowed_hosts: tuple[str, ...] = field(
-        default=("localhost",),
-        metadata=_key(
-            parse.hosts,
-            "names that it may be asked by besides its address, with commas",
-            parse.hosts_text,
-        ),
+    insecure: bool = setting(
+        False, parse.flag, "listen for other machines, though all may do all", parse.flag_text
     )
-    insecure: bool = field(
-        default=False,
-        metadata=_key(
-            parse.flag, "listen for other machines, though all may do all", parse.flag_text
-        ),
+    auth: parse.Auth = setting(
+        "none",
+        parse.one_of("none", "keys"),
+        "who may ask: all who reach the server, or who has a key",
     )
-    auth: parse.Auth = field(
-        default="none",
-        metadata=_key(
-            parse.one_of("none", "keys"), "who may ask: all who reach the server, or who has a key"
-        ),
+    rate_limit: int | None = setting(
+        None,
+        parse.rate,
+        "requests a second that one key may make of one process; none: any number",
+        parse.rate_text,
     )
-    rate_limit: int | None = field(
-        default=None,
-        metadata=_key(
-            parse.rate,
-            "requests a second that one key may make of one process; none: any number",
-            parse.rate_text,
-        ),
+    api_key: str = setting("", parse.api_key, "key with which commands ask a server", parse.hidden)
+    port: int = setting(8003, parse.whole(1, 65535), "port that the server listens on")
+    workers: int = setting(
+        1, parse.whole(1, 256), "processes that serve; several need PostgreSQL and Redis"
     )
-    api_key: str = field(
-        default="",
-        metadata=_key(parse.api_key, "key with which commands ask a server", parse.hidden),
-    )
-    port: int = field(
-        default=8003,
-        metadata=_key(parse.whole(1, 65535), "port that the server listens on"),
-    )
-    workers: int = field(
-        default=1,
-        metadata=_key(
-            parse.whole(1, 256), "processes that serve; several need PostgreSQL and Redis"
-        ),
-    )
-    log_level: str = field(
-        default="info",
-        metadata=_key(
-            parse.one_of("debug", "info", "warning", "error"), "least that the server's log has"
-        ),
+    log_level: str = setting(
+        "info", parse.one_of("debug", "info", "warning", "error"), "least that the server's log has"
     )
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)
 

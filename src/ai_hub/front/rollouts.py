@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 from ai_hub.definitions.values import check_text
-from ai_hub.feature_sets import user
-from ai_hub.models import Models
+from ai_hub.front.feature_sets import user
+from ai_hub.front.models import Models
 from ai_hub.serving.rollouts import aborted, begun, finished, rollout_document, rollout_of, split_of
 from ai_hub.stores.registry_table import RegistryChange, StoredRegistry
 

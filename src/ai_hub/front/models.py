@@ -9,7 +9,7 @@ from typing import Any
 from ai_hub.definitions.values import check_text
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.errors import UnknownModel
-from ai_hub.feature_sets import FeatureSets, user
+from ai_hub.front.feature_sets import FeatureSets, user
 from ai_hub.serving.models import bound, model_document, unbound
 from ai_hub.stores.registry_table import RegistryChange, StoredRegistry
 

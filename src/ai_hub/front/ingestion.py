@@ -10,9 +10,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from ai_hub.config import Settings
 from ai_hub.definitions.values import check_id, to_micros
-from ai_hub.opening import Open
+from ai_hub.front.base import Front
 from ai_hub.serving.assets import check_assets
 
 if TYPE_CHECKING:
@@ -24,16 +23,8 @@ _OF_A_CALL = ("dry_run", "progress")
 _Progress = Callable[[int], None] | None
 
 
-class Ingestion:
+class Ingestion(Front):
     """Readings, weather and what assets have, brought into the store that is open."""
-
-    settings: Settings
-    now: Callable[[], int]
-
-    @property
-    def _open(self) -> Open:
-        """What is open. Raises StoreUnavailable."""
-        raise NotImplementedError
 
     async def ingest(
         self, data: object, tenant_id: str | None = None, **options: Unpack[ObservationKeywords]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import getpass
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 from ai_hub.access.keys import Keys
+from ai_hub.config import Settings
 from ai_hub.definitions.changes import Change
 from ai_hub.definitions.document import unique
 from ai_hub.definitions.feature_set import FeatureSet
@@ -17,6 +18,7 @@ from ai_hub.definitions.freezing import frozen
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import check_text, iso
 from ai_hub.engines.reads import Reads, reads_of
+from ai_hub.front.base import Front
 from ai_hub.serving.access_keys import known_keys
 from ai_hub.serving.registry_plan import (
     RegistryPlan,
@@ -35,14 +37,15 @@ from ai_hub.stores.registry_table import RegistryChange, RegistryTable, StoredRe
 from ai_hub.stores.views import Views
 
 
-class FeatureSets:
+class FeatureSets(Front):
     """The registry that answers go by: what this process registered, and what was applied.
 
     `registry`, `specs` and `known_keys` are replaced, never changed: a request keeps those that it
     began with.
     """
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, settings: Settings, registry: Registry, now: Callable[[], int]) -> None:
+        super().__init__(settings, now)
         self.registry = registry
         self.specs = Specs(registry)
         self.known_keys = Keys()
@@ -52,12 +55,12 @@ class FeatureSets:
     @property
     def _table(self) -> RegistryTable:
         """The registry of the database."""
-        raise NotImplementedError
+        return self._open.store.registry_table
 
     @property
     def _views(self) -> Views:
         """The views of the database."""
-        raise NotImplementedError
+        return self._open.store.views
 
     def register(self, feature_set: FeatureSet) -> None:
         """Make a feature set known to this process by its name and version, until it ends.

@@ -11,8 +11,8 @@ from ai_hub.access.grant import EVERYTHING, Grant, check_scopes, check_tenants
 from ai_hub.access.keys import digest_of, minted
 from ai_hub.definitions.values import Duration, check_id, check_text
 from ai_hub.errors import Forbidden
-from ai_hub.feature_sets import user
-from ai_hub.rollouts import Rollouts
+from ai_hub.front.feature_sets import user
+from ai_hub.front.rollouts import Rollouts
 from ai_hub.serving.access_keys import created, key_document, key_of, revoked, tenants_of
 from ai_hub.stores.registry_table import RegistryChange, StoredRegistry
 

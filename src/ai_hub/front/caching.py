@@ -1,0 +1,89 @@
+"""What a feature store does ahead of requests: the part of the front that is about the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from ai_hub.definitions.values import DAY, MAX_ASSETS, check_count, check_id, check_list, to_micros
+from ai_hub.front.vectors import Vectors
+from ai_hub.serving.assets import check_assets, described
+from ai_hub.serving.cache import CacheStats
+from ai_hub.serving.warming import Progress, forget, warm
+
+
+class Caching(Vectors):
+    """Vectors made ready and forgotten, and the assets that there are."""
+
+    async def warm_feature_cache(
+        self,
+        tenant_id: str,
+        asset_ids: Sequence[str] | None = None,
+        feature_set: str | None = None,
+        timestamp: datetime | None = None,
+        *,
+        abreast: int = 2,
+        progress: Progress | None = None,
+    ) -> dict[str, int]:
+        """Have the vectors of some assets ready: of a set, or of every registered one.
+
+        By default of every asset seen in the last day. `abreast` parts of 200 assets are computed
+        at a time; `progress` is told how many vectors are ready, and of how many. Counts `assets`,
+        `warmed` vectors, and of these `computed` now.
+        """
+        specs, at = self.specs.of_sets(feature_set), self._at(timestamp)
+        named = None if asset_ids is None else check_assets(tenant_id, asset_ids)
+        ids = await self.seen_assets(tenant_id) if named is None else named
+        return await warm(
+            lambda spec, some: self.found(spec, tenant_id, some, at), specs, ids, abreast, progress
+        )
+
+    async def seen_assets(self, tenant_id: str, since: datetime | None = None) -> list[str]:
+        """The assets with a usable observation since a time (None: in the last day), sorted."""
+        check_id("tenant_id", tenant_id)
+        first = self.now() - DAY if since is None else to_micros(since, "since", "up")
+        return await self._open.store.seen(tenant_id, first)
+
+    async def assets(
+        self,
+        tenant_id: str,
+        since: datetime | None = None,
+        *,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> dict[str, Any]:
+        """A page of a tenant's `assets`, sorted by id, and after which one (`next`) there are more.
+
+        Each with its series (first and last reading, the usual step between the newest ones), the
+        station whose weather it reads, and its attributes, as they are now. Those that have a
+        usable reading or an attribute; with `since`, those with a reading since then.
+        """
+        check_id("tenant_id", tenant_id)
+        check_count("limit", limit, MAX_ASSETS)
+        first = None if since is None else to_micros(since, "since", "up")
+        start = "" if after is None else check_id("after", after)
+        found = await self._open.store.describe_assets(
+            tenant_id, first, start, limit + 1, self.now()
+        )
+        following = found[limit - 1].asset_id if len(found) > limit else None
+        return {"assets": [described(one) for one in found[:limit]], "next": following}
+
+    async def invalidate_feature_cache(
+        self,
+        tenant_id: str,
+        asset_id: str | None = None,
+        asset_ids: Iterable[str] = (),
+        feature_set: str | None = None,
+    ) -> dict[str, int]:
+        """Forget the cached vectors of some assets, of one set or all; counts what was dropped."""
+        one = [] if asset_id is None else [asset_id]
+        wanted = [*check_list("asset_ids", asset_ids, "asset ids", MAX_ASSETS), *one]
+        ids, dropped = check_assets(tenant_id, wanted), 0
+        for prefix in self.specs.prefixes(feature_set):
+            dropped += await forget(self._open.cache, tenant_id, ids, prefix)
+        return {"assets": len(ids), "invalidated": dropped}
+
+    async def cache_stats(self) -> CacheStats:
+        """What the cache holds and how it did."""
+        return await self._open.cache.stats()

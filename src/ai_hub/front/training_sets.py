@@ -1,0 +1,101 @@
+"""What a feature store writes out: the part of the front that makes training sets and exports."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from ai_hub.definitions.vocabulary import Missing
+from ai_hub.export.place import named_path
+from ai_hub.export.record import record_fields
+from ai_hub.front.feature_sets import FeatureSets
+
+if TYPE_CHECKING:
+    from ai_hub.definitions.target import Horizon
+    from ai_hub.export.training_set import TrainingSet
+
+_Progress = Callable[[int], None] | None
+
+
+class TrainingSets(FeatureSets):
+    """Feature sets, and their rows over time with targets."""
+
+    async def export_features_to_parquet(
+        self,
+        tenant_id: str,
+        feature_set: str | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        output_path: str | PurePath | None = None,
+        asset_ids: Sequence[str] | None = None,
+        *,
+        missing: Missing | None = None,
+        compression: str = "snappy",
+        horizons: Sequence[Horizon] = (),
+        indicators: bool = False,
+        frequency: str | None = None,
+        spine: object = None,
+        force: bool = False,
+        in_tenant_folder: bool = False,
+        progress: _Progress = None,
+        model: str | None = None,
+        parts: bool = False,
+    ) -> dict[str, Any]:
+        """Write a feature set over [start_time, end_time] to a Parquet file; the export's record.
+
+        A row for every observation time of the set's series, for every step of `frequency` from an
+        asset's first observation on, or for every row of `spine` (see `get_training_set`). A
+        `model` stands for the set and policy that it is bound to. `horizons` add targets,
+        `indicators` say where a feature was missing. By default the file is in the export root
+        (`in_tenant_folder`: in the tenant's own folder there); `parts` make a folder,
+        `manifest.json` last. What no export wrote is replaced with `force` only, a folder never.
+        Status `no_data` if there are no rows. Raises ExportFailed, or Busy if too many wait.
+        """
+        from ai_hub.export.job import job_of
+
+        spec = self.specs.one_set(feature_set, missing, model)
+        job = await asyncio.to_thread(
+            job_of, spec, tenant_id, start_time=start_time, end_time=end_time,
+            asset_ids=asset_ids, compression=compression, horizons=horizons,
+            indicators=indicators, frequency=frequency, spine=spine,
+        )  # fmt: skip
+        path = named_path(output_path)
+        how = {"force": force, "in_tenant_folder": in_tenant_folder, "parts": parts}
+        return record_fields(await self._open.exports.run(job, path, progress, **how))
+
+    async def get_training_set(
+        self,
+        spine: object,
+        feature_set: str | None = None,
+        *,
+        tenant_id: str,
+        horizons: Sequence[Horizon] = (),
+        missing: Missing | None = None,
+        indicators: bool = False,
+        model: str | None = None,
+    ) -> TrainingSet:
+        """The rows of a table of entities and times, each with its features as of its time.
+
+        `spine`: pandas, Polars or Arrow tables, or dict rows (or a function that reads them when it
+        is its turn), with asset_id, aware timestamp and any labels. As many rows come back, in
+        their order, labels and times as they came. Raises InvalidInput, or Busy if many wait.
+        """
+        from ai_hub.export.job import spine_job
+
+        spec = self.specs.one_set(feature_set, missing, model)
+        job = partial(spine_job, spec, tenant_id, spine, horizons, indicators)
+        return await self._open.exports.training_set(job)
+
+    async def exports(
+        self, tenant_id: str | Collection[str] | None = None, limit: int = 100
+    ) -> list[dict[str, Any]]:
+        """Recorded exports of a tenant, of several or of all, the newest first, up to 10,000."""
+        return [record_fields(record) for record in await self._open.exports.find(tenant_id, limit)]
+
+    async def export_record(self, export_id: str) -> dict[str, Any]:
+        """One recorded export. Raises UnknownExport."""
+        return record_fields(await self._open.exports.record(export_id))
