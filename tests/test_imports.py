@@ -24,6 +24,7 @@ STEPS = (
     ("access",),
     ("intake",),
     ("engines",),
+    ("drift",),
     ("stores",),
     ("serving",),
     ("export",),
@@ -63,6 +64,7 @@ ARRAYS = (
     "export*.py",
     "feature_store.py",
     "adoption.py",
+    "drift/*.py",
     "importance/*.py",
 )
 LIBRARIES = {

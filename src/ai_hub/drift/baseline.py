@@ -1,0 +1,180 @@
+"""What the features of a set version were like: the weeks that a model learned on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ai_hub.definitions.kinds import Calendar, Derived, Feature
+from ai_hub.drift.packing import pack, unpack
+from ai_hub.drift.points import NO_POINTS, Points, quantiles, summarised
+from ai_hub.drift.sketch import HOURS, Sketch, hour_of_week, usable, week_of
+from ai_hub.engines.arrays import Floats, Ints, Mask
+from ai_hub.errors import InvalidInput
+
+QUANTILES = 200
+"""The quantiles that a baseline keeps of each feature and hour of week."""
+LEVELS = (np.arange(5) + 0.5) / 5
+"""The quantiles that it keeps of each single week, feature and hour."""
+_KIND = "baseline 1"
+_MOST_WEEKS = 106
+_MOST_WAITING = 500_000
+
+
+def clock_features(features: Sequence[Feature]) -> frozenset[str]:
+    """The names of features that the clock alone decides: they say nothing of the data."""
+    found = {feature.name for feature in features if isinstance(feature, Calendar)}
+    for feature in features:
+        if isinstance(feature, Derived) and found.issuperset(feature.inputs):
+            found.add(feature.name)
+    return frozenset(found)
+
+
+@dataclass(frozen=True, eq=False)
+class Baseline:
+    """What vectors were like, over some weeks.
+
+    `whole` is a sketch of all of them, of 200 points for each feature and hour of week. `weeks` are
+    the numbers of the weeks (Monday 00:00 UTC) that have rows, ascending, the last two years of
+    them; `week_counts` (3, weeks, features) are their rows, missing values and violations, and
+    `levels` (weeks, features, 168, 5) the five middle quantiles of each hour of each week, NaN
+    where it has no value. `clock` are features that the clock alone decides.
+    """
+
+    whole: Sketch
+    clock: frozenset[str]
+    weeks: Ints
+    week_counts: Ints
+    levels: Floats
+
+    def __post_init__(self) -> None:
+        features, weeks = len(self.whole.features), len(self.weeks)
+        shapes = (self.week_counts.shape, self.levels.shape)
+        if shapes != ((3, weeks, features), (weeks, features, HOURS, len(LEVELS))):
+            raise InvalidInput("baseline", shapes, f"{features} features of {weeks} weeks")
+        if not weeks or (np.diff(self.weeks) <= 0).any():
+            raise InvalidInput("baseline", f"{weeks} weeks", "at least one week with rows")
+        if not self.clock <= {*self.features}:
+            raise InvalidInput("clock", sorted(self.clock), "features of the baseline")
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The features, in the order of the set."""
+        return self.whole.features
+
+    def quantiles(self) -> Floats:
+        """200 quantiles of each feature and hour of week: (features, 168, 200), NaN for none."""
+        return hourly_quantiles(self.whole, (np.arange(QUANTILES) + 0.5) / QUANTILES)
+
+    def to_bytes(self) -> bytes:
+        """The baseline as it is kept: some MB for 40 features and a year."""
+        centre, spread = _scale(self.levels)
+        scaled = (self.levels - centre) / spread
+        return pack(
+            _KIND,
+            {"clock": sorted(self.clock)},
+            {
+                "whole": np.frombuffer(self.whole.to_bytes(), np.uint8),
+                "weeks": self.weeks,
+                "week_counts": self.week_counts.astype(np.uint32),
+                "centre": centre,
+                "spread": spread,
+                "levels": scaled.clip(-6e4, 6e4).astype(np.float16),
+            },
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Baseline:
+        """The baseline that was kept. Raises InvalidInput for what is none."""
+        values, arrays = unpack(_KIND, data)
+        levels = arrays["levels"].astype(np.float64) * arrays["spread"] + arrays["centre"]
+        whole = Sketch.from_bytes(arrays["whole"].tobytes())
+        counts = arrays["week_counts"].astype(np.int64)
+        return cls(whole, frozenset(values["clock"]), arrays["weeks"], counts, levels)
+
+
+class Gathering:
+    """Gathers a baseline from vectors in whatever order, such as those of an export."""
+
+    def __init__(self, features: Sequence[str], clock: Collection[str] = ()) -> None:
+        self._clock = frozenset(clock)
+        self._whole = Sketch(features, QUANTILES)
+        self._points = NO_POINTS
+        self._counts: dict[int, Ints] = {}
+        self._waiting: list[Points] = []
+        self._count = 0
+
+    def add(
+        self,
+        time: Ints,
+        columns: Mapping[str, ArrayLike],
+        violations: Mapping[str, Mask] | None = None,
+    ) -> None:
+        """Some vectors more, as `Sketch.add` takes them."""
+        time = np.asarray(time, np.int64)
+        self._whole.add(time, columns, violations)
+        numbers, week = np.unique(week_of(time), return_inverse=True)
+        hour = hour_of_week(time)
+        features = len(self._whole.features)
+        counts = np.zeros((3, len(numbers), features), np.int64)
+        for place, name in enumerate(self._whole.features):
+            if name not in columns:
+                continue
+            value, there = usable(columns[name])
+            cell = (numbers[week[there]] * features + place) * HOURS + hour[there]
+            self._waiting.append(Points(cell, value, np.ones(len(value), np.int64)))
+            self._count += len(value)
+            counts[0, :, place] = np.bincount(week, minlength=len(numbers))
+            counts[1, :, place] = np.bincount(week[~there], minlength=len(numbers))
+            if violations and name in violations:
+                wrong = np.asarray(violations[name], np.bool_)
+                counts[2, :, place] = np.bincount(week[wrong], minlength=len(numbers))
+        for place, number in enumerate(numbers.tolist()):
+            self._counts[number] = self._counts.get(number, 0) + counts[:, place]
+        if self._count > max(_MOST_WAITING, len(self._points.cell)):
+            self._settle()
+
+    def baseline(self) -> Baseline:
+        """What was gathered. Raises InvalidInput where that is nothing."""
+        if not self._counts:
+            raise InvalidInput("baseline", "no rows", "the vectors of some weeks")
+        self._settle()
+        weeks = np.array(sorted(self._counts)[-_MOST_WEEKS:])
+        features = len(self._whole.features)
+        cell, found = quantiles(self._points, LEVELS)
+        week, within = np.divmod(cell, features * HOURS)
+        place = np.searchsorted(weeks, week)
+        kept = week >= weeks[0]
+        levels = np.full((len(weeks), features * HOURS, len(LEVELS)), np.nan)
+        levels[place[kept], within[kept]] = found[kept]
+        counts = np.stack([self._counts[number] for number in weeks.tolist()], 1)
+        shape = (len(weeks), features, HOURS, len(LEVELS))
+        return Baseline(self._whole, self._clock, weeks, counts, levels.reshape(shape))
+
+    def _settle(self) -> None:
+        self._points = summarised((self._points, *self._waiting), len(LEVELS))
+        self._waiting = []
+        self._count = 0
+
+
+def hourly_quantiles(sketch: Sketch, shares: Floats) -> Floats:
+    """Quantiles of each feature and hour: (features, 168, shares), NaN where there is no value."""
+    cells, found = quantiles(sketch.points, shares)
+    result = np.full((len(sketch.features) * HOURS, len(shares)), np.nan)
+    result[cells] = found
+    return result.reshape(len(sketch.features), HOURS, len(shares))
+
+
+def _scale(levels: Floats) -> tuple[Floats, Floats]:
+    """A centre and a width for each feature, by which its values fit into small numbers."""
+    flat = levels.transpose(1, 0, 2, 3).reshape(levels.shape[1], -1)
+    centre, spread = np.zeros(len(flat)), np.ones(len(flat))
+    for place, values in enumerate(flat):
+        values = values[np.isfinite(values)]
+        if len(values):
+            centre[place] = np.median(values)
+            spread[place] = np.abs(values - centre[place]).mean() or 1.0
+    return centre[:, None, None], spread[:, None, None]
