@@ -32,7 +32,7 @@ WHERE oid = to_regclass('ai_hub_migrations') AND NOT pg_has_role(relowner, 'USAG
   END IF;
   IF to_regclass('ai_hub_migrations') IS NOT NULL THEN
     SELECT name INTO other FROM ai_hub_migrations
-      WHERE number NOT IN (SELECT number FROM (VALUES (1, '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced'), (2, 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0'), (3, '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757'), (4, 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0'), (5, '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda'), (6, 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf'), (7, '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed'), (8, '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792'), (9, 'f2428f012d96c00aa7bf503a615baca592dce83d83a26fc628a5f1f5372c6552'), (10, '102776214558f49ef786366b281ad9fce318425d582ee6b1018a4b5c64be90a9'), (11, 'b6e70d816fa918d5b8d30f051ddb7a3ac094c8ff5989a14858c4faa2507d48a7'), (12, 'fac61190b6de797ee69adfd480820149b4de43c9ae21e697dd473cedc6130b87'), (13, 'f6404be6758e10a96052518281bb1adc0efecd4b80a8c75b1a30343f4b89cc77'), (14, 'bbf49c03f6fbd0519928cd107325d401bd283854e2b1f5f81a2b6a3ac49be886'), (15, '28475211df8d0995bf5804b9e97102112e13fe105856d5257d32770ae0240166'), (16, 'dad1e2a4ca204cf8ccc566146e8540bd1a5316465c12179e6b63ca66da3cc7f1'), (17, 'a7189f1ca0aeb2642d8e618f85d598a75953fe0edfc7e965f2b667c480fd1549'), (18, 'e7001129c935391b8c4dd5c89e4a276e3fa9f2e6a6915aba7ce09bf419de97c6')) AS known (number, checksum))
+      WHERE number NOT IN (SELECT number FROM (VALUES (1, '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced'), (2, 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0'), (3, '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757'), (4, 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0'), (5, '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda'), (6, 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf'), (7, '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed'), (8, '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792'), (9, 'f2428f012d96c00aa7bf503a615baca592dce83d83a26fc628a5f1f5372c6552'), (10, '102776214558f49ef786366b281ad9fce318425d582ee6b1018a4b5c64be90a9'), (11, 'b6e70d816fa918d5b8d30f051ddb7a3ac094c8ff5989a14858c4faa2507d48a7'), (12, 'fac61190b6de797ee69adfd480820149b4de43c9ae21e697dd473cedc6130b87'), (13, 'f6404be6758e10a96052518281bb1adc0efecd4b80a8c75b1a30343f4b89cc77'), (14, 'bbf49c03f6fbd0519928cd107325d401bd283854e2b1f5f81a2b6a3ac49be886'), (15, '28475211df8d0995bf5804b9e97102112e13fe105856d5257d32770ae0240166'), (16, 'dad1e2a4ca204cf8ccc566146e8540bd1a5316465c12179e6b63ca66da3cc7f1'), (17, 'a7189f1ca0aeb2642d8e618f85d598a75953fe0edfc7e965f2b667c480fd1549'), (18, 'e7001129c935391b8c4dd5c89e4a276e3fa9f2e6a6915aba7ce09bf419de97c6'), (20, 'd4e29e3b772ec7f3a2867a95849adf8763fee505f58b368308a434968c95427b')) AS known (number, checksum))
       ORDER BY number LIMIT 1;
     IF FOUND THEN
       RAISE EXCEPTION 'This database has migration %, which ai-hub % does not know: a newer ai-hub migrated it. Upgrade ai-hub here, or name another database in AI_HUB_DATABASE_URL.', other, '0.2.0';
@@ -44,7 +44,7 @@ WHERE oid = to_regclass('ai_hub_migrations') AND NOT pg_has_role(relowner, 'USAG
         (SELECT what FROM (VALUES ('plain', 'PostgreSQL without TimescaleDB'), ('apache', 'TimescaleDB under the Apache licence'), ('timescaledb', 'TimescaleDB with its full licence')) AS modes (mode, what) WHERE mode = mode_now);
     END IF;
     SELECT name INTO other
-      FROM ai_hub_migrations JOIN (VALUES (1, '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced'), (2, 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0'), (3, '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757'), (4, 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0'), (5, '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda'), (6, 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf'), (7, '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed'), (8, '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792'), (9, 'f2428f012d96c00aa7bf503a615baca592dce83d83a26fc628a5f1f5372c6552'), (10, '102776214558f49ef786366b281ad9fce318425d582ee6b1018a4b5c64be90a9'), (11, 'b6e70d816fa918d5b8d30f051ddb7a3ac094c8ff5989a14858c4faa2507d48a7'), (12, 'fac61190b6de797ee69adfd480820149b4de43c9ae21e697dd473cedc6130b87'), (13, 'f6404be6758e10a96052518281bb1adc0efecd4b80a8c75b1a30343f4b89cc77'), (14, 'bbf49c03f6fbd0519928cd107325d401bd283854e2b1f5f81a2b6a3ac49be886'), (15, '28475211df8d0995bf5804b9e97102112e13fe105856d5257d32770ae0240166'), (16, 'dad1e2a4ca204cf8ccc566146e8540bd1a5316465c12179e6b63ca66da3cc7f1'), (17, 'a7189f1ca0aeb2642d8e618f85d598a75953fe0edfc7e965f2b667c480fd1549'), (18, 'e7001129c935391b8c4dd5c89e4a276e3fa9f2e6a6915aba7ce09bf419de97c6')) AS known (number, checksum) USING (number)
+      FROM ai_hub_migrations JOIN (VALUES (1, '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced'), (2, 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0'), (3, '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757'), (4, 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0'), (5, '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda'), (6, 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf'), (7, '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed'), (8, '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792'), (9, 'f2428f012d96c00aa7bf503a615baca592dce83d83a26fc628a5f1f5372c6552'), (10, '102776214558f49ef786366b281ad9fce318425d582ee6b1018a4b5c64be90a9'), (11, 'b6e70d816fa918d5b8d30f051ddb7a3ac094c8ff5989a14858c4faa2507d48a7'), (12, 'fac61190b6de797ee69adfd480820149b4de43c9ae21e697dd473cedc6130b87'), (13, 'f6404be6758e10a96052518281bb1adc0efecd4b80a8c75b1a30343f4b89cc77'), (14, 'bbf49c03f6fbd0519928cd107325d401bd283854e2b1f5f81a2b6a3ac49be886'), (15, '28475211df8d0995bf5804b9e97102112e13fe105856d5257d32770ae0240166'), (16, 'dad1e2a4ca204cf8ccc566146e8540bd1a5316465c12179e6b63ca66da3cc7f1'), (17, 'a7189f1ca0aeb2642d8e618f85d598a75953fe0edfc7e965f2b667c480fd1549'), (18, 'e7001129c935391b8c4dd5c89e4a276e3fa9f2e6a6915aba7ce09bf419de97c6'), (20, 'd4e29e3b772ec7f3a2867a95849adf8763fee505f58b368308a434968c95427b')) AS known (number, checksum) USING (number)
       WHERE ai_hub_migrations.checksum <> known.checksum
       ORDER BY number LIMIT 1;
     IF FOUND THEN
@@ -1962,6 +1962,71 @@ CREATE OR REPLACE FUNCTION ai_hub_given_time(name text) RETURNS timestamptz
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT current_setting('ai_hub.' || name)::timestamptz $$;
 COMMENT ON FUNCTION ai_hub_given_time IS 'A time that ai-hub gives a statement of an export.';
 INSERT INTO ai_hub_migrations (number, name, checksum, mode, release) VALUES (18, '018_give_values', 'e7001129c935391b8c4dd5c89e4a276e3fa9f2e6a6915aba7ce09bf419de97c6', :'mode', '0.2.0');
+COMMIT;
+\endif
+
+SELECT NOT EXISTS (SELECT FROM ai_hub_migrations WHERE number = 20) AS wanted \gset
+\if :wanted
+BEGIN;
+-- For drift: what the values of a feature set were in training sets, and what was served of it.
+
+CREATE TABLE IF NOT EXISTS ai_hub_baselines (
+  baseline_id TEXT COLLATE "C" PRIMARY KEY,
+  tenant_id TEXT COLLATE "C" NOT NULL,
+  feature_set TEXT COLLATE "C" NOT NULL,
+  version INTEGER NOT NULL,
+  fingerprint TEXT COLLATE "C" NOT NULL,
+  of_export BOOLEAN NOT NULL,
+  start_time TIMESTAMPTZ NOT NULL,
+  end_time TIMESTAMPTZ NOT NULL,
+  made_at TIMESTAMPTZ NOT NULL,
+  row_count BIGINT NOT NULL,
+  document BYTEA NOT NULL
+);
+
+CREATE INDEX IF NOT EXISTS ai_hub_baselines_by_set
+  ON ai_hub_baselines (tenant_id, feature_set, version, made_at);
+
+CREATE TABLE IF NOT EXISTS ai_hub_served (
+  tenant_id TEXT COLLATE "C" NOT NULL,
+  feature_set TEXT COLLATE "C" NOT NULL,
+  version INTEGER NOT NULL,
+  fingerprint TEXT COLLATE "C" NOT NULL,
+  hour TIMESTAMPTZ NOT NULL,
+  added_at TIMESTAMPTZ NOT NULL,
+  document BYTEA NOT NULL,
+  PRIMARY KEY (tenant_id, feature_set, version, fingerprint, hour)
+);
+
+CREATE INDEX IF NOT EXISTS ai_hub_served_by_age ON ai_hub_served (added_at);
+
+COMMENT ON TABLE ai_hub_baselines IS
+  'What values the features of a set had in an export, or in a time of history: what drift is seen against.';
+COMMENT ON COLUMN ai_hub_baselines.baseline_id IS 'The export that it was kept with, or an id of its own.';
+COMMENT ON COLUMN ai_hub_baselines.tenant_id IS 'Whose data it is of.';
+COMMENT ON COLUMN ai_hub_baselines.feature_set IS 'The name of the set.';
+COMMENT ON COLUMN ai_hub_baselines.version IS 'Its version.';
+COMMENT ON COLUMN ai_hub_baselines.fingerprint IS 'Of the definitions of that version.';
+COMMENT ON COLUMN ai_hub_baselines.of_export IS 'Whether it was kept with an export.';
+COMMENT ON COLUMN ai_hub_baselines.start_time IS 'From when its rows are.';
+COMMENT ON COLUMN ai_hub_baselines.end_time IS 'Until when its rows are.';
+COMMENT ON COLUMN ai_hub_baselines.made_at IS 'When it was made.';
+COMMENT ON COLUMN ai_hub_baselines.row_count IS 'Of how many rows it is.';
+COMMENT ON COLUMN ai_hub_baselines.document IS
+  'Quantiles, missing and violation shares and counts of each feature and hour of week, as ai-hub writes them.';
+COMMENT ON INDEX ai_hub_baselines_by_set IS 'Baselines of a version, by age.';
+
+COMMENT ON TABLE ai_hub_served IS
+  'Sketches of the vectors that were served, of each hour; servers add to them, and delete old ones.';
+COMMENT ON COLUMN ai_hub_served.tenant_id IS 'Whose vectors they were.';
+COMMENT ON COLUMN ai_hub_served.feature_set IS 'The name of the set.';
+COMMENT ON COLUMN ai_hub_served.version IS 'Its version.';
+COMMENT ON COLUMN ai_hub_served.fingerprint IS 'Of the definitions of that version.';
+COMMENT ON COLUMN ai_hub_served.hour IS 'When the hour begins that the vectors are as of.';
+COMMENT ON COLUMN ai_hub_served.added_at IS 'When a server last added to it.';
+COMMENT ON COLUMN ai_hub_served.document IS 'The sketch of that hour, as ai-hub writes it.';
+COMMENT ON INDEX ai_hub_served_by_age IS 'Sketches by age: those that are too old are deleted.';
+INSERT INTO ai_hub_migrations (number, name, checksum, mode, release) VALUES (20, '020_keep_what_drifts', 'd4e29e3b772ec7f3a2867a95849adf8763fee505f58b368308a434968c95427b', :'mode', '0.2.0');
 COMMIT;
 \endif
 

@@ -14,6 +14,7 @@ from ai_hub.definitions.values import Entity
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.plan import Plan, ViewReads
 from ai_hub.stores.asset_facts import AssetFacts
+from ai_hub.stores.drift_table import DriftTable
 from ai_hub.stores.export_log import ExportLog
 from ai_hub.stores.registry_table import RegistryTable
 from ai_hub.stores.views import Views
@@ -235,6 +236,10 @@ class OfflineStore(Store, Protocol):
     @property
     def registry_table(self) -> RegistryTable:
         """What was applied."""
+
+    @property
+    def drift_table(self) -> DriftTable:
+        """What is kept for drift."""
 
     @property
     def views(self) -> Views:

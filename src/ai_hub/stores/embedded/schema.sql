@@ -123,3 +123,27 @@ CREATE TABLE IF NOT EXISTS access_keys (
 CREATE TABLE IF NOT EXISTS registry_revision (
     revision BIGINT NOT NULL
 );
+
+-- For drift: there is at most one row of a baseline, and of an hour of what was served.
+CREATE TABLE IF NOT EXISTS ai_hub_baselines (
+    baseline_id VARCHAR     NOT NULL,
+    tenant_id   VARCHAR     NOT NULL,
+    feature_set VARCHAR     NOT NULL,
+    version     INTEGER     NOT NULL,
+    fingerprint VARCHAR     NOT NULL,
+    of_export   BOOLEAN     NOT NULL,
+    start_time  TIMESTAMPTZ NOT NULL,
+    end_time    TIMESTAMPTZ NOT NULL,
+    made_at     TIMESTAMPTZ NOT NULL,
+    row_count   BIGINT      NOT NULL,
+    document    BLOB        NOT NULL
+);
+CREATE TABLE IF NOT EXISTS ai_hub_served (
+    tenant_id   VARCHAR     NOT NULL,
+    feature_set VARCHAR     NOT NULL,
+    version     INTEGER     NOT NULL,
+    fingerprint VARCHAR     NOT NULL,
+    hour        TIMESTAMPTZ NOT NULL,
+    added_at    TIMESTAMPTZ NOT NULL,
+    document    BLOB        NOT NULL
+);

@@ -26,6 +26,7 @@ from ai_hub.stores.base import Announce, Changed, Chunk, Followed, Landed, ScanR
 from ai_hub.stores.embedded.assets import describe_assets
 from ai_hub.stores.embedded.attributes import AttributeMap, append_attributes
 from ai_hub.stores.embedded.debts import EmbeddedDebts
+from ai_hub.stores.embedded.drift_table import EmbeddedDriftTable
 from ai_hub.stores.embedded.exports import EmbeddedExportLog
 from ai_hub.stores.embedded.points import PointReader, newest_times
 from ai_hub.stores.embedded.registry import EmbeddedRegistryTable
@@ -83,6 +84,7 @@ class EmbeddedStore:
         self._attributes = AttributeMap()
         self.views = EmbeddedViews(self._sessions, view_timeout.seconds)
         self.registry_table = EmbeddedRegistryTable(self._sessions)
+        self.drift_table = EmbeddedDriftTable(self._sessions)
         try:
             with closing(self._sessions.cursor()) as cursor, translated():
                 self._sources: SourceMap = load_sources(cursor)

@@ -18,6 +18,7 @@ from ai_hub.stores.postgres.assets import describe_assets
 from ai_hub.stores.postgres.attributes import append_attributes
 from ai_hub.stores.postgres.changes import Changes
 from ai_hub.stores.postgres.debts import PostgresDebts
+from ai_hub.stores.postgres.drift_table import PostgresDriftTable
 from ai_hub.stores.postgres.exports import PostgresExportLog
 from ai_hub.stores.postgres.points import PointReader
 from ai_hub.stores.postgres.registry import PostgresRegistryTable
@@ -56,6 +57,7 @@ class PostgresStore:
         self._weather_periods = RetentionPeriods(None, keep.get("weather_features"))
         self.export_log = PostgresExportLog(settings, sessions)
         self.registry_table = PostgresRegistryTable(settings, sessions)
+        self.drift_table = PostgresDriftTable(sessions)
         self._chunks = TimeChunks(sessions)
         self._changes = Changes(settings, sessions.recovery)
         self.debts = PostgresDebts(sessions, self._changes.me)
