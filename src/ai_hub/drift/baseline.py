@@ -17,11 +17,12 @@ from ai_hub.errors import InvalidInput
 
 QUANTILES = 200
 """The quantiles that a baseline keeps of each feature and hour of week."""
-LEVELS = (np.arange(5) + 0.5) / 5
+LEVELS = 5
 """The quantiles that it keeps of each single week, feature and hour."""
 _KIND = "baseline 1"
 _MOST_WEEKS = 106
 _MOST_WAITING = 500_000
+_MOST_SPREADS = 6e4
 
 
 def clock_features(features: Sequence[Feature]) -> frozenset[str]:
@@ -39,21 +40,25 @@ class Baseline:
 
     `whole` is a sketch of all of them, of 200 points for each feature and hour of week. `weeks` are
     the numbers of the weeks (Monday 00:00 UTC) that have rows, ascending, the last two years of
-    them; `week_counts` (3, weeks, features) are their rows, missing values and violations, and
-    `levels` (weeks, features, 168, 5) the five middle quantiles of each hour of each week, NaN
-    where it has no value. `clock` are features that the clock alone decides.
+    them; `week_counts` (3, weeks, features) are their rows, missing values and violations.
+    `levels` (weeks, features, 168, levels) are quantiles of each hour of each week, five or where
+    one says all one, less the feature's `centre` in units of its `spread`; NaN where there is no
+    value. `clock` are features that the clock alone decides.
     """
 
     whole: Sketch
     clock: frozenset[str]
     weeks: Ints
     week_counts: Ints
+    centre: Floats
+    spread: Floats
     levels: Floats
 
     def __post_init__(self) -> None:
         features, weeks = len(self.whole.features), len(self.weeks)
-        shapes = (self.week_counts.shape, self.levels.shape)
-        if shapes != ((3, weeks, features), (weeks, features, HOURS, len(LEVELS))):
+        shapes = (self.week_counts.shape, self.centre.shape, self.spread.shape)
+        expected = ((3, weeks, features), (features,), (features,))
+        if shapes != expected or self.levels.shape[:3] != (weeks, features, HOURS):
             raise InvalidInput("baseline", shapes, f"{features} features of {weeks} weeks")
         if not weeks or (np.diff(self.weeks) <= 0).any():
             raise InvalidInput("baseline", f"{weeks} weeks", "at least one week with rows")
@@ -67,22 +72,29 @@ class Baseline:
 
     def quantiles(self) -> Floats:
         """200 quantiles of each feature and hour of week: (features, 168, 200), NaN for none."""
-        return hourly_quantiles(self.whole, (np.arange(QUANTILES) + 0.5) / QUANTILES)
+        return hourly_quantiles(self.whole, middles(QUANTILES))
+
+    def scaled(self, levels: Floats) -> Floats:
+        """Levels of (..., features, 168, levels) as those of the baseline are kept."""
+        return _scaled(levels, self.centre[:, None, None], self.spread[:, None, None])
 
     def to_bytes(self) -> bytes:
         """The baseline as it is kept: some MB for 40 features and a year."""
-        centre, spread = _scale(self.levels)
-        scaled = (self.levels - centre) / spread
+        cell, value, weight = self.whole.points
+        place = cell // HOURS
         return pack(
             _KIND,
-            {"clock": sorted(self.clock)},
+            {"features": self.features, "clock": sorted(self.clock)},
             {
-                "whole": np.frombuffer(self.whole.to_bytes(), np.uint8),
+                "counts": self.whole.counts.astype(np.uint32),
+                "length": np.bincount(cell, minlength=self.whole.rows.size).astype(np.uint16),
+                "value": _scaled(value, self.centre[place], self.spread[place]).astype(np.float16),
+                "weight": weight.astype(np.uint32),
                 "weeks": self.weeks,
                 "week_counts": self.week_counts.astype(np.uint32),
-                "centre": centre,
-                "spread": spread,
-                "levels": scaled.clip(-6e4, 6e4).astype(np.float16),
+                "centre": self.centre,
+                "spread": self.spread,
+                "levels": self.levels.astype(np.float16),
             },
         )
 
@@ -90,10 +102,20 @@ class Baseline:
     def from_bytes(cls, data: bytes) -> Baseline:
         """The baseline that was kept. Raises InvalidInput for what is none."""
         values, arrays = unpack(_KIND, data)
-        levels = arrays["levels"].astype(np.float64) * arrays["spread"] + arrays["centre"]
-        whole = Sketch.from_bytes(arrays["whole"].tobytes())
-        counts = arrays["week_counts"].astype(np.int64)
-        return cls(whole, frozenset(values["clock"]), arrays["weeks"], counts, levels)
+        centre, spread = arrays["centre"], arrays["spread"]
+        cell = np.repeat(np.arange(arrays["length"].size), arrays["length"])
+        value = arrays["value"] * spread[cell // HOURS] + centre[cell // HOURS]
+        points = Points(cell, value, arrays["weight"].astype(np.int64))
+        counts = arrays["counts"].astype(np.int64)
+        return cls(
+            Sketch.kept(values["features"], QUANTILES, counts, points),
+            frozenset(values["clock"]),
+            arrays["weeks"],
+            arrays["week_counts"].astype(np.int64),
+            centre,
+            spread,
+            arrays["levels"].astype(np.float64),
+        )
 
 
 class Gathering:
@@ -144,18 +166,22 @@ class Gathering:
         self._settle()
         weeks = np.array(sorted(self._counts)[-_MOST_WEEKS:])
         features = len(self._whole.features)
-        cell, found = quantiles(self._points, LEVELS)
+        cell, found = quantiles(self._points, middles(LEVELS))
         week, within = np.divmod(cell, features * HOURS)
-        place = np.searchsorted(weeks, week)
         kept = week >= weeks[0]
-        levels = np.full((len(weeks), features * HOURS, len(LEVELS)), np.nan)
-        levels[place[kept], within[kept]] = found[kept]
+        place = np.searchsorted(weeks, week[kept])
+        levels = np.full((len(weeks), features * HOURS, LEVELS), np.nan)
+        levels[place, within[kept]] = found[kept]
+        hourly = levels.reshape(len(weeks), features, HOURS, LEVELS)
+        if (np.nan_to_num(hourly) == np.nan_to_num(hourly[..., :1])).all():
+            hourly = hourly[..., :1]
         counts = np.stack([self._counts[number] for number in weeks.tolist()], 1)
-        shape = (len(weeks), features, HOURS, len(LEVELS))
-        return Baseline(self._whole, self._clock, weeks, counts, levels.reshape(shape))
+        centre, spread = _scale(hourly)
+        scaled = _scaled(hourly, centre[:, None, None], spread[:, None, None])
+        return Baseline(self._whole, self._clock, weeks, counts, centre, spread, scaled)
 
     def _settle(self) -> None:
-        self._points = summarised((self._points, *self._waiting), len(LEVELS))
+        self._points = summarised((self._points, *self._waiting), LEVELS)
         self._waiting = []
         self._count = 0
 
@@ -168,13 +194,30 @@ def hourly_quantiles(sketch: Sketch, shares: Floats) -> Floats:
     return result.reshape(len(sketch.features), HOURS, len(shares))
 
 
+def middles(count: int) -> Floats:
+    """So many quantiles, each in the middle of a part of the same size."""
+    return (np.arange(count) + 0.5) / count
+
+
 def _scale(levels: Floats) -> tuple[Floats, Floats]:
-    """A centre and a width for each feature, by which its values fit into small numbers."""
+    """The median of each feature, and its interquartile range.
+
+    Where that is 0, its standard deviation stands for it as for normal values; a constant's spread
+    is its absolute value, and that of one that is 0 or never there 1.
+    """
     flat = levels.transpose(1, 0, 2, 3).reshape(levels.shape[1], -1)
     centre, spread = np.zeros(len(flat)), np.ones(len(flat))
     for place, values in enumerate(flat):
         values = values[np.isfinite(values)]
         if len(values):
-            centre[place] = np.median(values)
-            spread[place] = np.abs(values - centre[place]).mean() or 1.0
-    return centre[:, None, None], spread[:, None, None]
+            low, centre[place], high = np.quantile(values, (0.25, 0.5, 0.75))
+            wide = (high - low, 1.35 * values.std(), abs(centre[place]), 1.0)
+            spread[place] = next(one for one in wide if one > 1e-9 * abs(centre[place]))
+    return centre, spread
+
+
+def _scaled(values: Floats, centre: Floats, spread: Floats) -> Floats:
+    """Values from the centre in spreads, to the precision in which they are kept: what is equal
+    stays so whether it was kept or not."""
+    scaled = ((values - centre) / spread).clip(-_MOST_SPREADS, _MOST_SPREADS)
+    return scaled.astype(np.float16).astype(np.float64)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-EffectName = Literal["psi", "wasserstein", "missing", "violations", "time_shift", "movement"]
+EffectName = Literal["psi", "wasserstein", "missing", "violations", "time_shift", "variation"]
 EFFECTS: tuple[EffectName, ...] = get_args(EffectName)
+Direction = Literal["up", "down", "elsewhere"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +17,8 @@ class Effect:
 
     `psi`: the population stability index. `wasserstein`: the distance of the distributions in
     units of the baseline's spread. `missing`, `violations`: the share of now less that of before.
-    `time_shift`: hours that the weekly profile is late. `movement`: the logarithm (base 2) of how
-    much values move from hour to hour, against before.
+    `time_shift`: hours that the weekly profile is late. `variation`: the logarithm (base 2) of
+    how much values vary within the week, against before.
     """
 
     name: EffectName
@@ -42,7 +43,7 @@ class Drift:
     feature: str
     rows: int
     effects: tuple[Effect, ...]
-    direction: Literal["up", "down", "elsewhere"] | None
+    direction: Direction | None
     sentence: str
 
     @property

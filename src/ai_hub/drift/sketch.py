@@ -35,6 +35,11 @@ def week_of(time: Ints) -> Ints:
     return (time // HOUR + _THURSDAY) // HOURS
 
 
+def weeks_at(instant: int) -> float:
+    """The weeks, with their part, from the first Monday that `week_of` counts to an instant."""
+    return (instant / HOUR + _THURSDAY) / HOURS
+
+
 def usable(column: ArrayLike) -> tuple[Floats, Mask]:
     """The values of a column that are there, and where these are."""
     values = np.asarray(column, np.float64)
@@ -46,9 +51,10 @@ class Sketch:
     """How many vectors there were, how many of their values were missing or outside what they may
     be, and what the others were like: by feature and hour of week, in bounded memory.
 
-    `rows`, `missing` and `violations` are arrays of (features, 168). Of the values at most `most`
-    points are kept for each feature and hour; see `drift.points` for how exact these are. It holds
-    no times but the hour of the week: sketches of single days make that of a week when merged.
+    `rows`, `missing` and `violations` are arrays of (features, 168), and `counts` is all three. Of
+    the values at most `most` points are kept for each feature and hour; see `drift.points` for how
+    exact these are. It holds no times but the hour of the week: sketches of single days make that
+    of a week when merged.
     """
 
     def __init__(self, features: Sequence[str], most: int = SERVED_POINTS) -> None:
@@ -58,10 +64,8 @@ class Sketch:
             raise InvalidInput("most", most, "a number of points from 1 on")
         self.features = tuple(features)
         self.most = most
-        shape = (len(self.features), HOURS)
-        self.rows = np.zeros(shape, np.int64)
-        self.missing = np.zeros(shape, np.int64)
-        self.violations = np.zeros(shape, np.int64)
+        self.counts = np.zeros((3, len(self.features), HOURS), np.int64)
+        self.rows, self.missing, self.violations = self.counts
         self._points = NO_POINTS
         self._waiting: list[Points] = []
         self._count = 0
@@ -107,9 +111,7 @@ class Sketch:
         parts = []
         for one in all_of:
             places = np.array([place_of[name] for name in one.features])
-            merged.rows[places] += one.rows
-            merged.missing[places] += one.missing
-            merged.violations[places] += one.violations
+            merged.counts[:, places] += one.counts
             cell, value, weight = one.points
             cell = places[cell // HOURS] * HOURS + cell % HOURS
             parts.append(Points(cell, value, weight))
@@ -127,12 +129,11 @@ class Sketch:
         """The sketch as it is kept."""
         cell, value, weight = self.points
         length = np.bincount(cell, minlength=self.rows.size)
-        counts = np.stack([self.rows, self.missing, self.violations])
         return pack(
             _KIND,
             {"features": self.features, "most": self.most},
             {
-                "counts": counts.astype(np.uint32),
+                "counts": self.counts.astype(np.uint32),
                 "length": length.astype(np.uint16),
                 "value": value,
                 "weight": weight.astype(np.uint32),
@@ -143,10 +144,17 @@ class Sketch:
     def from_bytes(cls, data: bytes) -> Sketch:
         """The sketch that was kept. Raises InvalidInput for what is none."""
         values, arrays = unpack(_KIND, data)
-        sketch = cls(values["features"], values["most"])
-        sketch.rows, sketch.missing, sketch.violations = arrays["counts"].astype(np.int64)
-        cell = np.repeat(np.arange(sketch.rows.size), arrays["length"])
-        sketch._points = Points(cell, arrays["value"], arrays["weight"].astype(np.int64))
+        counts = arrays["counts"].astype(np.int64)
+        cell = np.repeat(np.arange(counts[0].size), arrays["length"])
+        points = Points(cell, arrays["value"], arrays["weight"].astype(np.int64))
+        return cls.kept(values["features"], values["most"], counts, points)
+
+    @classmethod
+    def kept(cls, features: Sequence[str], most: int, counts: Ints, points: Points) -> Sketch:
+        """A sketch of its parts."""
+        sketch = cls(features, most)
+        sketch.counts += counts
+        sketch._points = points
         return sketch
 
     def _settle(self) -> None:

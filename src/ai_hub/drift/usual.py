@@ -1,0 +1,191 @@
+"""How far the past weeks of a baseline are from each other: what is no alarm.
+
+Each past week is compared with the others of its season, as a week of now is. What an effect of a
+feature usually comes to is the mean of the largest tenth in past weeks. It is an alarm beyond a
+multiple of that: the one beyond which, in at most one past week of twenty, any effect of any
+feature went. So a set of many features raises no more alarms than one of few, and what the features
+of one series have in common counts once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ai_hub.drift.drift import EffectName
+from ai_hub.drift.windows import Scale, Windows, blended, distances, late
+from ai_hub.engines.arrays import Floats, Ints, Mask
+
+YEAR = 365.2425 / 7
+"""A year in weeks."""
+FEWEST_WEEKS = 4
+"""With fewer past weeks to compare with each other nothing is an alarm."""
+_A_YEAR = 46
+"""Weeks in which every season is there."""
+_SEASON = 6.5
+"""Weeks on both sides that are of the same season."""
+_NEXT = 1
+"""Weeks on both sides of a window that it is not compared with: they are much like it."""
+_ALARMS = 0.05
+_LARGEST = 0.1
+# The mean of the largest tenth of normal effects, by their root mean square.
+_NORMAL = 1.9
+# Few past weeks say little of how far the next may go: the multiple is wider by this over their
+# number.
+_FEW = 2.0
+_MOST_PERSISTENT = 0.9
+
+Effects = Mapping[EffectName, Floats]
+"""Signed effects, each an array of (windows, features); `psi` as its square root."""
+
+_LEAST: Mapping[EffectName, float] = {
+    "psi": 0.3,
+    "wasserstein": 0.1,
+    "missing": 0.01,
+    "violations": 0.005,
+    "time_shift": 0.4,
+    "variation": 1.5,
+}
+"""What an effect usually comes to, at least: however steady the past was, less is none."""
+_MOST: Mapping[EffectName, float] = {"time_shift": 0.6, "variation": 1.5}
+"""What usually comes to more says nothing: a profile without a rhythm, or rain, which stops."""
+_FAMILIES: tuple[tuple[EffectName, ...], ...] = (
+    ("psi", "wasserstein", "time_shift", "variation"),
+    ("missing", "violations"),
+)
+
+
+def is_year(weeks: Ints) -> bool:
+    """Whether weeks are of all seasons."""
+    return len(weeks) >= _A_YEAR and int(weeks[-1] - weeks[0]) >= _A_YEAR
+
+
+def references(weeks: Ints, at: Floats) -> Floats:
+    """Which past weeks windows are compared with: weights of (windows, weeks) that sum to 1, or
+    all 0 where there are none.
+
+    `at` is where the windows begin, in weeks. Weeks that overlap or adjoin a window are left out,
+    and where a year is there those of other seasons.
+    """
+    apart = np.abs(at[:, None] - weeks)
+    allowed = apart > _NEXT
+    if is_year(weeks):
+        of_year = apart % YEAR
+        allowed &= np.minimum(of_year, YEAR - of_year) <= _SEASON
+    return np.asarray(allowed / np.maximum(allowed.sum(1, keepdims=True), 1))
+
+
+def effects(windows: Windows, reference: Windows, scale: Scale, hours: Mask) -> Effects:
+    """The effects of windows, each against its reference."""
+    psi, wasserstein = distances(windows, reference, scale)
+    return {
+        "psi": np.sqrt(psi),
+        "wasserstein": wasserstein,
+        "missing": windows.missing - reference.missing,
+        "violations": windows.violations - reference.violations,
+        "time_shift": late(windows, reference, scale, hours),
+        "variation": windows.variation - reference.variation,
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Usual:
+    """The past weeks of a baseline, and from where on an effect of a feature is an alarm.
+
+    `limits` are NaN where nothing can be told.
+    """
+
+    weeks: Ints
+    scale: Scale
+    hours: Mask
+    past: Windows
+    limits: Mapping[EffectName, Floats]
+
+    @classmethod
+    def of(cls, weeks: Ints, past: Windows, scale: Scale, hours: Mask, values: Mask) -> Usual:
+        """What past weeks say, of some hours of the week.
+
+        `values` says which features are compared by their values, and not by their gaps alone.
+        """
+        weights = references(weeks, weeks.astype(np.float64))
+        found = effects(past, blended(past, weights), scale, hours)
+        wider = _persistence(past.level, weeks, weights)
+        limits: dict[EffectName, Floats] = {}
+        for family in _FAMILIES:
+            usual = {}
+            together = np.zeros(len(weeks))
+            for name in family:
+                size = np.abs(found[name])
+                if family is _FAMILIES[0]:
+                    size = np.where(values, size, np.nan)
+                typical, others = _largest(size)
+                typical[typical > _MOST.get(name, np.inf)] = np.nan
+                usual[name] = np.maximum(typical, _LEAST[name])
+                ratio = size / np.maximum(others, _LEAST[name])
+                counts = np.isfinite(usual[name]) & (size > _LEAST[name])
+                together = np.maximum(together, np.where(counts, ratio, 0.0).max(1))
+            for name in family:
+                limits[name] = _multiple(together) * usual[name]
+        for name in ("psi", "wasserstein"):
+            limits[name] = limits[name] * wider
+        return cls(weeks, scale, hours, past, limits)
+
+    def reference(self, at: Floats) -> Windows:
+        """What windows that begin `at` some places, in weeks, are compared with."""
+        return blended(self.past, references(self.weeks, at))
+
+
+def _largest(size: Floats) -> tuple[Floats, Floats]:
+    """What effects of (weeks, features) usually come to, and for each week what the others do.
+
+    It is the mean of their largest tenth; no less than that would be if they were normal, which
+    fewer weeks tell better.
+    """
+    count = np.isfinite(size).sum(0)
+    size = np.nan_to_num(size)
+    most = np.maximum(np.round(count * _LARGEST), 1).astype(np.int64)
+    ordered = -np.sort(-size, 0)
+    place = np.arange(len(size))[:, None]
+    total = np.where(place < most, ordered, 0.0).sum(0)
+    last = np.take_along_axis(ordered, most[None] - 1, 0)[0]
+    after = np.take_along_axis(ordered, np.minimum(most, len(size) - 1)[None], 0)[0]
+    others = np.where(size >= last, (total - size + after) / most, total / most)
+    squares = (size**2).sum(0)
+    others = np.maximum(others, _NORMAL * np.sqrt((squares - size**2) / np.maximum(count - 1, 1)))
+    typical = np.maximum(total / most, _NORMAL * np.sqrt(squares / np.maximum(count, 1)))
+    return np.where(count >= FEWEST_WEEKS, typical, np.nan), others
+
+
+def _multiple(together: Floats) -> float:
+    """Beyond which multiple of the usual something is an alarm, by the largest of past weeks."""
+    count = len(together)
+    rank = min(int(np.ceil((count + 1) * (1 - _ALARMS))), count)
+    return float(max(1.0, np.sort(together)[rank - 1]) * (1 + _FEW / count))
+
+
+def _persistence(level: Floats, weeks: Ints, weights: Floats) -> Floats:
+    """By how much more a week of now is from past weeks than these are from those around them.
+
+    Levels of weeks near each other are alike: as of an autoregressive process, whose coefficient is
+    that of the levels less their course of the year, corrected for its bias (Kendall, Note on
+    Bias in the Estimation of Autocorrelation, 1954).
+    """
+    count = len(weeks)
+    rest = np.nan_to_num(level - np.nanmean(np.append(level, np.zeros_like(level[:1]), 0), 0))
+    if is_year(weeks):
+        turn = 2 * np.pi * weeks / YEAR
+        course = np.stack(
+            [np.ones(count), *(f(k * turn) for k in (1, 2) for f in (np.sin, np.cos))], 1
+        )
+        rest = rest - course @ np.linalg.lstsq(course, rest, rcond=None)[0]
+    squares = np.maximum((rest**2).sum(0), np.finfo(float).tiny)
+    alike = (rest[1:] * rest[:-1]).sum(0) / squares
+    alike = np.clip(alike + (1 + 4 * alike) / count, 0, _MOST_PERSISTENT)
+    apart = alike[:, None, None] ** np.abs(weeks[:, None] - weeks)
+    of_reference = np.einsum("wi,fij,wj->fw", weights, apart, weights)
+    with_reference = np.einsum("wi,fwi->fw", weights, apart)
+    now = 1 + of_reference.mean(1)
+    past = (1 + of_reference - 2 * with_reference).mean(1)
+    return np.asarray(np.sqrt(now / past))
