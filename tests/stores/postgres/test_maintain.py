@@ -79,6 +79,37 @@ async def test_answers_come_from_partials(world: World) -> None:
     assert answer.features["week_max"] == 12345.0
 
 
+async def test_hours_go_to_the_columnstore_within_a_month(world: World) -> None:
+    """And stay true there, of readings of every hour and of every minute."""
+    now = world.now = time.time_ns() // 1_000 // HOUR * HOUR
+    sparse, dense = (
+        hourly("a", now - 60 * DAY, 60 * 24, HOUR),
+        hourly("b", now - 32 * DAY, 48, MINUTE),
+    )
+    await world.write(*sparse, *dense)
+    await world.maintain()
+    rest = await world.sql.fetchval(
+        "SELECT min(c.range_start) FROM timescaledb_information.chunks AS c "
+        "JOIN timescaledb_information.continuous_aggregates AS a "
+        "ON a.materialization_hypertable_name = c.hypertable_name "
+        "WHERE a.view_name = 'hourly_features' AND NOT c.is_compressed"
+    )
+    assert now - 31 * DAY < rest < now - 14 * DAY
+    times = (now, now - 30 * DAY, now - 31 * DAY, now - 40 * DAY)
+    late = [
+        observation("a", now - 40 * DAY - 10 * MINUTE, 1e6),
+        observation("b", now - 31 * DAY - MINUTE, -1e6),
+        *(row | {"quality": 0} for row in sparse[500:510]),
+    ]
+    for rows in ([], late):
+        await world.write(*rows)
+        for maintained in (False, True):
+            if maintained:
+                await world.maintain()
+            for asset in "ab":
+                await world.check(asset, *times)
+
+
 @pytest.mark.parametrize("compressed", [False, True])
 async def test_late_rewritten_and_removed_rows(world: World, compressed: bool) -> None:
     first = T - 12 * DAY

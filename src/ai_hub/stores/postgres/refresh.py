@@ -32,7 +32,7 @@ _REACH = 15 * DAY
 """Within it late rows are refreshed by time: scheduled policies refresh there too, and the database
 keeps refreshes apart from each other. Before it they are corrected series by series."""
 _GROUP = 70 * DAY
-"""Late rows are corrected within such a time, as chunks of the hourly aggregate are cut."""
+"""Late rows are corrected within such a time, which is a few chunks of hours and one of days."""
 _SLICE, _SLICE_MOST, _SLICE_SECONDS = 32, 1024, 2.0
 """How many series one step corrects at first, at most, and for about how long."""
 _MUCH_BYTES, _MUCH_WRONG = 256 << 20, 300
@@ -189,7 +189,7 @@ class Refresh:
         return (reach if first is None else min(reach, first)) // DAY * DAY
 
     async def _groups(self, late: Sequence[Late], end: int) -> list[Span]:
-        """Times before `end` that have late rows, newest first, each at most a chunk of hours."""
+        """Times before `end` that have late rows, newest first, each within a chunk of days."""
         first = self._since[0]
         names = ["ai_features", *(one.stored for one in self._both)]
         held = {

@@ -130,6 +130,13 @@ async def test_policies_are_declared_and_not_scheduled(server: Server, empty: Em
         "hourly_features": (False, "365 days"),
         "daily_features": (False, "730 days"),
     }
+    # Late enough that no refresh by time reaches what is in the columnstore.
+    assert jobs("compression", "compress_after") == {
+        "ai_features": (True, "14 days"),
+        "weather_features": (True, "14 days"),
+        "hourly_features": (False, "16 days"),
+        "daily_features": (False, "16 days"),
+    }
     whole = {"hourly_features": (True, "14 days"), "daily_features": (True, "15 days")}
     assert jobs("refresh", "start_offset") == whole
     settings = Settings(
