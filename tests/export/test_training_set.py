@@ -259,3 +259,22 @@ async def test_an_unknown_set_is_not_found(store: FeatureStore) -> None:
 
 async def test_labels_of_targets_not_asked_for_are_allowed(store: FeatureStore) -> None:
     assert (await found(store, [ROW | {"target_1h": 5}]))["target_1h"].to_pylist() == [5]
+
+
+async def test_it_does_not_matter_how_many_rows_are_computed_at_once(
+    store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dice = np.random.default_rng(7)
+    count = 500
+    minutes = dice.integers(-600, 3_600, count)
+    spine = pa.table({
+        "timestamp": [T + timedelta(minutes=int(one)) for one in minutes],
+        "asset_id": dice.choice(["b", "nobody", "a", "7", "neither"], count),
+        "place": np.arange(count),
+    })  # fmt: skip
+    whole = await found(store, spine, horizons=["1h"], indicators=True)
+    assert whole["place"].to_pylist() == list(range(count))
+    assert whole["lag_1h"].null_count < count
+    for together in (1, 7, count - 1):
+        monkeypatch.setattr("ai_hub.export.training_set._TOGETHER", together)
+        assert (await found(store, spine, horizons=["1h"], indicators=True)).equals(whole)

@@ -132,8 +132,35 @@ async def test_what_an_answer_takes_is_had_instead_of_what_its_body_did() -> Non
     assert rooms.large.left == everything
 
 
+async def test_large_spines_wait_unread_but_for_one() -> None:
+    rooms = Rooms(64 * MIB, patience=0.1, queue=2)
+    large, spines = rooms.large.left, [Share(rooms, spine=True) for _ in range(5)]
+    for share in spines[:2]:
+        await share.take(2 * MIB)
+        await share.have(2 * MIB)
+    behind = [asyncio.create_task(share.take(2 * MIB)) for share in spines[2:4]]
+    await settled()
+    assert not any(one.done() for one in behind)
+    with pytest.raises(Busy, match=r"^spine: 2 wait for their turn already \(AI_HUB_EXPORT_QUEUE"):
+        await spines[4].take(2 * MIB)
+    # Neither small spines nor other bodies do.
+    await spines[4].take(MIB)
+    await Share(rooms).take(2 * MIB)
+    spines[0].end()
+    await behind[0]
+    # Whom others wait for has so long to arrive, also where they waited before it began.
+    with pytest.raises(TooSlow):
+        async with rooms.arriving(spines[2]):
+            await asyncio.sleep(10)
+    behind[1].cancel()
+    for share in spines:
+        share.end()
+    assert (rooms.spines.left, rooms.spines.crowded) == (2, False)
+    assert rooms.large.left == large - 8 * 2 * MIB - 100_000_000
+
+
 async def arriving(rooms: Rooms, seconds: float) -> None:
-    async with rooms.arriving():
+    async with rooms.arriving(Share(rooms)):
         await asyncio.sleep(seconds)
 
 

@@ -55,25 +55,31 @@ class Spine:
         What lies between two rows further apart than `reach` need not be read.
         """
         for start, end in spans_of(self.time, reach):
-            inside = self.code[(self.time >= start) & (self.time <= end)]
-            codes = np.flatnonzero(np.bincount(inside)).tolist()
-            yield start, end, tuple(self.asset_ids[code] for code in codes)
+            yield start, end, self._assets_in(start, end)
 
-    def places(self, chunk: Chunk) -> tuple[Ints, Points]:
-        """The places that a chunk has the history of, and where these are in the chunk."""
+    def _assets_in(self, start: int, end: int) -> tuple[str, ...]:
+        inside = self.code[(self.time >= start) & (self.time <= end)]
+        return tuple(self.asset_ids[code] for code in np.flatnonzero(np.bincount(inside)).tolist())
+
+    def places(self, chunk: Chunk, most: int) -> Iterator[tuple[Ints, Points]]:
+        """The places that a chunk has the history of, and where these are in the chunk, in parts of
+        at most so many."""
         codes = np.array([self._code_of[one] for one in chunk.asset_ids], np.int64)
         low, high = self._bounds[codes], self._bounds[codes + 1]
         if len(codes) == 1:  # of a long asset there are many chunks
             times = self.time[low[0] : high[0]]
             reach = (chunk.start, chunk.end + 1)
             low, high = low + np.searchsorted(times, reach)[:, np.newaxis]
-        sizes = high - low
-        places = np.arange(sizes.sum()) + np.repeat(low - (np.cumsum(sizes) - sizes), sizes)
-        code, time = np.repeat(np.arange(len(codes)), sizes), self.time[places]
-        inside = (time >= chunk.start) & (time <= chunk.end)
-        if not inside.all():
-            places, code, time = places[inside], code[inside], time[inside]
-        return places, Points(code, time)
+        ends = np.cumsum(high - low)
+        ahead = high - ends
+        for first in range(0, int(ends[-1]) if len(ends) else 0, most):
+            places = np.arange(first, min(first + most, ends[-1]))
+            code = np.searchsorted(ends, places, side="right")
+            places += ahead[code]
+            time = self.time[places]
+            inside = (time >= chunk.start) & (time <= chunk.end)
+            if inside.any():
+                yield places[inside], Points(code[inside], time[inside])
 
     @cached_property
     def _code_of(self) -> dict[str, int]:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import polars
 
 _ID = pa.dictionary(pa.int32(), pa.string())
+_TOGETHER = 16_384
+"""Rows that are computed at once: what is made of them on the way stays close to the processor."""
 
 
 @dataclass(frozen=True)
@@ -170,10 +172,8 @@ def _pieces(
 ) -> Iterator[tuple[Chunk, Ints, Points]]:
     """The places of the spine that each chunk is for, a bounded number of them at a time."""
     for chunk in chunks:
-        places, points = job.spine.places(chunk)
-        for first in range(0, len(places), PART_ROWS):
-            part = slice(first, first + PART_ROWS)
-            yield chunk, places[part], Points(points.code[part], points.time[part])
+        for places, points in job.spine.places(chunk, _TOGETHER):
+            yield chunk, places, points
 
 
 def _empty(field: pa.Field, size: int) -> Values:

@@ -25,6 +25,7 @@ from ai_hub.http.body import (
     Send,
     has_room,
     leave_room,
+    of_a_spine,
     read_body,
     refusal,
     respond,
@@ -36,11 +37,12 @@ from ai_hub.metrics import Metrics, exposition
 
 _log = logging.getLogger(__name__)
 
+_TRAINING_SET = "/ai/features/training-set"
 _MANY_FORMATS = (
     "/ai/features/ingest",
     "/ai/features/ingest/weather",
     "/ai/features/ingest/attributes",
-    "/ai/features/training-set",
+    _TRAINING_SET,
 )
 _OTHER = "other"
 Handler = Callable[[Scope, Receive], Awaitable[Reply]]
@@ -56,8 +58,8 @@ class Application:
 
     def __init__(self, store: FeatureStore, watch: Watch | None = None) -> None:
         self._store = store
-        self.settings = store.settings
-        self._rooms = Rooms(store.settings.max_body, store.settings.body_timeout.seconds)
+        self.settings = own = store.settings
+        self._rooms = Rooms(own.max_body, own.body_timeout.seconds, own.export_queue)
         self._hot = HotRoutes(store, self._rooms)
         self._watch = watch or Watch(store)
         self._access = access_of(store)
@@ -168,7 +170,10 @@ class Application:
 
     async def _whole(self, scope: Scope, receive: Receive) -> Receive:
         """What gives the framework the body, which is read here. Raises AiHubError, ClientLeft."""
-        table = scope["path"].rstrip("/") in _MANY_FORMATS
+        path = scope["path"].rstrip("/")
+        table = path in _MANY_FORMATS
+        if path == _TRAINING_SET:
+            of_a_spine(scope, self._rooms)
         body = await read_body(scope, receive, self._most if table else self._limit, self._rooms)
         scope[BODY] = body
         if not table:

@@ -103,7 +103,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int, rooms: Rooms) ->
     if not message.get("more_body", False):
         return body
     share = share_of(scope, rooms)
-    async with rooms.arriving():
+    async with rooms.arriving(share):
         parts = await _rest(body, receive, limit, share)
     # Of large ones the interpreter is let go of meanwhile.
     size = sum(map(len, parts))
@@ -135,6 +135,11 @@ def share_of(scope: Scope, rooms: Rooms) -> Share:
     if found is None:
         found = scope[_SHARE] = Share(rooms)
     return found
+
+
+def of_a_spine(scope: Scope, rooms: Rooms) -> None:
+    """The body of a request is a spine: a large one is not read before it nearly is its turn."""
+    scope[_SHARE] = Share(rooms, spine=True)
 
 
 def has_room(scope: Scope) -> bool:

@@ -3,7 +3,8 @@
 What a body takes is known by its size, before it is read: 8 times that and 100 MB, which
 `intake/bodies.py` holds. So one of the largest size may be read and parsed at a time, or several
 smaller ones; others wait for a moment, unread, and are then asked to come again. Bodies of up to a
-mebibyte have a room of their own, and little ones need none.
+mebibyte have a room of their own, and little ones need none. Large spines wait for their turn to be
+computed unread but for one.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from functools import partial
 
 from ai_hub.allocation import give_back
 from ai_hub.errors import AiHubError, Busy
@@ -26,31 +28,44 @@ _PARSERS = 2
 _MOST_SECONDS = 5.0
 _MOST_WAITING = 64
 _TIDY_SECONDS = 0.5
+_SPINES = 2
 
 
 class Room:
     """So many bytes, given in the order in which they were asked for.
 
-    Nobody waits for longer than `seconds`, nor behind more than 64 others. `hurry` is called when
-    somebody begins to.
+    Nobody waits for longer than `seconds` (None: for as long as it takes), nor behind more than
+    `queue` others. `hurry` is called when somebody begins to.
     """
 
     def __init__(
-        self, most: int, seconds: float = _MOST_SECONDS, hurry: Callable[[], None] = lambda: None
+        self,
+        most: int,
+        seconds: float | None = _MOST_SECONDS,
+        hurry: Callable[[], None] = lambda: None,
+        queue: int = _MOST_WAITING,
+        why: str = "body: others are being read that take as much memory as there is for them",
     ) -> None:
         self.left = most
         """Bytes that nobody has."""
         self._seconds = seconds
         self._hurry = hurry
+        self._queue = queue
+        self._why = why
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @property
+    def crowded(self) -> bool:
+        """Whether somebody waits."""
+        return bool(self._waiting)
 
     async def take(self, count: int) -> None:
         """Wait for so many bytes, and have them. Raises Busy."""
         if count <= self.left and not self._waiting:
             self.left -= count
             return
-        if len(self._waiting) >= _MOST_WAITING:
-            raise _busy()
+        if len(self._waiting) >= self._queue:
+            raise Busy(self._why)
         self._hurry()
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append((count, turn))
@@ -61,7 +76,7 @@ class Room:
             # Its turn may have come in the same moment.
             self.give(0 if turn.cancelled() else count)
             if isinstance(error, TimeoutError):
-                raise _busy() from None
+                raise Busy(self._why) from None
             raise
 
     def give(self, count: int) -> None:
@@ -85,10 +100,6 @@ def needs(size: int) -> int:
     return _TIMES * size + _MORE
 
 
-def _busy() -> Busy:
-    return Busy("body: others are being read that take as much memory as there is for them")
-
-
 class TooSlow(AiHubError):
     """A body that others could not wait for any longer."""
 
@@ -103,17 +114,23 @@ class Rooms:
     """The rooms of a server whose largest body is of `most` bytes.
 
     What a table of few bytes decodes to may be large: it is parsed in the turn of what it says. A
-    body that is given room may take longer than `patience` (s) to arrive while nobody waits.
+    body that is given room may take longer than `patience` (s) to arrive while nobody waits. Behind
+    large spines at most `queue` others wait.
     """
 
-    def __init__(self, most: int, patience: float = 30) -> None:
+    def __init__(self, most: int, patience: float = 30, queue: int = _MOST_WAITING) -> None:
         self._patience = patience
-        self._arriving: dict[asyncio.Timeout, float] = {}
+        self._arriving: dict[asyncio.Timeout, tuple[float, Share]] = {}
         self._middle, self._heavy = asyncio.Semaphore(_PARSERS), asyncio.Semaphore(1)
         self.packed = asyncio.Semaphore(_PARSERS)
         """The turn of small bodies that may say much, until it is known how much."""
         self.small = Room(_SMALL_TOGETHER, hurry=self._hurry)
         self.large = Room(needs(most), hurry=self._hurry)
+        self.spines = Room(
+            _SPINES, None, partial(self._hurry, spines=True), queue,
+            f"spine: {queue} wait for their turn already (AI_HUB_EXPORT_QUEUE)",
+        )  # fmt: skip
+        """Places of large spines: of one that is computed, and one that arrives meanwhile."""
         self._tidying: asyncio.Task[None] | None = None
 
     def tidy(self) -> None:
@@ -122,22 +139,23 @@ class Rooms:
             self._tidying = asyncio.create_task(_tidied())
 
     @asynccontextmanager
-    async def arriving(self) -> AsyncIterator[None]:
+    async def arriving(self, share: Share) -> AsyncIterator[None]:
         """While a body arrives in parts. Raises TooSlow where others wait too long for that."""
         until = asyncio.get_running_loop().time() + self._patience
-        limit = asyncio.timeout(None)
+        waited_for = share.placed and self.spines.crowded
+        limit = asyncio.timeout_at(until if waited_for else None)
         try:
             async with limit:
-                self._arriving[limit] = until
+                self._arriving[limit] = until, share
                 yield
         except TimeoutError:
             raise TooSlow(self._patience) from None
         finally:
             self._arriving.pop(limit, None)
 
-    def _hurry(self) -> None:
-        for limit, until in self._arriving.items():
-            if limit.when() is None:
+    def _hurry(self, spines: bool = False) -> None:
+        for limit, (until, share) in self._arriving.items():
+            if limit.when() is None and (share.placed or not spines):
                 limit.reschedule(until)
 
     def parser(self, size: int) -> AbstractAsyncContextManager[None]:
@@ -153,14 +171,17 @@ async def _tidied() -> None:
 
 
 class Share:
-    """What one request has of a room."""
+    """What one request has of a room; of a `spine` it has a place too, where that is large."""
 
-    __slots__ = ("_count", "_room", "_rooms")
+    __slots__ = ("_count", "_room", "_rooms", "_spine", "placed")
 
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(self, rooms: Rooms, spine: bool = False) -> None:
         self._rooms = rooms
+        self._spine = spine
         self._room: Room | None = None
         self._count = 0
+        self.placed = False
+        """Whether it has a place of a large spine."""
 
     @property
     def large(self) -> bool:
@@ -172,6 +193,9 @@ class Share:
         self.end()
         if size > LITTLE:
             small = size <= _SMALL
+            if self._spine and not small:
+                await self._rooms.spines.take(1)
+                self.placed = True
             room = self._rooms.small if small else self._rooms.large
             count = size if small else needs(size)
             await room.take(count)
@@ -210,6 +234,9 @@ class Share:
         """Give it back."""
         if self.large:
             self._rooms.tidy()
+        if self.placed:
+            self.placed = False
+            self._rooms.spines.give(1)
         room, self._room = self._room, None
         if room is not None:
             room.give(self._count)

@@ -131,6 +131,7 @@ async def training_set(
         return _File(file, answered)
 
     answer = await while_connected(request.receive, joined())
-    # Who reads it slowly keeps no room from others: it is on the disk.
+    # Who reads it slowly keeps no room from others, nor the spine: it is on the disk.
+    del scope[BODY]
     leave_room(scope)
     return answer
