@@ -58,6 +58,8 @@ async def test_assets_with_a_usable_reading_since_then_are_seen(
                     and row["timestamp"] >= to_datetime(first)
                 }
                 assert await store.seen_assets(tenant, moment) == sorted(expected)
+                some = await store._open.store.seen(tenant, first, 2)
+                assert some == sorted(expected)[:2]
         with pytest.raises(InvalidInput, match="tenant_id"):
             await store.seen_assets("")
         with pytest.raises(InvalidInput, match="since"):

@@ -349,7 +349,7 @@ async def test_a_range_of_one_instant_and_one_that_rounding_empties(
 @pytest.mark.parametrize(
     ("how", "field"),
     [
-        ({"frequency": "1h"}, "frequency: got 'up to 96 rows', expected at most 95"),
+        ({"frequency": "1h"}, "frequency: got 'more than 95 rows', expected at most 95"),
         ({"frequency": "1h", "asset_ids": ["a", "x"]}, "frequency: got 'up to 96 rows'"),
         ({}, "end_time: got 'more than 95 rows', expected at most 95"),
         (

@@ -163,8 +163,13 @@ class Exports:
         from ai_hub.export.job import ExportJob
 
         assets = len(job.asset_ids or ())
-        if job.counts_assets:
-            assets = len(await self._store.seen(job.rows.tenant_id, FIRST_INSTANT))
+        of_one = job.most_rows(1)
+        if job.counts_assets and of_one is not None:
+            # No more of them than it takes to be too many.
+            enough = self._most_rows // of_one + 1
+            assets = len(await self._store.seen(job.rows.tenant_id, FIRST_INSTANT, enough))
+            if assets == enough:
+                raise self._too_many(job.counted_by, f"more than {self._most_rows:,} rows")
         rows = job.most_rows(assets)
         if rows is not None:
             if rows > self._most_rows:

@@ -200,8 +200,8 @@ class Store(Protocol):
         """No fewer than the observations of a series that a scan is asked for; and where that may
         be more than `enough`, as many as there are, up to one more than that."""
 
-    async def seen(self, tenant_id: str, since: int) -> list[str]:
-        """The assets with a usable observation at or after a time, sorted."""
+    async def seen(self, tenant_id: str, since: int, limit: int | None = None) -> list[str]:
+        """The assets with a usable observation at or after a time, sorted; the first `limit`."""
 
     async def describe_assets(
         self, tenant_id: str, since: int | None, after: str, limit: int, at: int

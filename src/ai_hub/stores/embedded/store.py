@@ -180,9 +180,11 @@ class EmbeddedStore:
         """How many observations a scan may be of."""
         return await self._sessions.read(lambda cursor: most_rows(cursor, request, series, enough))
 
-    async def seen(self, tenant_id: str, since: int) -> list[str]:
-        """The assets with a usable observation at or after a time, sorted."""
-        return await self._sessions.read(lambda cursor: assets_seen(cursor, tenant_id, since))
+    async def seen(self, tenant_id: str, since: int, limit: int | None = None) -> list[str]:
+        """The assets with a usable observation at or after a time, sorted; the first `limit`."""
+        return await self._sessions.read(
+            lambda cursor: assets_seen(cursor, tenant_id, since, limit)
+        )
 
     async def describe_assets(
         self, tenant_id: str, since: int | None, after: str, limit: int, at: int

@@ -133,9 +133,9 @@ class PostgresStore:
         """How many observations a scan may be of."""
         return await most_rows(self._sessions, request, series, enough)
 
-    async def seen(self, tenant_id: str, since: int) -> list[str]:
-        """The assets with a usable observation at or after a time, sorted."""
-        return await assets_seen(self._sessions, tenant_id, since)
+    async def seen(self, tenant_id: str, since: int, limit: int | None = None) -> list[str]:
+        """The assets with a usable observation at or after a time, sorted; the first `limit`."""
+        return await assets_seen(self._sessions, tenant_id, since, limit)
 
     async def describe_assets(
         self, tenant_id: str, since: int | None, after: str, limit: int, at: int
