@@ -56,9 +56,14 @@ class Assembly:
             beside = fields_beside(dialect.wide)
             columns = {field: place for field, place in columns.items() if field in beside}
         read = {*columns.values(), layout.time, *(wide.places if wide else ())}
-        names = [" ".join(name.split()) for at, name in enumerate(layout.names) if at not in read]
-        others = [name for name in dict.fromkeys(names) if name and name not in FIELDS]
-        return cls(columns, layout.time, wide, tuple(others[:_MAX_OTHERS]))
+        names = (" ".join(name.split()) for at, name in enumerate(layout.names) if at not in read)
+        others: dict[str, None] = {}
+        for name in names:
+            if name and name not in FIELDS:
+                others[name] = None
+                if len(others) == _MAX_OTHERS:
+                    break
+        return cls(columns, layout.time, wide, tuple(others))
 
     @property
     def places(self) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 
 from ai_hub.errors import InvalidInput
@@ -25,6 +26,8 @@ _COMPARED = 1_000
 _FEW = 10
 
 _NUMBERED = re.compile(r"(.*[^#\s])#([1-9]\d{0,3})")
+_ODD = re.compile(r"[\s#]")
+"""What the loosest spelling of a name leaves out."""
 _INSTANT = re.compile(r"\s*\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 
 DELIMITER_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
@@ -35,27 +38,21 @@ class Names:
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = names
-        # By the loosest spelling, as which are equal all that are so by another: the first place
-        # of each, and behind every place the next one. Without a list for each name, since so many
-        # would have Python's collector look at everything there is.
-        self._first: dict[str, int] = {}
-        self._next = [-1] * len(names)
-        loosest = _SPELLINGS[-1]
-        for place in range(len(names) - 1, -1, -1):
-            spelled = loosest(names[place])
-            self._next[place] = self._first.get(spelled, -1)
-            self._first[spelled] = place
+        # By the loosest spelling, as which are equal all that are so by another.
+        self._spelled = _loosely(names)
+        self._there = {*self._spelled}
 
     def places_of(self, name: str) -> list[int]:
         """Where a name stands: as it is, or else as nearly so as it does anywhere.
 
         `kWh#2` is the second column named kWh, if none has that name itself.
         """
-        places = []
-        place = self._first.get(_SPELLINGS[-1](name), -1)
-        while place >= 0:
-            places.append(place)
-            place = self._next[place]
+        loosely = _SPELLINGS[-1](name)
+        places: list[int] = []
+        if loosely in self._there:
+            with suppress(ValueError):
+                while True:
+                    places.append(self._spelled.index(loosely, places[-1] + 1 if places else 0))
         for spelling in _SPELLINGS:
             spelled = spelling(name)
             if found := [at for at in places if spelling(self.names[at]) == spelled]:
@@ -65,6 +62,14 @@ class Names:
             return []
         number = int(numbered.group(2))
         return self.places_of(numbered.group(1))[number - 1 : number]
+
+
+def _loosely(names: Sequence[str]) -> list[str]:
+    """Each name by the loosest spelling; very many that are plain in one step."""
+    whole = "\0".join(names)
+    if whole.isascii() and whole.count("\0") == len(names) - 1 and not _ODD.search(whole):
+        return whole.casefold().split("\0")
+    return [_SPELLINGS[-1](name) for name in names]
 
 
 def match_columns(

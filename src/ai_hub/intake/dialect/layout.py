@@ -101,16 +101,15 @@ def is_units(
     In a wide table a number is expected in every column that is not ours; where rows need have no
     time, no row says units.
     """
-    cells = [cell.strip() for cell in row]
-    time = columns.get("timestamp", len(cells))
-    if time >= len(cells) or sum(character.isdigit() for character in cells[time]) > 1:
+    time = columns.get("timestamp", len(row))
+    if time >= len(row) or sum(character.isdigit() for character in row[time]) > 1:
         return False
-    if cells[time] == names[time].strip():
+    if row[time].strip() == names[time].strip():
         return False  # the header once more, which is a row at fault and counted as one
     numbers = {place for field, place in columns.items() if field in _NUMBERS}
     if wide:
-        numbers = {*range(len(cells))} - {*columns.values()}
-    said = [cells[place] for place in numbers if place < len(cells)]
+        numbers = {*range(len(row))} - {*columns.values()}
+    said = [row[place].strip() for place in numbers if place < len(row)]
     said = [cell for cell in said if cell.lower() not in _NOTHING]
     return bool(said) and all(map(is_unit, said))
 
