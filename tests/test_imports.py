@@ -117,6 +117,7 @@ KINDS = {
     "demo/tour.py": "talks",
     "export/job.py": "decides",
     "export/row_groups.py": "decides",
+    "export/fields.py": "decides",
     "export/rows.py": "decides",
     "export/spine.py": "decides",
     "export/thrift.py": "decides",

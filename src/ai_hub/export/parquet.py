@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ai_hub.drift.sample import Drawn, Sample
 from ai_hub.engines.arrays import Ints, Points
 from ai_hub.errors import ExportFailed
 from ai_hub.export.folder import FolderDraft
@@ -20,7 +21,7 @@ from ai_hub.export.job import ExportJob
 from ai_hub.export.output import output_of
 from ai_hub.export.place import Draft
 from ai_hub.export.row_groups import RowGroup, encoded
-from ai_hub.export.rows import Counts, arrow_column
+from ai_hub.export.rows import Computed, Counts, arrow_column
 from ai_hub.export.threads import Workers, threads
 from ai_hub.stores.base import Chunk
 
@@ -59,17 +60,18 @@ def write_export(
     draft: Draft | FolderDraft,
     progress: Callable[[int], None] = lambda rows: None,
     workers: Workers | None = None,
+    sample: Sample | None = None,
 ) -> Written:
     """Write an export to a file, or a folder, under way: a chunk is read while others are computed
     and encoded, each by one of the `workers`, and all are written in their order. Without any rows
     what is written is worth nothing.
 
-    `progress` is told the rows written so far. Raises ExportFailed when the file cannot be written,
-    OutOfRange for a value outside its range of a set that rejects such.
+    `progress` is told the rows written so far; a `sample` draws from them. Raises ExportFailed when
+    the file cannot be written, OutOfRange for a value outside its range of a set that rejects such.
     """
     try:
         with nullcontext(workers) if workers else Workers() as own:
-            return _write(job, chunks, draft, progress, own)
+            return _write(job, chunks, draft, progress, own, sample)
     except OSError as error:
         raise ExportFailed(f"output_path: {draft.place.path} cannot be written: {error}") from error
 
@@ -80,6 +82,7 @@ def _write(
     draft: Draft | FolderDraft,
     progress: Callable[[int], None],
     workers: Workers,
+    sample: Sample | None,
 ) -> Written:
     schema = schema_of(job)
     with (
@@ -89,12 +92,14 @@ def _write(
     ):
         work = ((chunk, points) for chunk in chunks for points in job.points(chunk))
         made = (
-            workers.submit(_made, job, schema, chunk, points)
+            workers.submit(_made, job, schema, chunk, points, sample)
             for chunk, points in read_ahead(work, read_pool)
         )
         with closing(ordered(made, workers.count + _AHEAD)) as groups:
-            for group, counted in groups:
+            for group, counted, drawn in groups:
                 output.add(group, counted)
+                if sample is not None and drawn is not None:
+                    sample.add(drawn)
                 progress(output.rows)
         if output.rows:
             output.end()
@@ -103,11 +108,39 @@ def _write(
 
 
 def _made(
-    job: ExportJob, schema: pa.Schema, chunk: Chunk, points: Points
-) -> tuple[RowGroup | None, Counts]:
-    """The rows at some points of a chunk, encoded; None if there are none."""
-    rows, counts = feature_rows(job, schema, chunk, points)
-    return (encoded(rows, job.compression) if rows.num_rows else None), counts
+    job: ExportJob, schema: pa.Schema, chunk: Chunk, points: Points, sample: Sample | None
+) -> tuple[RowGroup | None, Counts, Drawn | None]:
+    """The rows at some points of a chunk, encoded, None if there are none; and what is drawn of
+    them."""
+    rows, found = feature_rows(job, schema, chunk, points)
+    group = encoded(rows, job.compression) if rows.num_rows else None
+    drawn = None if sample is None else job.rows.drawn(sample, chunk, points, found)
+    return group, found.counts(), drawn
+
+
+def sampled(
+    job: ExportJob,
+    chunks: Generator[Chunk, None, None],
+    sample: Sample,
+    progress: Callable[[int], None] = lambda rows: None,
+    workers: Workers | None = None,
+) -> None:
+    """Let a sample draw from the rows of an export, of which nothing else becomes."""
+
+    def draw(chunk: Chunk, points: Points) -> Drawn:
+        return job.rows.drawn(sample, chunk, points, job.rows.columns(chunk, points))
+
+    with (
+        closing(chunks),
+        nullcontext(workers) if workers else Workers() as own,
+        threads("read") as read_pool,
+    ):
+        work = ((chunk, points) for chunk in chunks for points in job.points(chunk))
+        made = (own.submit(draw, *item) for item in read_ahead(work, read_pool))
+        with closing(ordered(made, own.count + _AHEAD)) as parts:
+            for drawn in parts:
+                sample.add(drawn)
+                progress(sample.rows)
 
 
 def ordered(made: Iterator[Future[_T]], most: int) -> Generator[_T, None, None]:
@@ -135,8 +168,8 @@ def read_ahead(items: Iterator[_T], pool: ThreadPoolExecutor) -> Iterator[_T]:
 
 def feature_rows(
     job: ExportJob, schema: pa.Schema, chunk: Chunk, points: Points
-) -> tuple[pa.Table, Counts]:
-    """The rows of an export at some points of a chunk, and what is counted of them.
+) -> tuple[pa.Table, Computed]:
+    """The rows of an export at some points of a chunk, and what they are made of.
 
     Raises OutOfRange for a set that rejects values outside their range.
     """
@@ -150,7 +183,7 @@ def feature_rows(
     if first is not None and job.rows.rejects:
         raise job.rows.rejected(chunk, points, found, first)
     arrays += [arrow_column(schema.field(name), values) for name, values in found.columns.items()]
-    return pa.Table.from_arrays(arrays, schema=schema), found.counts()
+    return pa.Table.from_arrays(arrays, schema=schema), found
 
 
 def _ids(codes: Ints | NDArray[np.int32], ids: list[str] | tuple[str, ...]) -> pa.Array:

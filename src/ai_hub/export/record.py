@@ -16,8 +16,10 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ai_hub.config import Settings
-from ai_hub.definitions.values import FIRST_INSTANT, check_count, check_id, iso
+from ai_hub.definitions.values import FIRST_INSTANT, check_count, check_id
+from ai_hub.drift.sample import Sample
 from ai_hub.errors import ExportFailed, InvalidInput, UnknownExport
+from ai_hub.export.baselines import keep_with
 from ai_hub.export.beside import keep_beside
 from ai_hub.export.folder import FolderDraft, check_folder, folder_draft
 from ai_hub.export.place import Place, Places
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _ENDING_SECONDS = 2.0
-_MEGABYTE = 1_000_000
 _MOST_RECORDS = 10_000
 _T = TypeVar("_T")
 _Told = Callable[[int], None]
@@ -131,9 +132,18 @@ class Exports:
         async with self._turns.turn():
             job = await _to_its_end(self._in_thread(make))
             await self._check_rows(job)
-            found = await self._stoppable(partial(_training_set, job, self._store.scan))
+            found = await self._stoppable(partial(_training_set, job, self._store.scan, None))
             self._count(job, found.several)
             return replace(found, _places=self._places)
+
+    async def sampled(self, job: ExportJob, sample: Sample) -> None:
+        """Let a sample draw from the rows of a job, which are written nowhere.
+
+        Raises InvalidInput for more rows than an export may have, Busy and StoreError.
+        """
+        await self._check_rows(job)
+        async with self._turns.turn():
+            await self._stoppable(partial(_sampled, job, self._store.scan, sample, self._workers))
 
     def _count(self, job: ExportJob | SpineJob, several: Mapping[str, int]) -> None:
         """Rows for which a view had no value, since it has several rows of the newest time."""
@@ -205,8 +215,9 @@ class Exports:
         parts: bool,
     ) -> ExportRecord:
         begin = time.monotonic()
+        sample = Sample(job.rows.feature_set.feature_names)
         try:
-            ended = await self._run(job, place, record, progress, parts)
+            ended = await self._run(job, place, record, progress, parts, sample)
         except BaseException as error:
             self._metrics.exported("failed")
             _tell(record.failed(self._now(), _why(error)), begin)
@@ -214,6 +225,8 @@ class Exports:
         self._metrics.exported(ended.status, ended.row_count)
         for name, rows in ended.violations.items():
             self._metrics.violated(job.rows.feature_set.label, name, rows)
+        if ended.status == "completed":
+            await keep_with(self._store.drift_table, ended, job.rows.feature_set, sample)
         _tell(ended, begin)
         return ended
 
@@ -224,6 +237,7 @@ class Exports:
         record: ExportRecord,
         progress: _Told | None,
         parts: bool,
+        sample: Sample,
     ) -> ExportRecord:
         log, scan = self._store.export_log, self._store.scan
         await self._in_thread(partial(check_folder, place) if parts else place.check)
@@ -235,7 +249,7 @@ class Exports:
         draft: Draft | FolderDraft | None = None
         try:
             draft = await _to_its_end(self._in_thread(drafting.__enter__))
-            write = partial(_write, job, scan, draft, self._workers)
+            write = partial(_write, job, scan, draft, self._workers, sample)
             written = await self._stoppable(write, progress)
             self._count(job, written.several)
             if not written.rows:
@@ -332,6 +346,7 @@ def _write(
     scan: Scan,
     draft: Draft | FolderDraft,
     workers: Workers,
+    sample: Sample,
     told: _Told,
 ) -> Written:
     from ai_hub.export.job import SpineJob
@@ -341,14 +356,22 @@ def _write(
     if job.range.is_empty:
         return Written(0, {}, {})
     if isinstance(job, SpineJob):
-        return write_training_set(_training_set(job, scan, told), draft, job.compression, workers)
-    return write_export(job, scan(job.scan_request()), draft, told, workers)
+        found = _training_set(job, scan, sample, told)
+        return write_training_set(found, draft, job.compression, workers)
+    return write_export(job, scan(job.scan_request()), draft, told, workers, sample)
 
 
-def _training_set(job: SpineJob, scan: Scan, told: _Told) -> TrainingSet:
+def _training_set(job: SpineJob, scan: Scan, sample: Sample | None, told: _Told) -> TrainingSet:
     from ai_hub.export.training_set import training_set
 
-    return training_set(job, scan, told)
+    return training_set(job, scan, told, sample)
+
+
+def _sampled(job: ExportJob, scan: Scan, sample: Sample, workers: Workers, told: _Told) -> None:
+    from ai_hub.export.parquet import sampled
+
+    if not job.range.is_empty:
+        sampled(job, scan(job.scan_request()), sample, told, workers)
 
 
 def _tell(record: ExportRecord, begin: float) -> None:
@@ -364,23 +387,3 @@ def _tell(record: ExportRecord, begin: float) -> None:
     }
     level = logging.ERROR if record.status == "failed" else logging.INFO
     _log.log(level, "export_features_to_parquet", extra=told)
-
-
-def record_fields(record: ExportRecord) -> dict[str, Any]:
-    """A record as the guide's fields; times as ISO texts, file_size_mb in 10^6 bytes."""
-    return {
-        "export_id": record.export_id,
-        "tenant_id": record.tenant_id,
-        "feature_set": record.feature_set,
-        "status": record.status,
-        "storage_path": None if record.status == "no_data" else record.storage_path,
-        "row_count": record.row_count,
-        "file_size_bytes": record.file_size_bytes,
-        "file_size_mb": record.file_size_bytes / _MEGABYTE,
-        "started_at": iso(record.started_at),
-        "completed_at": None if record.completed_at is None else iso(record.completed_at),
-        "checksum": record.checksum,
-        "replaced_by": record.replaced_by,
-        "violations": dict(record.violations),
-        **({} if record.error is None else {"error": record.error}),
-    }

@@ -19,6 +19,7 @@ from ai_hub.definitions.feature_set import SEMANTICS, FeatureSet, definition_of
 from ai_hub.definitions.target import Target
 from ai_hub.definitions.values import Duration, TimeRange, check_id, iso
 from ai_hub.definitions.vocabulary import Missing
+from ai_hub.drift.sample import Drawn, Sample
 from ai_hub.engines.arrays import HistoryArrays, Masks, Points
 from ai_hub.engines.columnar import values_at
 from ai_hub.engines.plan import Plan, sources_for
@@ -51,10 +52,11 @@ class Counts:
 
 
 class Computed(NamedTuple):
-    """Columns of some rows, where features of them are outside their range, and why those of views
-    are null."""
+    """Columns of some rows, where features of them were missing or are outside their range, and why
+    those of views are null."""
 
     columns: dict[str, Values]
+    missing: Masks
     violations: Masks
     faults: Faults
 
@@ -184,7 +186,13 @@ class Rows:
         nowhere = np.zeros(len(points), bool)
         for name in self._indicated:
             found[name] = masks.get(name.removesuffix("__missing"), nowhere)
-        return Computed(found, violations, several(self.plan, points, history))
+        return Computed(found, masks, violations, several(self.plan, points, history))
+
+    def drawn(self, sample: Sample, chunk: Chunk, points: Points, found: Computed) -> Drawn:
+        """What a sample draws of the rows at some points."""
+        ids, columns = chunk.asset_ids, found.columns
+        missing, violations = found.missing, found.violations
+        return sample.draw(ids, points.code, points.time, columns, missing, violations)
 
     def rejected(self, chunk: Chunk, points: Points, found: Computed, row: int) -> OutOfRange:
         """Why there is no export, for a row with a value outside its range."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from ai_hub.drift.sample import Sample
 from ai_hub.engines.arrays import Ints, Points
 from ai_hub.errors import ExportFailed, OutOfRange
 from ai_hub.export.folder import FolderDraft
@@ -135,10 +136,12 @@ def training_set(
     job: SpineJob,
     scan: Callable[[ScanRequest], Generator[Chunk, None, None]],
     progress: Callable[[int], None] = lambda rows: None,
+    sample: Sample | None = None,
 ) -> TrainingSet:
     """Compute a spine's rows: one walk over the history, each part scattered to where it belongs.
 
-    `progress` is told the rows computed so far; it may raise to stop. Raises OutOfRange for the
+    `progress` is told the rows computed so far; it may raise to stop. A `sample` draws from them.
+    Raises OutOfRange for the
     first row with a value outside its range, if the set rejects such.
     """
     spine = job.spine
@@ -157,6 +160,8 @@ def training_set(
                     for name, values in found.columns.items():
                         columns[name][rows] = values
                     counts.add(found.counts())
+                    if sample is not None:
+                        sample.add(job.rows.drawn(sample, chunk, points, found))
                     for mask in found.violations.values() if job.rows.rejects else ():
                         first = int(np.where(mask, rows, len(spine)).argmin())
                         rejected[int(rows[first])] = job.rows.rejected(chunk, points, found, first)

@@ -10,8 +10,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from ai_hub.definitions.vocabulary import Missing
+from ai_hub.export.fields import record_fields
 from ai_hub.export.place import named_path
-from ai_hub.export.record import record_fields
 from ai_hub.front.feature_sets import FeatureSets
 
 if TYPE_CHECKING:

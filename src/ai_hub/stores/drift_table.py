@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.values import DAY
 
 MOST_BASELINES = 10
@@ -26,6 +27,13 @@ class SetOf(NamedTuple):
     feature_set: str
     version: int
     fingerprint: str
+
+
+def set_of(tenant_id: str, chosen: FeatureSet) -> SetOf | None:
+    """What a tenant's vectors of a set are of; None for single features, which have no version."""
+    if chosen.name is None or chosen.version is None:
+        return None
+    return SetOf(tenant_id, chosen.name, chosen.version, chosen.fingerprint)
 
 
 @dataclass(frozen=True, slots=True)
