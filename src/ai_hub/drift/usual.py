@@ -2,7 +2,7 @@
 
 Each past week is compared with the others of its season, as a week of now is. What an effect of a
 feature usually comes to is the mean of the largest tenth in past weeks. It is an alarm beyond a
-multiple of that: the one beyond which, in at most one past week of twenty, any effect of any
+multiple of that: the one beyond which, in eight past weeks of a hundred, any effect of any
 feature went. So a set of many features raises no more alarms than one of few, and what the features
 of one series have in common counts once.
 """
@@ -28,14 +28,18 @@ _SEASON = 6.5
 """Weeks on both sides that are of the same season."""
 _NEXT = 1
 """Weeks on both sides of a window that it is not compared with: they are much like it."""
-_ALARMS = 0.05
+_ALARMS = 0.08
 _LARGEST = 0.1
 # The mean of the largest tenth of normal effects, by their root mean square.
 _NORMAL = 1.9
-# Few past weeks say little of how far the next may go: the multiple is wider by this over their
-# number.
-_FEW = 2.0
 _MOST_PERSISTENT = 0.9
+# A profile tells the time where the hour of the week explains so much of the variance.
+_RHYTHM = 0.5
+# A feature is nearly always one value where so many of its values are: how often it is another in a
+# week varies too much for a few weeks to tell. What is told is that most values are others, by the
+# square root of the index that half of them make.
+_COMMON = 0.8
+_OTHERS = 1.6
 
 Effects = Mapping[EffectName, Floats]
 """Signed effects, each an array of (windows, features); `psi` as its square root."""
@@ -122,6 +126,11 @@ class Usual:
                     size = np.where(values, size, np.nan)
                 typical, others = _largest(size)
                 typical[typical > _MOST.get(name, np.inf)] = np.nan
+                if name == "time_shift":
+                    typical[scale.rhythm < _RHYTHM] = np.nan
+                elif family is _FAMILIES[0]:
+                    mostly = scale.common > _COMMON
+                    typical[mostly] = _OTHERS if name == "psi" else np.nan
                 usual[name] = np.maximum(typical, _LEAST[name])
                 ratio = size / np.maximum(others, _LEAST[name])
                 counts = np.isfinite(usual[name]) & (size > _LEAST[name])
@@ -159,10 +168,14 @@ def _largest(size: Floats) -> tuple[Floats, Floats]:
 
 
 def _multiple(together: Floats) -> float:
-    """Beyond which multiple of the usual something is an alarm, by the largest of past weeks."""
+    """Beyond which multiple of the usual something is an alarm, by the largest of past weeks.
+
+    A few weeks say little of how far the next may go. By how much the multiple is larger for them
+    was found by simulation: see `tests/drift/figures.py`.
+    """
     count = len(together)
     rank = min(int(np.ceil((count + 1) * (1 - _ALARMS))), count)
-    return float(max(1.0, np.sort(together)[rank - 1]) * (1 + _FEW / count))
+    return float(max(1.0, np.sort(together)[rank - 1]) * (1 + 2 / count + 16 / count**2))
 
 
 def _persistence(level: Floats, weeks: Ints, weights: Floats) -> Floats:

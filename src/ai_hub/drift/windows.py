@@ -27,23 +27,38 @@ Bins = NDArray[np.float64]
 
 class Scale(NamedTuple):
     """What is usual at each hour of the week (features, 168), and the edges of the bins of what
-    values differ from it by (features, `BINS` + 1)."""
+    values differ from it by (features, `BINS` + 1).
+
+    `rhythm` is the share of their variance that the hour of the week explains, and `common` the
+    share of the values that are the most common one.
+    """
 
     usual: Floats
     edges: Floats
+    rhythm: Floats
+    common: Floats
 
     @classmethod
     def of(cls, levels: Floats) -> Scale:
         """That of the weeks of a baseline: levels of (weeks, features, 168, levels)."""
         usual = _nanmedian(levels.mean(3), 0)
         shares = np.linspace(0, 1, BINS + 1)
-        edges = np.zeros((levels.shape[1], BINS + 1))
-        for place in range(levels.shape[1]):
+        features = levels.shape[1]
+        edges = np.zeros((features, BINS + 1))
+        rhythm, common = np.zeros(features), np.ones(features)
+        weeks = len(levels)
+        for place in range(features):
             residual = levels[:, place] - usual[place][:, None]
-            residual = residual[np.isfinite(residual)]
-            if len(residual):
-                edges[place] = np.quantile(residual, shares)
-        return cls(usual, edges)
+            there = np.isfinite(residual)
+            if not there.any():
+                continue
+            values, residual = levels[:, place][there], residual[there]
+            edges[place] = np.quantile(residual, shares)
+            # The median of a few weeks is near them: by so much less than another week is.
+            rest = residual.var() * (weeks + 1) / max(weeks - 1, 1)
+            rhythm[place] = 1 - rest / values.var() if values.var() > 0 else 0.0
+            common[place] = np.unique(values, return_counts=True)[1].max() / len(values)
+        return cls(usual, edges, rhythm, common)
 
 
 class Windows(NamedTuple):
@@ -105,8 +120,7 @@ def distances(windows: Windows, reference: Windows, scale: Scale) -> tuple[Float
         return np.asarray(counted.reshape(*group.shape[:2], GROUPS))
 
     now, before = grouped(np.nan_to_num(windows.bins)), grouped(wanted)
-    kept = before > 0
-    now, before = (np.where(kept, share + _LEAST_SHARE, 1.0) for share in (now, before))
+    now, before = now + _LEAST_SHARE, before + _LEAST_SHARE
     psi = ((now - before) * np.log(now / before)).sum(2)
 
     apart = np.abs(np.cumsum(windows.bins - reference.bins, 2)[..., :-1])
