@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from typing import NamedTuple, assert_never
 
 from ai_hub.drift.drift import Direction, Effect
+from ai_hub.drift.sketch import HOURS
 from ai_hub.drift.usual import FEWEST_WEEKS
 from ai_hub.engines.arrays import Ints
 
 _OTHER_UNIT = 5.0
 """A median that is so many times what it was may be in another unit."""
+# Values that vary by so much less (log2) are one.
+_STILL = -5.0
 
 
 class Now(NamedTuple):
@@ -50,20 +53,20 @@ def sentence(effects: Sequence[Effect], now: Now) -> str:
 
 def reference_in_words(weeks: Ints, seasonal: bool, hours: int) -> str:
     """What vectors are compared with."""
-    same = "the same hours of the week" if hours < 168 else "whole weeks"
+    same = "" if hours == HOURS else f", at {hours} hours of the week"
     if seasonal:
-        return f"{same}, of the same season, of {len(weeks)} past weeks"
+        return f"the weeks of the same season, of {len(weeks)} past weeks{same}"
+    few = "" if len(weeks) >= FEWEST_WEEKS else f" ({FEWEST_WEEKS} are needed)"
     return (
-        f"{same} of all {len(weeks)} past weeks: less than a year, so that another season is an "
-        "alarm too"
+        f"{len(weeks)} past weeks{few}{same}: less than a year, so another season may be an alarm"
     )
 
 
 def _weight(effect: Effect) -> tuple[bool, float]:
-    """Values that are one say more of what happened than where that one is."""
+    """How far it is beyond its threshold; first of all that values are one, wherever that is."""
     assert effect.value is not None
     assert effect.threshold is not None
-    still = effect.name == "variation" and effect.value < -5
+    still = effect.name == "variation" and effect.value < _STILL
     return still, abs(effect.value) / effect.threshold
 
 
@@ -73,38 +76,38 @@ def _alarm(effect: Effect, now: Now) -> str:
     value, threshold = effect.value, effect.threshold
     match effect.name:
         case "psi":
-            words = f"Values are spread differently: PSI {value:.2f}"
+            words = f"Values are spread differently: PSI {value:.2f} (alarm from {threshold:.2f})"
         case "wasserstein":
-            words = f"{_moved(value, now)}{_unit(now)}"
+            words = f"{_moved(value, now)} (alarm from {threshold:.2f}){_unit(now)}"
         case "missing":
-            words = f"{now.missing:.1%} of the values are missing, {value:+.1%} on what was usual"
+            words = f"{now.missing:.1%} of the values are missing, {now.missing - value:.1%} were"
         case "violations":
-            words = f"{now.violations:.1%} of the values are outside what they may be, {value:+.1%}"
+            words = (
+                f"{now.violations:.1%} of the values are outside what they may be, "
+                f"{now.violations - value:.1%} were"
+            )
         case "time_shift":
             words = (
                 f"The profile of the week is {abs(value):.1f} h "
-                f"{'later' if value > 0 else 'earlier'} than it was"
+                f"{'later' if value > 0 else 'earlier'} than it was (alarm from {threshold:.1f} h)"
             )
         case "variation":
-            if value < -5:
-                return "The values are all the same, which they were not: is the sensor stuck?"
-            times = 2 ** abs(value)
-            more = "more" if value > 0 else "less"
-            return (
-                f"Values vary {times:.1f} times {more} within the week than they did "
-                f"(alarm from {2**threshold:.1f})."
-            )
+            if value < _STILL:
+                words = "The values are all the same, which they were not: the sensor may be stuck"
+            else:
+                words = (
+                    f"Values vary {2 ** abs(value):.1f} times {'more' if value > 0 else 'less'} "
+                    f"within a week than they did (alarm from {2**threshold:.1f})"
+                )
         case _:
             assert_never(effect.name)
-    if effect.name in ("missing", "violations"):
-        return f"{words} (alarm from {threshold:.1%})."
-    return f"{words} (alarm from {threshold:.2f})."
+    return f"{words}."
 
 
 def _moved(value: float, now: Now) -> str:
     if abs(now.moved) < value / 2:
-        return f"Values are {value:.2f} of the usual spread from where they were"
-    return f"Values went {'up' if now.moved > 0 else 'down'} by {value:.2f} of the usual spread"
+        return f"Values are {value:,.2f} usual spreads from where they were"
+    return f"Values went {'up' if now.moved > 0 else 'down'} by {value:,.2f} usual spreads"
 
 
 def _unit(now: Now) -> str:
@@ -112,7 +115,11 @@ def _unit(now: Now) -> str:
         return ""
     times = now.median / now.before
     if times >= _OTHER_UNIT:
-        return f", to {times:,.0f} times what they were: is the unit another?"
+        return f": they are about {_rounded(times)} times what they were, as in another unit"
     if 0 < times <= 1 / _OTHER_UNIT:
-        return f", to 1/{1 / times:,.0f} of what they were: is the unit another?"
+        return f": they are about 1/{_rounded(1 / times)} of what they were, as in another unit"
     return ""
+
+
+def _rounded(times: float) -> str:
+    return f"{float(f'{times:.2g}'):,.0f}"

@@ -46,9 +46,9 @@ Effects = Mapping[EffectName, Floats]
 
 _LEAST: Mapping[EffectName, float] = {
     "psi": 0.3,
-    "wasserstein": 0.1,
-    "missing": 0.01,
-    "violations": 0.005,
+    "wasserstein": 0.15,
+    "missing": 0.03,
+    "violations": 0.01,
     "time_shift": 0.4,
     "variation": 1.5,
 }
@@ -117,28 +117,26 @@ class Usual:
         found = effects(past, blended(past, weights), scale, hours)
         wider = _persistence(past.level, weeks, weights)
         limits: dict[EffectName, Floats] = {}
+        mostly = scale.common > _COMMON
+        told: dict[EffectName, Mask] = dict.fromkeys(_FAMILIES[0], values & ~mostly)
+        told["time_shift"] = values & (scale.rhythm >= _RHYTHM)
         for family in _FAMILIES:
             usual = {}
             together = np.zeros(len(weeks))
             for name in family:
                 size = np.abs(found[name])
-                if family is _FAMILIES[0]:
-                    size = np.where(values, size, np.nan)
                 typical, others = _largest(size)
-                typical[typical > _MOST.get(name, np.inf)] = np.nan
-                if name == "time_shift":
-                    typical[scale.rhythm < _RHYTHM] = np.nan
-                elif family is _FAMILIES[0]:
-                    mostly = scale.common > _COMMON
-                    typical[mostly] = _OTHERS if name == "psi" else np.nan
-                usual[name] = np.maximum(typical, _LEAST[name])
+                tells = told.get(name, np.True_) & (typical <= _MOST.get(name, np.inf))
+                usual[name] = np.where(tells, np.maximum(typical, _LEAST[name]), np.nan)
                 ratio = size / np.maximum(others, _LEAST[name])
-                counts = np.isfinite(usual[name]) & (size > _LEAST[name])
+                counts = tells & (size > _LEAST[name])
                 together = np.maximum(together, np.where(counts, ratio, 0.0).max(1))
             for name in family:
                 limits[name] = _multiple(together) * usual[name]
         for name in ("psi", "wasserstein"):
             limits[name] = limits[name] * wider
+        enough = values & mostly & (len(weeks) >= FEWEST_WEEKS)
+        limits["psi"] = np.where(enough, _OTHERS, limits["psi"])
         return cls(weeks, scale, hours, past, limits)
 
     def reference(self, at: Floats) -> Windows:

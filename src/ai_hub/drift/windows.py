@@ -29,8 +29,8 @@ class Scale(NamedTuple):
     """What is usual at each hour of the week (features, 168), and the edges of the bins of what
     values differ from it by (features, `BINS` + 1).
 
-    `rhythm` is the share of their variance that the hour of the week explains, and `common` the
-    share of the values that are the most common one.
+    `rhythm` is the share of the variance of hourly means that the hour of the week explains, and
+    `common` the share of the values that are the most common one.
     """
 
     usual: Floats
@@ -41,7 +41,8 @@ class Scale(NamedTuple):
     @classmethod
     def of(cls, levels: Floats) -> Scale:
         """That of the weeks of a baseline: levels of (weeks, features, 168, levels)."""
-        usual = _nanmedian(levels.mean(3), 0)
+        means = levels.mean(3)
+        usual = _nanmedian(means, 0)
         shares = np.linspace(0, 1, BINS + 1)
         features = levels.shape[1]
         edges = np.zeros((features, BINS + 1))
@@ -55,8 +56,9 @@ class Scale(NamedTuple):
             values, residual = levels[:, place][there], residual[there]
             edges[place] = np.quantile(residual, shares)
             # The median of a few weeks is near them: by so much less than another week is.
-            rest = residual.var() * (weeks + 1) / max(weeks - 1, 1)
-            rhythm[place] = 1 - rest / values.var() if values.var() > 0 else 0.0
+            mean = means[:, place][np.isfinite(means[:, place])]
+            rest = np.nanvar(means[:, place] - usual[place]) * (weeks + 1) / max(weeks - 1, 1)
+            rhythm[place] = 1 - rest / mean.var() if mean.var() > 0 else 0.0
             common[place] = np.unique(values, return_counts=True)[1].max() / len(values)
         return cls(usual, edges, rhythm, common)
 
@@ -88,7 +90,7 @@ class Windows(NamedTuple):
         levels = np.where(hours[:, None], levels, np.nan)
         residual = levels - scale.usual[..., None]
         there = np.isfinite(residual[..., 0])
-        enough = there.sum(2) >= max(_FEWEST_HOURS, hours.sum() / 2)
+        enough = there.sum(2) >= max(_FEWEST_HOURS, hours.sum() / 4)
         bins = np.empty((windows, features, BINS + 2))
         beyond = np.empty((windows, features))
         for place in range(features):
