@@ -78,6 +78,7 @@ USES: dict[str, Use] = {
     "roll_out": lambda s: s.roll_out(SET, 2, 10),
     "finish_rollout": lambda s: s.finish_rollout(SET),
     "abort_rollout": lambda s: s.abort_rollout(SET),
+    "audit": lambda s: s.audit(),
 }
 # What is about something that is not there yet.
 FINDS = {

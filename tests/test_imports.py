@@ -48,7 +48,7 @@ WITHIN = {
         *("document", "file", "json_schema", "builtin", "registry", "freezing", "changes"),
     ),
     "front": (
-        *("base", "ingestion", "feature_sets", "vectors", "caching", "training_sets"),
+        *("base", "audit", "ingestion", "feature_sets", "vectors", "caching", "training_sets"),
         *("models", "rollouts", "access_keys"),
     ),
 }

@@ -107,6 +107,12 @@ class Settings:
         "how long daily_features is kept, on TimescaleDB; none keeps all",
         parse.width_text,
     )
+    retention_audit: Duration | None = setting(
+        Duration(730 * DAY),
+        parse.kept_for,
+        "how long records of who changed what are kept; none keeps all",
+        parse.width_text,
+    )
     retention_notice: Duration = setting(
         Duration(7 * DAY),
         parse.width,

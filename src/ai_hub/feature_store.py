@@ -9,6 +9,7 @@ from typing import Any
 from ai_hub.config import Settings
 from ai_hub.definitions.registry import Registry
 from ai_hub.front.access_keys import AccessKeys
+from ai_hub.front.audit import Audit
 from ai_hub.front.caching import Caching
 from ai_hub.front.ingestion import Ingestion
 from ai_hub.front.training_sets import TrainingSets
@@ -21,7 +22,7 @@ def _now() -> int:
     return time.time_ns() // 1_000
 
 
-class FeatureStore(Ingestion, Caching, TrainingSets, AccessKeys):
+class FeatureStore(Ingestion, Caching, TrainingSets, AccessKeys, Audit):
     """Meter readings in, feature vectors and training sets out.
 
     Use it as `async with FeatureStore.open("duckdb:///features.duckdb") as store:`. Instants are

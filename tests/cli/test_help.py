@@ -35,6 +35,7 @@ COMMANDS = (
     "rollout",
     "importance",
     "keys",
+    "audit",
     "warm",
     "invalidate",
     "config",

@@ -42,11 +42,12 @@ NEEDS: dict[tuple[str, str], str] = {
         ("post", "sets/plan"), ("post", "sets/apply"), ("post", "sets/default"),
         ("post", "sets/retire"), ("post", "sets/{name}/rollout"), ("post", "models/bind"),
         ("post", "models/unbind"), ("get", "keys"), ("post", "keys"), ("post", "keys/revoke"),
+        ("get", "audit"),
     )},
 }  # fmt: skip
 FENCED = [route for route in ROUTES if route.path not in OPEN]
 OF_ALL = {route.path for route in FENCED if NEEDS[route.method, route.path] == "admin"} - {
-    "/ai/features/keys", "/ai/features/keys/revoke",
+    "/ai/features/keys", "/ai/features/keys/revoke", "/ai/features/audit",
 } | {"/ai/features/cache/stats"}  # fmt: skip
 
 
@@ -189,6 +190,34 @@ def test_a_thousand_attempts_get_through_nowhere(fenced: Fenced) -> None:
         if answer.status_code not in (401, 403) and not (twice or nowhere):
             through.append((route.method, path, some, tenant, sent, answer.status_code))
     assert not through
+
+
+def test_the_audit_log_names_the_key_whatever_is_said(fenced: Fenced) -> None:
+    writer, admin = fenced.make("write"), fenced.make("admin")
+    for key in (writer, fenced.boss):
+        body = {"tenant_id": OWN, "rows": [ROW]}
+        fenced.ask("POST", "/ai/features/ingest", key, json=body)
+    fenced.ask("POST", "/ai/features/ingest", fenced.boss, json={"tenant_id": OTHER, "rows": [ROW]})
+    definitions = {
+        "feature_sets": [{"name": "told", "version": 1, "features": ["lag_1h"]}],
+        "applied_by": "somebody else",
+    }
+    fenced.ask("POST", "/ai/features/sets/apply", fenced.boss, json=definitions)
+    told = fenced.ask("GET", "/ai/features/sets/told", fenced.boss).json()
+    assert told["applied_by"] == "boss"
+    every = fenced.ask("GET", "/ai/features/audit", fenced.boss).json()["records"]
+    applied, *ingests = [one for one in every if one["what"] in ("apply", "ingest")]
+    boss_id = fenced.boss.split("_")[1]
+    assert (applied["who"], applied["who_id"]) == ("boss", boss_id)
+    assert applied["details"] == {"sets": ["told@1"], "said_by": "somebody else"}
+    assert [(one["tenant_id"], one["who_id"]) for one in ingests[:3]] == [
+        (OTHER, boss_id), (OWN, boss_id), (OWN, writer.split("_")[1]),
+    ]  # fmt: skip
+    mine = fenced.ask("GET", "/ai/features/audit", admin).json()["records"]
+    assert mine == [one for one in every if one["tenant_id"] == OWN][: len(mine)]
+    assert {one["tenant_id"] for one in mine} == {OWN}
+    for secret in (writer, admin, fenced.boss):
+        assert secret.split("_", 2)[2] not in str(every)
 
 
 def test_lists_show_only_what_is_ones_own(fenced: Fenced) -> None:

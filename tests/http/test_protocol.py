@@ -30,6 +30,7 @@ ROUTES = {
     "/ai/features/models/unbind": "post",
     "/ai/features/keys": "get",
     "/ai/features/keys/revoke": "post",
+    "/ai/features/audit": "get",
     "/ai/features/ingest": "post",
     "/ai/features/ingest/weather": "post",
     "/ai/features/ingest/attributes": "post",

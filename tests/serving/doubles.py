@@ -18,6 +18,7 @@ from ai_hub.intake.batch import Batch
 from ai_hub.intake.checks import check_observations
 from ai_hub.intake.frames import rows_to_table
 from ai_hub.serving.spec import Spec, spec_of
+from ai_hub.stores.audit_log import AuditRecord
 from ai_hub.stores.base import Announce, Change, Chunk, Landed, ScanRequest, Vectors
 
 TENANT = "t"
@@ -69,7 +70,12 @@ class HeldStore:
         self.error: Exception | None = None
         self._begun = asyncio.Condition()
 
-    async def append(self, observations: pa.Table, announce: Announce | None = None) -> Landed:
+    async def append(
+        self,
+        observations: pa.Table,
+        announce: Announce | None = None,
+        audit: Sequence[AuditRecord] = (),
+    ) -> Landed:
         rows = observations.to_pylist()
         touched = frozenset(Entity(row["tenant_id"], row["asset_id"]) for row in rows)
         if announce is not None and not await announce(touched):
@@ -82,8 +88,13 @@ class HeldStore:
             await self.appending.wait()
         return Landed(0, 0, touched)
 
-    async def append_weather(self, weather: pa.Table, announce: Announce | None = None) -> Landed:
-        return await self.append(weather, announce)
+    async def append_weather(
+        self,
+        weather: pa.Table,
+        announce: Announce | None = None,
+        audit: Sequence[AuditRecord] = (),
+    ) -> Landed:
+        return await self.append(weather, announce, audit)
 
     async def assign_weather_source(
         self,
@@ -93,6 +104,7 @@ class HeldStore:
         valid_from: int | None,
         changed_at: int,
         announce: Announce | None = None,
+        audit: Sequence[AuditRecord] = (),
     ) -> frozenset[Entity]:
         return frozenset(Entity(tenant_id, asset_id) for asset_id in asset_ids)
 

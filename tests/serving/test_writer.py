@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 
 import pyarrow as pa
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from ai_hub.errors import StoreUnavailable
 from ai_hub.serving.reader import Reader
 from ai_hub.serving.writer import Writer
+from ai_hub.stores.audit_log import AuditRecord
 from ai_hub.stores.base import Announce, Landed
 from serving.doubles import AT, SPEC, TENANT, HeldStore, batch
 from serving.kinds import Kind
@@ -50,8 +52,13 @@ async def test_no_answer_goes_back_while_a_writer_stands_at_its_commit(kind: Kin
 class Fails(HeldStore):
     """A store whose writes are committed, and which does not know of it."""
 
-    async def append(self, observations: pa.Table, announce: Announce | None = None) -> Landed:
-        await super().append(observations, announce)
+    async def append(
+        self,
+        observations: pa.Table,
+        announce: Announce | None = None,
+        audit: Sequence[AuditRecord] = (),
+    ) -> Landed:
+        await super().append(observations, announce, audit)
         raise StoreUnavailable("the connection was lost at the commit")
 
 

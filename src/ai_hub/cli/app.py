@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from ai_hub import __version__
 from ai_hub.cli import (
     assets,
+    audit,
     database,
     definitions,
     exports,
@@ -134,6 +135,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None] | typer.Typer], ...] = (
     ("rollout", rollouts.commands),
     ("importance", importance.importance),
     ("keys", keys.commands),
+    ("audit", audit.audit),
     ("warm", warming.warm),
     ("invalidate", vectors.invalidate),
     ("config", server.config),

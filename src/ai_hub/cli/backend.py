@@ -52,6 +52,9 @@ class Backend(Protocol):
     async def exports(self, tenant_id: str | None, limit: int) -> Document:
         """Recorded exports."""
 
+    async def audit(self, request: Document) -> Document:
+        """A page of the audit log."""
+
     @property
     def registry(self) -> RegistryBackend:
         """The feature sets."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -32,14 +31,6 @@ def asked(
             return await ask(backend.registry)
 
     return asyncio.run(work())
-
-
-def user() -> str:
-    """Who runs the command, as a registry notes it."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # nobody that the system knows, as in a container
-        return ""
 
 
 @asynccontextmanager

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ai_hub.cli.finding import asked, user
+from ai_hub.access.actor import user
+from ai_hub.cli.finding import asked
 from ai_hub.cli.options import Json, Url
 from ai_hub.cli.output import cell, document, say, table, tell
 

@@ -108,6 +108,11 @@ class LocalBackend:
         """Recorded exports."""
         return {"exports": await self._store.exports(tenant_id, limit)}
 
+    async def audit(self, request: Document) -> Document:
+        """A page of the audit log."""
+        times = {key: _datetime(request.get(key)) for key in ("start_time", "end_time")}
+        return await self._store.audit(**{**request, **times})
+
     @property
     def registry(self) -> LocalRegistry:
         """The feature sets of the database."""

@@ -198,6 +198,10 @@ class RemoteBackend:
         only = {} if tenant_id is None else {"tenant_id": tenant_id}
         return await self._ask("GET", "/ai/features/exports", params={**only, "limit": limit})
 
+    async def audit(self, request: Document) -> Document:
+        """A page of the audit log."""
+        return await self._ask("GET", "/ai/features/audit", params=request)
+
     @property
     def registry(self) -> RemoteRegistry:
         """The feature sets that it serves."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ai_hub.cli.finding import asked, opened, user
+from ai_hub.access.actor import user
+from ai_hub.cli.finding import asked, opened
 from ai_hub.cli.options import Json, Tenant, Url
 from ai_hub.cli.output import counted, document, say, table
 

@@ -7,14 +7,15 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
+from ai_hub.access.actor import named
 from ai_hub.access.grant import EVERYTHING, Grant, check_scopes, check_tenants
 from ai_hub.access.keys import digest_of, minted
 from ai_hub.definitions.values import Duration, check_id, check_text
 from ai_hub.errors import Forbidden
-from ai_hub.front.feature_sets import user
 from ai_hub.front.rollouts import Rollouts
 from ai_hub.serving.access_keys import created, key_document, key_of, revoked, tenants_of
-from ai_hub.stores.registry_table import RegistryChange, StoredRegistry
+from ai_hub.stores.audit_log import AuditRecord, What, noted
+from ai_hub.stores.registry_table import RegistryChange, StoredKey, StoredRegistry
 
 
 class AccessKeys(Rollouts):
@@ -46,13 +47,15 @@ class AccessKeys(Rollouts):
             raise Forbidden("tenants", got, "tenants of the key that asks")
         at = time.time_ns() // 1_000
         until = None if expires is None else at + expires.micros
-        who = check_text("created_by", user() if created_by is None else created_by, 200)
+        who = check_text("created_by", named(created_by), 200)
         id, key = minted()
 
         def decide(stored: StoredRegistry) -> RegistryChange:
             return created(stored, id, digest_of(key), name, wanted, allows, at, who, until)
 
-        await self._hear(await self._table.change(decide))
+        await self._change(
+            decide, lambda change: _records("create-key", change.keys[0], created_by)
+        )
         return key_document(key_of(self._stored, id, by), at) | {"key": key}
 
     async def revoke_key(self, id: str, by: Grant = EVERYTHING) -> dict[str, Any]:
@@ -61,10 +64,23 @@ class AccessKeys(Rollouts):
         Raises UnknownKey and StoreError.
         """
         at = time.time_ns() // 1_000
-        await self._hear(await self._table.change(partial(revoked, id=id, by=by, at=at)))
+        await self._change(
+            partial(revoked, id=id, by=by, at=at),
+            lambda change: _records("revoke-key", change.keys[0]),
+        )
         return key_document(key_of(self._stored, id, by), at)
 
     def keys(self, by: Grant = EVERYTHING) -> list[dict[str, Any]]:
         """Every key, those that ended too, as plain values; the oldest first."""
         now = time.time_ns() // 1_000
         return [key_document(one, now) for one in self._stored.keys if by.covers(tenants_of(one))]
+
+
+def _records(what: What, key: StoredKey, said_by: str | None = None) -> list[AuditRecord]:
+    """What the audit log says of a key: one record for each tenant that it is for."""
+    tenants = tenants_of(key)
+    scopes = key.scopes.split()
+    return [
+        noted(what, one, 1, key=key.key_id, name=key.name, scopes=scopes, said_by=said_by)
+        for one in ([None] if tenants is None else sorted(tenants))
+    ]

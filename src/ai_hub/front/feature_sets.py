@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import time
 from collections.abc import Callable, Iterable
+from contextvars import copy_context
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from ai_hub.access.actor import named
 from ai_hub.access.keys import Keys
 from ai_hub.config import Settings
 from ai_hub.definitions.changes import Change
@@ -33,8 +35,18 @@ from ai_hub.serving.registry_plan import (
 from ai_hub.serving.rollouts import rollout_document
 from ai_hub.serving.spec import Specs
 from ai_hub.serving.views import definitions_of
-from ai_hub.stores.registry_table import RegistryChange, RegistryTable, StoredRegistry, WithoutData
+from ai_hub.stores.audit_log import AuditRecord, noted
+from ai_hub.stores.registry_table import (
+    Decision,
+    RegistryChange,
+    RegistryTable,
+    StoredRegistry,
+    WithoutData,
+)
 from ai_hub.stores.views import Views
+
+Told = Callable[[RegistryChange], Iterable[AuditRecord]]
+"""What the audit log says of a change."""
 
 
 class FeatureSets(Front):
@@ -97,7 +109,7 @@ class FeatureSets(Front):
         InvalidInput for one that comes twice or reads a view that cannot be read, and StoreError.
         """
         wanted, at = unique(feature_sets), time.time_ns() // 1_000
-        by = check_text("applied_by", user() if applied_by is None else applied_by, 200)
+        by = check_text("applied_by", named(applied_by), 200)
         changes: tuple[Change, ...] = ()
         views = await definitions_of(self._views, wanted)
 
@@ -106,8 +118,11 @@ class FeatureSets(Front):
             changes = applying(stored, wanted, views)
             return applied(stored, changes, at, by)
 
-        stored = await self._table.change(decide)
-        await self._hear(stored)
+        def told(change: RegistryChange) -> list[AuditRecord]:
+            sets = [label_of(one) for one in change.sets]
+            return [noted("apply", None, len(sets), sets=sets, said_by=applied_by)]
+
+        stored = await self._change(decide, told)
         return RegistryPlan(changes, await self._warnings(changes), stored.revision, stored.models)
 
     async def retire(self, feature_set: str) -> None:
@@ -117,8 +132,8 @@ class FeatureSets(Front):
         (the message names them) and one that is rolled out, InvalidInput without a version,
         UnknownFeatureSet, and StoreError.
         """
-
-        await self._hear(await self._table.change(partial(retired, label=feature_set)))
+        record = noted("retire", None, 1, feature_set=feature_set)
+        await self._change(partial(retired, label=feature_set), lambda _: [record])
 
     async def set_default(self, feature_set: str) -> None:
         """Let a name alone mean this version (`name@version`).
@@ -126,8 +141,8 @@ class FeatureSets(Front):
         Raises UnknownFeatureSet, RetiredFeatureSet, InvalidInput without a version,
         RegistryConflict while the name is rolled out, and StoreError.
         """
-
-        await self._hear(await self._table.change(partial(made_default, label=feature_set)))
+        record = noted("default", None, 1, feature_set=feature_set)
+        await self._change(partial(made_default, label=feature_set), lambda _: [record])
 
     def described(self, feature_set: str) -> dict[str, Any]:
         """A version (a retired one too) as plain values, with its state in the registry.
@@ -153,6 +168,19 @@ class FeatureSets(Front):
                 (rollout_document(r) for r in self._stored.rollouts if r.name == chosen.name), None
             ),
         }
+
+    async def _change(self, decide: Decision, told: Told) -> StoredRegistry:
+        """Change the registry, with the audit records that `told` makes of what is to change."""
+        # A store may decide in a thread that does not know who asks.
+        asked = copy_context()
+
+        def decided(stored: StoredRegistry) -> RegistryChange:
+            change = decide(stored)
+            return replace(change, audit=tuple(asked.run(told, change))) if change else change
+
+        stored = await self._table.change(decided)
+        await self._hear(stored)
+        return stored
 
     async def _warnings(self, changes: Iterable[Change]) -> tuple[str, ...]:
         """What looks wrong with sets that are new."""
@@ -181,11 +209,3 @@ class FeatureSets(Front):
         self._stored = stored
         self.registry, self.specs = registry, Specs(registry, stored)
         self.known_keys = Keys(known_keys(stored.keys))
-
-
-def user() -> str:
-    """Who this process runs as."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # nobody that the system knows, as in a container
-        return ""

@@ -6,11 +6,13 @@ import time
 from functools import partial
 from typing import Any
 
+from ai_hub.access.actor import named
 from ai_hub.definitions.values import check_text
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.errors import UnknownModel
-from ai_hub.front.feature_sets import FeatureSets, user
+from ai_hub.front.feature_sets import FeatureSets
 from ai_hub.serving.models import bound, model_document, unbound
+from ai_hub.stores.audit_log import noted
 from ai_hub.stores.registry_table import RegistryChange, StoredRegistry
 
 
@@ -32,17 +34,19 @@ class Models(FeatureSets):
         RegistryConflict for a model that is bound to another version or policy, and StoreError.
         """
         at = time.time_ns() // 1_000
-        by = check_text("bound_by", user() if bound_by is None else bound_by, 200)
+        by = check_text("bound_by", named(bound_by), 200)
 
         def decide(stored: StoredRegistry) -> RegistryChange:
             return bound(stored, model, feature_set, policy, at, by)
 
-        await self._hear(await self._table.change(decide))
+        record = noted("bind", None, 1, model=model, feature_set=feature_set, said_by=bound_by)
+        await self._change(decide, lambda _: [record])
         return self.described_model(model)
 
     async def unbind_model(self, model: str) -> None:
         """Let a version of a model be bound to nothing. Raises UnknownModel and StoreError."""
-        await self._hear(await self._table.change(partial(unbound, model=model)))
+        record = noted("unbind", None, 1, model=model)
+        await self._change(partial(unbound, model=model), lambda _: [record])
 
     def described_model(self, model: str) -> dict[str, Any]:
         """A version of a model that is bound, as plain values. Raises UnknownModel."""

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
+from ai_hub.access.actor import named
 from ai_hub.definitions.values import check_text
-from ai_hub.front.feature_sets import user
 from ai_hub.front.models import Models
 from ai_hub.serving.rollouts import aborted, begun, finished, rollout_document, rollout_of, split_of
+from ai_hub.stores.audit_log import noted
 from ai_hub.stores.registry_table import RegistryChange, StoredRegistry
 
 
@@ -29,21 +30,26 @@ class Rollouts(Models):
         another rollout of the name is under way, and StoreError.
         """
         at = time.time_ns() // 1_000
-        by = check_text("begun_by", user() if begun_by is None else begun_by, 200)
+        by = check_text("begun_by", named(begun_by), 200)
 
         def decide(stored: StoredRegistry) -> RegistryChange:
             return begun(stored, name, to, percent, at, by)
 
-        await self._hear(await self._table.change(decide))
+        record = noted(
+            "rollout", None, 1, feature_set=name, to=to, percent=percent, said_by=begun_by
+        )
+        await self._change(decide, lambda _: [record])
         return rollout_document(rollout_of(self._stored, name))
 
     async def finish_rollout(self, name: str) -> None:
         """Make the version that is rolled out the default. Raises UnknownRollout and StoreError."""
-        await self._hear(await self._table.change(partial(finished, name=name)))
+        record = noted("rollout", None, 1, feature_set=name, ended="finished")
+        await self._change(partial(finished, name=name), lambda _: [record])
 
     async def abort_rollout(self, name: str) -> None:
         """End a rollout, the default version as it was. Raises UnknownRollout and StoreError."""
-        await self._hear(await self._table.change(partial(aborted, name=name)))
+        record = noted("rollout", None, 1, feature_set=name, ended="aborted")
+        await self._change(partial(aborted, name=name), lambda _: [record])
 
     def rollouts(self) -> list[dict[str, Any]]:
         """Every rollout under way, as plain values, by name."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol, assert_never
 
+from ai_hub.access.actor import Actor
 from ai_hub.access.bucket import Buckets
 from ai_hub.access.grant import EVERYTHING, Grant
 from ai_hub.access.grant import Scope as Allowed
@@ -87,6 +88,15 @@ def refused(access: Access, scope: Scope) -> Reply | None:
     except AiHubError as error:
         return refusal(error)
     return None
+
+
+def actor_of(scope: Scope) -> Actor:
+    """Who a request changes something for: its key, or without keys anybody at an address."""
+    grant: Grant = scope[GRANT]
+    if grant is not EVERYTHING:
+        return Actor(grant.who, grant.id, known=True)
+    client = scope.get("client")
+    return Actor("anybody", client[0] if client else "")
 
 
 def check_need(connection: Any, handler: Any) -> None:

@@ -10,9 +10,10 @@ from time import perf_counter
 from typing import Any
 
 from ai_hub import logs
+from ai_hub.access.actor import act_as
 from ai_hub.errors import AiHubError
 from ai_hub.feature_store import FeatureStore
-from ai_hub.http.access import access_of, refused
+from ai_hub.http.access import access_of, actor_of, refused
 from ai_hub.http.body import (
     BODY,
     FAULT,
@@ -140,6 +141,8 @@ class Application:
         self, scope: Scope, receive: Receive, send: Send, request: bytes
     ) -> int:
         framework = await self.framework()
+        # All routes that change anything are the framework's.
+        act_as(actor_of(scope))
         status = 0
 
         async def named(message: Message) -> None:

@@ -14,6 +14,7 @@ from ai_hub.http.schemas import ID, MODEL, POLICY, TIME, WIDTH, Schema, componen
 from ai_hub.intake.labels import FORMATS
 from ai_hub.intake.options import BatchKind
 from ai_hub.intake.read_options import DRY_RUN, READ_OPTIONS
+from ai_hub.stores.audit_log import WHATS
 
 _TABLES = (
     "application/x-ndjson",
@@ -158,6 +159,11 @@ ROUTES = (
     Route(
         "post", "/ai/features/keys/revoke", "Let an access key be valid no more.", "Key",
         "KeyRequest", refuses=(404, 503),
+    ),
+    Route(
+        "get", "/ai/features/audit", "Who changed what of one's own tenants, the newest first.",
+        "Audit", query=("tenant_id", "what", "who", "start_time", "end_time", "before", "limit"),
+        refuses=(422, 503),
     ),
     Route(
         "post", "/ai/features/ingest",
@@ -352,6 +358,11 @@ def _parameters(chosen: Schema) -> Schema:
         "details": {"type": "boolean", "default": False},
         "since": TIME,
         "after": ID,
+        "what": {"type": "string", "enum": [*WHATS]},
+        "who": ID,
+        "start_time": TIME,
+        "end_time": TIME,
+        "before": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
         "feature_set": chosen,
         "horizons": {**listed(WIDTH, 0, MAX_HORIZONS), "uniqueItems": True},
         "missing": POLICY,

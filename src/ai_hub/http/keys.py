@@ -34,9 +34,9 @@ async def create_key(request: _Asked, state: State) -> dict[str, Any]:
     expires = None if asked.expires is None else Duration.of(asked.expires, "expires")
     grant = grant_of(request)
     store: FeatureStore = state.store
-    # Whoever has a key is called by its name.
-    by = grant.who or asked.created_by
-    return await store.create_key(asked.name, asked.tenants, asked.scopes, expires, by, grant)
+    return await store.create_key(
+        asked.name, asked.tenants, asked.scopes, expires, asked.created_by, grant
+    )
 
 
 @post("/keys/revoke", opt=ADMIN, status_code=200)

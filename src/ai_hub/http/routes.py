@@ -23,6 +23,7 @@ from ai_hub.feature_store import FeatureStore
 from ai_hub.http.access import EXPORT, NOTHING, READ, READ_ALL, WRITE, check_need
 from ai_hub.http.asked import body as _body
 from ai_hub.http.asked import grant_of
+from ai_hub.http.audit import audit
 from ai_hub.http.body import FAULT, ClientLeft, Reply, refusal, while_connected
 from ai_hub.http.definitions import (
     apply,
@@ -330,6 +331,7 @@ def build(store: FeatureStore, hot: HotRoutes, rooms: Rooms, watch: Watch) -> Li
             keys,
             create_key,
             revoke_key,
+            audit,
             ingest_observations,
             ingest_weather,
             ingest_attributes,

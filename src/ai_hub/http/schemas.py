@@ -297,6 +297,11 @@ _ANSWERS: Schema = {
     "Key": fields(_KEY),
     "CreatedKey": fields({**_KEY, "key": TEXT}),
     "Keys": fields({"keys": listed(_ref("Key"), 0)}),
+    "Audit": fields({"records": listed(_ref("AuditRecord"), 0), "next": nullable(COUNT)}),
+    "AuditRecord": fields(
+        {"id": COUNT, "done_at": TIME, "who": TEXT, "who_id": TEXT, "what": TEXT,
+         "tenant_id": nullable(ID), "count": COUNT, "details": table({})}
+    ),
     "RegistryPlan": fields(
         {"revision": COUNT, "allowed": FLAG, "changes": listed(_ref("RegistryChange"), 0),
          "warnings": listed(TEXT, 0)}

@@ -99,6 +99,14 @@ class Batch:
             self.unreadable, self.outside, self.remarks,
         )  # fmt: skip
 
+    def rows_by_tenant(self) -> dict[str, int]:
+        """How many rows to land each tenant has."""
+        if self.tenant_id is not None:
+            return {self.tenant_id: self.table.num_rows}
+        counts = self.table.group_by("tenant_id").aggregate([([], "count_all")])
+        columns = (counts[name].to_pylist() for name in ("tenant_id", "count_all"))
+        return dict(zip(*columns, strict=True))
+
     def newest(self) -> dict[str, int]:
         """The last time of each tenant's rows, in microseconds."""
         if self.tenant_id is not None and self.table.num_rows:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from ai_hub.metrics import Metrics
 from ai_hub.serving.cache import Cache
+from ai_hub.stores.audit_log import AuditRecord, What, noted
 from ai_hub.stores.base import Announce, Landed, Store
 
 if TYPE_CHECKING:
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _SILENT_SECONDS = 10.0
+_WHAT: dict[BatchKind, What] = {
+    "observations": "ingest",
+    "weather": "ingest-weather",
+    "attributes": "ingest-attributes",
+}
 
 _T = TypeVar("_T")
 
@@ -103,13 +109,15 @@ class Writer:
         return batch.landed(landed.replaced, landed.unchanged, landed.aged)
 
     async def _appended(self, batch: Batch, kind: BatchKind, announce: Announce) -> Landed:
+        audit = _records(batch, kind)
         match kind:
             case "observations":
-                return await self._store.append(batch.table, announce)
+                return await self._store.append(batch.table, announce, audit)
             case "weather":
-                return await self._store.append_weather(batch.table, announce)
+                return await self._store.append_weather(batch.table, announce, audit)
             case "attributes":
-                return await self._store.append_attributes(batch.table, self._now(), announce)
+                now = self._now()
+                return await self._store.append_attributes(batch.table, now, announce, audit)
             case _:
                 assert_never(kind)
 
@@ -138,8 +146,9 @@ class Writer:
         changed_at: int,
     ) -> int:
         marking = _Marking(self._cache)
+        record = noted("weather-source", tenant_id, len(asset_ids), source_id=source_id)
         touched = await self._store.assign_weather_source(
-            tenant_id, source_id, asset_ids, valid_from, changed_at, marking.announce
+            tenant_id, source_id, asset_ids, valid_from, changed_at, marking.announce, [record]
         )
         await self._drop(touched, marking)
         return len(touched)
@@ -149,6 +158,10 @@ class Writer:
         if marking.seen and self._cache.owes:
             # The shared cache was lost after it was told: nothing is written down of it yet.
             await self._store.debts.owe(touched)
+
+
+def _records(batch: Batch, kind: BatchKind) -> list[AuditRecord]:
+    return [noted(_WHAT[kind], tenant, rows) for tenant, rows in batch.rows_by_tenant().items()]
 
 
 class _Marking:

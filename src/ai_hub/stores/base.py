@@ -14,6 +14,7 @@ from ai_hub.definitions.values import Entity
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.plan import Plan, ViewReads
 from ai_hub.stores.asset_facts import AssetFacts
+from ai_hub.stores.audit_log import AuditLog, AuditRecord
 from ai_hub.stores.drift_table import DriftTable
 from ai_hub.stores.export_log import ExportLog
 from ai_hub.stores.registry_table import RegistryTable
@@ -148,17 +149,28 @@ class Store(Protocol):
     """Observations and weather: written, computed on, and read in bulk.
 
     A write asks `announce` once it knows whom it touches, and is committed after that. What a
-    shared cache was not told then is a debt, written with it.
+    shared cache was not told then is a debt, written with it, and so are the records of `audit`
+    (one for each tenant), unless it changes nothing.
     """
 
     @property
     def debts(self) -> Debts:
         """What shared caches are owed."""
 
-    async def append(self, observations: pa.Table, announce: Announce | None = None) -> Landed:
+    async def append(
+        self,
+        observations: pa.Table,
+        announce: Announce | None = None,
+        audit: Sequence[AuditRecord] = (),
+    ) -> Landed:
         """Land one checked batch (schema OBSERVATIONS), whole or not at all, and make it last."""
 
-    async def append_weather(self, weather: pa.Table, announce: Announce | None = None) -> Landed:
+    async def append_weather(
+        self,
+        weather: pa.Table,
+        announce: Announce | None = None,
+        audit: Sequence[AuditRecord] = (),
+    ) -> Landed:
         """Land one checked batch of weather (schema WEATHER), whole or not at all."""
 
     async def assign_weather_source(
@@ -169,6 +181,7 @@ class Store(Protocol):
         valid_from: int | None,
         changed_at: int,
         announce: Announce | None = None,
+        audit: Sequence[AuditRecord] = (),
     ) -> frozenset[Entity]:
         """Map assets to a weather source (None: their own rows) from an instant on, until their
         next mapping; the entities that it changed anything for.
@@ -179,7 +192,11 @@ class Store(Protocol):
         """
 
     async def append_attributes(
-        self, attributes: pa.Table, changed_at: int, announce: Announce | None = None
+        self,
+        attributes: pa.Table,
+        changed_at: int,
+        announce: Announce | None = None,
+        audit: Sequence[AuditRecord] = (),
     ) -> Landed:
         """Land one checked batch of attributes (schema ATTRIBUTES), whole or not at all.
 
@@ -228,6 +245,10 @@ class OfflineStore(Store, Protocol):
     @property
     def export_log(self) -> ExportLog:
         """What was exported."""
+
+    @property
+    def audit_log(self) -> AuditLog:
+        """Who changed what."""
 
     @property
     def in_chunks(self) -> bool:

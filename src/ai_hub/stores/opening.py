@@ -28,5 +28,8 @@ def _embedded(settings: Settings) -> OfflineStore:
 
     path = settings.database_path
     return EmbeddedStore(
-        MEMORY if path is None else path, settings.export_jobs, settings.view_timeout
+        MEMORY if path is None else path,
+        settings.export_jobs,
+        settings.view_timeout,
+        settings.retention_audit,
     )

@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, fields
 from typing import Any, Literal, Protocol
 
+from ai_hub.stores.audit_log import AuditRecord
+
 State = Literal["active", "retired"]
 
 
@@ -145,7 +147,10 @@ class StoredRegistry:
 
 @dataclass(frozen=True, slots=True)
 class RegistryChange:
-    """Rows that are new or take the place of those of the same key, and rows that go."""
+    """Rows that are new or take the place of those of the same key, and rows that go.
+
+    `audit` says who did that; where nothing is to be done, it is not written.
+    """
 
     sets: tuple[StoredSet, ...] = ()
     defaults: Mapping[str, int] = field(default_factory=dict)
@@ -153,6 +158,7 @@ class RegistryChange:
     rollouts: tuple[StoredRollout, ...] = ()
     keys: tuple[StoredKey, ...] = ()
     gone: tuple[StoredModel | StoredRollout | StoredKey, ...] = ()
+    audit: tuple[AuditRecord, ...] = ()
 
     @property
     def rows(self) -> tuple[Row, ...]:

@@ -18,7 +18,14 @@ from ai_hub.stores.attributes import (
     settled,
 )
 from ai_hub.stores.base import Landed
-from ai_hub.stores.embedded.session import Before, Cursor, registered, transaction
+from ai_hub.stores.embedded.session import (
+    Before,
+    Cursor,
+    Note,
+    registered,
+    transaction,
+    unnoted,
+)
 from ai_hub.stores.touched import pairs_of, touched
 
 if TYPE_CHECKING:
@@ -122,7 +129,12 @@ class AttributeMap:
 
 
 def append_attributes(
-    cursor: Cursor, held: AttributeMap, batch: pa.Table, changed_at: int, before: Before
+    cursor: Cursor,
+    held: AttributeMap,
+    batch: pa.Table,
+    changed_at: int,
+    before: Before,
+    note: Note = unnoted,
 ) -> Landed:
     """Land one batch in one transaction, part by part: as objects rows take much memory."""
     import pyarrow as pa
@@ -142,6 +154,7 @@ def append_attributes(
                             f"INSERT INTO asset_attributes SELECT {_COLUMNS} FROM changed"
                         )
             found = touched(pairs_of(pa.concat_tables(written))) if written else frozenset()
+            note(cursor, replaced, unchanged)
             if found:
                 before(found)
         for rows in written:

@@ -7,6 +7,7 @@ from dataclasses import astuple
 from typing import Any
 
 from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
+from ai_hub.stores.embedded.audit_log import EmbeddedAuditLog
 from ai_hub.stores.embedded.session import Cursor, Sessions, transaction
 from ai_hub.stores.registry_table import (
     INSTANTS,
@@ -31,8 +32,9 @@ from ai_hub.stores.registry_table import (
 class EmbeddedRegistryTable:
     """The registry of one database file, which only this process changes."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, audit_log: EmbeddedAuditLog) -> None:
         self._sessions = sessions
+        self._audit_log = audit_log
 
     async def load(self) -> StoredRegistry:
         """All of it, as of one moment."""
@@ -62,6 +64,7 @@ class EmbeddedRegistryTable:
                         "INSERT INTO feature_set_defaults (name, version) VALUES (?, ?)",
                         [name, version],
                     )
+                self._audit_log.write(cursor, wanted.audit)
                 cursor.execute("DELETE FROM registry_revision")
                 cursor.execute(
                     "INSERT INTO registry_revision (revision) VALUES (?)", [before.revision + 1]

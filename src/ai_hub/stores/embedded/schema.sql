@@ -147,3 +147,15 @@ CREATE TABLE IF NOT EXISTS ai_hub_served (
     added_at    TIMESTAMPTZ NOT NULL,
     document    BLOB        NOT NULL
 );
+
+-- The audit log: who changed what, when, and how many; `details` in JSON. No two rows have one id.
+CREATE TABLE IF NOT EXISTS ai_hub_audit (
+    id        BIGINT      NOT NULL,
+    done_at   TIMESTAMPTZ NOT NULL,
+    who       VARCHAR     NOT NULL,
+    who_id    VARCHAR     NOT NULL,
+    what      VARCHAR     NOT NULL,
+    tenant_id VARCHAR,
+    count     BIGINT      NOT NULL,
+    details   VARCHAR     NOT NULL
+);

@@ -38,8 +38,14 @@ _FILE_BYTES, _MEMORY_BYTES = "192MB", "400MB"
 _T = TypeVar("_T")
 Before = Callable[[Collection[Entity]], None]
 """Called as the last thing before a commit, with the entities that it touches."""
+Note = Callable[[Cursor, int, int], None]
+"""Called before that, with how many stored rows changed, and how many were there already."""
 _open_files: set[str] = set()
 _opening = threading.Lock()
+
+
+def unnoted(cursor: Cursor, replaced: int, unchanged: int) -> None:
+    """Nothing is kept of who wrote."""
 
 
 class Sessions:

@@ -8,7 +8,14 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from ai_hub.definitions.values import FIRST_INSTANT, Entity
-from ai_hub.stores.embedded.session import Before, Cursor, registered, transaction
+from ai_hub.stores.embedded.session import (
+    Before,
+    Cursor,
+    Note,
+    registered,
+    transaction,
+    unnoted,
+)
 from ai_hub.stores.weather_sources import Mappings, source_at
 
 if TYPE_CHECKING:
@@ -70,6 +77,7 @@ def assign_sources(
     valid_from: int | None,
     changed_at: int,
     before: Before,
+    note: Note = unnoted,
 ) -> frozenset[Entity]:
     """Store a mapping of some assets; the entities with a mapping that was not there before."""
     changed: dict[Entity, int] = {}
@@ -86,6 +94,7 @@ def assign_sources(
     if changed:
         with registered(cursor, mapped=_table(changed.items())), transaction(cursor):
             _store(cursor, source_id)
+            note(cursor, len(changed), 0)
             before(changed.keys())
         for entity, since in changed.items():
             sources.put(entity, since, source_id)

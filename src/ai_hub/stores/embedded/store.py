@@ -22,9 +22,11 @@ from ai_hub.engines.arrays import Series, ViewColumn
 from ai_hub.engines.plan import Plan
 from ai_hub.engines.views import Fault, Faults
 from ai_hub.stores.asset_facts import AssetFacts
+from ai_hub.stores.audit_log import AuditRecord, counting, landed
 from ai_hub.stores.base import Announce, Changed, Chunk, Followed, Landed, ScanRequest, Vectors
 from ai_hub.stores.embedded.assets import describe_assets
 from ai_hub.stores.embedded.attributes import AttributeMap, append_attributes
+from ai_hub.stores.embedded.audit_log import EmbeddedAuditLog
 from ai_hub.stores.embedded.debts import EmbeddedDebts
 from ai_hub.stores.embedded.drift_table import EmbeddedDriftTable
 from ai_hub.stores.embedded.exports import EmbeddedExportLog
@@ -36,6 +38,7 @@ from ai_hub.stores.embedded.session import (
     MEMORY,
     Before,
     Cursor,
+    Note,
     Sessions,
     transaction,
     translated,
@@ -71,10 +74,14 @@ class EmbeddedStore:
     """
 
     def __init__(
-        self, path: str | Path = MEMORY, scans: int = 1, view_timeout: Duration = _VIEW_TIMEOUT
+        self,
+        path: str | Path = MEMORY,
+        scans: int = 1,
+        view_timeout: Duration = _VIEW_TIMEOUT,
+        keep_audit: Duration | None = None,
     ) -> None:
         """`scans` may be at once, and share the memory for them; an answer waits no longer than
-        `view_timeout` for a view."""
+        `view_timeout` for a view; audit records go when they are older than `keep_audit`."""
         self._scans = scans
         self._large = asyncio.Semaphore(_LARGE)
         self.in_chunks = False
@@ -83,7 +90,8 @@ class EmbeddedStore:
         self.debts = EmbeddedDebts()
         self._attributes = AttributeMap()
         self.views = EmbeddedViews(self._sessions, view_timeout.seconds)
-        self.registry_table = EmbeddedRegistryTable(self._sessions)
+        self.audit_log = EmbeddedAuditLog(self._sessions, keep_audit)
+        self.registry_table = EmbeddedRegistryTable(self._sessions, self.audit_log)
         self.drift_table = EmbeddedDriftTable(self._sessions)
         try:
             with closing(self._sessions.cursor()) as cursor, translated():
@@ -93,18 +101,30 @@ class EmbeddedStore:
             self._sessions.abandon()
             raise
 
-    async def append(self, observations: pa.Table, announce: Announce | None = None) -> Landed:
+    async def append(
+        self,
+        observations: pa.Table,
+        announce: Announce | None = None,
+        audit: Sequence[AuditRecord] = (),
+    ) -> Landed:
         """Land one checked batch of observations, whole or not at all."""
-        before = _announced(announce)
+        before, note = _announced(announce), self._noting(audit)
         return await self._sessions.write(
-            lambda cursor: self._append(cursor, OBSERVATION_TABLE, "series", observations, before)
+            lambda cursor: self._append(
+                cursor, OBSERVATION_TABLE, "series", observations, before, note
+            )
         )
 
-    async def append_weather(self, weather: pa.Table, announce: Announce | None = None) -> Landed:
+    async def append_weather(
+        self,
+        weather: pa.Table,
+        announce: Announce | None = None,
+        audit: Sequence[AuditRecord] = (),
+    ) -> Landed:
         """Land one checked batch of weather, whole or not at all."""
-        before = _announced(announce)
+        before, note = _announced(announce), self._noting(audit)
         return await self._sessions.write(
-            lambda cursor: self._append(cursor, WEATHER_TABLE, "weather", weather, before)
+            lambda cursor: self._append(cursor, WEATHER_TABLE, "weather", weather, before, note)
         )
 
     async def assign_weather_source(
@@ -115,23 +135,32 @@ class EmbeddedStore:
         valid_from: int | None,
         changed_at: int,
         announce: Announce | None = None,
+        audit: Sequence[AuditRecord] = (),
     ) -> frozenset[Entity]:
         """Map assets to a weather source (None: their own rows); the entities it changed."""
         before = _announced(announce)
+
+        def note(cursor: Cursor, changed: int, _: int) -> None:
+            self.audit_log.write(cursor, counting(audit, changed))
+
         return await self._sessions.write(
             lambda cursor: assign_sources(
                 cursor, self._sources, tenant_id, source_id, asset_ids, valid_from, changed_at,
-                before,
+                before, note,
             )
         )  # fmt: skip
 
     async def append_attributes(
-        self, attributes: pa.Table, changed_at: int, announce: Announce | None = None
+        self,
+        attributes: pa.Table,
+        changed_at: int,
+        announce: Announce | None = None,
+        audit: Sequence[AuditRecord] = (),
     ) -> Landed:
         """Land one checked batch of attributes, whole or not at all."""
-        held, before = self._attributes, _announced(announce)
+        held, before, note = self._attributes, _announced(announce), self._noting(audit)
         return await self._sessions.write(
-            lambda cursor: append_attributes(cursor, held, attributes, changed_at, before)
+            lambda cursor: append_attributes(cursor, held, attributes, changed_at, before, note)
         )
 
     async def compute(
@@ -214,10 +243,19 @@ class EmbeddedStore:
         kind: Literal["series", "weather"],
         batch: pa.Table,
         before: Before,
+        note: Note,
     ) -> Landed:
-        landed = append_rows(cursor, table, batch, self._sources, before)
+        done = append_rows(cursor, table, batch, self._sources, before, note)
         self._points.landed(kind, batch)
-        return landed
+        return done
+
+    def _noting(self, audit: Sequence[AuditRecord]) -> Note:
+        """How a write of rows keeps its records."""
+
+        def note(cursor: Cursor, replaced: int, unchanged: int) -> None:
+            self.audit_log.write(cursor, landed(audit, replaced, unchanged))
+
+        return note
 
 
 def _with_faults(vectors: Vectors, plan: Plan, failed: Mapping[str, Fault]) -> Vectors:

@@ -17,9 +17,11 @@ from ai_hub.stores.base import Landed
 from ai_hub.stores.embedded.session import (
     Before,
     Cursor,
+    Note,
     changes_logged,
     registered,
     transaction,
+    unnoted,
 )
 from ai_hub.stores.embedded.sources import SourceMap
 from ai_hub.stores.touched import pairs_of, touched
@@ -70,7 +72,12 @@ def rehearse_write(cursor: Cursor) -> None:
 
 
 def append_rows(
-    cursor: Cursor, into: KeyedTable, batch: pa.Table, sources: SourceMap, before: Before
+    cursor: Cursor,
+    into: KeyedTable,
+    batch: pa.Table,
+    sources: SourceMap,
+    before: Before,
+    note: Note = unnoted,
 ) -> Landed:
     """Land one batch with unique keys in one transaction.
 
@@ -97,9 +104,11 @@ def append_rows(
         if fresh.num_rows:
             with registered(cursor, fresh=fresh):
                 cursor.execute(f"INSERT INTO {into.name} ({columns}) SELECT {columns} FROM fresh")
+        replaced, unchanged = len(changed.row), len(found.row) - len(changed.row)
+        note(cursor, replaced, unchanged)
         entities = _touched(batch, into, sources)
         before(entities)
-    return Landed(len(changed.row), len(found.row) - len(changed.row), entities)
+    return Landed(replaced, unchanged, entities)
 
 
 @dataclass(frozen=True, slots=True)

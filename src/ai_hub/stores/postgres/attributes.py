@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from ai_hub.definitions.values import Entity
 from ai_hub.stores.attributes import Changes, Key, keys_of, parts_of, settled
+from ai_hub.stores.audit_log import AuditRecord, landed
 from ai_hub.stores.base import Landed
+from ai_hub.stores.postgres.audit_log import write_audit
 from ai_hub.stores.postgres.session import Connection
 from ai_hub.stores.postgres.write import Before
 
@@ -33,7 +35,11 @@ SET number = excluded.number, text = excluded.text
 
 
 async def append_attributes(
-    connection: Connection, batch: pa.Table, changed_at: int, before: Before
+    connection: Connection,
+    batch: pa.Table,
+    changed_at: int,
+    before: Before,
+    audit: Sequence[AuditRecord] = (),
 ) -> Landed:
     """Land one batch in one transaction, part by part: as objects rows take much memory."""
     replaced = unchanged = 0
@@ -48,6 +54,7 @@ async def append_attributes(
             changed |= done.touched
             if done.rows:
                 await connection.execute(_WRITE, *map(list, zip(*done.rows, strict=True)))
+        await write_audit(connection, landed(audit, replaced, unchanged))
         await before(changed)
     return Landed(replaced, unchanged, frozenset(changed))
 

@@ -10,6 +10,8 @@ from ai_hub.config import KEYS, Settings, variable
 from ai_hub.config_values import kept_for, width_text
 from ai_hub.definitions.values import FIRST_INSTANT, LAST_INSTANT, Duration, iso
 from ai_hub.errors import InvalidInput
+from ai_hub.stores.audit_log import noted
+from ai_hub.stores.postgres.audit_log import write_audit
 from ai_hub.stores.postgres.migrate import check
 from ai_hub.stores.postgres.migrations import RETENTION_SETTINGS, interval, retention_of
 from ai_hub.stores.postgres.session import Connection, session
@@ -104,7 +106,10 @@ async def set_retention(settings: Settings, relation: str, keep: object) -> dict
                 time.time_ns() // 1_000,
             )
             (now,) = [one for one in await declared(connection) if one.relation == relation]
-    return _document(now) | {"before": known[relation].text}
+            before = known[relation].text
+            record = noted("retention-set", None, 1, relation=relation, keep=now.text, was=before)
+            await write_audit(connection, [record])
+    return _document(now) | {"before": before}
 
 
 def _document(one: Declared) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import asyncpg
 from ai_hub.config import Settings
 from ai_hub.definitions.values import check_id
 from ai_hub.errors import StoreRefused
+from ai_hub.stores.audit_log import noted
+from ai_hub.stores.postgres.audit_log import write_audit
 from ai_hub.stores.postgres.migrate import check
 from ai_hub.stores.postgres.session import session
 
@@ -20,9 +22,11 @@ async def grant_tenant(settings: Settings, role: str, tenant_id: str) -> list[st
     async with session(settings) as connection:
         await check(connection)
         try:
-            rows = await connection.fetch(
-                "SELECT name FROM ai_hub_grant_tenant($1, $2) AS name", role, tenant_id
-            )
+            async with connection.transaction():
+                rows = await connection.fetch(
+                    "SELECT name FROM ai_hub_grant_tenant($1, $2) AS name", role, tenant_id
+                )
+                await write_audit(connection, [noted("grant-tenant", tenant_id, 1, role=role)])
         except asyncpg.InvalidParameterValueError as error:
             raise StoreRefused(str(error)) from error
     return [row["name"] for row in rows]

@@ -6,11 +6,15 @@ The order matters: hours are refreshed before the rows that they are made of may
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from ai_hub.config import Settings
+from ai_hub.config_values import width_text
 from ai_hub.definitions.values import Duration, iso
 from ai_hub.errors import StoreRefused
+from ai_hub.stores.audit_log import noted
+from ai_hub.stores.postgres.audit_log import expire, write_audit
 from ai_hub.stores.postgres.columnstore import Columnstore
 from ai_hub.stores.postgres.crew import Crew
 from ai_hub.stores.postgres.migrate import check
@@ -23,6 +27,8 @@ from ai_hub.stores.postgres.session import Connection
 from ai_hub.stores.postgres.warnings import warnings
 
 MAINTENANCE_LOCK = 7_248_003_003
+_IN_THE_RECORD = ("refresh", "rebuild", "compress")
+"""What is told of in one record of the run; what is deleted or declared has its own."""
 _REFRESHING = 0.8
 """The share of a limited time by which refreshing is over, so that chunks are moved too."""
 
@@ -64,7 +70,21 @@ async def maintain(
         when = time.time_ns() // 1_000 if now is None else now
         retention = Retention(crew.lead, settings, mode, when, at_once)
         await _maintain(crew, mode, retention, when, rebuild, note)
+        if gone := await expire(crew.lead, settings.retention_audit, when):
+            records = "record" if gone == 1 else "records"
+            said = f"{gone:,} {records} older than {width_text(settings.retention_audit)} deleted"
+            note(Step("delete", "ai_hub_audit", said, gone))
+        await _record(crew.lead, steps)
     return steps
+
+
+async def _record(on: Connection, steps: Sequence[Step]) -> None:
+    """Keep who maintained the database, where there was something to do."""
+    done = [one for one in steps if one.action in _IN_THE_RECORD and one.count]
+    details = {f"{one.action} {one.relation}": one.count for one in done}
+    if done:
+        count = sum(details.values())
+        await write_audit(on, [replace(noted("maintain", None, count), details=details)])
 
 
 async def _check_owner(on: Connection) -> None:

@@ -12,6 +12,7 @@ from dataclasses import astuple
 from ai_hub.config import Settings
 from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
 from ai_hub.errors import StoreError, StoreUnavailable
+from ai_hub.stores.postgres.audit_log import write_audit
 from ai_hub.stores.postgres.recovery import is_standby
 from ai_hub.stores.postgres.session import Connection, Sessions, session
 from ai_hub.stores.registry_table import (
@@ -83,6 +84,7 @@ class PostgresRegistryTable:
                     await on.execute(_put(TABLES[type(row)]), *astuple(row))
                 for name, version in wanted.defaults.items():
                     await on.execute(_DEFAULT, name, version)
+                await write_audit(on, wanted.audit)
                 await on.execute("UPDATE registry_revision SET revision = revision + 1")
                 # It goes out with the commit.
                 await on.execute("SELECT pg_notify($1, $2)", CHANNEL, str(before.revision + 1))

@@ -14,6 +14,8 @@ import asyncpg
 
 from ai_hub.config import Settings
 from ai_hub.definitions.values import FIRST_INSTANT, LAST_INSTANT, SECOND, iso
+from ai_hub.stores.audit_log import noted
+from ai_hub.stores.postgres.audit_log import counted, write_audit
 from ai_hub.stores.postgres.declared import Declared, declared
 from ai_hub.stores.postgres.migrations import Mode, declarations, retention_of
 from ai_hub.stores.postgres.session import Connection
@@ -65,7 +67,14 @@ class Retention:
             one.relation for one in before if retention_of(one.relation, self._settings) != one.keep
         ]
         if said_by_name := declarations(others, self._settings):
-            await self._connection.execute(said_by_name)
+            async with self._connection.transaction():
+                await self._connection.execute(said_by_name)
+                changed = [
+                    noted("retention-set", None, 1, relation=one.relation, keep=one.text)
+                    for one, was in zip(await declared(self._connection), before, strict=True)
+                    if one.keep != was.keep
+                ]
+                await write_audit(self._connection, changed)
         for one, was in zip(await declared(self._connection), before, strict=True):
             if one.keep != was.keep:
                 said = "kept for ever" if one.keep is None else f"kept for {one.text}"
@@ -143,6 +152,12 @@ class Retention:
                 "newer_than => $3::timestamptz)",
                 kept.relation, past, first,
             )  # fmt: skip
+            since, until = iso(max(first, FIRST_INSTANT)), iso(past)
+            record = noted(
+                "retention", None, 1, relation=kept.relation, unit="chunk",
+                start_time=since, end_time=until,
+            )  # fmt: skip
+            await write_audit(on, [record])
         return None
 
     async def _delete_rows(
@@ -152,7 +167,7 @@ class Retention:
         if told is None or self._is_due(told):
             arrived = LAST_INSTANT if told is None else self._now - self._notice
             old = f"FROM {relation} WHERE timestamp < $1 AND ingested_at <= $2"
-            count = await self._delete_slowly(old, cutoff, arrived)
+            count = await self._delete_slowly(relation, old, cutoff, arrived)
             if count:
                 await on.execute(_DELETED, relation, cutoff)
                 rows = "row" if count == 1 else "rows"
@@ -164,7 +179,7 @@ class Retention:
         if first is not None:
             yield self._notify(kept, first, max(told or came, came) + self._notice)
 
-    async def _delete_slowly(self, old: str, *arguments: int) -> int:
+    async def _delete_slowly(self, relation: str, old: str, *arguments: int) -> int:
         """Delete some rows, found once, in small transactions, so that nobody waits for long."""
         on = self._connection
         bounds = [f"TIMESTAMPTZ '{iso(one)}'" for one in arguments]
@@ -175,8 +190,11 @@ class Retention:
             while places := await on.fetch(f"FETCH {_AT_ONCE} FROM ai_hub_old"):
                 # The condition again: another row may have taken the place of one that was found.
                 here = [place for (place,) in places]
-                done = await on.execute(f"DELETE {old} AND ctid = ANY($3)", *arguments, here)
-                count += int(done.split()[-1])
+                record = noted(
+                    "retention", None, 0, relation=relation, unit="row", end_time=iso(arguments[0])
+                )
+                statement = f"DELETE {old} AND ctid = ANY($3)"
+                count += await counted(on, statement, record, *arguments, here)
             return count
         finally:
             await on.execute("CLOSE ai_hub_old")

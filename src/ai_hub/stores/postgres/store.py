@@ -13,9 +13,11 @@ from ai_hub.definitions.values import FIRST_INSTANT, Entity
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.plan import Plan
 from ai_hub.stores.asset_facts import AssetFacts
+from ai_hub.stores.audit_log import AuditRecord
 from ai_hub.stores.base import Announce, Changed, Chunk, Followed, Landed, ScanRequest, Vectors
 from ai_hub.stores.postgres.assets import describe_assets
 from ai_hub.stores.postgres.attributes import append_attributes
+from ai_hub.stores.postgres.audit_log import PostgresAuditLog
 from ai_hub.stores.postgres.changes import Changes
 from ai_hub.stores.postgres.debts import PostgresDebts
 from ai_hub.stores.postgres.drift_table import PostgresDriftTable
@@ -56,6 +58,7 @@ class PostgresStore:
         )
         self._weather_periods = RetentionPeriods(None, keep.get("weather_features"))
         self.export_log = PostgresExportLog(settings, sessions)
+        self.audit_log = PostgresAuditLog(sessions)
         self.registry_table = PostgresRegistryTable(settings, sessions)
         self.drift_table = PostgresDriftTable(sessions)
         self._chunks = TimeChunks(sessions)
@@ -70,7 +73,12 @@ class PostgresStore:
             store._points.lane(Plan.of(feature_set), None).learn()
         return store
 
-    async def append(self, observations: pa.Table, announce: Announce | None = None) -> Landed:
+    async def append(
+        self,
+        observations: pa.Table,
+        announce: Announce | None = None,
+        audit: Sequence[AuditRecord] = (),
+    ) -> Landed:
         """Land one checked batch of observations, whole or not at all."""
         periods = self._observation_periods
         since = {
@@ -79,16 +87,23 @@ class PostgresStore:
         }
         async with self._chunks.ready(observations, since):
             return await self._told(
-                lambda on, before: append_observations(on, observations, periods, before),
+                lambda on, before: append_observations(on, observations, periods, before, audit),
                 announce,
             )
 
-    async def append_weather(self, weather: pa.Table, announce: Announce | None = None) -> Landed:
+    async def append_weather(
+        self,
+        weather: pa.Table,
+        announce: Announce | None = None,
+        audit: Sequence[AuditRecord] = (),
+    ) -> Landed:
         """Land one checked batch of weather, whole or not at all."""
         since = {"weather_features": FIRST_INSTANT}
         async with self._chunks.ready(weather, since):
             return await self._told(
-                lambda on, before: append_weather(on, weather, self._weather_periods, before),
+                lambda on, before: append_weather(
+                    on, weather, self._weather_periods, before, audit
+                ),
                 announce,
             )
 
@@ -100,21 +115,27 @@ class PostgresStore:
         valid_from: int | None,
         changed_at: int,
         announce: Announce | None = None,
+        audit: Sequence[AuditRecord] = (),
     ) -> frozenset[Entity]:
         """Map assets to a weather source (None: their own rows); the entities it changed."""
         return await self._told(
             lambda on, before: assign_sources(
-                on, tenant_id, source_id, asset_ids, valid_from, changed_at, before
+                on, tenant_id, source_id, asset_ids, valid_from, changed_at, before, audit
             ),
             announce,
         )
 
     async def append_attributes(
-        self, attributes: pa.Table, changed_at: int, announce: Announce | None = None
+        self,
+        attributes: pa.Table,
+        changed_at: int,
+        announce: Announce | None = None,
+        audit: Sequence[AuditRecord] = (),
     ) -> Landed:
         """Land one checked batch of attributes, whole or not at all."""
         return await self._told(
-            lambda on, before: append_attributes(on, attributes, changed_at, before), announce
+            lambda on, before: append_attributes(on, attributes, changed_at, before, audit),
+            announce,
         )
 
     async def compute(

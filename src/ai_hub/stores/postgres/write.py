@@ -19,7 +19,9 @@ import numpy as np
 
 from ai_hub.definitions.values import FIRST_INSTANT, Duration, Entity
 from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
+from ai_hub.stores.audit_log import AuditRecord, counting, landed
 from ai_hub.stores.base import Landed
+from ai_hub.stores.postgres.audit_log import write_audit
 from ai_hub.stores.postgres.fresh import fresh_rows
 from ai_hub.stores.postgres.session import POSTGRES_EPOCH, Connection
 from ai_hub.stores.touched import pairs_of, touched
@@ -159,6 +161,7 @@ async def append_observations(
     batch: pa.Table,
     periods: RetentionPeriods,
     before: Before,
+    audit: Sequence[AuditRecord] = (),
 ) -> Landed:
     """Land one batch (schema OBSERVATIONS, one row a key).
 
@@ -175,6 +178,7 @@ async def append_observations(
     try:
         async with connection.transaction():
             replaced, unchanged = await _write(connection, batch, fresh, since)
+            await write_audit(connection, landed(audit, replaced, unchanged))
             await before(entities)
     except asyncpg.UniqueViolationError:
         # Another writer brought some of these rows since we looked.
@@ -182,6 +186,7 @@ async def append_observations(
             replaced, unchanged = await _write(
                 connection, batch, np.zeros(batch.num_rows, bool), since
             )
+            await write_audit(connection, landed(audit, replaced, unchanged))
             await before(entities)
     times = np.asarray(batch["timestamp"].cast("int64"))
     aged = int((times < periods.features_since(now)).sum())
@@ -231,7 +236,11 @@ async def copy_observations(connection: Connection, batch: pa.Table) -> None:
 
 
 async def append_weather(
-    connection: Connection, batch: pa.Table, periods: RetentionPeriods, before: Before
+    connection: Connection,
+    batch: pa.Table,
+    periods: RetentionPeriods,
+    before: Before,
+    audit: Sequence[AuditRecord] = (),
 ) -> Landed:
     """Land one batch of weather (schema WEATHER, one row a key)."""
     if not batch.num_rows:
@@ -245,6 +254,7 @@ async def append_weather(
         await connection.execute(_UNMAPPED)
         found = await connection.fetch(_MAPPED, *(column.to_pylist() for column in pairs.columns))
         entities = touched(pairs, {Entity(*pair) for pair in found})
+        await write_audit(connection, landed(audit, replaced, batch.num_rows - written))
         await before(entities)
     aged = int((times < periods.features_since(time.time_ns() // 1_000)).sum())
     return Landed(replaced, batch.num_rows - written, entities, aged)
@@ -258,6 +268,7 @@ async def assign_sources(
     valid_from: int | None,
     changed_at: int,
     before: Before,
+    audit: Sequence[AuditRecord] = (),
 ) -> frozenset[Entity]:
     """Store a mapping of some assets; the entities with a mapping that was not there before."""
     ids = sorted(set(asset_ids))
@@ -267,6 +278,7 @@ async def assign_sources(
             _ASSIGN, tenant_id, source_id, ids, valid_from, changed_at, FIRST_INSTANT
         )
         entities = frozenset(Entity(tenant_id, asset_id) for (asset_id,) in rows)
+        await write_audit(connection, counting(audit, len(entities)))
         await before(entities)
     return entities
 

@@ -1,0 +1,44 @@
+"""The route of the audit log."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from litestar import Request, get
+from litestar.datastructures import State
+
+from ai_hub.definitions.values import parse_time, to_datetime
+from ai_hub.feature_store import FeatureStore
+from ai_hub.http.access import ADMIN
+from ai_hub.http.asked import grant_of
+
+
+@get("/audit", opt=ADMIN)
+async def audit(
+    request: Request[Any, Any, Any],
+    state: State,
+    tenant_id: str | None = None,
+    what: str | None = None,
+    who: str | None = None,
+    start_time: str | None = None,
+    end_time: str | None = None,
+    before: int | None = None,
+    limit: int = 100,
+) -> dict[str, Any]:
+    """Who changed what of one's own tenants, the newest first."""
+    store: FeatureStore = state.store
+    return await store.audit(
+        tenant_id,
+        what=what,
+        who=who,
+        start_time=_time(start_time, "start_time"),
+        end_time=_time(end_time, "end_time"),
+        before=before,
+        limit=limit,
+        by=grant_of(request),
+    )
+
+
+def _time(text: str | None, field: str) -> datetime | None:
+    return None if text is None else to_datetime(parse_time(text, field, "up"))
