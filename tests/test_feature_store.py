@@ -50,6 +50,7 @@ USES: dict[str, Use] = {
         tenant_id="t", source_id="s", asset_ids=["a"]
     ),
     "get": lambda s: s.get(tenant_id="t", asset_id="a"),
+    "explain": lambda s: s.explain(tenant_id="t", asset_id="a"),
     "get_batch": lambda s: s.get_batch(tenant_id="t", asset_ids=["a"]),
     "get_features": lambda s: s.get_features("t", "a"),
     "compute_feature_set": lambda s: s.compute_feature_set("t", "a", SET),

@@ -27,6 +27,7 @@ STEPS = (
     ("drift",),
     ("stores",),
     ("serving",),
+    ("explanation",),
     ("export",),
     ("importance",),
     ("opening",),
@@ -49,7 +50,7 @@ WITHIN = {
     ),
     "front": (
         *("base", "audit", "ingestion", "feature_sets", "vectors", "caching", "training_sets"),
-        *("models", "rollouts", "access_keys"),
+        *("models", "rollouts", "access_keys", "explaining"),
     ),
 }
 # `import ai_hub` must stay light: names of the package are imported from where they are defined.
@@ -115,6 +116,7 @@ KINDS = {
     "config_sources.py": "talks",
     "definitions/file.py": "talks",
     "demo/tour.py": "talks",
+    "explanation/explaining.py": "talks",
     "export/job.py": "decides",
     "export/row_groups.py": "decides",
     "export/fields.py": "decides",
@@ -129,6 +131,7 @@ KINDS = {
     "http/answers.py": "decides",
     "http/description.py": "decides",
     "http/messages.py": "decides",
+    "http/explained.py": "decides",
     "http/page.py": "decides",
     "http/paths.py": "decides",
     "http/schemas.py": "decides",

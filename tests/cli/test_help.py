@@ -26,6 +26,7 @@ COMMANDS = (
     "ingest-attributes",
     "assets",
     "get",
+    "explain",
     "export",
     "exports",
     "plan",

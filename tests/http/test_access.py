@@ -29,7 +29,9 @@ NEEDS: dict[tuple[str, str], str] = {
     **{("get", f"/ai/features/{p}"): "read" for p in (
         "sets", "sets/{name}", "sets/{name}/versions/{version}", "models", "assets", "cache/stats",
     )},
-    **{("post", f"/ai/features/{p}"): "read" for p in ("get", "batch", "cache/warm")},
+    **{("post", f"/ai/features/{p}"): "read" for p in (
+        "get", "batch", "explain", "cache/warm",
+    )},
     **{("post", f"/ai/features/{p}"): "write" for p in (
         "ingest", "ingest/weather", "ingest/attributes", "cache/invalidate",
     )},

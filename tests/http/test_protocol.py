@@ -17,6 +17,7 @@ GET = {"tenant_id": "protocol", "asset_id": "a", "feature_set": "forecast_basic"
 ROUTES = {
     "/ai/features/get": "post",
     "/ai/features/batch": "post",
+    "/ai/features/explain": "post",
     "/ai/features/sets": "get",
     "/ai/features/sets/{name}": "get",
     "/ai/features/sets/{name}/versions/{version}": "get",

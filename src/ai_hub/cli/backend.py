@@ -26,6 +26,9 @@ class Backend(Protocol):
     async def batch(self, request: Document) -> Document:
         """The answers for several assets."""
 
+    async def explain(self, request: Document) -> Document:
+        """The answer for one asset, each feature explained."""
+
     async def land(self, batch: Batch, kind: BatchKind) -> IngestResult:
         """Land the rows of a checked batch; what became of all that were sent."""
 

@@ -51,6 +51,10 @@ class LocalBackend:
         }
         return {**shared, "results": results}
 
+    async def explain(self, request: Document) -> Document:
+        """The answer for one asset, each feature explained."""
+        return await self._store.explain(**_timed(request))
+
     async def land(self, batch: Batch, kind: BatchKind) -> IngestResult:
         """Land the rows of a checked batch; what became of all that were sent."""
         return await self._store.land(batch, kind)

@@ -96,6 +96,10 @@ class RemoteBackend:
         """The answers for several assets."""
         return await self._ask("POST", "/ai/features/batch", body=request)
 
+    async def explain(self, request: Document) -> Document:
+        """The answer for one asset, each feature explained."""
+        return await self._ask("POST", "/ai/features/explain", body=request)
+
     async def land(self, batch: Batch, kind: BatchKind) -> IngestResult:
         """Land the rows of a checked batch; what became of all that were sent."""
         stored = IngestResult()

@@ -10,6 +10,7 @@ from ai_hub import __version__
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import MAX_HORIZONS
 from ai_hub.export.job import Compression
+from ai_hub.http.explained import EXPLAINED
 from ai_hub.http.schemas import ID, MODEL, POLICY, TIME, WIDTH, Schema, components, listed, set_name
 from ai_hub.intake.labels import FORMATS
 from ai_hub.intake.options import BatchKind
@@ -98,6 +99,12 @@ ROUTES = (
         "post", "/ai/features/batch", "The features of 1 to 1,000 entities of one tenant.",
         "BatchVectors", "BatchRequest",
         _ACME | {"asset_ids": ["meter-001", "meter-002"]} | _CHOSEN, refuses=(404, 409),
+    ),
+    Route(
+        "post", "/ai/features/explain",
+        "The features of one entity, each with what it read and why it has no value.",
+        "Explanation", "ExplainRequest", _ACME | {"asset_id": "meter-001"} | _CHOSEN,
+        refuses=(404, 409, 503),
     ),
     Route(
         "get", "/ai/features/sets", "Every feature set in every version, retired ones too.",
@@ -253,7 +260,7 @@ ROUTES = (
 
 def document(registry: Registry) -> dict[str, Any]:
     """The OpenAPI document, with the names of a registry's sets and features."""
-    schemas = components(registry)
+    schemas = components(registry) | EXPLAINED
     parameters = _parameters(set_name(registry))
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:

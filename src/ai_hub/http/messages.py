@@ -25,6 +25,18 @@ class GetRequest(msgspec.Struct, forbid_unknown_fields=True):
     model: str | None = None
 
 
+class ExplainRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """One entity's features, explained: what a GetRequest asks for, or some of a set or model."""
+
+    tenant_id: str
+    asset_id: str
+    feature_set: str | None = None
+    feature_names: list[str] | None = None
+    timestamp: str | None = None
+    missing: str | int | float | None = None
+    model: str | None = None
+
+
 class BatchRequest(msgspec.Struct, forbid_unknown_fields=True):
     """The features of 1 to 1,000 entities of one tenant."""
 

@@ -36,6 +36,7 @@ from ai_hub.http.definitions import (
     set_default,
 )
 from ai_hub.http.description import document
+from ai_hub.http.explaining import AT_ONCE, explain
 from ai_hub.http.hot import HotRoutes, health_of
 from ai_hub.http.ingest import ingest_attributes, ingest_observations, ingest_weather
 from ai_hub.http.keys import create_key, keys, revoke_key
@@ -317,6 +318,7 @@ def build(store: FeatureStore, hot: HotRoutes, rooms: Rooms, watch: Watch) -> Li
         route_handlers=[
             get_features,
             get_batch,
+            explain,
             feature_sets,
             feature_set,
             feature_set_version,
@@ -357,6 +359,7 @@ def build(store: FeatureStore, hot: HotRoutes, rooms: Rooms, watch: Watch) -> Li
                 "described": _Described(),
                 "mapping": asyncio.Semaphore(1),
                 "warming": asyncio.Semaphore(1),
+                "explaining": asyncio.Semaphore(AT_ONCE),
                 "training_turns": Turns(1, store.settings.export_queue),
             }
         ),

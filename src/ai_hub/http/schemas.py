@@ -136,6 +136,10 @@ def _requests(registry: Registry) -> Schema:
     measured = {str(name): nullable(NUMBER) for name in WEATHER_COLUMNS}
     return {
         "GetRequest": {**_asked({"tenant_id": ID, "asset_id": ID}, some), **either},
+        "ExplainRequest": {
+            **_asked({"tenant_id": ID, "asset_id": ID}, some),
+            "not": {"required": ["feature_set", "model"]},
+        },
         "BatchRequest": {
             **_asked({"tenant_id": ID, "asset_ids": listed(ID, 1, MAX_BATCH)}, some), **either,
         },

@@ -16,6 +16,7 @@ from ai_hub.engines.plan import Plan, ViewReads
 from ai_hub.stores.asset_facts import AssetFacts
 from ai_hub.stores.audit_log import AuditLog, AuditRecord
 from ai_hub.stores.drift_table import DriftTable
+from ai_hub.stores.evidence import Evidence
 from ai_hub.stores.export_log import ExportLog
 from ai_hub.stores.registry_table import RegistryTable
 from ai_hub.stores.views import Views
@@ -249,6 +250,10 @@ class OfflineStore(Store, Protocol):
     @property
     def audit_log(self) -> AuditLog:
         """Who changed what."""
+
+    @property
+    def evidence(self) -> Evidence:
+        """What there is of one asset beside its features."""
 
     @property
     def in_chunks(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ai_hub.stores.asset_facts import CADENCE_READINGS, AssetFacts, SeriesFacts
@@ -43,12 +45,7 @@ def describe_assets(
     """A page of assets; see `Store.describe_assets`."""
     page = {"tenant": tenant_id, "after": after, "since": since, "limit": limit}
     ids = [asset_id for (asset_id,) in cursor.execute(_PAGE, page).fetchall()]
-    series: dict[str, list[SeriesFacts]] = {asset_id: [] for asset_id in ids}
-    asked = {"tenant": tenant_id, "ids": ids, "newest": CADENCE_READINGS}
-    for asset_id, name, first, newest in cursor.execute(_SERIES, asked).fetchall():
-        steps = np.sort(-np.diff(newest))
-        cadence = int(steps[(len(steps) - 1) // 2]) if len(steps) else None
-        series[asset_id].append(SeriesFacts(name, first, newest[0], cadence))
+    series = series_of(cursor, tenant_id, ids)
     held = attributes.of_assets(cursor, tenant_id, ids)
     facts = []
     for asset_id in ids:
@@ -63,3 +60,16 @@ def describe_assets(
             )
         )
     return facts
+
+
+def series_of(
+    cursor: Cursor, tenant_id: str, asset_ids: Sequence[str]
+) -> dict[str, list[SeriesFacts]]:
+    """The series of some assets, by name."""
+    series: dict[str, list[SeriesFacts]] = {asset_id: [] for asset_id in asset_ids}
+    asked = {"tenant": tenant_id, "ids": list(asset_ids), "newest": CADENCE_READINGS}
+    for asset_id, name, first, newest in cursor.execute(_SERIES, asked).fetchall():
+        steps = np.sort(-np.diff(newest))
+        cadence = int(steps[(len(steps) - 1) // 2]) if len(steps) else None
+        series[asset_id].append(SeriesFacts(name, first, newest[0], cadence))
+    return series

@@ -29,6 +29,7 @@ from ai_hub.stores.embedded.attributes import AttributeMap, append_attributes
 from ai_hub.stores.embedded.audit_log import EmbeddedAuditLog
 from ai_hub.stores.embedded.debts import EmbeddedDebts
 from ai_hub.stores.embedded.drift_table import EmbeddedDriftTable
+from ai_hub.stores.embedded.evidence import EmbeddedEvidence
 from ai_hub.stores.embedded.exports import EmbeddedExportLog
 from ai_hub.stores.embedded.points import PointReader, newest_times
 from ai_hub.stores.embedded.registry import EmbeddedRegistryTable
@@ -97,6 +98,9 @@ class EmbeddedStore:
             with closing(self._sessions.cursor()) as cursor, translated():
                 self._sources: SourceMap = load_sources(cursor)
                 self._points = PointReader(*newest_times(cursor))
+            self.evidence = EmbeddedEvidence(
+                self._sessions, self._sources, self._attributes, view_timeout.seconds
+            )
         except BaseException:
             self._sessions.abandon()
             raise

@@ -83,7 +83,7 @@ class EmbeddedViews:
         for reads in wanted:
             check_reads(cursor, reads)
             first = at - reads.lookback
-            with _limited(cursor, reads.view, self._limit):
+            with limited(cursor, reads.view, self._limit):
                 found |= read_view(cursor, reads, tenant_id, asset_ids, first, at, newest=True)
         return found
 
@@ -185,7 +185,7 @@ def _texts(
 
 
 @contextmanager
-def _limited(cursor: Cursor, view: str, seconds: float) -> Iterator[None]:
+def limited(cursor: Cursor, view: str, seconds: float) -> Iterator[None]:
     """Read a view, no longer than that. Raises ViewFault."""
     timer = threading.Timer(seconds, cursor.interrupt)
     timer.start()

@@ -32,7 +32,7 @@ LIMIT $4
 """
 _MINE = """f.tenant_id = $1 AND f.asset_id = s.asset_id AND f.feature_type = s.feature_type
     AND f.timestamp >= s.first_day AND f.timestamp < s.last_day + INTERVAL '1 day'"""
-_SERIES = f"""
+SERIES = f"""
 SELECT s.asset_id, s.feature_type, first.timestamp, newest.last,
     (extract(epoch FROM newest.step) * 1000000)::bigint
 FROM ai_hub_series s
@@ -73,7 +73,7 @@ async def describe_assets(
         page = await on.fetch(_PAGE, tenant_id, after, since, limit, oldest)
         ids = [asset_id for (asset_id,) in page]
         series: dict[str, list[SeriesFacts]] = {asset_id: [] for asset_id in ids}
-        for asset_id, *facts in await on.fetch(_SERIES, tenant_id, ids):
+        for asset_id, *facts in await on.fetch(SERIES, tenant_id, ids):
             series[asset_id].append(SeriesFacts(*facts))
         stations = dict(await on.fetch(_STATIONS, tenant_id, ids, at))
         attributes: dict[str, dict[str, Value]] = {asset_id: {} for asset_id in ids}

@@ -21,6 +21,7 @@ from ai_hub.stores.postgres.audit_log import PostgresAuditLog
 from ai_hub.stores.postgres.changes import Changes
 from ai_hub.stores.postgres.debts import PostgresDebts
 from ai_hub.stores.postgres.drift_table import PostgresDriftTable
+from ai_hub.stores.postgres.evidence import PostgresEvidence
 from ai_hub.stores.postgres.exports import PostgresExportLog
 from ai_hub.stores.postgres.points import PointReader
 from ai_hub.stores.postgres.registry import PostgresRegistryTable
@@ -50,6 +51,7 @@ class PostgresStore:
         self._settings = settings
         self._sessions = sessions
         self.views = PostgresViews(sessions)
+        self.evidence = PostgresEvidence(sessions)
         self._points = PointReader(sessions, self.views)
         self.in_chunks = sessions.facts.mode != "plain"
         keep = sessions.facts.keep
