@@ -2,8 +2,9 @@
 
 A statement probes each lag and each weather column, aggregates each window, and takes the means
 that fill what is missing, all in one round trip and of one moment. Its times are computed here and
-sent as parameters, so the planner knows which chunks to leave out. Calendar and derived features,
-`range` and whatever has no aggregate in SQL are computed from the rest.
+sent as parameters, so the planner knows which chunks to leave out. A batch looks first whether its
+tenants have weather, and at one time takes a source's mean once for all its assets. Calendar and
+derived features, `range` and whatever has no aggregate in SQL are computed from the rest.
 
 A mean that is not wanted costs the time of planning it, so a statement has them or not (`Depth`).
 PostgreSQL fails a statement in which a square overflows: it takes statistics of values up to 1e145
@@ -12,7 +13,7 @@ only, and says where there are others. Of these points all values are read, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import assert_never
 
@@ -20,8 +21,9 @@ from ai_hub.definitions.kinds import Age, Attribute, Lag, Latest, Seasonal
 from ai_hub.definitions.periods import Width
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.plan import BucketPass, Plan, RangePass
-from ai_hub.engines.sql_lags import Back, known, start_of, together
-from ai_hub.engines.sql_rows import MOST, Bound, Depth, Read, Shape, Statement, is_guarded
+from ai_hub.engines.sql_fill import filled_from, is_missing
+from ai_hub.engines.sql_lags import Back, instants, known, start_of, together
+from ai_hub.engines.sql_rows import Bound, Depth, Read, Shape, Statement, aggregated, is_guarded
 from ai_hub.engines.statistics import (
     COUNT,
     LENGTH,
@@ -30,7 +32,6 @@ from ai_hub.engines.statistics import (
     MIN,
     STD,
     SUM,
-    Aggregate,
     aggregates,
 )
 from ai_hub.engines.traits import FILL_WINDOW, ZONE_KEY, Input, Source, fill_source
@@ -40,8 +41,6 @@ _PARTIALS = (COUNT, MEAN, STD, MIN, MAX, SUM)
 
 _MEAN = (COUNT, MEAN, MIN, MAX)
 """What is read of a window whose mean fills."""
-_WITHIN = f"FILTER (WHERE value BETWEEN -{MOST:g} AND {MOST:g})".replace("e+", "e")
-"""The values whose squares PostgreSQL can add up."""
 
 
 def statement(
@@ -69,11 +68,11 @@ def _statement(
         *(words.range(one, one in merged) for one in plan.ranges),
         *map(words.season, plan.seasonals),
     ]
-    wanted = _filled_from(plan, missing)
+    wanted = filled_from(plan, missing)
     # Whether a value is outside its range, and so missing, is found here and not there.
     always = {fill_source(f) for f in plan.feature_set.features if f.name in plan.nulled}
     absent = {
-        source: "true" if source in always else _is_missing(plan, reads, which)
+        source: "true" if source in always else is_missing(plan, reads, which)
         for source, which in wanted.items()
     }
     means = [(source, words.mean(source, test)) for source, test in absent.items()]
@@ -101,46 +100,6 @@ def mergeable(one: RangePass) -> bool:
     return one.input.kind == "series" and all(part in (*_PARTIALS, LENGTH) for part in parts)
 
 
-def _filled_from(plan: Plan, missing: Missing | None) -> dict[Source, list[tuple[int, int]]]:
-    """The outputs that a mean may fill, and with how many values it need not, by whose mean."""
-    needs: dict[str, tuple[int, int]] = {}
-    for place, probe in enumerate(plan.probes):
-        needs[probe.name] = (place, 1)
-    for place, one in enumerate(plan.ranges, len(needs)):
-        needs |= {output.name: (place, output.min_count) for output in one.outputs}
-    for place, season in enumerate(plan.seasonals, len(plan.probes) + len(plan.ranges)):
-        needs[season.name] = (place, season.min_count)
-    wanted: dict[Source, list[tuple[int, int]]] = {}
-    for feature in plan.feature_set.features:
-        source = fill_source(feature)
-        if source is not None and plan.feature_set.policy_of(feature, missing) == "mean":
-            wanted.setdefault(source, []).append(needs[feature.name])
-    return wanted
-
-
-def _is_missing(plan: Plan, reads: Sequence[Read], needs: Sequence[tuple[int, int]]) -> str:
-    """Whether any of some outputs came out null."""
-    tests = [_has_fewer(reads[place], f"q.c{place}", least) for place, least in needs]
-    if plan.has_asset_zone:
-        tests.append(f"q.c{len(reads)} IS NULL")
-    return " OR ".join(dict.fromkeys(tests))
-
-
-def _has_fewer(read: Read, name: str, least: int) -> str:
-    """Whether an output holds fewer values."""
-    match read.form:
-        case "value":
-            return f"{name} IS NULL"
-        case "statistics":
-            return f"{name}[1] < {least}"
-        case "rows":
-            return f"coalesce(array_length({name}, 1), 0) < {least}"
-        case "lags":
-            return f"(SELECT count(v) FROM unnest({name}) AS v) < {least}"
-        case _:
-            assert_never(read.form)
-
-
 class _Words:
     """What a shape changes in the text: how an entity, a time and a range of times are written."""
 
@@ -154,6 +113,9 @@ class _Words:
         # Series and keys of attributes; how many parameters the bounds take is known when all of
         # them are, and `select` numbers these.
         self.texts: list[str] = []
+        self._means: list[str] = []
+        # Where what is read of weather begins.
+        self._weather: list[int] = []
         self._apart = shape == "apart"
         self._tenant, self._asset = ("$1", "$2") if shape == "one" else ("r.tenant", "r.asset")
         # Where a value some width back is found, for those that are looked up together.
@@ -201,29 +163,53 @@ class _Words:
             return Read(self._listed(rows), "rows", start=start)
         if any(is_guarded(part) for part in parts):
             parts |= dict.fromkeys((MIN, MAX))
-        return self._aggregated(tuple(parts), rows, start)
+        return aggregated(tuple(parts), rows, start)
 
     def mean(self, source: Source, missing: str) -> Read:
         if self._depth == "features":
             return Read("NULL::float8[]", "statistics", _MEAN)
         # Instants are whole microseconds: a window that is open at t ends one before it.
         last, first = self._bound(-(source.closed == "left")), self._bound(-FILL_WINDOW)
-        rows = self._rows(Input(source.kind, source.name), first, last, "q")
+        shared = source.kind == "weather" and self._shape == "together"
+        row = "d" if shared and self._depth == "filled" else "q"
+        rows = self._rows(Input(source.kind, source.name), first, last, row)
         if self._depth == "values":
             return Read(self._listed(rows, "q"), "rows")
-        read = self._aggregated(_MEAN, rows)
-        return Read(f"CASE WHEN {missing} THEN {read.text} END", "statistics", _MEAN)
+        text = aggregated(_MEAN, rows).text
+        if source.kind == "weather":
+            missing = f"({missing}) AND q.source IS NOT NULL"
+        if shared:
+            text = self._by_source(text, missing)
+        return Read(f"CASE WHEN {missing} THEN {text} END", "statistics", _MEAN)
+
+    def _by_source(self, text: str, missing: str) -> str:
+        """A mean that is taken once for all assets of a source, at one time."""
+        name = f"m{len(self._means)}"
+        self._means.append(
+            f"{name} AS MATERIALIZED (SELECT d.tenant, d.source, {text} AS mean FROM "
+            f"(SELECT DISTINCT q.tenant, q.source FROM q WHERE {missing}) d)"
+        )
+        return f"{name}.mean"
 
     def _latest(self, feature: Latest) -> Read:
         first, last = self._bound(-feature.max_age.micros + 1), self._bound(0)
-        order = ""
-        if feature.measured_within.micros:
-            recent = self._bound(-feature.measured_within.micros + 1)
-            # What was measured comes before what was forecast, but only if it is recent.
-            measured = f"issued_at >= timestamp AND timestamp >= {self._time(recent)}"
-            order = f"({measured}) DESC, "
         column = known(feature.column)
-        return Read(self._newest(Input("weather", feature.column), first, last, column, order))
+        within = min(feature.measured_within.micros, feature.max_age.micros)
+        if not within:
+            return Read(self._newest(Input("weather", column), first, last, column))
+        # What was measured comes before what was forecast, but only if it is recent.
+        recent = self._bound(-within + 1)
+        if self._shape == "one":
+            measured = f"issued_at >= timestamp AND timestamp >= {self._time(recent)}"
+            newest = self._newest(
+                Input("weather", column), first, last, column, f"({measured}) DESC, "
+            )
+            return Read(newest)
+        # Two looks at an index cost less than putting a day in order, and more to plan.
+        measured = self._newest(Input("weather", column, True), recent, last, column)
+        return Read(
+            f"coalesce({measured}, {self._newest(Input('weather', column), first, last, column)})"
+        )
 
     def _lag(self, feature: Lag | Seasonal, by: Width) -> str:
         back = Back.of(feature, by)
@@ -234,8 +220,10 @@ class _Words:
 
     def _edges(self, back: Back) -> tuple[int, int]:
         """The bounds of the row that has the value some width back."""
-        first, last = back.bounds
-        return self._add(first), self._add(last)
+        first, last = map(self._add, back.bounds)
+        if back.input.kind == "weather":
+            self._weather.append(first)
+        return first, last
 
     def _look(self, some: Sequence[Back], name: str) -> str:
         """The values some widths back, in one array: it is planned once for all of them."""
@@ -248,9 +236,9 @@ class _Words:
         )
         between = (
             "timestamp >= l.first AND timestamp <= l.last "
-            f"AND timestamp >= least({_instants(low)}) AND timestamp <= greatest({_instants(high)})"
+            f"AND timestamp >= least({instants(low)}) AND timestamp <= greatest({instants(high)})"
         )
-        first, last = (_instants(map(self._time, bounds)) for bounds in (firsts, lasts))
+        first, last = (instants(map(self._time, bounds)) for bounds in (firsts, lasts))
         return (
             f"ARRAY(SELECT {self._newest_in(some[0].input, between, some[0].column)} "
             f"FROM unnest(ARRAY[{first}], ARRAY[{last}]) "
@@ -259,6 +247,8 @@ class _Words:
 
     def _newest(self, read: Input, first: int, last: int, what: str, order: str = "") -> str:
         """Something of the newest row between two bounds."""
+        if read.kind == "weather":
+            self._weather.append(first)
         return self._newest_in(read, self._between(first, last), what, order)
 
     def _newest_in(self, read: Input, between: str, what: str, order: str = "") -> str:
@@ -267,27 +257,25 @@ class _Words:
                 f"(SELECT {what} FROM ai_features WHERE {self._of_series(read.name)} "
                 f"AND {between} ORDER BY timestamp DESC LIMIT 1)"
             )
-        return (
+        newest = (
             f"(SELECT {what} FROM weather_features WHERE {self._of_weather(read)} "
             f"AND {between} ORDER BY {order}timestamp DESC, issued_at DESC LIMIT 1)"
         )
+        if self._shape == "one":
+            return newest
+        return f"CASE WHEN s.source IS NOT NULL THEN {newest} END"
 
     def _rows(self, read: Input, first: int, last: int, row: str = "r") -> str:
         """The rows between two bounds, each with its `timestamp` and `value`."""
         between = self._between(first, last, row)
         if read.kind == "series":
             return f"ai_features WHERE {self._of_series(read.name, row)} AND {between}"
+        self._weather.append(first)
         return (
             f"(SELECT DISTINCT ON (timestamp) timestamp, {known(read.name)} AS value "
             f"FROM weather_features WHERE {self._of_weather(read, row)} AND {between} "
             "ORDER BY timestamp, issued_at DESC) AS known"
         )
-
-    def _aggregated(
-        self, parts: tuple[Aggregate, ...], rows: str, start: Bound | None = None
-    ) -> Read:
-        texts = [f"{part.sql} {_WITHIN}" if is_guarded(part) else str(part.sql) for part in parts]
-        return Read(f"(SELECT ARRAY[{', '.join(texts)}] FROM {rows})", "statistics", parts, start)
 
     def _listed(self, rows: str, row: str = "r") -> str:
         now = self._time(self._bound(0), row)
@@ -307,7 +295,13 @@ class _Words:
         source = ", s.source" if self._plan.weather else ""
         inner = ", ".join(f"{text} AS c{i}" for i, text in enumerate(reads))
         outer = ", ".join([*(f"q.c{i}" for i in range(len(reads))), *means])
-        text = f"SELECT {outer} FROM (SELECT {entity}{inner}{source}{self._from()} OFFSET 0) q"
+        read = f"(SELECT {entity}{inner}{source}{self._from()} OFFSET 0)"
+        if self._means:
+            text = f"WITH q AS MATERIALIZED {read}, {', '.join(self._means)} SELECT {outer} FROM q"
+            for i in range(len(self._means)):
+                text += f" LEFT JOIN m{i} ON m{i}.tenant = q.tenant AND m{i}.source = q.source"
+        else:
+            text = f"SELECT {outer} FROM {read} q"
         if self._shape != "one":
             text += " ORDER BY q.place"
         place = 3 + len(self.bounds)
@@ -328,15 +322,31 @@ class _Words:
                 f"unnest({', '.join(arrays)}) WITH ORDINALITY AS r({', '.join(names)}, place)"
             )
         if self._plan.weather:
-            parts.append(
-                "LATERAL (SELECT coalesce((SELECT source_id FROM asset_weather_source "
-                f"WHERE tenant_id = {self._tenant} AND asset_id = {self._asset} "
-                f"AND valid_from <= {self._time(self._bound(0))} ORDER BY valid_from DESC LIMIT 1),"
-                f" {self._asset}) AS source OFFSET 0) s"
-            )
+            parts.append(f"LATERAL (SELECT {self._source()} AS source OFFSET 0) s")
         if self._back:
             parts.append(self._back)
         return f" FROM {', '.join(parts)}" if parts else ""
+
+    def _source(self) -> str:
+        """What an asset takes its weather from; in a batch, null where its tenants have none."""
+        now = self._bound(0)
+        source = (
+            "coalesce((SELECT source_id FROM asset_weather_source "
+            f"WHERE tenant_id = {self._tenant} AND asset_id = {self._asset} "
+            f"AND valid_from <= {self._time(now)} ORDER BY valid_from DESC LIMIT 1),"
+            f" {self._asset})"
+        )
+        if self._shape == "one":
+            return source
+        # This is of no row, so it is asked once: that costs less than to look for each of them.
+        firsts = dict.fromkeys(self._weather)
+        low = [self._outer(False, one) if self._apart else self._time(one) for one in firsts]
+        high = self._outer(True, now) if self._apart else self._time(now)
+        return (
+            "CASE WHEN (SELECT true FROM weather_features WHERE tenant_id = ANY($1::text[]) "
+            f"AND timestamp >= least({instants(low)}) AND timestamp <= {high} LIMIT 1) "
+            f"THEN {source} END"
+        )
 
     def _of_series(self, series: str, row: str = "r") -> str:
         tenant, asset = self._entity(row)
@@ -388,7 +398,3 @@ class _Words:
         if (latest, bound) not in self.outer:
             self.outer.append((latest, bound))
         return f"<outer {self.outer.index((latest, bound))}>"
-
-
-def _instants(names: Iterable[str]) -> str:
-    return ", ".join(f"{name}::timestamptz" for name in names)

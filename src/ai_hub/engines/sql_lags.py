@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from ai_hub.definitions.kinds import Lag, Seasonal
@@ -68,3 +69,8 @@ def known(column: str) -> str:
     if column not in WEATHER_COLUMNS:
         raise AssertionError(f"{column} is no weather column")
     return column
+
+
+def instants(names: Iterable[str]) -> str:
+    """Parameters as a list of times."""
+    return ", ".join(f"{name}::timestamptz" for name in names)

@@ -122,6 +122,53 @@ def test_callers_at_once_share_statements_and_each_gets_its_own(
         run(example(Path(place)))
 
 
+async def test_a_batch_sees_the_first_weather_of_its_tenant(
+    on_server: Deployment, tmp_path: Path
+) -> None:
+    """And of assets that share a station, each its own: what is there, or the station's mean."""
+    assets = [f"a{i}" for i in range(6)]
+    at = to_datetime(T)
+    stale = [
+        weather_row("old", WeatherRow(T - DAY - h * HOUR, T - 9 * DAY, {"temperature": float(h)}))
+        for h in range(1, 50)
+    ]
+    fresh = [
+        weather_row("new", WeatherRow(T - 2 * HOUR, T - 2 * HOUR, {"temperature": 5.0})),
+        weather_row("new", WeatherRow(T, T - DAY, {"temperature": 7.0})),
+        weather_row("a4", WeatherRow(T - 30 * MINUTE, T - 30 * MINUTE, {"humidity": 60.0})),
+        weather_row("a4", WeatherRow(T, T - DAY, {"humidity": 50.0})),
+    ]
+    readings = [observation(asset, T - h * HOUR, float(h)) for asset in assets for h in range(30)]
+    mappings = {"a0": "old", "a1": "old", "a2": "new", "a3": "new"}
+    async with on_server.open(tmp_path, ALL) as store:
+        await store.ingest(readings, TENANT)
+        # Weather of others is none of this tenant's.
+        await store.ingest_weather(stale + fresh, "other")
+
+        async def check(weather: list[Any], mapped: dict[str, str]) -> None:
+            batch = await store.get_batch(
+                tenant_id=TENANT, asset_ids=assets, feature_set=ALL.name, timestamp=at, exact=True
+            )
+            lane = points_of(store).lane(Plan.of(ALL), "mean")
+            apart = [(TENANT, asset, T - i) for i, asset in enumerate(assets)]
+            found = await lane.read(apart)
+            for row, (_, asset, t) in enumerate(apart):
+                since = {0: mapped[asset]} if asset in mapped else {}
+                history = history_of(readings, weather, asset, since)
+                assert not wrong(ALL, T, history, plain(batch[asset]))
+                assert not wrong(ALL, t, history, vector_at(ALL, found, row), "mean")
+
+        await check([], {})
+        for source in ("old", "new"):
+            some = [asset for asset, of in mappings.items() if of == source]
+            await store.assign_weather_source(tenant_id=TENANT, source_id=source, asset_ids=some)
+        await check([], mappings)
+        await store.ingest_weather(stale, TENANT)
+        await check(stale, mappings)
+        await store.ingest_weather(fresh, TENANT)
+        await check(stale + fresh, mappings)
+
+
 async def test_callers_of_times_far_apart_share_no_statement(
     on_server: Deployment, tmp_path: Path
 ) -> None:
