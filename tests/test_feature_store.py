@@ -67,6 +67,9 @@ USES: dict[str, Use] = {
         [{"asset_id": "a", "timestamp": T}], SET, tenant_id="t"
     ),
     "exports": lambda s: s.exports(),
+    "drift_baseline": lambda s: s.drift_baseline("t", SET),
+    "drift": lambda s: s.drift("t", SET),
+    "drifting": lambda s: s.drifting(),
     "export_record": lambda s: s.export_record("none"),
     "plan": lambda s: s.plan([FeatureSet("own", 1, (Lag("lag", "1h"),))]),
     "apply": lambda s: s.apply([FeatureSet("own", 1, (Lag("lag", "1h"),))]),
@@ -85,6 +88,7 @@ USES: dict[str, Use] = {
 FINDS = {
     *("export_record", "retire", "revoke_key", "unbind_model"),
     *("roll_out", "finish_rollout", "abort_rollout"),
+    *("drift", "drift_baseline"),
 }
 # What opens and closes it, what is for a batch that is checked already, and what reads a file.
 BESIDE = {"close", "land", "ingest_bulk"}

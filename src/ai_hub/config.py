@@ -132,6 +132,12 @@ class Settings:
         "what was asked for in the last step is ready before the next",
         parse.flag_text,
     )
+    drift_flush: Duration | None = setting(
+        Duration(MINUTE),
+        parse.every,
+        "how often sketches of what was served are added to the database; none makes none",
+        parse.width_text,
+    )
     granularity: Granularity = setting(
         Granularity(Duration(MINUTE)),
         parse.granularity,

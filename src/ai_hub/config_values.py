@@ -248,6 +248,15 @@ def kept_for(value: object) -> Duration | None:
         raise ValueError(f'{error.expected}, or "none" to keep all') from None
 
 
+def every(value: object) -> Duration | None:
+    """How often something is done; None for never."""
+    try:
+        return kept_for(value)
+    except ValueError:
+        expected = 'a width such as "1m" or "1h", or "none" for never'
+        raise ValueError(expected) from None
+
+
 def width_text(width: Duration | None) -> str:
     """A width as it can be given."""
     if width is None:

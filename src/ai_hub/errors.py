@@ -197,6 +197,20 @@ class UnknownExport(NotFound):
         super().__init__(f"export_id: got {shown(export_id)}, expected the id of a recorded export")
 
 
+class UnknownBaseline(NotFound):
+    """A baseline that is not kept of a version of a feature set, or none that is."""
+
+    field = "baseline_id"
+
+    def __init__(self, baseline_id: object, label: str, known: Iterable[str]) -> None:
+        one_of = named(known)
+        told = f"one of {label}: {one_of}" if one_of else f"one of {label}, which has none"
+        super().__init__(
+            f"baseline_id: got {shown(baseline_id)}, expected {told}. An export keeps one, and so "
+            "does `ai-hub drift baseline`."
+        )
+
+
 class OutOfRange(AiHubError):
     """Values outside their range, of an asset and a set that rejects such vectors.
 

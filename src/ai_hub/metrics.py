@@ -30,8 +30,13 @@ MOST_SETS = 100
 """Versions of feature sets with a count of their own; all others share one."""
 MOST_FEATURES = 1_000
 """Features of versions with a count of their own, as missing and as outside; likewise."""
+MOST_DRIFTS = 2_000
+"""Features of versions of tenants whose drift is told; of all others the command tells it."""
 OTHERS = "other"
 _OTHER_FEATURES = (OTHERS, OTHERS)
+_DRIFT_LABELS = ("tenant", "feature_set", "feature")
+_NO_DRIFT = ("", "", "")
+_SIZES = ("psi", "wasserstein")
 _MOST_ERRORS = 30
 _Key = TypeVar("_Key")
 _STATES = {"closed": 0, "half-open": 1, "open": 2}
@@ -41,7 +46,9 @@ class Metrics(msgspec.Struct):
     """The counts of one process, or of several together.
 
     `requests` has, for a route and a class of status, the count of each bucket and then the sum of
-    seconds. `newest` is the time of the newest observation of a tenant, in microseconds.
+    seconds. `newest` is the time of the newest observation of a tenant, in microseconds. `drifts`
+    says of a tenant, a version and a feature when it was last looked at, whether there is an alarm,
+    and two sizes.
     """
 
     requests: dict[tuple[str, str], list[float]] = {}
@@ -62,6 +69,8 @@ class Metrics(msgspec.Struct):
     newest: dict[str, int] = {}
     exports: dict[str, int] = {}
     export_rows: int = 0
+    unsketched: int = 0
+    drifts: dict[tuple[str, str, str], tuple[int, float, float | None, float | None]] = {}
     workers: int = 1
 
     def answered(self, route: str, status: int, seconds: float) -> None:
@@ -96,10 +105,21 @@ class Metrics(msgspec.Struct):
         self.view_faults[key] = self.view_faults.get(key, 0) + vectors
         return self.view_faults[key] == vectors
 
+    def drifted(
+        self, tenant_id: str, feature_set: str, features: Iterable[Mapping[str, Any]], at: int
+    ) -> None:
+        """The features of a version were compared with their baseline."""
+        for one in features:
+            key = (tenant_id, feature_set, one["name"])
+            if _kept(self.drifts, key, MOST_DRIFTS, _NO_DRIFT) == key:
+                psi, distance = (one["effects"][name]["value"] for name in _SIZES)
+                self.drifts[key] = (at, float(one["alarm"]), psi, distance)
+
     def of_tenants(self, tenants: Collection[str]) -> Metrics:
         """The same counts, of what is told by tenant only that of some."""
         newest = {one: time for one, time in self.newest.items() if one in tenants}
-        return msgspec.structs.replace(self, newest=newest)
+        drifts = {key: found for key, found in self.drifts.items() if key[0] in tenants}
+        return msgspec.structs.replace(self, newest=newest, drifts=drifts)
 
     def landed(self, target: str, accepted: int, rejected: int, newest: Mapping[str, int]) -> None:
         """A batch landed; `newest` has its last observation time by tenant."""
@@ -140,6 +160,8 @@ class Metrics(msgspec.Struct):
         self.cache_state = max(self.cache_state, other.cache_state)
         for tenant, time in other.newest.items():
             self._seen(tenant, time)
+        for drift, found in other.drifts.items():
+            self.drifts[drift] = max(found, self.drifts.get(drift, found), key=lambda one: one[0])
 
     def _seen(self, tenant: str, time: int) -> None:
         tenant = _kept(self.newest, tenant, MOST_TENANTS, OTHERS)
@@ -153,7 +175,7 @@ def _kept(table: Collection[_Key], key: _Key, most: int, rest: _Key) -> _Key:
 
 _CLASSES = ("", "1xx", "2xx", "3xx", "4xx", "5xx")
 _NUMBERS = ("hits", "misses", "near_hits", "near_bytes", "computed", "degraded", "export_rows",
-            "workers")  # fmt: skip
+            "unsketched", "workers")  # fmt: skip
 _TABLES = ("served", "missing", "violations", "view_faults", "cache_errors", "ingested",
            "ingest_failures", "exports")  # fmt: skip
 
@@ -184,6 +206,16 @@ def _each(name: str) -> Callable[[Metrics, int], Iterable[Sample]]:
 def _ages(counted: Metrics, now: int) -> Iterator[Sample]:
     for tenant, time in counted.newest.items():
         yield (tenant,), (now - time) / SECOND
+
+
+def _drifts(place: int) -> Callable[[Metrics, int], Iterable[Sample]]:
+    def samples(counted: Metrics, now: int) -> Iterator[Sample]:
+        for key, found in counted.drifts.items():
+            number = found[place]
+            if number is not None:
+                yield key, number
+
+    return samples
 
 
 FAMILIES = (
@@ -261,6 +293,25 @@ FAMILIES = (
     Family(
         "ai_hub_export_rows_total", "counter", "Rows of finished exports.", (),
         _one("export_rows"),
+    ),
+    Family(
+        "ai_hub_drift_unsketched_vectors_total", "counter",
+        "Computed vectors that were left out of the sketches of drift, as too much was held.", (),
+        _one("unsketched"),
+    ),
+    Family(
+        "ai_hub_drift_alarm", "gauge",
+        "1 where a feature was found to drift when it was last looked at, else 0.", _DRIFT_LABELS,
+        _drifts(1),
+    ),
+    Family(
+        "ai_hub_drift_psi", "gauge", "Its population stability index against the baseline.",
+        _DRIFT_LABELS, _drifts(2),
+    ),
+    Family(
+        "ai_hub_drift_wasserstein", "gauge",
+        "How far its values are from the baseline, in units of the baseline's spread.",
+        _DRIFT_LABELS, _drifts(3),
     ),
     Family("ai_hub_workers", "gauge", "Processes that serve.", (), _one("workers")),
     Family(

@@ -17,6 +17,7 @@ from ai_hub.serving.cache import Cache
 from ai_hub.serving.opening import open_cache
 from ai_hub.serving.reader import Reader
 from ai_hub.serving.readiness import Readiness
+from ai_hub.serving.served import Served
 from ai_hub.serving.spec import Spec
 from ai_hub.serving.writer import Writer
 from ai_hub.stores.base import OfflineStore
@@ -52,6 +53,7 @@ class Open:
     writer: Writer
     readiness: Readiness
     exports: Exports
+    served: Served
     _closing: AsyncExitStack
 
     async def prepare(self) -> None:
@@ -94,8 +96,10 @@ async def open_parts(
     try:
         store = closed_later(await open_store(settings))
         cache = closed_later(await open_cache(settings, store.debts))
+        served = closed_later(Served(store.drift_table, now, settings.drift_flush, metrics))
         patience, step = settings.patience.seconds, settings.granularity
         reader = closed_later(Reader(store, cache, now, patience, metrics))
+        reader.computed = served.note
         if settings.warm_ahead:
             asked = AskedFor(step, now)
             reader.noted = asked.note
@@ -107,6 +111,7 @@ async def open_parts(
             closed_later(Writer(store, cache, metrics, lambda: step.truncate(now()))),
             closed_later(Readiness(store, spec, cache, settings.export_root)),
             closed_later(Exports(store, settings, now, metrics)),
+            served,
             closing,
         )
         await store.watch(cache.changed, cache.follow)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ai_hub.drift.baseline import Baseline, Gathering
 from ai_hub.drift.sketch import Sketch
@@ -148,19 +148,3 @@ def _joined(parts: Sequence[Drawn], features: Sequence[str]) -> Drawn:
 
 def _mask(part: Drawn, name: str) -> Mask:
     return part.violations.get(name, np.zeros(len(part.rank), np.bool_))
-
-
-def joined_columns(
-    columns: Sequence[tuple[Mapping[str, ArrayLike], Masks]], features: Sequence[str]
-) -> dict[str, Floats]:
-    """Columns one after another, NaN where their masks say that a value was missing."""
-    found = {}
-    for name in features:
-        parts = []
-        for one, missing in columns:
-            values = np.array(one[name], np.float64)
-            if name in missing:
-                values[missing[name]] = np.nan
-            parts.append(values)
-        found[name] = np.concatenate(parts)
-    return found

@@ -206,3 +206,4 @@ async def _rehearse(store: FeatureStore) -> None:
     # Nobody asked for these answers: they do not count.
     store.metrics.computed = store.metrics.degraded = 0
     store.metrics.missing.clear()
+    store.forget_computed()

@@ -46,6 +46,8 @@ _NEXT_TO_NOTHING = Plan.of(FeatureSet("next_to_nothing", 1, (Lag("lag", Duration
 
 Noted = Callable[[Spec, str, Sequence[str], int], None]
 """A spec, a tenant, assets and a time."""
+ComputedNow = Callable[[Spec, str, int, int, Vectors], None]
+"""A spec, a tenant, a time, and the vectors of so many assets."""
 Found = tuple[bytes, bool]
 """A vector as JSON bytes, and whether it came out of the cache."""
 
@@ -95,6 +97,8 @@ class Reader:
         self._flights = Flights(self._from_store, cache, self._is_away)
         self.noted: Noted | None = None
         """Told of the keys that are asked for, if anybody wants to know."""
+        self.computed: ComputedNow | None = None
+        """Told of the vectors that are computed, likewise."""
 
     async def vectors(
         self, spec: Spec, tenant_id: str, asset_ids: Sequence[str], at: int
@@ -232,6 +236,8 @@ class Reader:
             self._answered = now
             self._is_back()
         self._metrics.computed += len(asset_ids)
+        if self.computed is not None:
+            self.computed(spec, tenant_id, at, len(asset_ids), vectors)
         for name, mask in vectors.masks.items():
             self._metrics.filled(spec.feature_set.label, name, int(mask.sum()))
         for name, mask in vectors.violations.items():
