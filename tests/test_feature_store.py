@@ -62,6 +62,7 @@ USES: dict[str, Use] = {
     "invalidate_feature_cache": lambda s: s.invalidate_feature_cache("t", "a"),
     "cache_stats": lambda s: s.cache_stats(),
     "ready": lambda s: s.ready(),
+    "status": lambda s: s.status(),
     "export_features_to_parquet": lambda s: s.export_features_to_parquet("t", SET, BEFORE, T),
     "get_training_set": lambda s: s.get_training_set(
         [{"asset_id": "a", "timestamp": T}], SET, tenant_id="t"

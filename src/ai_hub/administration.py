@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from ai_hub.config import Settings
 from ai_hub.definitions.values import Duration
-from ai_hub.errors import InvalidInput, StoreError
+from ai_hub.errors import InvalidInput, NoDatabase, StoreError
 
 if TYPE_CHECKING:
     from ai_hub.stores.postgres.migrate import Report
@@ -123,10 +123,11 @@ async def run_query(settings: Settings, text: str, most: int | None = None) -> F
             from ai_hub.stores.embedded.query import run_query as run_embedded
 
             path = settings.database_path
-            if path is None or not path.exists():
-                raise InvalidInput(
-                    "database_url", settings.database_url, "a database file that is there"
-                )
+            if path is None:
+                expected = "a database file, or PostgreSQL"
+                raise InvalidInput("database_url", settings.database_url, expected)
+            if not path.exists():
+                raise NoDatabase.at(settings.database_name)
             return await asyncio.to_thread(run_embedded, str(path), text, most)
         case "postgres":
             from ai_hub.stores.postgres.query import run_query as run_postgres

@@ -27,6 +27,7 @@ AiHubError
     ├── StoreRefused       the database does not let this user do what was asked
     │   └── StoreReadOnly  it takes no writes: it is a standby
     └── NotMigrated        the database lacks the tables of this release, or has newer ones
+        └── NoDatabase     there is nothing of ours at all: no file, or no tables
 """
 
 from __future__ import annotations
@@ -321,3 +322,15 @@ class StoreReadOnly(StoreRefused):
 
 class NotMigrated(StoreError):
     """The database does not have the tables of this release; `ai-hub migrate` creates them."""
+
+
+class NoDatabase(NotMigrated):
+    """Where the settings say there is no database of ours: no file, or none of our tables."""
+
+    @classmethod
+    def at(cls, path: str) -> NoDatabase:
+        """That a database file is not there."""
+        return cls(
+            f"There is no database at {path}. `ai-hub ingest` and `ai-hub migrate` make one; "
+            "AI_HUB_DATABASE_URL says where another is, and --url where its server is."
+        )

@@ -72,6 +72,13 @@ class FeatureStore(Ingestion, Explaining, Caching, Drift, AccessKeys, Audit):
         """How database, cache and exports are now, each in a word and a sentence."""
         return await self._open.readiness.parts()
 
+    async def status(self, exact: bool = False) -> dict[str, Any]:
+        """What the database is like: sizes, series, policies, as `ai-hub status --json` prints it.
+
+        `exact` counts the rows of each series, which takes long on PostgreSQL. Raises StoreError.
+        """
+        return await self._open.store.status(exact)
+
     def measured(self) -> Metrics:
         """What this process counted until now (what the doors show)."""
         self._open.count_cache(self.metrics)

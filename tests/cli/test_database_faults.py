@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 import servers
+from ai_hub.cli.failure import NOTHING
 from cli.conftest import Run, free_port, refused
 from servers import Server
 
@@ -67,7 +68,7 @@ def faults(server: Server) -> Iterator[dict[str, Fault]]:
         "no such role": Fault(server.url(name, "cli_nobody"), ("cli_nobody", "CREATE ROLE")),
         "no such database": Fault(server.url("cli_nowhere"), ("cli_nowhere", "createdb")),
         "nobody listens": Fault(f"postgresql://x:secret@{nobody}/x", (nobody, "running"), 1),
-        "not migrated": Fault(empty, ("ai-hub migrate",)),
+        "not migrated": Fault(empty, ("ai-hub migrate",), NOTHING),
         "newer": Fault(newer, ("999_later", "newer", "Upgrade")),
     }
     server.discard(made)

@@ -260,3 +260,28 @@ def test_ctrl_c_ends_an_ingest_cleanly(run: Run, workplace: Path) -> None:
     assert out == ""
     assert err.splitlines()[-1] == "ai-hub: Stopped."
     assert "Traceback" not in err
+
+
+def test_status_is_the_same_through_the_server(
+    run: Run, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("ingest", "load.csv", "--tenant", "acme").exit_code == 0
+    words = ("keys", "create", "boss", "--all-tenants", "--scope", "read")
+    key = run(*words).stdout.strip()
+    shown, found = run("status").stdout, answer(run("status", "--json"))
+    monkeypatch.setenv("AI_HUB_AUTH", "keys")
+    url = f"http://127.0.0.1:{os.environ['AI_HUB_PORT']}"
+    process = start("serve")
+    try:
+        wait_for(url, process)
+        refused(run("status"), "AI_HUB_API_KEY")
+        monkeypatch.setenv("AI_HUB_API_KEY", key)
+        for way in ((), ("--url", url)):
+            through = answer(run("status", "--json", *way))
+            assert {**through, "bytes": 0} == {**found, "bytes": 0}
+            assert through["bytes"] > 0
+            lines = run("status", *way).stdout.splitlines()
+            assert lines[0] == shown.splitlines()[0]
+            assert lines[3:] == shown.splitlines()[3:]
+    finally:
+        stop(process)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import servers
+from ai_hub.cli.failure import NOTHING
 from ai_hub.stores.postgres.refreshers import AGGREGATES
 from cli.conftest import Run, answer, refused, start, stop
 from servers import Kind, Server
@@ -199,13 +200,12 @@ def test_a_database_that_is_not_migrated(run: Run, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("AI_HUB_DATABASE_URL", server.create("cli_upkeep_empty"))
     try:
         for command in ("status", "maintain", "serve"):
-            refused(run(command), "ai-hub migrate")
+            refused(run(command), "ai-hub migrate", code=NOTHING)
     finally:
         server.drop("cli_upkeep_empty")
 
 
 def test_an_embedded_database(run: Run, workplace: Path) -> None:
-    refused(run("status"), "features.duckdb", "no such database")
     run("ingest", "load.csv", "--tenant", "acme")
     found = answer(run("status", "--json"))
     assert (found["mode"], found["series"][0]["rows"]) == ("embedded", 4)

@@ -28,6 +28,7 @@ NEEDS: dict[tuple[str, str], str] = {
     ("get", "/metrics"): "read",
     **{("get", f"/ai/features/{p}"): "read" for p in (
         "sets", "sets/{name}", "sets/{name}/versions/{version}", "models", "assets", "cache/stats",
+        "status",
     )},
     **{("post", f"/ai/features/{p}"): "read" for p in (
         "get", "batch", "explain", "cache/warm",
@@ -50,7 +51,7 @@ NEEDS: dict[tuple[str, str], str] = {
 FENCED = [route for route in ROUTES if route.path not in OPEN]
 OF_ALL = {route.path for route in FENCED if NEEDS[route.method, route.path] == "admin"} - {
     "/ai/features/keys", "/ai/features/keys/revoke", "/ai/features/audit",
-} | {"/ai/features/cache/stats"}  # fmt: skip
+} | {"/ai/features/cache/stats", "/ai/features/status"}  # fmt: skip
 
 
 def ai_hub(folder: Path, *arguments: str, **settings: object) -> str:

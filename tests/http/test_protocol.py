@@ -44,6 +44,7 @@ ROUTES = {
     "/ai/features/cache/warm": "post",
     "/ai/features/cache/invalidate": "post",
     "/ai/features/cache/stats": "get",
+    "/ai/features/status": "get",
     "/health": "get",
     "/health/ready": "get",
     "/metrics": "get",

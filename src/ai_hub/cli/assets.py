@@ -9,7 +9,7 @@ import typer
 
 from ai_hub.cli.finding import opened
 from ai_hub.cli.options import Json, Tenant, Url, instant
-from ai_hub.cli.output import cell, counted, document, say, table, tell
+from ai_hub.cli.output import cell, counted, document, nothing, say, table, tell
 from ai_hub.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -65,6 +65,9 @@ def assets(
     found = asyncio.run(work())
     if as_json:
         document(found)
+    if not found["assets"]:
+        nothing(f"{tenant} has no assets{'' if since is None and after is None else ' like that'}.")
+    if as_json:
         return
     columns = ("asset", "series", "first reading", "last reading", "step", "station", "attributes")
     table(columns, [row for one in found["assets"] for row in _rows(one)])

@@ -9,7 +9,7 @@ import typer
 
 from ai_hub.cli.finding import opened
 from ai_hub.cli.options import Json, Url, instant
-from ai_hub.cli.output import cell, document, table, tell
+from ai_hub.cli.output import cell, document, nothing, table, tell
 
 if TYPE_CHECKING:
     from ai_hub.cli.backend import Document
@@ -60,12 +60,15 @@ def audit(
     request = {name: value for name, value in said.items() if value is not None}
 
     async def work() -> Document:
-        async with opened(Settings.load(), url, make=False) as backend:
+        async with opened(Settings.load(), url) as backend:
             return await backend.audit(request)
 
     found = asyncio.run(work())
     if as_json:
         document(found)
+    if not found["records"]:
+        nothing("There are no such records.")
+    if as_json:
         return
     rows = [
         (

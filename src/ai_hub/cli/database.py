@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ai_hub.cli.failure import Stop
+from ai_hub.cli.finding import check_file, lacks_file, tell_created
 from ai_hub.cli.options import Json
 from ai_hub.cli.output import counted, document, progress, say, table, tell
 
@@ -37,7 +38,7 @@ def migrate(
     """Make or update the tables of a database on PostgreSQL.
 
     Safe to repeat: what was applied is not applied again. It also declares how long rows are kept,
-    as the settings say.
+    as the settings say. Where the database is a file that is not there, it makes an empty one.
 
     Example: AI_HUB_DATABASE_URL=postgresql://ai_hub@localhost/ai_hub ai-hub migrate
     """
@@ -49,6 +50,9 @@ def migrate(
             raise Stop("--dry-run: expected without --sql, which changes no database either")
         _write(settings, sql, as_json)
         return
+    if lacks_file(settings):
+        _make(settings, dry_run, as_json)
+        return
     if not settings.on_server:
         raise Stop(
             f"{settings.database_name} is an embedded database: it makes its tables itself, there "
@@ -56,6 +60,24 @@ def migrate(
             0,
         )
     _migrate(settings, dry_run, as_json)
+
+
+def _make(settings: Settings, dry_run: bool, as_json: bool) -> None:
+    """Make an empty database file."""
+    from ai_hub.feature_store import FeatureStore
+
+    async def work() -> None:
+        async with FeatureStore(settings):
+            pass
+
+    name = settings.database_name
+    if dry_run:
+        tell(f"There is no database at {name}; without --dry-run an empty one is made.", "yellow")
+    else:
+        asyncio.run(work())
+        tell_created(settings)
+    if as_json:
+        document({"database": name, "mode": "embedded", "dry_run": dry_run})
 
 
 def _write(settings: Settings, file: Path, as_json: bool) -> None:
@@ -130,6 +152,7 @@ def grant_tenant(
     from ai_hub.config import Settings
 
     settings = Settings.load()
+    check_file(settings)
     if not settings.on_server:
         raise Stop(
             f"{settings.database_name} is an embedded database, which has no roles: who may read "
@@ -166,6 +189,7 @@ def adopt(
     from ai_hub.config import Settings
 
     settings = Settings.load()
+    check_file(settings)
     if not settings.on_server:
         raise Stop(
             f"{settings.database_name} is an embedded database. This is for a database on "

@@ -44,7 +44,7 @@ def plan(file: _File, url: Url = None, as_json: Json = False) -> None:
     Example: ai-hub plan features.py
     """
     request = _request(file)
-    found = asked(url, lambda registry: registry.plan(request), make=False)
+    found = asked(url, lambda registry: registry.plan(request), "built-in")
     if as_json:
         document(found)
     else:
@@ -69,7 +69,7 @@ def apply(file: _File, url: Url = None, as_json: Json = False) -> None:
     Example: ai-hub apply features.py
     """
     request = _request(file)
-    found = asked(url, lambda registry: registry.apply(request))
+    found = asked(url, lambda registry: registry.apply(request), "make")
     if as_json:
         document(found)
     else:
@@ -89,7 +89,7 @@ def sets(context: typer.Context, url: Url = None, as_json: Json = False) -> None
     """
     if context.invoked_subcommand is not None:
         return
-    found = asked(url, lambda registry: registry.listed(), make=False)
+    found = asked(url, lambda registry: registry.listed(), "built-in")
     if as_json:
         document(found)
         return
@@ -121,7 +121,7 @@ def show(
     """
     from ai_hub.definitions.valid_range import valid_of
 
-    found = asked(url, lambda registry: registry.described(name), make=False)
+    found = asked(url, lambda registry: registry.described(name), "built-in")
     if as_json:
         document(found)
         return
@@ -163,7 +163,7 @@ def diff(
             "after": await registry.described(after),
         }
 
-    found = asked(url, both, make=False)
+    found = asked(url, both, "built-in")
     differ = described_differences(found["before"], found["after"])
     if as_json:
         shown = [{**one.document(), "text": str(one)} for one in differ]

@@ -20,7 +20,7 @@ from ai_hub.cli.options import (
     instant,
     missing_policy,
 )
-from ai_hub.cli.output import Progress, counted, document, progress, say, table
+from ai_hub.cli.output import Progress, counted, document, nothing, progress, say, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -140,7 +140,9 @@ def export(
         record = asyncio.run(_export(request, spine, output, force, url, show))
     if as_json:
         document(record)
-    else:
+    if record["status"] == "no_data":
+        nothing("There are no rows like that, so no file was written.")
+    if not as_json:
         _report(record, url)
 
 
@@ -186,9 +188,6 @@ async def _export(
 
 
 def _report(record: Document, url: str | None) -> None:
-    if record["status"] == "no_data":
-        say("No rows in that range, so no file was written.", "yellow")
-        return
     # A server answers a spine with its rows; the files of other exports are where it is.
     here = url is None or record.get("export_id") is None
     where = _near(record["storage_path"]) if here else f"{record['storage_path']} on {url}"
@@ -230,6 +229,9 @@ def exports(
     found = asyncio.run(work())
     if as_json:
         document(found)
+    if not found["exports"]:
+        nothing("There are no exports.")
+    if as_json:
         return
     columns = ("started", "tenant", "feature set", "status", "rows", "MB", "file")
     keys = ("started_at", "tenant_id", "feature_set", "status", "row_count", "file_size_mb",
@@ -278,6 +280,8 @@ def verify(
         say(f"{counted(len(found), 'file')}, {len(wrong):,} of them wrong.")
     if wrong:
         raise typer.Exit(FAILED)
+    if not found:
+        nothing()
 
 
 def _shown(record: Document, key: str) -> object:

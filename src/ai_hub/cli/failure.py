@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import errno
 
-from ai_hub.errors import AiHubError, ExportFailed, ServerUnreachable, StoreUnavailable
+from ai_hub.errors import (
+    AiHubError,
+    ExportFailed,
+    NoDatabase,
+    ServerUnreachable,
+    StoreUnavailable,
+)
 
 BAD_INPUT = 2
 FAILED = 1
+NOTHING = 3
+"""Nothing was there: no database, or nothing in it of what was asked for."""
 INTERRUPTED = 130
 
 _NOT_THE_CALLERS_FAULT = (ExportFailed, ServerUnreachable, StoreUnavailable)
@@ -26,6 +34,8 @@ def ending(error: BaseException) -> Stop | None:
     match error:
         case Stop():
             return error
+        case NoDatabase():
+            return Stop(str(error), NOTHING)
         case AiHubError():
             return Stop(str(error), FAILED if isinstance(error, _NOT_THE_CALLERS_FAULT) else 2)
         case KeyboardInterrupt():

@@ -7,37 +7,43 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, assert_never
 
 from ai_hub.cli.output import tell
-from ai_hub.errors import ServerUnreachable, StoreLocked
+from ai_hub.errors import NoDatabase, ServerUnreachable, StoreLocked
 
 if TYPE_CHECKING:
     from ai_hub.cli.backend import Backend, Document, RegistryBackend
     from ai_hub.cli.remote import RemoteBackend
     from ai_hub.config import Settings
 
+WithoutOne = Literal["stop", "make", "built-in"]
+"""What a command does where there is no database file: it ends, it makes one, or it goes by the
+built-in feature sets. The last two say so."""
+
 
 def asked(
     url: str | None,
     ask: Callable[[RegistryBackend], Awaitable[Document]],
-    make: bool = True,
+    without: WithoutOne = "stop",
 ) -> Document:
-    """What a registry answers; `make`: in a new database file, where there is none."""
+    """What a registry answers."""
     from ai_hub.config import Settings
 
     async def work() -> Document:
-        async with opened(Settings.load(), url, make) as backend:
+        async with opened(Settings.load(), url, without) as backend:
             return await ask(backend.registry)
 
     return asyncio.run(work())
 
 
 @asynccontextmanager
-async def opened(settings: Settings, url: str | None, make: bool = True) -> AsyncIterator[Backend]:
+async def opened(
+    settings: Settings, url: str | None, without: WithoutOne = "stop"
+) -> AsyncIterator[Backend]:
     """The server at `url`; without one the database file, or its server if it is held.
 
-    Where there is no file, one is made, or with `make=False` an empty database in memory serves.
+    Raises NoDatabase, unless `without` a file there is something else to do.
     """
     async with AsyncExitStack() as stack:
         if url is not None or (settings.database_path is None and not settings.on_server):
@@ -47,17 +53,44 @@ async def opened(settings: Settings, url: str | None, make: bool = True) -> Asyn
         from ai_hub.feature_store import FeatureStore
 
         backend: Backend
-        is_new = settings.database_path is not None and not settings.database_path.exists()
-        if is_new and not make:
-            settings, is_new = replace(settings, database_url="duckdb:///:memory:"), False
+        is_new = lacks_file(settings)
+        if is_new:
+            match without:
+                case "stop":
+                    raise NoDatabase.at(settings.database_name)
+                case "built-in":
+                    name = settings.database_name
+                    told = "only the built-in feature sets are known."
+                    tell(f"There is no database at {name}: {told}", style="yellow")
+                    settings, is_new = replace(settings, database_url="duckdb:///:memory:"), False
+                case "make":
+                    pass
+                case unknown:
+                    assert_never(unknown)
         try:
             backend = LocalBackend(await stack.enter_async_context(FeatureStore(settings)))
         except StoreLocked:
             backend = await stack.enter_async_context(server_of(settings, None, held=True))
         else:
             if is_new:
-                tell(f"Created {settings.database_path}, an empty database.", style="dim")
+                tell_created(settings)
         yield backend
+
+
+def lacks_file(settings: Settings) -> bool:
+    """Whether the database is a file, and is not there."""
+    return settings.database_path is not None and not settings.database_path.exists()
+
+
+def tell_created(settings: Settings) -> None:
+    """Say that there was no database file, and now there is one."""
+    tell(f"Created {settings.database_path}, an empty database.", style="dim")
+
+
+def check_file(settings: Settings) -> None:
+    """Raise NoDatabase where the database is a file, and is not there."""
+    if lacks_file(settings):
+        raise NoDatabase.at(settings.database_name)
 
 
 @asynccontextmanager
@@ -73,6 +106,7 @@ async def server_of(
     if url is not None:
         server = RemoteBackend(url, settings.api_key)
     else:
+        check_file(settings)
         url_of_ours, key = _local_url(settings), settings.api_key
         server = RemoteBackend(url_of_ours, key, local=True, max_body=settings.max_body)
     async with server:

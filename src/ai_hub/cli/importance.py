@@ -76,7 +76,7 @@ def importance(
 
     if output is not None:
         check_plot_path(output)
-    described = asked(url, lambda registry: registry.described(feature_set), make=False)
+    described = asked(url, lambda registry: registry.described(feature_set), "built-in")
     with opened(data) as training:
         training.check_is_of(described)
     loaded = _load(model, trust)

@@ -15,7 +15,7 @@ import typer
 from ai_hub.cli.failure import BAD_INPUT
 from ai_hub.cli.finding import opened
 from ai_hub.cli.options import Assets, Json, Tenant, Url, instant
-from ai_hub.cli.output import counted, document, progress, say, table, tell
+from ai_hub.cli.output import counted, document, nothing, progress, say, table, tell
 from ai_hub.cli.reading import with_flags
 from ai_hub.errors import InvalidInput
 
@@ -249,6 +249,8 @@ def _run(job: _Job, url: str | None, as_json: bool) -> None:
         if result.preview is not None:
             _preview(job, result.preview)
         _report(job, result)
+    if not (result.rows or job.bulk):
+        nothing()
     if result.rejected > result.rows / 2 and not job.allow_rejects:
         raise typer.Exit(BAD_INPUT)
 
@@ -267,7 +269,7 @@ async def _landed(job: _Job, url: str | None, told: Told) -> IngestResult:
             check = stack.enter_context(rejects_into(job.rejects, file, job.tenant_id))
         land: Land | None = None
         if not job.dry_run:
-            backend = await stack.enter_async_context(opened(settings, url))
+            backend = await stack.enter_async_context(opened(settings, url, "make"))
 
             async def land(batch: Batch) -> IngestResult:
                 return await backend.land(batch, job.kind)

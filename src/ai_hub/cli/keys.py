@@ -9,7 +9,7 @@ import typer
 from ai_hub.access.actor import user
 from ai_hub.cli.finding import asked
 from ai_hub.cli.options import Json, Url
-from ai_hub.cli.output import cell, document, say, table, tell
+from ai_hub.cli.output import cell, document, nothing, say, table, tell
 
 if TYPE_CHECKING:
     from ai_hub.cli.backend import Document
@@ -64,7 +64,7 @@ def create(
     request: Document = {"name": name, "scopes": scope or [], "created_by": user()}
     request |= {"all_tenants": True} if all_tenants else {"tenants": tenant}
     request |= {} if expires is None else {"expires": expires}
-    made = asked(url, lambda registry: registry.create_key(request))
+    made = asked(url, lambda registry: registry.create_key(request), "make")
     if as_json:
         document(made)
         return
@@ -79,9 +79,12 @@ def list_(url: Url = None, as_json: Json = False) -> None:
 
     Example: ai-hub keys list
     """
-    found = asked(url, lambda registry: registry.keys(), make=False)
+    found = asked(url, lambda registry: registry.keys())
     if as_json:
         document(found)
+    if not found["keys"]:
+        nothing("There are no access keys.")
+    if as_json:
         return
     rows = [
         (
@@ -110,7 +113,7 @@ def revoke(
 
     Example: ai-hub keys revoke 3k9x0a7c2b1d
     """
-    found = asked(url, lambda registry: registry.revoke_key(id), make=False)
+    found = asked(url, lambda registry: registry.revoke_key(id))
     if as_json:
         document(found)
     else:

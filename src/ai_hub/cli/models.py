@@ -9,7 +9,7 @@ import typer
 from ai_hub.access.actor import user
 from ai_hub.cli.finding import asked
 from ai_hub.cli.options import Json, Url, missing_policy
-from ai_hub.cli.output import cell, document, say, table
+from ai_hub.cli.output import cell, document, nothing, say, table
 
 _Model = Annotated[
     str,
@@ -26,9 +26,12 @@ def models(context: typer.Context, url: Url = None, as_json: Json = False) -> No
     """
     if context.invoked_subcommand is not None:
         return
-    found = asked(url, lambda registry: registry.models(), make=False)
+    found = asked(url, lambda registry: registry.models())
     if as_json:
         document(found)
+    if not found["models"]:
+        nothing("No model is bound.")
+    if as_json:
         return
     rows = [
         (

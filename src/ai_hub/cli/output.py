@@ -6,7 +6,11 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+import typer
+
+from ai_hub.cli.failure import NOTHING
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,6 +43,13 @@ def say(text: str, style: str | None = None) -> None:
 def tell(text: str, style: str | None = None) -> None:
     """Print a line beside the result."""
     console(stderr=True).print(text, style=style)
+
+
+def nothing(sentence: str | None = None) -> NoReturn:
+    """End the command with the exit code, and a sentence if any, that nothing was there."""
+    if sentence is not None:
+        tell(sentence, style="yellow")
+    raise typer.Exit(NOTHING)
 
 
 def document(value: object) -> None:

@@ -206,6 +206,12 @@ class RemoteBackend:
         """A page of the audit log."""
         return await self._ask("GET", "/ai/features/audit", params=request)
 
+    async def status(self, exact: bool) -> Document:
+        """What the database is like."""
+        asked = {"exact": str(exact).lower()}
+        path = "/ai/features/status"
+        return await self._ask("GET", path, params=asked, timeout=_TIMEOUT_OF_WORK)
+
     @property
     def registry(self) -> RemoteRegistry:
         """The feature sets that it serves."""

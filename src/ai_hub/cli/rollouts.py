@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from ai_hub.access.actor import user
 from ai_hub.cli.finding import asked, opened
 from ai_hub.cli.options import Json, Tenant, Url
-from ai_hub.cli.output import counted, document, say, table
+from ai_hub.cli.output import counted, document, nothing, say, table
 
 if TYPE_CHECKING:
     from ai_hub.cli.backend import Backend, Document
@@ -94,7 +94,7 @@ def rollout(
 
 
 def _show(name: str | None, url: str | None, as_json: bool) -> None:
-    found = asked(url, lambda registry: registry.listed(), make=False)["feature_sets"]
+    found = asked(url, lambda registry: registry.listed())["feature_sets"]
     under_way = {
         one["name"]: one["rollout"]
         for one in found
@@ -104,8 +104,8 @@ def _show(name: str | None, url: str | None, as_json: bool) -> None:
         document({"rollouts": [*under_way.values()]})
     for one in () if as_json else under_way.values():
         say(_words(one))
-    if not (under_way or as_json):
-        say("No rollout is under way.")
+    if not under_way:
+        nothing("No rollout is under way.")
 
 
 def _words(found: Document) -> str:
@@ -146,7 +146,7 @@ def split(
     from ai_hub.serving.rollouts import split_of
 
     async def work() -> tuple[Document, list[str]]:
-        async with opened(Settings.load(), url, make=False) as backend:
+        async with opened(Settings.load(), url) as backend:
             found = await backend.registry.described(name)
             if found["rollout"] is None:
                 raise UnknownRollout(name)
@@ -166,6 +166,8 @@ def split(
         say(f"{output}: {counted(len(versions), 'asset')}, {newer:,} of version {found['to']}")
     else:
         table(("asset_id", "version"), [*versions.items()])
+    if not versions:
+        nothing(f"{tenant} has no assets.")
 
 
 async def _all(backend: Backend, tenant: str) -> list[str]:

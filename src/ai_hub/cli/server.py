@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ai_hub.cli.failure import Stop
+from ai_hub.cli.finding import lacks_file, tell_created
 from ai_hub.cli.options import Json
 from ai_hub.cli.output import document, table, tell
 
@@ -59,6 +60,7 @@ def serve(
     from ai_hub.http import serve as run
 
     settings = Settings.load(host=host, port=port, workers=workers, warm_ahead=warm_ahead or None)
+    is_new = lacks_file(settings)
     every = None if maintain is None else Duration.of(maintain, "--maintain")
     if every is not None and not settings.on_server:
         raise Stop(
@@ -69,6 +71,8 @@ def serve(
     name = settings.database_name
 
     def ready() -> None:
+        if is_new:
+            tell_created(settings)
         if as_json:
             document({"url": url, "database": name})
         what = "a database in memory" if name == ":memory:" else name

@@ -11,7 +11,7 @@ import typer
 
 from ai_hub.cli.failure import Stop
 from ai_hub.cli.options import Json
-from ai_hub.cli.output import counted, document, say, table, tell
+from ai_hub.cli.output import counted, document, nothing, say, table, tell
 from ai_hub.errors import StoreLocked
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ def sql(
         table(found.columns, found.rows[:_SHOWN])
         if len(found.rows) > _SHOWN:
             tell(f"These are the first {counted(_SHOWN, 'row')}: --csv and --json print all.")
+    if found.columns and not found.rows:
+        nothing("There are no such rows.")
 
 
 def _run(query: str, most: int | None) -> Found:

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ai_hub.cli.failure import Stop
-from ai_hub.cli.options import Json
+from ai_hub.cli.finding import check_file, server_of
+from ai_hub.cli.options import Json, Url
 from ai_hub.cli.output import document, say, table, tell
+from ai_hub.errors import StoreLocked
 
 if TYPE_CHECKING:
+    from ai_hub.cli.backend import Document
     from ai_hub.config import Settings
 
 _STYLES = {"warn": "yellow", "notice": "yellow", "delete": "bold", "keep": "dim", "step": "dim"}
@@ -103,7 +106,9 @@ def maintain(
 
 
 def needs_server(settings: Settings, why: str) -> None:
-    """Raise Stop where the database is a file, with the reason why that needs no such command."""
+    """Raise Stop where the database is a file, with the reason why that needs no such command;
+    NoDatabase where it is not there."""
+    check_file(settings)
     if not settings.on_server:
         raise Stop(
             f"{settings.database_name} is an embedded database: {why}. This is for a database on "
@@ -140,6 +145,7 @@ def status(
             help="Count the rows of each series and read its times, which may take minutes.",
         ),
     ] = False,
+    url: Url = None,
     as_json: Json = False,
 ) -> None:
     """Show the state of the database.
@@ -148,11 +154,9 @@ def status(
 
     Example: ai-hub status
     """
-    from ai_hub.administration import status as look
     from ai_hub.config import Settings
 
-    settings = Settings.load()
-    found = asyncio.run(look(settings, exact))
+    found = asyncio.run(_status(Settings.load(), url, exact))
     if as_json:
         document(found)
         return
@@ -176,6 +180,20 @@ def status(
             names = list(dict.fromkeys(name for row in rows for name in row))
             shown = [[_cell(name, row.get(name)) for name in names] for row in rows]
             table([name.replace("_", " ") for name in names], shown, title.replace("_", " "))
+
+
+async def _status(settings: Settings, url: str | None, exact: bool) -> Document:
+    """By a look at the database itself, or where that cannot be, by its server."""
+    from ai_hub.administration import status as look
+
+    in_memory = settings.database_path is None and not settings.on_server
+    if url is None and not in_memory:
+        try:
+            return await look(settings, exact)
+        except StoreLocked:
+            pass
+    async with server_of(settings, url, held=not in_memory) as server:
+        return await server.status(exact)
 
 
 def _cell(name: str, value: Any) -> Any:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ai_hub.cli.failure import FAILED
 from ai_hub.cli.finding import opened, server_of
 from ai_hub.cli.options import (
     Assets,
@@ -20,11 +22,16 @@ from ai_hub.cli.options import (
     instant,
     missing_policy,
 )
-from ai_hub.cli.output import counted, document, say, table
+from ai_hub.cli.output import cell, counted, document, nothing, say, table, tell
 
 if TYPE_CHECKING:
-    from ai_hub.cli.backend import Document
+    from ai_hub.cli.backend import Backend, Document
 
+_READ_NOTHING = frozenset({"Calendar", "Derived"})
+"""Kinds of features that say nothing about what there is of an asset."""
+_DEGRADED = "Degraded: the store did not answer, so only calendar features are here."
+_PAGE = 100
+"""Assets asked for at a time."""
 _ASSETS_ABREAST = 5
 """Up to so many assets stand side by side; more stand below each other."""
 
@@ -72,19 +79,97 @@ def get(
     request: Document = {"tenant_id": tenant}
     request |= {key: value for key, value in given.items() if value is not None}
 
-    async def work() -> Document:
+    async def work() -> tuple[Document, list[str]]:
         async with opened(Settings.load(), url) as backend:
             if len(asset) == 1:
-                return await backend.get({**request, "asset_id": asset[0]})
-            return await backend.batch({**request, "asset_ids": asset})
+                found = await backend.get({**request, "asset_id": asset[0]})
+            else:
+                found = await backend.batch({**request, "asset_ids": asset})
+            return found, await _unknown(backend, found)
 
-    found = asyncio.run(work())
+    found, empty = asyncio.run(work())
     if as_json:
         document(found)
     elif "results" in found:
         _show_batch(found)
     else:
         _show_vector(found)
+    each = _each(found)
+    if any(one["degraded"] for one in each.values()):
+        raise typer.Exit(FAILED)
+    if empty:
+        told = f"There is no asset {', '.join(map(cell, empty))} of {cell(tenant)}."
+        if len(empty) == len(each):
+            nothing(told)
+        tell(told, style="yellow")
+
+
+def _each(found: Document) -> dict[str, Document]:
+    """The answer for each asset."""
+    results: dict[str, Document] = found.get("results") or {found["asset_id"]: found}
+    return results
+
+
+async def _unknown(backend: Backend, found: Document) -> list[str]:
+    """The assets that are not there: no feature that reads data has a value, and no reading or
+    attribute is stored. More is asked for only where that may be."""
+    suspects = {
+        asset_id: one
+        for asset_id, one in _each(found).items()
+        if one["missing"] and not one["degraded"]
+    }
+    if not suspects:
+        return []
+    kinds = await _definitions(backend, found, suspects.values())
+
+    def has_value(name: str, value: object) -> bool:
+        definition = kinds[name]
+        counts_none = definition.get("stat") == "count" and not value
+        return definition["kind"] not in _READ_NOTHING and not counts_none
+
+    return [
+        asset_id
+        for asset_id, one in suspects.items()
+        if not any(
+            has_value(name, value)
+            for name, value in one["features"].items()
+            if name not in one["missing"]
+        )
+        and not await _is_stored(backend, found["tenant_id"], asset_id)
+    ]
+
+
+async def _is_stored(backend: Backend, tenant_id: str, asset_id: str) -> bool:
+    """Whether a tenant has an asset, as its list of them says from shortly before it on."""
+    request: Document = {"tenant_id": tenant_id, "since": None, "limit": _PAGE}
+    after: str | None = asset_id[:-1].strip() or None
+    while True:
+        page = await backend.assets({**request, "after": after})
+        if asset_id in (one["asset_id"] for one in page["assets"]):
+            return True
+        after = page["next"]
+        if after is None or after > asset_id:
+            return False
+
+
+async def _definitions(
+    backend: Backend, found: Document, of: Collection[Document]
+) -> dict[str, Document]:
+    """The definitions of features by name, as some answers have them."""
+    from ai_hub.definitions.builtin_features import FEATURES
+    from ai_hub.definitions.document import plain_feature
+
+    name = found["feature_set"]
+    if name is not None:
+        versions = {one.get("version") or found["version"] for one in of}
+        described = [await backend.registry.described(f"{name}@{one}") for one in sorted(versions)]
+        return {one["name"]: one for each in described for one in each["definitions"]}
+    # A feature by itself is the built-in one of its name.
+    described = (await backend.registry.listed())["feature_sets"]
+    own: dict[str, Document] = {
+        one["name"]: one for each in described for one in each["definitions"]
+    }
+    return own | {one.name: plain_feature(one) for one in FEATURES}
 
 
 def _show_vector(found: Document) -> None:
@@ -98,7 +183,7 @@ def _show_vector(found: Document) -> None:
     if found["violations"]:
         say(f"Outside their range: {', '.join(found['violations'])}", "yellow")
     if found["degraded"]:
-        say("Degraded: the store did not answer, so only calendar features are here.", "yellow")
+        say(_DEGRADED, "yellow")
 
 
 def _show_batch(found: Document) -> None:
@@ -124,6 +209,11 @@ def _show_batch(found: Document) -> None:
         if one["violations"]:
             why = one.get("error") or ", ".join(one["violations"])
             say(f"outside their range for {asset_id}: {why}", "yellow")
+    degraded = [asset_id for asset_id, one in results.items() if one["degraded"]]
+    if len(degraded) == len(results):
+        say(_DEGRADED, "yellow")
+    elif degraded:
+        say(f"{_DEGRADED} That is so for {', '.join(degraded)}.", "yellow")
 
 
 def _title(found: Document) -> str:
@@ -158,6 +248,8 @@ def invalidate(
     found = asyncio.run(work())
     if as_json:
         document(found)
-    else:
+    if not found["invalidated"]:
+        nothing("Nothing of that was cached.")
+    if not as_json:
         vectors = counted(found["invalidated"], "cached vector")
         say(f"{vectors} of {counted(found['assets'], 'asset')} forgotten.")

@@ -6,15 +6,15 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from ai_hub.cli.failure import BAD_INPUT, Stop
 from ai_hub.cli.finding import server_of
 from ai_hub.cli.options import Json, OneSet, ServerUrl, Tenant
-from ai_hub.cli.output import counted, document, progress, say, tell
-from ai_hub.errors import ServerUnreachable
+from ai_hub.cli.output import counted, document, nothing, progress, say, tell
+from ai_hub.errors import NoDatabase, ServerUnreachable
 
 if TYPE_CHECKING:
     from ai_hub.cli.backend import Document
@@ -76,7 +76,7 @@ def warm(
     if feature_set is not None:
         request["feature_set"] = feature_set
 
-    async def once(server: RemoteBackend, at: int | None = None) -> None:
+    async def once(server: RemoteBackend, at: int | None = None) -> int:
         found = await _round(server, request, asset, at, concurrency, as_json)
         if as_json:
             document(found)
@@ -85,16 +85,16 @@ def warm(
                 f"{counted(found['warmed'], 'vector')} of {counted(found['assets'], 'asset')} are "
                 f"cached, {found['computed']:,} of them computed now."
             )
+        return int(found["assets"])
 
-    async def work() -> None:
-
+    async def work() -> int:
         if every:
-            await _rounds(settings, url, once, before)
-            return
+            return await _rounds(settings, url, once, before)
         async with server_of(settings, url) as server:
-            await once(server)
+            return await once(server)
 
-    asyncio.run(work())
+    if not asyncio.run(work()):
+        nothing(f"No asset of {tenant} was seen in the last day.")
 
 
 async def _round(
@@ -136,9 +136,9 @@ async def _round(
 async def _rounds(
     settings: Settings,
     url: str | None,
-    once: Callable[[RemoteBackend, int], Awaitable[None]],
+    once: Callable[[RemoteBackend, int], Awaitable[int]],
     ahead: Duration | None,
-) -> None:
+) -> NoReturn:
     """A round at once and for each step, until cancelled; failures are told.
 
     Without `ahead` it is at the start of the step. With it there are two before: one so early, or
@@ -164,7 +164,7 @@ async def _rounds(
                 if early and warmed and _now() < last:
                     await asyncio.sleep((last - _now()) / SECOND)
                     await once(server, at)
-        except (ServerUnreachable, Stop) as error:
+        except (NoDatabase, ServerUnreachable, Stop) as error:
             if isinstance(error, Stop) and error.code == BAD_INPUT:
                 raise
             tell(str(error), "red")

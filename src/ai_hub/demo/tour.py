@@ -41,7 +41,11 @@ class Tour:
 
 async def fill(settings: Settings, meters: int, days: int, say: Console) -> Tour:
     """Ingest the data, export a training set and ask for a first vector."""
+    path = settings.database_path
+    is_new = path is not None and not path.exists()
     async with FeatureStore(settings) as store:
+        if is_new:
+            say.print(f"Created {path}, an empty database.", style="dim")
         now = store.now()
         hour = now - now % HOUR
         with _step(say, f"{meters} meters, {days} days of hourly load"):

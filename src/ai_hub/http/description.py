@@ -248,6 +248,11 @@ ROUTES = (
     ),
     Route("get", "/ai/features/cache/stats", "What the cache holds, and its hit rate.",
           "CacheStats"),
+    Route(
+        "get", "/ai/features/status",
+        "What the database is like: its size, its tables, the series of every tenant.", "Status",
+        query=("exact",), refuses=(503,),
+    ),
     Route("get", "/health", "That the server is alive, and which database it holds.", "Health"),
     Route(
         "get", "/health/ready", "How each part of the service is, and whether answers are right.",
@@ -363,6 +368,7 @@ def _parameters(chosen: Schema) -> Schema:
         "tenant_id": ID,
         "limit": {"type": "integer", "minimum": 1, "maximum": 10_000, "default": 100},
         "details": {"type": "boolean", "default": False},
+        "exact": {"type": "boolean", "default": False},
         "since": TIME,
         "after": ID,
         "what": {"type": "string", "enum": [*WHATS]},

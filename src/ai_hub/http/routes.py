@@ -204,6 +204,13 @@ async def cache_stats(state: State) -> dict[str, Any]:
     return {**asdict(stats), "hit_rate": stats.hit_rate}
 
 
+@get("/status", opt=READ_ALL)
+async def status(state: State, exact: bool = False) -> dict[str, Any]:
+    """What the database is like: its size, its tables, and the series of every tenant."""
+    store: FeatureStore = state.store
+    return await store.status(exact)
+
+
 @get("/health", opt=NOTHING)
 async def health(state: State) -> dict[str, str]:
     """That the server is alive, which database it holds, and the step of its times."""
@@ -346,6 +353,7 @@ def build(store: FeatureStore, hot: HotRoutes, rooms: Rooms, watch: Watch) -> Li
             warm,
             invalidate,
             cache_stats,
+            status,
         ],
     )
     return Litestar(

@@ -368,6 +368,12 @@ _ANSWERS: Schema = {
          "max_bytes": nullable(COUNT), "ttl_seconds": COUNT, "hits": COUNT, "misses": COUNT,
          "evicted": nullable(COUNT), "hit_rate": NUMBER}
     ),
+    "Status": {
+        "type": "object", "required": ["database", "mode", "bytes", "relations", "series"],
+        "properties": {"database": TEXT, "mode": TEXT, "bytes": nullable(COUNT),
+                       "relations": listed({"type": "object"}, 0),
+                       "series": listed({"type": "object"}, 0)},
+    },
     "Health": fields({"status": TEXT, "version": TEXT, "database": TEXT, "granularity": TEXT}),
     "Readiness": fields(
         {"status": {"type": "string", "enum": ["ok", "degraded", "down"]},

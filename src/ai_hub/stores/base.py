@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ai_hub.definitions.values import Entity
 from ai_hub.definitions.vocabulary import Missing
@@ -270,3 +270,7 @@ class OfflineStore(Store, Protocol):
     @property
     def views(self) -> Views:
         """Users' own views."""
+
+    async def status(self, exact: bool = False) -> dict[str, Any]:
+        """What the database is like, as the members of a JSON document; `exact` counts the rows of
+        each series and reads its times, which may take long."""

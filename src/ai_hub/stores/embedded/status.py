@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from ai_hub.config import Settings
 from ai_hub.definitions.values import iso
-from ai_hub.errors import StoreError
-from ai_hub.stores.embedded.session import connect, translated
+from ai_hub.errors import NoDatabase
+from ai_hub.stores.embedded.session import MEMORY, Cursor, connect, translated
 
 _TABLES = ("timeseries_data", "weather_features", "feature_exports")
 _SERIES = """
@@ -21,25 +22,29 @@ _COLUMNS = ("tenant_id", "feature_type", "assets", "rows", "oldest", "newest")
 def status(settings: Settings) -> dict[str, Any]:
     """What is known of the file, as the members of a JSON document.
 
-    Raises StoreLocked while another process has it open, StoreError if it is not there.
+    Raises StoreLocked while another process has it open, NoDatabase if it is not there.
     """
     path = settings.database_path
     if path is None or not path.exists():
-        raise StoreError(f"{settings.database_name}: there is no such database yet")
+        raise NoDatabase.at(settings.database_name)
     root = connect(str(path))
     try:
         with translated():
-            counts = [
-                (table, *root.execute(f"SELECT count(*) FROM {table}").fetchall()[0])
-                for table in _TABLES
-            ]
-            series = root.execute(_SERIES).fetchall()
+            return status_of(root, str(path))
     finally:
         root.close()
+
+
+def status_of(cursor: Cursor, path: str) -> dict[str, Any]:
+    """What is known of an open database, as the members of a JSON document."""
+    counts = [
+        (table, *cursor.execute(f"SELECT count(*) FROM {table}").fetchall()[0]) for table in _TABLES
+    ]
+    series = cursor.execute(_SERIES).fetchall()
     return {
-        "database": str(path),
+        "database": path,
         "mode": "embedded",
-        "bytes": path.stat().st_size,
+        "bytes": None if path == MEMORY else Path(path).stat().st_size,
         "relations": [{"relation": table, "rows": rows} for table, rows in counts],
         "series": [
             dict(zip(_COLUMNS, (*row[:4], iso(row[4]), iso(row[5])), strict=True)) for row in series

@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -45,6 +45,7 @@ from ai_hub.stores.embedded.session import (
     translated,
 )
 from ai_hub.stores.embedded.sources import SourceMap, assign_sources, load_sources
+from ai_hub.stores.embedded.status import status_of
 from ai_hub.stores.embedded.views import EmbeddedViews
 from ai_hub.stores.embedded.write import (
     OBSERVATION_TABLE,
@@ -86,7 +87,8 @@ class EmbeddedStore:
         self._scans = scans
         self._large = asyncio.Semaphore(_LARGE)
         self.in_chunks = False
-        self._sessions = Sessions(str(path))
+        self._path = str(path)
+        self._sessions = Sessions(self._path)
         self.export_log = EmbeddedExportLog(self._sessions)
         self.debts = EmbeddedDebts()
         self._attributes = AttributeMap()
@@ -228,6 +230,10 @@ class EmbeddedStore:
                 cursor, self._sources, self._attributes, tenant_id, since, after, limit, at
             )
         )
+
+    async def status(self, exact: bool = False) -> dict[str, Any]:
+        """What the database is like; counts are exact without being asked to."""
+        return await self._sessions.read(lambda cursor: status_of(cursor, self._path))
 
     async def watch(self, changed: Changed, followed: Followed) -> None:
         """Nothing to report: no other process writes to the file."""

@@ -10,7 +10,7 @@ import asyncpg
 
 from ai_hub.config import Settings
 from ai_hub.definitions.values import Duration
-from ai_hub.errors import NotMigrated, StoreRefused
+from ai_hub.errors import NoDatabase, StoreRefused
 from ai_hub.stores.postgres.errors import translated
 from ai_hub.stores.postgres.migrations import (
     FOREIGN,
@@ -152,10 +152,10 @@ async def check(connection: Any) -> DatabaseFacts:
     server = await _probe(connection)
     server.check()
     if not server.migrated:
-        raise NotMigrated(MISSING)
+        raise NoDatabase(MISSING)
     applied = await _applied(connection)
     if not applied:
-        raise NotMigrated(MISSING)
+        raise NoDatabase(MISSING)
     check_complete(applied, server.mode)
     keep = await _declared(connection)
     return DatabaseFacts(server.mode, server.server_version, server.extension_version, keep)

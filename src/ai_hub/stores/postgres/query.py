@@ -6,9 +6,12 @@ import asyncpg
 
 from ai_hub.config import Settings
 from ai_hub.definitions.values import iso
+from ai_hub.errors import NoDatabase
+from ai_hub.stores.postgres.migrations import MISSING
 from ai_hub.stores.postgres.session import session
 from ai_hub.stores.query import Found, plain, refused
 
+_BARE = "SELECT to_regclass('ai_hub_migrations') IS NULL"
 _EXPECTED = "one statement that reads"
 _VIEWS = (
     "Views and tables of your own are made with psql, or any other client, by a role that may; "
@@ -32,6 +35,8 @@ async def run_query(settings: Settings, text: str, most: int | None = None) -> F
         except (asyncpg.SyntaxOrAccessError, asyncpg.DataError) as error:
             if isinstance(error, asyncpg.InsufficientPrivilegeError):
                 raise
+            if isinstance(error, asyncpg.UndefinedTableError) and await connection.fetchval(_BARE):
+                raise NoDatabase(MISSING) from error
             said = str(error).partition("\n")[0]
             raise refused(text, f"SQL that this database runs ({said})") from error
     # On our connections a time is a number of microseconds.

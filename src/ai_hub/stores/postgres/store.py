@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ai_hub.config import Settings
 from ai_hub.definitions.registry import Registry
@@ -28,6 +28,7 @@ from ai_hub.stores.postgres.registry import PostgresRegistryTable
 from ai_hub.stores.postgres.scan import scan_chunks
 from ai_hub.stores.postgres.seen import assets_seen, most_rows
 from ai_hub.stores.postgres.session import Connection, Sessions
+from ai_hub.stores.postgres.status import status
 from ai_hub.stores.postgres.time_chunks import TimeChunks
 from ai_hub.stores.postgres.views import PostgresViews
 from ai_hub.stores.postgres.write import (
@@ -165,6 +166,10 @@ class PostgresStore:
     ) -> list[AssetFacts]:
         """A page of assets, with what is known of each."""
         return await describe_assets(self._sessions, tenant_id, since, after, limit, at)
+
+    async def status(self, exact: bool = False) -> dict[str, Any]:
+        """What the database is like."""
+        return await status(self._settings, exact)
 
     async def watch(self, changed: Changed, followed: Followed) -> None:
         """Report what other processes write, from now on, and whether that can be heard of."""
