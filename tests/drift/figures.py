@@ -67,7 +67,7 @@ def figures(
 
 CASES: tuple[tuple[str, Year, int, float, int], ...] = (
     ("as described", Year(), 52, 1.0, HOURS),
-    ("looked at each day", Year(), 52, 0.1, 24),
+    ("looked at each day", Year(), 52, 0.2, 24),
     ("baseline of 26 weeks", Year(), 26, 0.25, HOURS),
     ("baseline of 12 weeks", Year(), 12, 0.25, HOURS),
     ("baseline of 8 weeks", Year(), 8, 0.25, HOURS),

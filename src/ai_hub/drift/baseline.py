@@ -17,8 +17,9 @@ from ai_hub.errors import InvalidInput
 
 QUANTILES = 200
 """The quantiles that a baseline keeps of each feature and hour of week."""
-LEVELS = 5
-"""The quantiles that it keeps of each single week, feature and hour."""
+LEVELS = 6
+"""The quantiles that it keeps of each single week, feature and hour: so many that up to three
+values are all there, and equally often."""
 _KIND = "baseline 1"
 _MOST_WEEKS = 106
 _MOST_WAITING = 500_000
@@ -41,7 +42,7 @@ class Baseline:
     `whole` is a sketch of all of them, of 200 points for each feature and hour of week. `weeks` are
     the numbers of the weeks (Monday 00:00 UTC) that have rows, ascending, the last two years of
     them; `week_counts` (3, weeks, features) are their rows, missing values and violations.
-    `levels` (weeks, features, 168, levels) are quantiles of each hour of each week, five or where
+    `levels` (weeks, features, 168, levels) are quantiles of each hour of each week, six or where
     one says all one, less the feature's `centre` in units of its `spread`; NaN where there is no
     value. `clock` are features that the clock alone decides.
     """
@@ -69,6 +70,12 @@ class Baseline:
     def features(self) -> tuple[str, ...]:
         """The features, in the order of the set."""
         return self.whole.features
+
+    @property
+    def rows_an_hour(self) -> float:
+        """How many rows an hour of a week has on average, of those that have any."""
+        hours = np.isfinite(self.levels[..., 0]).sum()
+        return float((self.week_counts[0] - self.week_counts[1]).sum() / max(hours, 1))
 
     def quantiles(self) -> Floats:
         """200 quantiles of each feature and hour of week: (features, 168, 200), NaN for none."""

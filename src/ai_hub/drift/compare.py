@@ -10,7 +10,7 @@ from ai_hub.drift.baseline import LEVELS, Baseline, hourly_quantiles, middles
 from ai_hub.drift.drift import EFFECTS, Comparison, Drift, Effect
 from ai_hub.drift.sentences import Now, direction, reference_in_words, sentence
 from ai_hub.drift.sketch import Sketch, weeks_at
-from ai_hub.drift.usual import FEWEST_WEEKS, Effects, Usual, effects, is_year
+from ai_hub.drift.usual import FEWEST_WEEKS, Effects, Limits, Usual, effects, is_year
 from ai_hub.drift.windows import Scale, Windows
 from ai_hub.engines.arrays import Floats, Mask
 from ai_hub.errors import InvalidInput
@@ -41,9 +41,10 @@ class Yardstick:
     def of(cls, baseline: Baseline, hours: Mask) -> Yardstick:
         """That of a baseline."""
         scale = Scale.of(baseline.levels)
-        past = Windows.of(baseline.levels, baseline.week_counts, scale, hours)
+        past = Windows.of(baseline.levels, baseline.week_counts, scale.of_others, scale, hours)
         values = np.array([name not in baseline.clock for name in baseline.features])
-        return cls(baseline, Usual.of(baseline.weeks, past, scale, hours, values))
+        weeks, counts = baseline.weeks, baseline.week_counts
+        return cls(baseline, Usual.of(weeks, counts, past, scale, hours, values))
 
     def measure(self, current: Sketch, end: int) -> Comparison:
         """How far the vectors of a window are from the baseline; see `compare`."""
@@ -55,29 +56,38 @@ class Yardstick:
             raise InvalidInput("features", list(current.features), f"some of {named}")
         place = [place_of.get(name, -1) for name in baseline.features]
         absent = np.array(place) < 0
-        levels = hourly_quantiles(current, middles(LEVELS))[place]
+        # As finely as past weeks are kept: all values where these have but a few.
+        most = 1 if current.rows.max() == 1 else current.most
+        count = LEVELS if baseline.rows_an_hour > LEVELS else most
+        levels = hourly_quantiles(current, middles(count))[place]
         counts = current.counts[:, place].sum(2)
         levels[absent] = np.nan
         counts[:, absent] = 0
         at = weeks_at(end) - 1
         window = Windows.of(
-            baseline.scaled(levels)[None], counts[:, None], usual.scale, usual.hours
+            baseline.scaled(levels)[None],
+            counts[:, None],
+            usual.scale.usual,
+            usual.scale,
+            usual.hours,
         )
         reference = usual.reference(np.array([at]))
         found = effects(window, reference, usual.scale, usual.hours)
+        limits = usual.limits_of(counts[0])
         moved = (window.level - reference.level)[0]
         windows = len(usual.weeks)
         drifts = []
         for i, name in enumerate(baseline.features):
             if absent[i]:
                 continue
-            shown = _effects(found, usual, i)
+            shown = _effects(found, limits, i)
             now = Now(
                 float(moved[i]),
                 float(window.missing[0, i]),
                 float(window.violations[0, i]),
                 _median(levels[i]) if name not in baseline.clock else None,
                 float(baseline.centre[i]),
+                bool(np.nanmax(levels[i], initial=-np.inf) <= np.nanmin(levels[i], initial=np.inf)),
                 windows,
             )
             drifts.append(
@@ -89,11 +99,11 @@ class Yardstick:
         return Comparison(tuple(drifts), windows, enough, seasonal, words)
 
 
-def _effects(found: Effects, usual: Usual, feature: int) -> tuple[Effect, ...]:
+def _effects(found: Effects, limits: Limits, feature: int) -> tuple[Effect, ...]:
     """The effects of the one window on one feature; the index is the square of what is compared."""
     shown = []
     for name in EFFECTS:
-        value, limit = float(found[name][0, feature]), float(usual.limits[name][feature])
+        value, limit = float(found[name][0, feature]), float(limits[name][feature])
         if name == "psi":
             value, limit = value**2, limit**2
         known = np.isfinite(value)

@@ -23,6 +23,9 @@ class Points(NamedTuple):
     weight: Ints
 
 
+# Far more than a share is off by for being rounded, and far less than a row's part of any cell.
+_ROUNDING = 1e-9
+
 NO_POINTS = Points(np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64))
 
 
@@ -54,27 +57,20 @@ def summarised(parts: Iterable[Points], most: int) -> Points:
 def quantiles(points: Points, shares: Floats) -> tuple[Ints, Floats]:
     """The cells that have a value, and quantiles of each: an array of (cells, shares).
 
-    A point stands in the middle of its rows; between two the quantile is on the line between
-    them, and beyond the outermost it is these.
+    A quantile is the value of the point in whose rows it falls, so that it is one that was there
+    where points are single values.
     """
     cell, value, weight = points
     if not len(cell):
         return np.empty(0, np.int64), np.empty((0, len(shares)))
     start, length = _runs(cell)
     total = np.add.reduceat(weight, start)
-    middle = np.cumsum(weight) - weight / 2
-    middle -= np.repeat(np.cumsum(total) - total, length)
-    middle /= np.repeat(total, length)
+    until = np.cumsum(weight) - np.repeat(np.cumsum(total) - total, length)
     place = np.arange(len(start))
-    wanted = (2.0 * place)[:, None] + shares
-    after = np.searchsorted(np.repeat(2.0 * place, length) + middle, wanted)
-    first, last = start[:, None], (start + length - 1)[:, None]
-    high = np.clip(after, first, last)
-    low = np.clip(after - 1, first, last)
-    width = middle[high] - middle[low]
-    part = np.where(width > 0, (shares - middle[low]) / np.where(width > 0, width, 1), 0.0)
-    part = np.clip(part, 0, 1)
-    return cell[start], value[low] * (1 - part) + value[high] * part
+    # One axis for all cells: each has two units, of which its rows are the first.
+    axis = np.repeat(2.0 * place, length) + until / np.repeat(total, length)
+    found = np.searchsorted(axis, 2.0 * place[:, None] + shares - _ROUNDING)
+    return cell[start], value[np.minimum(found, (start + length - 1)[:, None])]
 
 
 def _joined(parts: Iterable[Points]) -> Points:

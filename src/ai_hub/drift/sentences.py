@@ -12,20 +12,19 @@ from ai_hub.engines.arrays import Ints
 
 _OTHER_UNIT = 5.0
 """A median that is so many times what it was may be in another unit."""
-# Values that vary by so much less (log2) are one.
-_STILL = -5.0
 
 
 class Now(NamedTuple):
     """What else is known of a feature: how far its values moved on average, in spreads; the shares
     that are missing and outside; the median now, None for a feature of the clock or without values,
-    and that of the baseline; and how many past weeks there are."""
+    and that of the baseline; whether all values are one; and how many past weeks there are."""
 
     moved: float
     missing: float
     violations: float
     median: float | None
     before: float
+    still: bool
     windows: int
 
 
@@ -43,7 +42,7 @@ def sentence(effects: Sequence[Effect], now: Now) -> str:
     """What there is to say of a feature: of its largest effect, as a multiple of the threshold."""
     alarms = [effect for effect in effects if effect.alarm]
     if alarms:
-        return _alarm(max(alarms, key=_weight), now)
+        return _alarm(max(alarms, key=lambda effect: _weight(effect, now)), now)
     if now.windows < FEWEST_WEEKS:
         return f"Too short to tell: {now.windows} past weeks, and {FEWEST_WEEKS} are needed."
     if all(effect.threshold is None for effect in effects):
@@ -62,12 +61,13 @@ def reference_in_words(weeks: Ints, seasonal: bool, hours: int) -> str:
     )
 
 
-def _weight(effect: Effect) -> tuple[bool, float]:
-    """How far it is beyond its threshold; first of all that values are one, wherever that is."""
+def _weight(effect: Effect, now: Now) -> tuple[int, float]:
+    """How far it is beyond its threshold; first that values are one, wherever that is, and last the
+    index, which says nothing of where they went."""
     assert effect.value is not None
     assert effect.threshold is not None
-    still = effect.name == "variation" and effect.value < _STILL
-    return still, abs(effect.value) / effect.threshold
+    rank = {"psi": -1, "variation": int(now.still)}.get(effect.name, 0)
+    return rank, abs(effect.value) / effect.threshold
 
 
 def _alarm(effect: Effect, now: Now) -> str:
@@ -92,7 +92,7 @@ def _alarm(effect: Effect, now: Now) -> str:
                 f"{'later' if value > 0 else 'earlier'} than it was (alarm from {threshold:.1f} h)"
             )
         case "variation":
-            if value < _STILL:
+            if now.still:
                 words = "The values are all the same, which they were not: the sensor may be stuck"
             else:
                 words = (

@@ -2,7 +2,7 @@
 
 Each past week is compared with the others of its season, as a week of now is. What an effect of a
 feature usually comes to is the mean of the largest tenth in past weeks. It is an alarm beyond a
-multiple of that: the one beyond which, in eight past weeks of a hundred, any effect of any
+multiple of that: the one beyond which, in at most one past week of twenty-five, any effect of any
 feature went. So a set of many features raises no more alarms than one of few, and what the features
 of one series have in common counts once.
 """
@@ -28,7 +28,7 @@ _SEASON = 6.5
 """Weeks on both sides that are of the same season."""
 _NEXT = 1
 """Weeks on both sides of a window that it is not compared with: they are much like it."""
-_ALARMS = 0.08
+_ALARMS = 0.04
 _LARGEST = 0.1
 # The mean of the largest tenth of normal effects, by their root mean square.
 _NORMAL = 1.9
@@ -43,6 +43,8 @@ _OTHERS = 1.6
 
 Effects = Mapping[EffectName, Floats]
 """Signed effects, each an array of (windows, features); `psi` as its square root."""
+Limits = Mapping[EffectName, Floats]
+"""From where on an effect of each feature is an alarm; NaN where nothing can be told."""
 
 _LEAST: Mapping[EffectName, float] = {
     "psi": 0.3,
@@ -96,22 +98,29 @@ def effects(windows: Windows, reference: Windows, scale: Scale, hours: Mask) -> 
 
 @dataclass(frozen=True, eq=False)
 class Usual:
-    """The past weeks of a baseline, and from where on an effect of a feature is an alarm.
+    """The past weeks of a baseline, and from where on effects of a week of as many rows are an
+    alarm.
 
-    `limits` are NaN where nothing can be told.
+    `rows` and `shares` are the rows of a past week and, of all of them, the shares that were
+    missing and that were violations.
     """
 
     weeks: Ints
     scale: Scale
     hours: Mask
     past: Windows
-    limits: Mapping[EffectName, Floats]
+    limits: Limits
+    rows: Floats
+    shares: Mapping[EffectName, Floats]
 
     @classmethod
-    def of(cls, weeks: Ints, past: Windows, scale: Scale, hours: Mask, values: Mask) -> Usual:
+    def of(
+        cls, weeks: Ints, counts: Ints, past: Windows, scale: Scale, hours: Mask, values: Mask
+    ) -> Usual:
         """What past weeks say, of some hours of the week.
 
-        `values` says which features are compared by their values, and not by their gaps alone.
+        `counts` (3, weeks, features) are the rows, those missing, and the violations. `values` says
+        which features are compared by their values, and not by their gaps alone.
         """
         weights = references(weeks, weeks.astype(np.float64))
         found = effects(past, blended(past, weights), scale, hours)
@@ -129,15 +138,30 @@ class Usual:
                 tells = told.get(name, np.True_) & (typical <= _MOST.get(name, np.inf))
                 usual[name] = np.where(tells, np.maximum(typical, _LEAST[name]), np.nan)
                 ratio = size / np.maximum(others, _LEAST[name])
-                counts = tells & (size > _LEAST[name])
-                together = np.maximum(together, np.where(counts, ratio, 0.0).max(1))
+                ratio[~(tells & (size > _LEAST[name]))] = 0
+                together = np.maximum(together, ratio.max(1))
             for name in family:
                 limits[name] = _multiple(together) * usual[name]
         for name in ("psi", "wasserstein"):
             limits[name] = limits[name] * wider
         enough = values & mostly & (len(weeks) >= FEWEST_WEEKS)
         limits["psi"] = np.where(enough, _OTHERS, limits["psi"])
-        return cls(weeks, scale, hours, past, limits)
+        rows, missing, violations = counts.sum(1)
+        shares: dict[EffectName, Floats] = {
+            "missing": (missing + 1) / (rows + 2),
+            "violations": (violations + 1) / (rows + 2),
+        }
+        return cls(weeks, scale, hours, past, limits, rows / len(weeks), shares)
+
+    def limits_of(self, rows: Ints) -> Limits:
+        """Those of a window of so many rows, by feature: of fewer than a past week has, shares
+        vary by more, three standard deviations of which are allowed for."""
+        fewer = np.maximum(1 / np.maximum(rows, 1) - 1 / np.maximum(self.rows, 1), 0)
+        wider = {
+            name: self.limits[name] + 3 * np.sqrt(share * (1 - share) * fewer)
+            for name, share in self.shares.items()
+        }
+        return {**self.limits, **wider}
 
     def reference(self, at: Floats) -> Windows:
         """What windows that begin `at` some places, in weeks, are compared with."""

@@ -26,14 +26,16 @@ Bins = NDArray[np.float64]
 
 
 class Scale(NamedTuple):
-    """What is usual at each hour of the week (features, 168), and the edges of the bins of what
-    values differ from it by (features, `BINS` + 1).
+    """What is usual at each hour of the week, the median of some weeks (features, 168), and for
+    each of these weeks that of the others (weeks, features, 168): a week is no measure of itself.
 
+    `edges` are those of the bins of what values differ from it by (features, `BINS` + 1).
     `rhythm` is the share of the variance of hourly means that the hour of the week explains, and
     `common` the share of the values that are the most common one.
     """
 
     usual: Floats
+    of_others: Floats
     edges: Floats
     rhythm: Floats
     common: Floats
@@ -42,25 +44,22 @@ class Scale(NamedTuple):
     def of(cls, levels: Floats) -> Scale:
         """That of the weeks of a baseline: levels of (weeks, features, 168, levels)."""
         means = levels.mean(3)
-        usual = _nanmedian(means, 0)
-        shares = np.linspace(0, 1, BINS + 1)
+        usual, of_others = _medians(means)
         features = levels.shape[1]
         edges = np.zeros((features, BINS + 1))
         rhythm, common = np.zeros(features), np.ones(features)
-        weeks = len(levels)
         for place in range(features):
-            residual = levels[:, place] - usual[place][:, None]
-            there = np.isfinite(residual)
-            if not there.any():
+            values = levels[:, place][np.isfinite(levels[:, place])]
+            residual = levels[:, place] - of_others[:, place, :, None]
+            residual = residual[np.isfinite(residual)]
+            if not len(residual):
                 continue
-            values, residual = levels[:, place][there], residual[there]
-            edges[place] = np.quantile(residual, shares)
-            # The median of a few weeks is near them: by so much less than another week is.
-            mean = means[:, place][np.isfinite(means[:, place])]
-            rest = np.nanvar(means[:, place] - usual[place]) * (weeks + 1) / max(weeks - 1, 1)
-            rhythm[place] = 1 - rest / mean.var() if mean.var() > 0 else 0.0
+            edges[place] = np.quantile(residual, np.linspace(0, 1, BINS + 1))
+            spread = np.nanvar(means[:, place])
+            rest = np.nanvar(means[:, place] - of_others[:, place])
+            rhythm[place] = 1 - rest / spread if spread > 0 else 0.0
             common[place] = np.unique(values, return_counts=True)[1].max() / len(values)
-        return cls(usual, edges, rhythm, common)
+        return cls(usual, of_others, edges, rhythm, common)
 
 
 class Windows(NamedTuple):
@@ -81,14 +80,15 @@ class Windows(NamedTuple):
     violations: Floats
 
     @classmethod
-    def of(cls, levels: Floats, counts: Ints, scale: Scale, hours: Mask) -> Windows:
+    def of(cls, levels: Floats, counts: Ints, usual: Floats, scale: Scale, hours: Mask) -> Windows:
         """Those of levels (windows, features, 168, levels), of some hours of the week alone.
 
-        `counts` (3, windows, features) are the rows, those missing, and the violations.
+        `counts` (3, windows, features) are the rows, those missing, and the violations. `usual` is
+        what is usual for these windows.
         """
         windows, features = levels.shape[:2]
         levels = np.where(hours[:, None], levels, np.nan)
-        residual = levels - scale.usual[..., None]
+        residual = levels - usual[..., None]
         there = np.isfinite(residual[..., 0])
         enough = there.sum(2) >= max(_FEWEST_HOURS, hours.sum() / 4)
         bins = np.empty((windows, features, BINS + 2))
@@ -203,3 +203,21 @@ def _nanmedian(values: Floats, axis: int) -> Floats:
     low, high = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, values.shape[axis] - 1)
     middle = [np.take_along_axis(ordered, place, axis) for place in (low, high)]
     return np.squeeze(sum(middle) / 2, axis)
+
+
+def _medians(values: Floats) -> tuple[Floats, Floats]:
+    """The lower medians over the first axis, and for each place on it those of the others.
+
+    Of an even number it is the lower of the middle two, so that of a few different values it is
+    one.
+    """
+    ordered = np.sort(values, 0)
+    count = np.isfinite(values).sum(0, keepdims=True)
+
+    def at(place: Ints) -> Floats:
+        return np.take_along_axis(ordered, np.clip(place, 0, len(values) - 1), 0)
+
+    without = (count - 2) // 2
+    others = np.where(values <= at(without), at(without + 1), at(without))
+    alone = np.isfinite(values) & (count < 2)
+    return at((count - 1) // 2)[0], np.where(alone, np.nan, others)
