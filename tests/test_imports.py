@@ -130,6 +130,7 @@ KINDS = {
     "front/*.py": "talks",
     "http/answers.py": "decides",
     "http/description.py": "decides",
+    "http/drift_schemas.py": "decides",
     "http/messages.py": "decides",
     "http/explained.py": "decides",
     "http/page.py": "decides",

@@ -33,13 +33,14 @@ NEEDS: dict[tuple[str, str], str] = {
     **{("post", f"/ai/features/{p}"): "read" for p in (
         "get", "batch", "explain", "cache/warm",
     )},
+    **{("post", f"/ai/features/{p}"): "read" for p in ("get", "batch", "cache/warm", "drift")},
     **{("post", f"/ai/features/{p}"): "write" for p in (
         "ingest", "ingest/weather", "ingest/attributes", "cache/invalidate",
     )},
     ("put", "/ai/features/weather-sources"): "write",
     **{(m, f"/ai/features/{p}"): "export" for m, p in (
         ("post", "export"), ("post", "training-set"), ("get", "exports"),
-        ("get", "exports/{export_id}"),
+        ("get", "exports/{export_id}"), ("post", "drift/baseline"),
     )},
     **{(m, f"/ai/features/{p}"): "admin" for m, p in (
         ("post", "sets/plan"), ("post", "sets/apply"), ("post", "sets/default"),

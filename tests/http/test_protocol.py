@@ -41,6 +41,8 @@ ROUTES = {
     "/ai/features/exports/{export_id}": "get",
     "/ai/features/assets": "get",
     "/ai/features/training-set": "post",
+    "/ai/features/drift": "post",
+    "/ai/features/drift/baseline": "post",
     "/ai/features/cache/warm": "post",
     "/ai/features/cache/invalidate": "post",
     "/ai/features/cache/stats": "get",

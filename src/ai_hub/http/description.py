@@ -10,6 +10,7 @@ from ai_hub import __version__
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import MAX_HORIZONS
 from ai_hub.export.job import Compression
+from ai_hub.http.drift_schemas import drift_components
 from ai_hub.http.explained import EXPLAINED
 from ai_hub.http.schemas import ID, MODEL, POLICY, TIME, WIDTH, Schema, components, listed, set_name
 from ai_hub.intake.labels import FORMATS
@@ -229,6 +230,18 @@ ROUTES = (
         needs=("tenant_id",), refuses=(404, 409, 503), tables=True,
     ),
     Route(
+        "post", "/ai/features/drift",
+        "How far what a set served (or its history gives) is from a baseline, feature by feature.",
+        "Drift", "DriftRequest", _ACME | {"feature_set": "forecast_basic"} | _DAY,
+        refuses=(404, 503),
+    ),
+    Route(
+        "post", "/ai/features/drift/baseline",
+        "Keep what the values of a set were in a time of history; each export keeps one, too.",
+        "Baseline", "BaselineRequest", _ACME | {"feature_set": "forecast_basic"} | _DAY,
+        refuses=(404, 503),
+    ),
+    Route(
         "get", "/ai/features/assets",
         "The assets of a tenant that were seen in the last day, sorted; with `details`, or one of "
         "the others, a page of all, with what is known of each.", "Assets",
@@ -266,6 +279,7 @@ ROUTES = (
 def document(registry: Registry) -> dict[str, Any]:
     """The OpenAPI document, with the names of a registry's sets and features."""
     schemas = components(registry) | EXPLAINED
+    schemas = components(registry) | drift_components(registry)
     parameters = _parameters(set_name(registry))
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:

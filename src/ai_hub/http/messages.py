@@ -82,6 +82,24 @@ class ExportRequest(msgspec.Struct, forbid_unknown_fields=True):
     parts: bool = False
 
 
+class BaselineRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """A time of history of `feature_set` or `model`: by default the year before now."""
+
+    tenant_id: str
+    feature_set: str | None = None
+    start_time: str | None = None
+    end_time: str | None = None
+    model: str | None = None
+
+
+class DriftRequest(BaselineRequest, forbid_unknown_fields=True):
+    """At most seven days of `feature_set` or `model`, by default the last ones, and what they are
+    compared with, by default the newest baseline."""
+
+    source: str | None = None
+    baseline_id: str | None = None
+
+
 class WarmRequest(msgspec.Struct, forbid_unknown_fields=True):
     """Assets (by default those seen in the last day) whose vectors are made ready at a time."""
 

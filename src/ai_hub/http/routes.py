@@ -36,6 +36,7 @@ from ai_hub.http.definitions import (
     set_default,
 )
 from ai_hub.http.description import document
+from ai_hub.http.drift import drift, drift_baseline
 from ai_hub.http.explaining import AT_ONCE, explain
 from ai_hub.http.hot import HotRoutes, health_of
 from ai_hub.http.ingest import ingest_attributes, ingest_observations, ingest_weather
@@ -349,6 +350,8 @@ def build(store: FeatureStore, hot: HotRoutes, rooms: Rooms, watch: Watch) -> Li
             exports,
             export_by_id,
             training_set,
+            drift,
+            drift_baseline,
             assets,
             warm,
             invalidate,
