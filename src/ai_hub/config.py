@@ -27,7 +27,7 @@ from ai_hub.config_sources import (
 from ai_hub.config_sources import variable as variable
 from ai_hub.config_values import masked as masked
 from ai_hub.definitions.valid_range import ValidRange
-from ai_hub.definitions.values import DAY, MINUTE, SECOND, Duration, Granularity
+from ai_hub.definitions.values import DAY, HOUR, MINUTE, SECOND, Duration, Granularity
 from ai_hub.errors import ConfigError
 
 
@@ -136,6 +136,12 @@ class Settings:
         Duration(MINUTE),
         parse.every,
         "how often sketches of what was served are added to the database; none makes none",
+        parse.width_text,
+    )
+    drift_check: Duration | None = setting(
+        Duration(HOUR),
+        parse.every,
+        "how often a server looks for drift, for its metrics and its log; none never does",
         parse.width_text,
     )
     granularity: Granularity = setting(

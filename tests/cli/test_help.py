@@ -35,6 +35,7 @@ COMMANDS = (
     "models",
     "rollout",
     "importance",
+    "drift",
     "keys",
     "audit",
     "warm",

@@ -136,7 +136,7 @@ async def test_what_nobody_asked_for_is_forgotten() -> None:
     table = Table()
     one = served(table, Metrics())
     one.note(OWN, "t", 0, 2, vectors(2))
-    one.forget()
+    await one.forget()
     one.note(OWN, "t", 0, 1, vectors(1))
     await one.close()
     assert table.total() == 1

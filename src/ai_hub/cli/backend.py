@@ -58,6 +58,12 @@ class Backend(Protocol):
     async def audit(self, request: Document) -> Document:
         """A page of the audit log."""
 
+    async def drift(self, request: Document) -> Document:
+        """How far a set's values are from a baseline."""
+
+    async def drift_baseline(self, request: Document) -> Document:
+        """Keep what a set's values were in a time of history."""
+
     @property
     def registry(self) -> RegistryBackend:
         """The feature sets."""

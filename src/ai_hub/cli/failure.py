@@ -16,6 +16,8 @@ BAD_INPUT = 2
 FAILED = 1
 NOTHING = 3
 """Nothing was there: no database, or nothing in it of what was asked for."""
+ALARM = 4
+"""Features drift."""
 INTERRUPTED = 130
 
 _NOT_THE_CALLERS_FAULT = (ExportFailed, ServerUnreachable, StoreUnavailable)

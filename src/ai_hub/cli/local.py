@@ -117,6 +117,14 @@ class LocalBackend:
         times = {key: _datetime(request.get(key)) for key in ("start_time", "end_time")}
         return await self._store.audit(**{**request, **times})
 
+    async def drift(self, request: Document) -> Document:
+        """How far a set's values are from a baseline."""
+        return await self._store.drift(**_between(request))
+
+    async def drift_baseline(self, request: Document) -> Document:
+        """Keep what a set's values were in a time of history."""
+        return await self._store.drift_baseline(**_between(request))
+
     @property
     def registry(self) -> LocalRegistry:
         """The feature sets of the database."""
@@ -125,6 +133,10 @@ class LocalBackend:
 
 def _datetime(text: str | None) -> datetime | None:
     return None if text is None else to_datetime(parse_time(text))
+
+
+def _between(request: Document) -> dict[str, Any]:
+    return {**request, **{key: _datetime(request.get(key)) for key in ("start_time", "end_time")}}
 
 
 def _timed(request: Document) -> dict[str, Any]:

@@ -212,6 +212,16 @@ class RemoteBackend:
         path = "/ai/features/status"
         return await self._ask("GET", path, params=asked, timeout=_TIMEOUT_OF_WORK)
 
+    async def drift(self, request: Document) -> Document:
+        """How far a set's values are from a baseline."""
+        path = "/ai/features/drift"
+        return await self._ask("POST", path, body=request, timeout=_TIMEOUT_OF_WORK)
+
+    async def drift_baseline(self, request: Document) -> Document:
+        """Keep what a set's values were in a time of history."""
+        path = "/ai/features/drift/baseline"
+        return await self._ask("POST", path, body=request, timeout=_TIMEOUT_OF_WORK)
+
     @property
     def registry(self) -> RemoteRegistry:
         """The feature sets that it serves."""

@@ -102,9 +102,9 @@ class Drift(TrainingSets):
         now = self.now()
         return await self._open.store.drift_table.served_sets(now - _WINDOW, now)
 
-    def forget_computed(self) -> None:
+    async def forget_computed(self) -> None:
         """Leave what was computed until now out of what was served: nobody asked for it."""
-        self._open.served.forget()
+        await self._open.served.forget()
 
     def _set_of(
         self, tenant_id: str, feature_set: str | None, model: str | None
@@ -142,13 +142,15 @@ class Drift(TrainingSets):
         return await asyncio.to_thread(sample.sketch) if sample.rows else None
 
     async def _history(self, of: SetOf, times: TimeRange) -> Sample:
-        """A sample of the rows that an export of a time would have."""
+        """A sample of the rows that an export of a time would have, without those of its end: there
+        the same hour of the week may begin again."""
         from ai_hub.export.job import ExportJob
         from ai_hub.export.rows import Rows
 
         spec = self.specs.of(f"{of.feature_set}@{of.version}")
         sample = Sample(spec.feature_set.feature_names)
-        job = ExportJob(Rows(of.tenant_id, spec.plan, spec.missing), times)
+        before = TimeRange(times.start, times.end - 1)
+        job = ExportJob(Rows(of.tenant_id, spec.plan, spec.missing), before)
         await self._open.exports.sampled(job, sample)
         return sample
 

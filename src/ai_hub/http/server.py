@@ -23,6 +23,7 @@ from ai_hub.feature_store import FeatureStore
 from ai_hub.http.application import Application
 from ai_hub.http.clients import Clients
 from ai_hub.http.connection import Connection
+from ai_hub.http.drifting import watched
 from ai_hub.http.upkeep import maintained
 
 _log = logging.getLogger(__name__)
@@ -44,7 +45,11 @@ def serve_alone(
     """Serve from this process until a signal, which is a KeyboardInterrupt if it was SIGINT."""
 
     async def main() -> int:
-        async with opened(settings) as store, maintained(settings, maintain):
+        async with (
+            opened(settings) as store,
+            maintained(settings, maintain),
+            watched(store, settings.drift_check),
+        ):
             return await answer(Application(store), listener, ready)
 
     with closing(bound(settings)) as listener:
@@ -206,4 +211,4 @@ async def _rehearse(store: FeatureStore) -> None:
     # Nobody asked for these answers: they do not count.
     store.metrics.computed = store.metrics.degraded = 0
     store.metrics.missing.clear()
-    store.forget_computed()
+    await store.forget_computed()

@@ -30,6 +30,7 @@ from ai_hub.config import Settings
 from ai_hub.definitions.values import Duration
 from ai_hub.errors import AiHubError, ConfigError, StoreUnavailable
 from ai_hub.http.application import Application
+from ai_hub.http.drifting import watched
 from ai_hub.http.server import (
     CLOSING_SECONDS,
     DRAIN_SECONDS,
@@ -324,6 +325,7 @@ async def _work(
         AsyncExitStack() as last,
         opened(settings) as store,
         maintained(settings, maintain),
+        watched(store, settings.drift_check if slot == 0 else None),
     ):
         siblings = Siblings(folder, slot, store)
         last.push_async_callback(siblings.publish_last)

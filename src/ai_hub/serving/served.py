@@ -79,9 +79,11 @@ class Served:
         if 2 * self._weight > self._most_waiting:
             self._soon.set()
 
-    def forget(self) -> None:
+    async def forget(self) -> None:
         """Leave out what was computed until now: nobody asked for it."""
-        self._waiting, self._weight = [], 0
+        async with self._lock:
+            self._waiting, self._weight = [], 0
+            self._hours.clear()
 
     async def flush(self) -> None:
         """Add everything to the store's. Where that fails it is tried again the next time."""
