@@ -103,6 +103,7 @@ HEAVY = {*LIBRARIES, "msgspec"}
 #   in a store's folder does it also say short statements, beside the call that runs them.
 KINDS = {
     "engines/sql.py": "words",
+    "engines/sql_reads.py": "words",
     "engines/sql_views.py": "words",
     "serving/redis/words.py": "words",
     "stores/postgres/scan_sql.py": "words",

@@ -21,9 +21,9 @@ from ai_hub.definitions.kinds import Age, Attribute, Lag, Latest, Seasonal
 from ai_hub.definitions.periods import Width
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.plan import BucketPass, Plan, RangePass
-from ai_hub.engines.sql_fill import filled_from, is_missing
 from ai_hub.engines.sql_lags import Back, instants, known, start_of, together
-from ai_hub.engines.sql_rows import Bound, Depth, Read, Shape, Statement, aggregated, is_guarded
+from ai_hub.engines.sql_reads import aggregated, filled_from, is_missing
+from ai_hub.engines.sql_rows import Bound, Depth, Read, Shape, Statement, is_guarded
 from ai_hub.engines.statistics import (
     COUNT,
     LENGTH,

@@ -29,8 +29,6 @@ from ai_hub.engines.zones import Zones
 
 MOST = 1e145
 """The greatest value whose square PostgreSQL can add up; the least is its opposite."""
-_WITHIN = f"FILTER (WHERE value BETWEEN -{MOST:g} AND {MOST:g})".replace("e+", "e")
-"""The values whose squares PostgreSQL can add up."""
 Depth = Literal["features", "filled", "values"]
 """What a statement reads: what the features need; the means that fill, too; or the values that
 either is computed from."""
@@ -106,12 +104,6 @@ class Read:
                 return sum(value is not None for value in held)
             case _:
                 assert_never(self.form)
-
-
-def aggregated(parts: tuple[Aggregate, ...], rows: str, start: Bound | None = None) -> Read:
-    """Aggregates of some rows, which the text says."""
-    texts = [f"{part.sql} {_WITHIN}" if is_guarded(part) else str(part.sql) for part in parts]
-    return Read(f"(SELECT ARRAY[{', '.join(texts)}] FROM {rows})", "statistics", parts, start)
 
 
 @dataclass(frozen=True)

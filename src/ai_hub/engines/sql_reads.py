@@ -1,4 +1,4 @@
-"""Which outputs of a statement a mean may fill, and whether it has to."""
+"""What a statement reads of rows, and which of its outputs a mean fills."""
 
 from __future__ import annotations
 
@@ -7,8 +7,18 @@ from typing import assert_never
 
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.plan import Plan
-from ai_hub.engines.sql_rows import Read
+from ai_hub.engines.sql_rows import MOST, Bound, Read, is_guarded
+from ai_hub.engines.statistics import Aggregate
 from ai_hub.engines.traits import Source, fill_source
+
+_WITHIN = f"FILTER (WHERE value BETWEEN -{MOST:g} AND {MOST:g})".replace("e+", "e")
+"""The values whose squares PostgreSQL can add up."""
+
+
+def aggregated(parts: tuple[Aggregate, ...], rows: str, start: Bound | None = None) -> Read:
+    """Aggregates of some rows, which the text says."""
+    texts = [f"{part.sql} {_WITHIN}" if is_guarded(part) else str(part.sql) for part in parts]
+    return Read(f"(SELECT ARRAY[{', '.join(texts)}] FROM {rows})", "statistics", parts, start)
 
 
 def filled_from(plan: Plan, missing: Missing | None) -> dict[Source, list[tuple[int, int]]]:
