@@ -85,6 +85,7 @@ USES: dict[str, Use] = {
     "finish_rollout": lambda s: s.finish_rollout(SET),
     "abort_rollout": lambda s: s.abort_rollout(SET),
     "audit": lambda s: s.audit(),
+    "delete": lambda s: s.delete("t", ["a"]),
 }
 # What is about something that is not there yet.
 FINDS = {

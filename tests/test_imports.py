@@ -50,7 +50,7 @@ WITHIN = {
     ),
     "front": (
         *("base", "audit", "ingestion", "feature_sets", "vectors", "caching", "training_sets"),
-        *("drift", "models", "rollouts", "access_keys", "explaining"),
+        *("drift", "models", "rollouts", "access_keys", "explaining", "removal"),
     ),
 }
 # `import ai_hub` must stay light: names of the package are imported from where they are defined.

@@ -14,6 +14,7 @@ from ai_hub.front.caching import Caching
 from ai_hub.front.drift import Drift
 from ai_hub.front.explaining import Explaining
 from ai_hub.front.ingestion import Ingestion
+from ai_hub.front.removal import Removing
 from ai_hub.metrics import Metrics
 from ai_hub.opening import open_parts
 from ai_hub.serving.readiness import Part
@@ -23,7 +24,7 @@ def _now() -> int:
     return time.time_ns() // 1_000
 
 
-class FeatureStore(Ingestion, Explaining, Caching, Drift, AccessKeys, Audit):
+class FeatureStore(Ingestion, Explaining, Caching, Drift, AccessKeys, Audit, Removing):
     """Meter readings in, feature vectors and training sets out.
 
     Use it as `async with FeatureStore.open("duckdb:///features.duckdb") as store:`. Instants are

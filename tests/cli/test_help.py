@@ -38,6 +38,7 @@ COMMANDS = (
     "drift",
     "keys",
     "audit",
+    "delete",
     "warm",
     "invalidate",
     "config",

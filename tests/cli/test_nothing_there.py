@@ -19,6 +19,7 @@ NO_DATABASE = "There is no database at "
 CREATED = "Created "
 DAY = ("--start", "2025-10-09T00:00:00Z", "--end", "2025-10-10T00:00:00Z")
 OF_BOTH = ("--tenant", "nobody", "--asset", "none")
+OF_A_SET = ("--tenant", "nobody", "--set", "forecast_basic")
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ CASES: dict[str, Case] = {
     "assets": Case(("--tenant", "nobody")),
     "assets set": Case(("none", "area=1", "--tenant", "nobody"), empty=0),
     "audit": Case(),
+    "delete": Case(("--tenant", "nobody", "--yes")),
     "get": Case(OF_BOTH),
     # Why there is nothing is something.
     "explain": Case(OF_BOTH, empty=0),
@@ -79,6 +81,8 @@ CASES: dict[str, Case] = {
     "rollout": Case(),
     "rollout set": Case(),
     "rollout split": Case(("forecast_basic", "--tenant", "nobody"), empty=2),
+    "drift": Case(OF_A_SET, empty=2),
+    "drift baseline": Case(OF_A_SET, empty=2),
     "importance": Case(
         ("--model", "m", "--set", "forecast_basic", "--data", "d"), without=FAILED, empty=FAILED
     ),

@@ -46,12 +46,13 @@ NEEDS: dict[tuple[str, str], str] = {
         ("post", "sets/plan"), ("post", "sets/apply"), ("post", "sets/default"),
         ("post", "sets/retire"), ("post", "sets/{name}/rollout"), ("post", "models/bind"),
         ("post", "models/unbind"), ("get", "keys"), ("post", "keys"), ("post", "keys/revoke"),
-        ("get", "audit"),
+        ("get", "audit"), ("post", "delete"),
     )},
 }  # fmt: skip
 FENCED = [route for route in ROUTES if route.path not in OPEN]
 OF_ALL = {route.path for route in FENCED if NEEDS[route.method, route.path] == "admin"} - {
     "/ai/features/keys", "/ai/features/keys/revoke", "/ai/features/audit",
+    "/ai/features/delete",
 } | {"/ai/features/cache/stats", "/ai/features/status"}  # fmt: skip
 
 

@@ -32,6 +32,7 @@ ROUTES = {
     "/ai/features/keys": "get",
     "/ai/features/keys/revoke": "post",
     "/ai/features/audit": "get",
+    "/ai/features/delete": "post",
     "/ai/features/ingest": "post",
     "/ai/features/ingest/weather": "post",
     "/ai/features/ingest/attributes": "post",

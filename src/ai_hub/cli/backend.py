@@ -64,6 +64,9 @@ class Backend(Protocol):
     async def drift_baseline(self, request: Document) -> Document:
         """Keep what a set's values were in a time of history."""
 
+    async def delete(self, request: Document) -> Document:
+        """Remove data, or count what would go."""
+
     @property
     def registry(self) -> RegistryBackend:
         """The feature sets."""

@@ -125,6 +125,11 @@ class LocalBackend:
         """Keep what a set's values were in a time of history."""
         return await self._store.drift_baseline(**_between(request))
 
+    async def delete(self, request: Document) -> Document:
+        """Remove data, or count what would go."""
+        times = {key: _datetime(request.get(key)) for key in ("start_time", "end_time")}
+        return await self._store.delete(**{**request, **times})
+
     @property
     def registry(self) -> LocalRegistry:
         """The feature sets of the database."""

@@ -222,6 +222,12 @@ class RemoteBackend:
         path = "/ai/features/drift/baseline"
         return await self._ask("POST", path, body=request, timeout=_TIMEOUT_OF_WORK)
 
+    async def delete(self, request: Document) -> Document:
+        """Remove data, or count what would go."""
+        return await self._ask(
+            "POST", "/ai/features/delete", body=request, timeout=_TIMEOUT_OF_WORK
+        )
+
     @property
     def registry(self) -> RemoteRegistry:
         """The feature sets that it serves."""

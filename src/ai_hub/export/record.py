@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _ENDING_SECONDS = 2.0
-_MOST_RECORDS = 10_000
+MOST_RECORDS = 10_000
 _T = TypeVar("_T")
 _Told = Callable[[int], None]
 
@@ -158,7 +158,7 @@ class Exports:
         tenant_ids = None if of is None else [of] if isinstance(of, str) else [*of]
         for tenant_id in tenant_ids or ():
             check_id("tenant_id", tenant_id)
-        check_count("limit", limit, _MOST_RECORDS)
+        check_count("limit", limit, MOST_RECORDS)
         return await self._store.export_log.find(tenant_ids, limit=limit)
 
     async def record(self, export_id: str) -> ExportRecord:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Any, TypeVar
 
 from litestar import Request
 
 from ai_hub.access.grant import Grant
+from ai_hub.definitions.values import parse_time, to_datetime
 from ai_hub.http.body import BODY, GRANT
 from ai_hub.http.hot import LARGE
 from ai_hub.http.messages import decode
@@ -27,6 +29,11 @@ async def body(request: Request[Any, Any, Any], into: type[_T]) -> _T:
     if hasattr(said, "tenant_id"):
         grant_of(request).check_tenant(said.tenant_id)
     return said
+
+
+def time_of(text: str | None, field: str) -> datetime | None:
+    """A bound of a time, [start, end); None where it is open. Raises InvalidInput."""
+    return None if text is None else to_datetime(parse_time(text, field, "up"))
 
 
 def grant_of(request: Request[Any, Any, Any]) -> Grant:

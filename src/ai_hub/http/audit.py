@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from litestar import Request, get
 from litestar.datastructures import State
 
-from ai_hub.definitions.values import parse_time, to_datetime
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.access import ADMIN
-from ai_hub.http.asked import grant_of
+from ai_hub.http.asked import grant_of, time_of
 
 
 @get("/audit", opt=ADMIN)
@@ -32,13 +30,9 @@ async def audit(
         tenant_id,
         what=what,
         who=who,
-        start_time=_time(start_time, "start_time"),
-        end_time=_time(end_time, "end_time"),
+        start_time=time_of(start_time, "start_time"),
+        end_time=time_of(end_time, "end_time"),
         before=before,
         limit=limit,
         by=grant_of(request),
     )
-
-
-def _time(text: str | None, field: str) -> datetime | None:
-    return None if text is None else to_datetime(parse_time(text, field, "up"))

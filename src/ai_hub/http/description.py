@@ -174,6 +174,11 @@ ROUTES = (
         refuses=(422, 503),
     ),
     Route(
+        "post", "/ai/features/delete", "Remove data of a tenant for good, or count what would go.",
+        "Removed", "DeleteRequest",
+        _ACME | {"asset_ids": ["meter-001"]} | _DAY | {"dry_run": True}, refuses=(503,),
+    ),
+    Route(
         "post", "/ai/features/ingest",
         "Land observations; 200 when any row landed. Rejected rows are counted and named.",
         "IngestResult", "Observations",

@@ -173,6 +173,18 @@ class KeyRequest(msgspec.Struct, forbid_unknown_fields=True):
     id: str
 
 
+class DeleteRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """What to remove of a tenant: of assets (null: all), of one series (null: all), of a time."""
+
+    tenant_id: str
+    asset_ids: list[str] | None = None
+    series: str | None = None
+    start_time: str | None = None
+    end_time: str | None = None
+    weather: bool = False
+    dry_run: bool = False
+
+
 class Problem(msgspec.Struct):
     """Why a request was refused: a sentence, and the field it is about."""
 

@@ -55,6 +55,7 @@ from ai_hub.http.messages import (
 from ai_hub.http.models import bind_model, models, unbind_model
 from ai_hub.http.page import HEADERS, page
 from ai_hub.http.paths import export_path
+from ai_hub.http.removal import delete
 from ai_hub.http.room import Rooms
 from ai_hub.http.training import training_set
 from ai_hub.http.watch import Watch
@@ -342,6 +343,7 @@ def build(store: FeatureStore, hot: HotRoutes, rooms: Rooms, watch: Watch) -> Li
             create_key,
             revoke_key,
             audit,
+            delete,
             ingest_observations,
             ingest_weather,
             ingest_attributes,

@@ -12,12 +12,15 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Collection, Coroutine, Sequence
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
+from ai_hub.errors import StoreUnavailable
 from ai_hub.metrics import Metrics
 from ai_hub.serving.cache import Cache
 from ai_hub.stores.audit_log import AuditRecord, What, noted
 from ai_hub.stores.base import Announce, Landed, Store
+from ai_hub.stores.removal import Removal, Survey
 
 if TYPE_CHECKING:
     from ai_hub.definitions.values import Entity
@@ -57,6 +60,7 @@ class Writer:
         self._cache = cache
         self._metrics = metrics or Metrics()
         self._now = now
+        self._closing = False
         self._untold = 0
         self._silent_until = 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -78,8 +82,17 @@ class Writer:
             self._assign(tenant_id, source_id, asset_ids, valid_from, changed_at)
         )
 
+    async def remove(self, removal: Removal, found: Survey, audit: AuditRecord) -> dict[str, int]:
+        """Remove what was found in steps; how many rows of each relation went.
+
+        Whoever gives up waiting does not stop it; the end of the store does, between two steps.
+        Raises StoreUnavailable then.
+        """
+        return await self._to_the_end(self._remove(removal, found, audit))
+
     async def close(self) -> None:
         """Wait for the writes under way."""
+        self._closing = True
         if self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -152,6 +165,21 @@ class Writer:
         )
         await self._drop(touched, marking)
         return len(touched)
+
+    async def _remove(self, removal: Removal, found: Survey, audit: AuditRecord) -> dict[str, int]:
+        marking = _Marking(self._cache)
+        gone: dict[str, int] = {}
+        removing = self._store.remove(removal, found, marking.announce, audit)
+        async with aclosing(removing) as steps:
+            async for step in steps:
+                await self._drop(step.touched, marking)
+                for name, count in step.rows.items():
+                    gone[name] = gone.get(name, 0) + count
+                if self._closing:
+                    raise StoreUnavailable(
+                        "the store closes: a part was removed. Run it again for the rest."
+                    )
+        return gone
 
     async def _drop(self, touched: Collection[Entity], marking: _Marking) -> None:
         await self._cache.drop(touched, mark=marking.mark)

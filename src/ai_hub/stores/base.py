@@ -6,7 +6,7 @@ blocking, for a worker thread, since bulk reading is nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +19,7 @@ from ai_hub.stores.drift_table import DriftTable
 from ai_hub.stores.evidence import Evidence
 from ai_hub.stores.export_log import ExportLog
 from ai_hub.stores.registry_table import RegistryTable
+from ai_hub.stores.removal import Removal, Removed, Survey
 from ai_hub.stores.views import Views
 
 if TYPE_CHECKING:
@@ -204,6 +205,18 @@ class Store(Protocol):
         A row with a `valid_from` replaces that of its key and instant. One without is the value
         from now on: the first of its asset and key holds always, a later one from `changed_at`, and
         where that value holds then already, nothing changes. Rows without one come first.
+        """
+
+    async def survey(self, removal: Removal) -> Survey:
+        """What there is to remove."""
+
+    def remove(
+        self, removal: Removal, found: Survey, announce: Announce, audit: AuditRecord
+    ) -> AsyncGenerator[Removed, None]:
+        """Remove what was `found` in steps, each committed before it is given, with a record like
+        `audit`.
+
+        What comes in meanwhile may stay. Whoever asks no further has removed a part.
         """
 
     async def compute(

@@ -108,6 +108,10 @@ class AttributeMap:
                 changes = {**dict(mine.get(place, ())), row.valid_from: row.value}
                 mine[place] = tuple(sorted(changes.items()))
 
+    def forget(self, tenant_id: str) -> None:
+        """Read a tenant's anew the next time."""
+        self._tenants.pop(tenant_id, None)
+
     def _tenant(self, cursor: Cursor, tenant_id: str) -> dict[tuple[str, str], Changes]:
         found = self._tenants.get(tenant_id)
         if found is None:

@@ -82,6 +82,11 @@ class PointReader:
             else self._weather_changes(batch, times)
         )
 
+    def removed(self, tenant_id: str) -> None:
+        """Take note that rows of a tenant went, after the commit, before it is acknowledged."""
+        for kind in ("series", "weather"):
+            self._recent.forget(kind, {tenant_id})
+
     def _series_changes(self, batch: pa.Table, times: Ints) -> dict[Key, Change | None]:
         values = np.asarray(batch["value"], np.float64)[:, None]
         usable = np.asarray(batch["quality"]) >= 1

@@ -55,6 +55,12 @@ class SourceMap:
             # Of a source that was replaced too: a drop too many costs no more than a computation.
             self._assets.setdefault((entity.tenant_id, source_id), set()).add(entity.asset_id)
 
+    def forget(self, entities: Iterable[Entity]) -> None:
+        """Let some assets have no mapping any more."""
+        for entity in entities:
+            # Whoever read a source stays among its assets: a drop too many costs little.
+            self._mappings.pop((entity.tenant_id, entity.asset_id), None)
+
 
 def load_sources(cursor: Cursor) -> SourceMap:
     """The stored map of weather sources."""

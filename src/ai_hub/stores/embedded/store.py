@@ -7,7 +7,7 @@ sources is kept in memory beside its table.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -24,6 +24,7 @@ from ai_hub.engines.views import Fault, Faults
 from ai_hub.stores.asset_facts import AssetFacts
 from ai_hub.stores.audit_log import AuditRecord, counting, landed
 from ai_hub.stores.base import Announce, Changed, Chunk, Followed, Landed, ScanRequest, Vectors
+from ai_hub.stores.embedded import removal as removals
 from ai_hub.stores.embedded.assets import describe_assets
 from ai_hub.stores.embedded.attributes import AttributeMap, append_attributes
 from ai_hub.stores.embedded.audit_log import EmbeddedAuditLog
@@ -54,6 +55,7 @@ from ai_hub.stores.embedded.write import (
     append_rows,
     rehearse_write,
 )
+from ai_hub.stores.removal import Removal, Removed, Step, Survey, steps
 from ai_hub.stores.views import ViewFault
 from ai_hub.stores.weather_sources import source_at
 
@@ -168,6 +170,33 @@ class EmbeddedStore:
         return await self._sessions.write(
             lambda cursor: append_attributes(cursor, held, attributes, changed_at, before, note)
         )
+
+    async def survey(self, removal: Removal) -> Survey:
+        """What there is to remove."""
+        return await self._sessions.read(lambda cursor: removals.survey(cursor, removal))
+
+    async def remove(
+        self, removal: Removal, found: Survey, announce: Announce, audit: AuditRecord
+    ) -> AsyncGenerator[Removed, None]:
+        """Remove what was found in steps, each committed before it is given."""
+        before = _announced(announce)
+
+        def keep(cursor: Cursor, record: AuditRecord) -> None:
+            self.audit_log.write(cursor, [record])
+
+        def one(cursor: Cursor, step: Step) -> Removed:
+            done = removals.remove_step(cursor, removal, step, self._sources, audit, keep, before)
+            self._points.removed(removal.tenant_id)
+            return done
+
+        for step in steps(removal, found.found):
+            yield await self._sessions.write(partial(one, step=step))
+        if removal.whole:
+            yield await self._sessions.write(
+                lambda cursor: removals.remove_others(
+                    cursor, removal, self._sources, self._attributes, audit, keep, before
+                )
+            )
 
     async def compute(
         self, plan: Plan, missing: Missing | None, tenant_id: str, asset_ids: Sequence[str], at: int

@@ -63,7 +63,7 @@ async def maintain(
 
     async with Crew.open(settings, connections, within) as crew:
         mode = (await check(crew.lead)).mode
-        await _check_owner(crew.lead)
+        await check_owner(crew.lead, "Maintenance")
         if not await crew.lead.fetchval("SELECT pg_try_advisory_lock($1)", MAINTENANCE_LOCK):
             note(Step("skip", "", "another process is maintaining this database"))
             return steps
@@ -87,12 +87,12 @@ async def _record(on: Connection, steps: Sequence[Step]) -> None:
         await write_audit(on, [replace(noted("maintain", None, count), details=details)])
 
 
-async def _check_owner(on: Connection) -> None:
+async def check_owner(on: Connection, what: str) -> None:
     """Raise StoreRefused for any user but the owner: no GRANT allows refresh, drop and compress."""
     user, owner, is_owner = await on.fetchrow(_OWNER)
     if not is_owner:
         raise StoreRefused(
-            f"Maintenance is for the owner of the tables, {owner!r}, and {user!r} is not. Name the "
+            f"{what} is for the owner of the tables, {owner!r}, and {user!r} is not. Name the "
             "owner in AI_HUB_DATABASE_URL."
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,6 +25,7 @@ from ai_hub.stores.postgres.evidence import PostgresEvidence
 from ai_hub.stores.postgres.exports import PostgresExportLog
 from ai_hub.stores.postgres.points import PointReader
 from ai_hub.stores.postgres.registry import PostgresRegistryTable
+from ai_hub.stores.postgres.removal import PostgresRemoval
 from ai_hub.stores.postgres.scan import scan_chunks
 from ai_hub.stores.postgres.seen import assets_seen, most_rows
 from ai_hub.stores.postgres.session import Connection, Sessions
@@ -38,6 +39,7 @@ from ai_hub.stores.postgres.write import (
     append_weather,
     assign_sources,
 )
+from ai_hub.stores.removal import Removal, Removed, Survey
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -140,6 +142,23 @@ class PostgresStore:
             lambda on, before: append_attributes(on, attributes, changed_at, before, audit),
             announce,
         )
+
+    async def survey(self, removal: Removal) -> Survey:
+        """What there is to remove."""
+        return await self._removal(removal, None).survey()
+
+    def remove(
+        self, removal: Removal, found: Survey, announce: Announce, audit: AuditRecord
+    ) -> AsyncGenerator[Removed, None]:
+        """Remove what was found in steps, each committed before it is given."""
+        return self._removal(removal, announce).run(found, audit)
+
+    def _removal(self, removal: Removal, announce: Announce | None) -> PostgresRemoval:
+        self._sessions.check_open()
+        return PostgresRemoval(
+            self._settings, self._sessions.facts.mode, removal,
+            lambda on: self._changes.telling(on, announce),
+        )  # fmt: skip
 
     async def compute(
         self, plan: Plan, missing: Missing | None, tenant_id: str, asset_ids: Sequence[str], at: int

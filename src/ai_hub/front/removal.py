@@ -1,0 +1,99 @@
+"""What a feature store removes: data of a tenant, of assets, of a series, of a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from ai_hub.definitions.values import MAX_SERIES_LENGTH, check_id, iso, to_micros
+from ai_hub.errors import InvalidInput
+from ai_hub.export.record import MOST_RECORDS
+from ai_hub.front.base import Front
+from ai_hub.serving.assets import check_assets
+from ai_hub.stores.audit_log import noted
+from ai_hub.stores.export_log import ExportRecord
+from ai_hub.stores.removal import Removal, shown
+
+MOST_SHOWN = 1_000
+"""Series that an answer names."""
+
+
+class Removing(Front):
+    """Data removed for good."""
+
+    async def delete(
+        self,
+        tenant_id: str,
+        asset_ids: Sequence[str] | None = None,
+        *,
+        series: str | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        weather: bool = False,
+        dry_run: bool = False,
+    ) -> dict[str, Any]:
+        """Remove data of a tenant, or of some of its assets: for ever, from every table.
+
+        Readings of one `series` (None: all) and of [start_time, end_time), each open where it is
+        None; with `weather` that of this time too. Without series and time assets go as a whole,
+        with weather, stations and attributes. Cached vectors are dropped; files of exports stay,
+        and are counted. It goes step by step: one that was stopped is run again. A `dry_run` counts
+        what would go. Raises InvalidInput, and StoreError.
+        """
+        removal = self._removal(tenant_id, asset_ids, series, start_time, end_time, weather)
+        store = self._open.store
+        found = await store.survey(removal)
+        rows = found.rows
+        if not dry_run:
+            asked = {
+                "series": series,
+                "start_time": None if removal.start is None else iso(removal.start),
+                "end_time": None if removal.end is None else iso(removal.end),
+            }
+            record = noted("delete", tenant_id, 0, None, **asked)
+            gone = await self._open.writer.remove(removal, found, record)
+            rows = {name: gone.get(name, 0) for name in rows}
+        exports = await self._open.exports.find(tenant_id, MOST_RECORDS)
+        named = sorted(found.found, key=lambda one: (one.asset_id, one.series or ""))
+        return {
+            "tenant_id": tenant_id,
+            "dry_run": dry_run,
+            "removed": rows,
+            "series": [shown(one) for one in named[:MOST_SHOWN]],
+            "series_count": len(named),
+            "exports": sum(_has(one, removal) for one in exports),
+        }
+
+    def _removal(
+        self,
+        tenant_id: str,
+        asset_ids: Sequence[str] | None,
+        series: str | None,
+        start_time: datetime | None,
+        end_time: datetime | None,
+        weather: bool,
+    ) -> Removal:
+        check_id("tenant_id", tenant_id)
+        ids = None if asset_ids is None else tuple(check_assets(tenant_id, asset_ids))
+        if series is not None:
+            check_id("series", series, MAX_SERIES_LENGTH)
+            if weather:
+                raise InvalidInput("weather", weather, "false with a series, which goes alone")
+        start = None if start_time is None else to_micros(start_time, "start_time", "up")
+        end = None if end_time is None else to_micros(end_time, "end_time", "up")
+        return Removal(tenant_id, ids, series, start, end, weather)
+
+
+def _has(export: ExportRecord, removal: Removal) -> bool:
+    """Whether the file of an export may have rows of what goes."""
+    return (
+        export.status == "completed"
+        and (removal.start is None or export.end_time >= removal.start)
+        and (removal.end is None or export.start_time < removal.end)
+        and (
+            removal.asset_ids is None
+            or export.asset_ids is None
+            or not set(export.asset_ids).isdisjoint(removal.asset_ids)
+        )
+    )
