@@ -151,6 +151,31 @@ def test_who_was_stopped_goes_on_behind_what_was_kept(
     assert result.rows == sum(map(len, parts))
 
 
+def test_two_batches_land_at_a_time_and_after_a_failure_no_other_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "BATCH_ROWS", 10)
+    parts = [[("t", f"m{i:02d}", "value", T + HOUR) for i in range(62)]]
+    under_way, most, begun, ended = 0, 0, 0, 0
+
+    async def land(batch: Batch) -> IngestResult:
+        nonlocal under_way, most, begun, ended
+        begun, under_way = begun + 1, under_way + 1
+        most = max(most, under_way)
+        number = begun
+        await asyncio.sleep(0.01 if number == 3 else 0.05)
+        under_way -= 1
+        if number == 3:
+            raise StoreUnavailable("stopped")
+        ended += 1
+        return batch.landed(0, 0, 0)
+
+    with pytest.raises(StoreUnavailable, match="stopped"):
+        asyncio.run(ingest_bulk(iter(tables(parts)), check, land, bookmark(tmp_path), True))
+    assert (most, begun, ended, under_way) == (2, 4, 3, 0)
+    assert not (tmp_path / "rows.csv.bookmark").exists()
+
+
 def test_a_bookmark_is_of_one_load_and_says_so(tmp_path: Path) -> None:
     mark = bookmark(tmp_path, {"timezone": "UTC"})
     mark.keep(bulk.Place(7, IngestResult(accepted=7, unreadable={"quality": 1})))

@@ -1,12 +1,14 @@
 """Years of readings from a file: gathered and sorted, so that each batch is of one part of a store.
 
-Batches are read ahead while others land. After each million rows a bookmark is kept; rows that had
-landed since are sent once more by who goes on there, which changes nothing.
+Rows are read ahead while others land, two batches at a time: while the store takes one in, the next
+is made ready. After each million rows a bookmark is kept; rows that had landed since are sent once
+more by who goes on there, which changes nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -28,6 +30,8 @@ GATHERED_ROWS = 1_000_000
 _WEEK = 7 * DAY
 """What a chunk of the database holds: rows of a week go together, from Thursday to Thursday."""
 _MOST_WEEKS = 26
+_AT_ONCE = 2
+"""Batches that land at a time. They have no key in common, so their order is of no matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +81,30 @@ async def ingest_bulk(
 
 
 async def _landed(gathered: _Gathered, land: Land) -> IngestResult:
+    waiting = deque(gathered.batches)
+
+    async def one_after_the_other() -> IngestResult:
+        result = IngestResult()
+        while waiting:
+            batch = waiting.popleft()
+            try:
+                landed = await land(batch)
+            except BaseException:
+                # What is under way may land; nothing else is begun.
+                waiting.clear()
+                raise
+            # They are counted as accepted already, those that the store's side refused too.
+            result += replace(landed, accepted=landed.accepted - batch.accepted)
+        return result
+
+    found = await asyncio.gather(
+        *(one_after_the_other() for _ in range(_AT_ONCE)), return_exceptions=True
+    )
     result = gathered.result
-    for batch in gathered.batches:
-        landed = await land(batch)
-        # They are counted as accepted already, those that the store's side refused too.
-        result += replace(landed, accepted=landed.accepted - batch.accepted)
+    for one in found:
+        if isinstance(one, BaseException):
+            raise one
+        result += one
     return result
 
 
