@@ -17,7 +17,7 @@ import pytest
 STEPS = (
     ("errors",),
     ("definitions",),
-    ("allocation",),
+    ("allocation", "fairness"),
     ("config_keys", "config_values", "config_sources"),
     ("config",),
     ("metrics", "logs"),
@@ -126,6 +126,7 @@ KINDS = {
     "export/thrift.py": "decides",
     "export/__init__.py": "decides",
     "export/*.py": "talks",
+    "fairness.py": "talks",
     "feature_store.py": "talks",
     "front/__init__.py": "decides",
     "front/*.py": "talks",

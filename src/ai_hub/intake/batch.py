@@ -111,7 +111,9 @@ class Batch:
         """The last time of each tenant's rows, in microseconds."""
         if self.tenant_id is not None and self.table.num_rows:
             return {self.tenant_id: pc.max(self.table["timestamp"]).value}
-        times = self.table.group_by("tenant_id").aggregate([("timestamp", "max")])
+        times = self.table.group_by("tenant_id", use_threads=False).aggregate(
+            [("timestamp", "max")]
+        )
         return {
             tenant: time.value
             for tenant, time in zip(

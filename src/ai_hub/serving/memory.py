@@ -9,6 +9,7 @@ from itertools import repeat
 from typing import Any
 
 from ai_hub.definitions.values import Entity
+from ai_hub.fairness import others_first
 from ai_hub.serving.breaker import BreakerState
 from ai_hub.serving.cache import (
     BRIEF,
@@ -21,7 +22,6 @@ from ai_hub.serving.cache import (
     place_of,
     tenants_of,
 )
-from ai_hub.serving.fairness import others_first
 from ai_hub.stores.base import Change
 
 _Slot = tuple[str, str, str]

@@ -25,9 +25,9 @@ from ai_hub.engines.plan import Plan
 from ai_hub.engines.views import Fault
 from ai_hub.engines.violations import in_words
 from ai_hub.errors import StoreError, StoreSlow
+from ai_hub.fairness import others_first
 from ai_hub.metrics import Metrics
 from ai_hub.serving.cache import Cache, Token
-from ai_hub.serving.fairness import others_first
 from ai_hub.serving.flights import Asked, Flights
 from ai_hub.serving.spec import Spec
 from ai_hub.stores.base import Store, Vectors
@@ -231,6 +231,8 @@ class Reader:
         begin = time.monotonic()
         vectors = await self._store.compute(spec.plan, spec.missing, tenant_id, asset_ids, at)
         now = time.monotonic()
+        if len(asset_ids) > _AT_ONCE:
+            await others_first()
         # An answer that came too late is no sign of recovery, nor that the store is there.
         if now - begin < self._patience:
             self._answered = now

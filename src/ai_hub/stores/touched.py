@@ -16,7 +16,9 @@ _AT_ONCE = 1_000
 
 def pairs_of(batch: pa.Table) -> pa.Table:
     """The tenants and assets of a batch, each pair once."""
-    return batch.group_by(["tenant_id", "asset_id"]).aggregate([])
+    # Threads pay for many rows alone: for few, whoever asks waits until another thread runs.
+    threads = batch.num_rows > _FEW
+    return batch.group_by(["tenant_id", "asset_id"], use_threads=threads).aggregate([])
 
 
 def touched(pairs: pa.Table, also: Collection[Entity] = ()) -> Collection[Entity]:

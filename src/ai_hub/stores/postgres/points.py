@@ -20,6 +20,7 @@ from ai_hub.engines.sql import mergeable, statement
 from ai_hub.engines.sql_rows import Depth, Point, Shape, Statement
 from ai_hub.engines.traits import Source
 from ai_hub.errors import StoreError
+from ai_hub.fairness import others_first
 from ai_hub.stores.base import Vectors
 from ai_hub.stores.postgres.guesses import Densities, Gaps, Zones
 from ai_hub.stores.postgres.session import Connection, Row, Sessions, snapshot
@@ -38,6 +39,8 @@ _ERA = 30 * DAY
 """Callers share a statement if their times are in the same one: it looks at all chunks that lie
 between its times, so one caller of years ago would have it look at years."""
 _MOST_LANES = 1_024
+_AT_ONCE = 100
+"""Vectors that are computed before others have their turn."""
 
 
 class PointReader:
@@ -224,7 +227,7 @@ class _Lane:
         times = np.array([t for _, _, t in points], np.int64)
         if not plan.reads and not plan.views:
             chosen = statement(plan, self._missing, "one")
-            return self._vectors(chosen, [()] * len(points), times), []
+            return await self._vectors(chosen, [()] * len(points), times), []
         merged = self._merged(points)
         # Means are read with the rest, or not at all: a vector is of one moment.
         # What is outside its range is missing only once it was seen.
@@ -238,14 +241,14 @@ class _Lane:
             chosen, again = await self._fetch(some, merged, "filled")
             for row, whole in zip(lacking, again, strict=True):
                 rows[row] = whole
-        return self._vectors(chosen, rows, times, points), chosen.beyond(rows)
+        return await self._vectors(chosen, rows, times, points), chosen.beyond(rows)
 
     async def _exactly(self, points: Sequence[Point]) -> Vectors:
         """The features at some points, computed here from all values that their windows hold."""
         async with self._room.exact:
             chosen, rows = await self._fetch(points, frozenset(), "values")
         times = np.array([t for _, _, t in points], np.int64)
-        return self._vectors(chosen, rows, times)
+        return await self._vectors(chosen, rows, times)
 
     async def _fetch(
         self, points: Sequence[Point], merged: frozenset[RangePass], depth: Depth
@@ -336,14 +339,19 @@ class _Lane:
             and self._densities.most(one.input.name, points) * _width(one) > MERGED_ROWS
         )
 
-    def _vectors(
+    async def _vectors(
         self,
         chosen: Statement,
         rows: Sequence[Sequence[object]],
         times: Ints,
         points: Sequence[Point] = (),
     ) -> Vectors:
+        many = len(rows) > _AT_ONCE
+        if many:
+            await others_first()
         columns, violations = chosen.columns(rows, times)
+        if many:
+            await others_first()
         # Densities matter only where some window could be read from partials.
         for one, count in chosen.counts(rows) if self._long and points else ():
             self._densities.note(one.input.name, points, count / _width(one))
