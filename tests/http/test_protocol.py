@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from acceptance.serving import Server
+from ai_hub.http.description import ROUTES as DESCRIBED
 
 GET = {"tenant_id": "protocol", "asset_id": "a", "feature_set": "forecast_basic"}
 ROUTES = {
@@ -131,6 +133,16 @@ def test_an_upgrade_to_a_websocket_is_no_fault(server: Server) -> None:
 @pytest.mark.parametrize("path", [*ROUTES, "/docs", "/nope"])
 def test_other_methods_are_no_fault(server: Server, method: str, path: str) -> None:
     assert server.client.request(method, path).status_code < 500
+
+
+def test_options_are_the_methods_of_the_document(server: Server) -> None:
+    described: dict[str, set[str]] = {}
+    for route in DESCRIBED:
+        path = re.sub(r"{\w+}", "x", route.path)
+        described.setdefault(path, {"OPTIONS"}).add(route.method.upper())
+    for path, methods in described.items():
+        answer = server.client.options(path)
+        assert (answer.status_code, {*answer.headers["allow"].split(", ")}) == (204, methods), path
 
 
 def test_health_says_what_is_served(server: Server, small: Server) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar import Request, get, post
+from litestar import Request, post, route
 from litestar.datastructures import State
 
 from ai_hub.definitions.values import Duration
@@ -17,15 +17,19 @@ from ai_hub.http.messages import CreateKeyRequest, KeyRequest
 _Asked = Request[Any, Any, Any]
 
 
-@get("/keys", opt=ADMIN)
+@route("/keys", http_method=["GET", "POST"], opt=ADMIN, status_code=200)
 async def keys(request: _Asked, state: State) -> dict[str, Any]:
-    """The access keys for tenants that are one's own, those that ended too."""
+    """The access keys for tenants that are one's own, those that ended too; or a new one.
+
+    One handler, as `OPTIONS` says the methods of one.
+    """
     store: FeatureStore = state.store
+    if request.method == "POST":
+        return await _created(request, store)
     return {"keys": store.keys(grant_of(request))}
 
 
-@post("/keys", opt=ADMIN, status_code=200)
-async def create_key(request: _Asked, state: State) -> dict[str, Any]:
+async def _created(request: _Asked, store: FeatureStore) -> dict[str, Any]:
     """Make an access key; only this answer has it."""
     asked = await body(request, CreateKeyRequest)
     if (asked.tenants is None) != asked.all_tenants:
@@ -33,7 +37,6 @@ async def create_key(request: _Asked, state: State) -> dict[str, Any]:
         raise InvalidInput("tenants", asked.tenants, expected)
     expires = None if asked.expires is None else Duration.of(asked.expires, "expires")
     grant = grant_of(request)
-    store: FeatureStore = state.store
     return await store.create_key(
         asked.name, asked.tenants, asked.scopes, expires, asked.created_by, grant
     )

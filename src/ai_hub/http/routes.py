@@ -40,7 +40,7 @@ from ai_hub.http.drift import drift, drift_baseline
 from ai_hub.http.explaining import AT_ONCE, explain
 from ai_hub.http.hot import HotRoutes, health_of
 from ai_hub.http.ingest import ingest_attributes, ingest_observations, ingest_weather
-from ai_hub.http.keys import create_key, keys, revoke_key
+from ai_hub.http.keys import keys, revoke_key
 from ai_hub.http.messages import (
     BatchRequest,
     CacheRequest,
@@ -340,7 +340,6 @@ def build(store: FeatureStore, hot: HotRoutes, rooms: Rooms, watch: Watch) -> Li
             bind_model,
             unbind_model,
             keys,
-            create_key,
             revoke_key,
             audit,
             delete,

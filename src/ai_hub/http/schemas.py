@@ -193,7 +193,10 @@ def _requests(registry: Registry) -> Schema:
         "ModelRequest": _asked({"model": MODEL}),
         "CreateKeyRequest": {
             **_asked(
-                {"name": ID, "scopes": listed({"type": "string", "enum": [*SCOPES]}, 1)},
+                {
+                    "name": ID,
+                    "scopes": listed({"type": "string", "enum": [*SCOPES]}, 1, len(SCOPES)),
+                },
                 {
                     "tenants": nullable(listed(ID, 1, MAX_TENANTS)), "all_tenants": FLAG,
                     "expires": nullable(WIDTH), "created_by": _WHO,
