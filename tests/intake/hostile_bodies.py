@@ -25,6 +25,8 @@ from ai_hub.intake.bodies import read_batch
 from ai_hub.intake.formats import open_body
 from ai_hub.intake.read_options import ReadOptions
 from intake import parquet_lies
+from intake.hostile_spreadsheets import SPREADSHEETS, XLSX
+from intake.spreadsheets import spreadsheet
 
 ARROW = "application/vnd.apache.arrow.stream"
 PARQUET = "application/vnd.apache.parquet"
@@ -125,6 +127,46 @@ def csv_rows(rows: int) -> bytes:
     return HEADER + b"".join(b"%s,a,%d\n" % (TIME.encode(), at) for at in range(rows))
 
 
+def small_batches(rows: int) -> bytes:
+    """A batch for each row."""
+    table = pa.table({"timestamp": pa.array(np.arange(rows), pa.timestamp("us", "UTC")),
+                      "asset_id": repeated(rows, "a"), "value": np.ones(rows)})  # fmt: skip
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table, 1)
+    return sink.getvalue()
+
+
+def lying_frames(size: int) -> bytes:
+    """Compressed buffers that say another size than they unpack to."""
+    body = stream({"timestamp": pa.array(np.arange(1_000), pa.timestamp("us", "UTC")),
+                   "asset_id": ["a"] * 1_000, "value": np.ones(1_000)}, "lz4")  # fmt: skip
+    parts = body.split(b"\x04\x22\x4d\x18")
+    said = [part[:-8] + size.to_bytes(8, "little", signed=True) for part in parts[:-1]]
+    return b"\x04\x22\x4d\x18".join([*said, parts[-1]])
+
+
+def parquet_footer() -> bytes:
+    """A few rows, and very much that is said of them."""
+    table = pa.table({"timestamp": pa.array([1], pa.timestamp("us", "UTC")), "asset_id": ["a"],
+                      "value": [1.0]})  # fmt: skip
+    sink = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata({f"k{n}": "x" for n in range(300_000)}), sink)
+    return sink.getvalue()
+
+
+def parquet_texts(encoding: str, rows: int = 40_000, length: int = 2_000) -> bytes:
+    """Long ids that begin alike, in an encoding of their own."""
+    ids = [f"{'x' * length}{n:06}" for n in range(rows)]
+    table = pa.table({"timestamp": pa.array(np.arange(rows), pa.timestamp("us", "UTC")),
+                      "asset_id": ids, "value": np.ones(rows)})  # fmt: skip
+    plain = {"timestamp": "PLAIN", "value": "PLAIN"}
+    sink = io.BytesIO()
+    pq.write_table(table, sink, use_dictionary=False, compression="zstd",
+                   column_encoding={**plain, "asset_id": encoding})  # fmt: skip
+    return sink.getvalue()
+
+
 BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "arrow run ends": (ARROW, run_ends),
     "arrow dictionary": (ARROW, dictionary),
@@ -132,6 +174,9 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "arrow views": (ARROW, views),
     "arrow zstd": (ARROW, plain_zstd),
     "arrow nulls": (ARROW, nothing_many_times),
+    "arrow small batches": (ARROW, lambda: small_batches(60_000)),
+    "arrow a terabyte in a frame": (ARROW, lambda: lying_frames(1 << 40)),
+    "arrow less than nothing in a frame": (ARROW, lambda: lying_frames(-2)),
     "arrow file": ("application/vnd.apache.arrow.file", file_of_one_batch),
     "parquet dictionary": (PARQUET, parquet_dictionary),
     "parquet rows": (PARQUET, lambda: parquet(5, 10_000_000, compression="zstd")),
@@ -141,6 +186,9 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "parquet small in its footer": (PARQUET, parquet_lies.small_in_the_footer),
     "parquet small in a page": (PARQUET, parquet_lies.small_in_the_page),
     "parquet many in a dictionary": (PARQUET, parquet_lies.many_in_the_dictionary),
+    "parquet footer": (PARQUET, parquet_footer),
+    "parquet long lengths": (PARQUET, lambda: parquet_texts("DELTA_LENGTH_BYTE_ARRAY")),
+    "parquet long beginnings": (PARQUET, lambda: parquet_texts("DELTA_BYTE_ARRAY")),
     "json values": ("application/json", lambda: b"[" + b"0," * 10_000_000 + b"0]"),
     "json objects": ("application/json", lambda: b"[" + b"{}," * 5_000_000 + b"{}]"),
     "json texts": ("application/json", lambda: b"[" + b'"ab",' * 4_000_000 + b'"ab"]'),
@@ -151,6 +199,7 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {
         lambda: b'{"timestamp":1,"asset_id":2,"value":3}\n' + b"0\n" * 5_000_000,
     ),
     "csv short lines": ("text/csv", lambda: HEADER + b"1\n" * 5_000_000),
+    "csv line breaks": ("text/csv", lambda: HEADER + b"\r" * 20_000_000),
     "csv separators": ("text/csv", lambda: HEADER + b"0," * 10_000_000),
     "csv quotes": ("text/csv", lambda: HEADER + b'",,\n' * 1_000_000),
     "csv gzip": ("text/csv", lambda: gzip.compress(csv_rows(10) + b"1\n" * 20_000_000)),
@@ -160,6 +209,7 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {
         lambda: HEADER[:-1] + b"".join(b",%x" % at for at in range(20_000)) + b"\n"
         + b"%s,a,1%s\n" % (TIME.encode(), b"," * 20_000),
     ),
+    **{name: (XLSX, make) for name, make in SPREADSHEETS.items()},
 }  # fmt: skip
 """A content type, and what makes the body."""
 
@@ -175,6 +225,11 @@ HONEST: dict[str, tuple[str, Callable[[], bytes]]] = {
     "ndjson": ("application/x-ndjson", lambda: b"".join(
         b'{"timestamp":"%s","asset_id":"m%d","value":1.5}\n' % (TIME.encode(), at)
         for at in range(200_000))),
+    "parquet of lengths": (PARQUET, lambda: parquet_texts("DELTA_LENGTH_BYTE_ARRAY", 300_000, 5)),
+    "arrow of many batches": (ARROW, lambda: small_batches(10_000)),
+    "xlsx": (XLSX, lambda: spreadsheet({"S": [
+        ["timestamp", "asset_id", "value"],
+        *([f"2025-10-09T14:{n % 60:02}:00Z", f"m{n}", n / 4] for n in range(30_000))]})),
     "csv out of order": ("text/csv", lambda: csv_out_of_order(400_000)),
     "weather csv": ("text/csv", lambda: weather_csv(300_000)),
     "attributes csv": ("text/csv", lambda: attributes_csv(300_000)),

@@ -10,10 +10,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_hub.errors import InvalidInput
+from ai_hub.intake import csv_text
 from ai_hub.intake.csv_text import Lines, Shape, count_lines, read_tables
 from ai_hub.intake.marks import read_mark
 
 Rows = list[list[str | None]]
+
+
+@given(st.lists(st.sampled_from(["a", "b,", "\n", "\r", "\r\n", "\n\n"]), max_size=40))
+def test_a_block_of_very_many_lines_is_read_in_parts(pieces: list[str]) -> None:
+    block = "".join(pieces).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_text, "_MOST_LINES", 3)
+        parts = [*csv_text._parts(block)]
+    assert b"".join(parts) == block
+    counts = [csv_text.count_lines(part) for part in parts]
+    assert sum(counts) == csv_text.count_lines(block)
+    assert max(counts) <= 3
 
 
 def read(data: bytes, shape: Shape, size: int = 1 << 20) -> tuple[Rows, Lines]:

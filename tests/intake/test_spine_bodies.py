@@ -96,6 +96,16 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {
         lambda: arrow(pa.table(spine(label=pa.StructArray.from_arrays([shared()], ["a"])))),
     ),
     "arrow file": (FILE, bombs.file_of_one_batch),
+    "arrow small batches": (bombs.ARROW, lambda: bombs.small_batches(60_000)),
+    "arrow metadata": (
+        bombs.ARROW,
+        lambda: arrow(PLAIN.replace_schema_metadata({f"k{n}": "x" for n in range(100_000)})),
+    ),
+    "parquet footer": (bombs.PARQUET, bombs.parquet_footer),
+    "parquet long beginnings": (
+        bombs.PARQUET,
+        lambda: bombs.parquet_texts("DELTA_BYTE_ARRAY"),
+    ),
     "parquet dictionary": (bombs.PARQUET, bombs.parquet_dictionary),
     "parquet nested": (bombs.PARQUET, nested_texts),
     "parquet small in its footer": (bombs.PARQUET, lies.small_in_the_footer),
@@ -115,6 +125,16 @@ def test_a_spine_that_takes_much_more_than_its_size_is_refused(name: str) -> Non
     with pytest.raises(InvalidInput):
         read_labelled(content_type, body, bounded=True)
     assert pa.total_allocated_bytes() - before < 40 << 20
+
+
+def test_many_small_batches_and_any_honest_encoding_are_taken() -> None:
+    table = read_labelled(bombs.ARROW, bombs.small_batches(1_000), bounded=True)
+    assert (table.num_rows, table["asset_id"].num_chunks) == (1_000, 1)
+    body = bombs.parquet_texts("DELTA_LENGTH_BYTE_ARRAY", 1_000, 5)
+    table = read_labelled(bombs.PARQUET, body, bounded=True)
+    assert table["asset_id"].to_pylist()[-1] == "xxxxx000999"
+    with pytest.raises(InvalidInput, match="DELTA_BYTE_ARRAY"):
+        read_labelled(bombs.PARQUET, bombs.parquet_texts("DELTA_BYTE_ARRAY", 10), bounded=True)
 
 
 def test_what_rows_share_may_be_what_its_size_allows() -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
+import pyarrow as pa
+
 from ai_hub.errors import InvalidInput
 
 ARROW_FILE = b"ARROW1"
@@ -17,6 +19,9 @@ ARROW_FILE = b"ARROW1"
 _SPARE = 32 << 20
 
 _CONTINUES = b"\xff\xff\xff\xff"
+_MOST_ARRAYS = 50_000
+"""Columns of all batches together: each is an object, however few rows it has."""
+_FEW_BATCHES, _SMALL_BATCH = 64, 1_000
 _DICTIONARY = 2
 _RECORD = 3
 
@@ -28,15 +33,27 @@ def memory_for(size: int) -> int:
 
 def check_size(body: bytes, most: int) -> None:
     """InvalidInput if the record batches and dictionaries of `body` decode to more than `most`
-    bytes. Raises ValueError for what is no Arrow."""
-    total = 0
+    bytes, or are very many. Raises ValueError for what is no Arrow."""
+    total = arrays = 0
     try:
-        for size in _sizes(body):
+        for size, columns in _sizes(body):
             total += size
+            arrays += columns
             if total > most:
                 raise too_much(len(body), most)
+            if arrays > _MOST_ARRAYS:
+                got = f"more than {_MOST_ARRAYS} columns of record batches"
+                raise InvalidInput("body", got, "fewer and larger batches")
     except (struct.error, IndexError) as error:
         raise ValueError(f"no Arrow: {error}") from None
+
+
+def as_table(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+    """The rows of some batches; of many small ones in one piece, as each costs as much as a large
+    one in all that is done with them."""
+    table = pa.Table.from_batches(batches, schema)
+    many = len(batches) > _FEW_BATCHES and len(table) < _SMALL_BATCH * len(batches)
+    return table.combine_chunks() if many else table
 
 
 def too_much(size: int, most: int) -> InvalidInput:
@@ -45,8 +62,8 @@ def too_much(size: int, most: int) -> InvalidInput:
     return InvalidInput("body", f"{size} bytes", f"a body that decodes to {most} bytes", hint)
 
 
-def _sizes(body: bytes) -> Iterator[int]:
-    """The decoded size of every message with buffers."""
+def _sizes(body: bytes) -> Iterator[tuple[int, int]]:
+    """The decoded size of every message with buffers, and how many columns it has."""
     # In a file the stream stands behind the magic, which is padded to 8 bytes.
     at = 8 if body[: len(ARROW_FILE)] == ARROW_FILE else 0
     while at + 8 <= len(body):
@@ -63,7 +80,9 @@ def _sizes(body: bytes) -> Iterator[int]:
         if kind and header is not None and body[kind] in (_DICTIONARY, _RECORD):
             record = header if body[kind] == _RECORD else _table(body, header, 1)
             if record is not None:
-                yield _decoded(body, record, at)
+                nodes = _table(body, record, 1)
+                columns = 0 if nodes is None else _u32(body, nodes)
+                yield _decoded(body, record, at), max(columns, 1)
         at += max(struct.unpack_from("<q", body, size)[0], 0) if size else 0
 
 

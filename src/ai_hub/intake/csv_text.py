@@ -28,6 +28,7 @@ _MAX_ROW_LETTERS = 1 << 20
 on."""
 _MAX_RECORD_LINES = 100
 _FEW_LINES = 2 * _MAX_RECORD_LINES  # more than a piece and a row that goes on into it
+_MOST_LINES = 1 << 18
 _PIECES = 16
 _SHOWN = 200
 
@@ -90,10 +91,11 @@ def read_tables(
     reader = _Reader(shape, lines)
     rest = b""
     for block in _blocks(stream, field, size):
-        count = count_lines(block)
-        lines.total += count
-        table, rest = reader.read(rest + block, count_lines(rest) + count, final=False)
-        yield table
+        for part in _parts(block):
+            count = count_lines(part)
+            lines.total += count
+            table, rest = reader.read(rest + part, count_lines(rest) + count, final=False)
+            yield table
     yield reader.read(rest, count_lines(rest), final=True)[0]
 
 
@@ -111,6 +113,23 @@ def _blocks(stream: BinaryIO, field: str, size: int) -> Iterator[bytes]:
         rest = data[end:]
     if rest:
         yield rest
+
+
+def _parts(block: bytes) -> Iterator[bytes]:
+    """A block in parts of no more lines than may be objects at once."""
+    count = count_lines(block)
+    if count <= _MOST_LINES:
+        yield block
+        return
+    half = len(block) // 2
+    ends = [at for at in (block.find(b"\n", half), block.find(b"\r", half)) if at >= 0]
+    end = min(ends, default=len(block))
+    end += 2 if block[end : end + 2] == b"\r\n" else 1
+    if end >= len(block):
+        # One line is all of its second half.
+        end = _last_line_end(block[:half])
+    yield from _parts(block[:end])
+    yield from _parts(block[end:])
 
 
 def _last_line_end(data: bytes) -> int:

@@ -16,7 +16,7 @@ import pyarrow.ipc
 
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.arrow_faults import UNREADABLE, check_schema
-from ai_hub.intake.arrow_sizes import ARROW_FILE, check_size, memory_for, too_much
+from ai_hub.intake.arrow_sizes import ARROW_FILE, as_table, check_size, memory_for, too_much
 from ai_hub.intake.bodies import MAX_BODY_ROWS
 from ai_hub.intake.json_text import NotJson, count, decode, decode_lines
 from ai_hub.intake.packed import is_packed
@@ -191,7 +191,7 @@ def _read_arrow(body: bytes) -> pa.Table:
             if held > most:
                 raise too_much(len(body), most)
             parts.append(batch)
-        return pa.Table.from_batches(parts, reader.schema)
+        return as_table(parts, reader.schema)
     except InvalidInput:
         raise
     except UNREADABLE:

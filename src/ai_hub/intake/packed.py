@@ -20,6 +20,8 @@ _Opener = Callable[[BinaryIO], BinaryIO]
 
 _DEEPEST = 3
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_LAST, _MOST_DIRECTORY = 66_000, 1 << 20
+"""Bytes in which the end of a zip file is, and of its list of files in a body."""
 _SHEETS = ("[Content_Types].xml", "mimetype")
 _BROKEN = (
     EOFError,
@@ -109,10 +111,22 @@ def _members(source: Source) -> list[str]:
     with source.open() as stream:
         try:
             data: Any = stream if stream.seekable() else io.BytesIO(stream.read())
+            if source.field == "body":
+                _check_directory(data)
             with zipfile.ZipFile(data) as archive:
                 return archive.namelist()
         except _BROKEN:
             raise _damaged(source, "zip") from None
+
+
+def _check_directory(data: BinaryIO) -> None:
+    """Raises ValueError for a zip file whose list of files is too long to be read."""
+    data.seek(max(data.seek(0, io.SEEK_END) - _LAST, 0))
+    last = data.read()
+    at = last.rfind(_ZIP[1])
+    if at < 0 or int.from_bytes(last[at + 12 : at + 16], "little") > _MOST_DIRECTORY:
+        raise ValueError("no list of files, or a very long one")
+    data.seek(0)
 
 
 def _is_sheet(members: list[str]) -> bool:

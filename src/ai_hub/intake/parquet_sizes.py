@@ -8,7 +8,6 @@ format's parquet.thrift.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from itertools import islice
 from typing import Any, BinaryIO, NamedTuple
 
 from ai_hub.errors import InvalidInput
@@ -21,6 +20,10 @@ _DEEPEST = 8
 
 _DATA, _DICTIONARY, _DATA_2 = 0, 2, 3
 _COUNTS = {_DATA: 5, _DICTIONARY: 7, _DATA_2: 8}
+_ENCODINGS = {_DATA: 2, _DATA_2: 4}
+_LENGTHS, _PREFIXES = "DELTA_LENGTH_BYTE_ARRAY", ("DELTA_BYTE_ARRAY", 7)
+_MOST_FOOTER = 6 << 20
+"""Bytes of a footer: what is made of it takes twenty times as much."""
 """The field of a header that has the number of values, by the type of the page."""
 
 
@@ -33,13 +36,32 @@ class Page(NamedTuple):
     packed: int
     """Bytes that it has in the file."""
     values: int
+    encoding: object
+    """The number of it, of a page with values."""
+
+
+def check_footer(stream: BinaryIO) -> None:
+    """InvalidInput for a footer that is too large to be read."""
+    stream.seek(0, 2)
+    end = stream.tell()
+    stream.seek(max(end - 8, 0))
+    size = int.from_bytes(stream.read(4), "little")
+    if _MOST_FOOTER < size <= end:
+        expected = f"at most {_MOST_FOOTER} bytes: fewer columns, row groups or metadata"
+        raise InvalidInput("body", f"a footer of {size} bytes", expected)
 
 
 def flat(metadata: Any) -> list[str]:
-    """The columns that are no part of a list or struct: a decoder may keep what rows share of them
-    shared."""
+    """The columns of which a decoder can keep shared what rows share: those that are no part of a
+    list or struct, and not in an encoding that shares nothing."""
     columns = [metadata.schema.column(place) for place in range(metadata.num_columns)]
-    return [column.path for column in columns if column.path == column.name]
+    groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+    return [
+        column.path
+        for place, column in enumerate(columns)
+        if column.path == column.name
+        and not any(_LENGTHS in group.column(place).encodings for group in groups)
+    ]
 
 
 def check_pages(stream: BinaryIO, metadata: Any, size: int, most: int) -> None:
@@ -69,22 +91,31 @@ def check_pages(stream: BinaryIO, metadata: Any, size: int, most: int) -> None:
                     raise ValueError("a page with more values than its column has")
 
 
-def check_nested(
+def check_texts(
     stream: BinaryIO, metadata: Any, names: Collection[str], size: int, most: int
 ) -> None:
-    """InvalidInput if the texts in lists and structs of some columns may take more than `most`
-    bytes: a dictionary that they share is decoded to a text for each value."""
+    """InvalidInput if the texts of some columns may take more than `most` bytes.
+
+    A dictionary that lists or structs share is decoded to a text for each value, and what texts
+    share of their beginnings to all of it for each.
+    """
     alone = {*flat(metadata)}
     for group in range(metadata.num_row_groups):
         columns = metadata.row_group(group)
         for place in range(columns.num_columns):
             column = columns.column(place)
             path = column.path_in_schema
-            if path in alone or path.partition(".")[0] not in names:
+            if path not in names and path.partition(".")[0] not in names:
                 continue
-            for first in islice(pages(stream, column), 1):
-                if first.kind == _DICTIONARY and first.size * column.num_values > most:
+            prefixes = _PREFIXES[0] in column.encodings
+            # What can be kept shared is not decoded where its pages are in an encoding unsaid.
+            for page in () if path in alone else pages(stream, column):
+                prefixes |= page.encoding == _PREFIXES[1]
+                if page.kind == _DICTIONARY and page.size * column.num_values > most:
                     raise too_much(size, most)
+            if prefixes:
+                expected = "another encoding, such as that of a dictionary"
+                raise InvalidInput(path, _PREFIXES[0], expected)
 
 
 def pages(stream: BinaryIO, column: Any) -> Iterator[Page]:
@@ -122,7 +153,8 @@ def _header(stream: BinaryIO, at: int) -> tuple[Page, int]:
     values = inner.get(1, 0) if isinstance(inner, dict) else 0
     if min(size, packed, values) < 0:
         raise ValueError("no Parquet: a size below nothing")
-    return Page(kind, size, packed, values), length
+    encoding = inner.get(_ENCODINGS.get(kind, -1)) if isinstance(inner, dict) else None
+    return Page(kind, size, packed, values, encoding), length
 
 
 def _struct(data: bytes, at: int, depth: int) -> tuple[dict[int, Any], int]:

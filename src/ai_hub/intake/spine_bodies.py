@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.arrow_faults import check_schema
-from ai_hub.intake.arrow_sizes import check_size, memory_for, too_much
-from ai_hub.intake.parquet_sizes import check_nested, check_pages, flat
+from ai_hub.intake.arrow_sizes import as_table, check_size, memory_for, too_much
+from ai_hub.intake.parquet_sizes import check_footer, check_pages, check_texts, flat
 
 MOST_COLUMNS = 1_000
+_MOST_SCHEMA = 1 << 20
 _PART_ROWS = 16_384
 _NO_PLAIN_TYPE = "a plain column, or a dictionary of plain values"
 
@@ -29,12 +30,13 @@ _NO_PLAIN_TYPE = "a plain column, or a dictionary of plain values"
 def read_parquet(body: bytes) -> pa.Table:
     """The rows of a Parquet body. Raises InvalidInput, and what Arrow does."""
     most = memory_for(len(body))
+    check_footer(io.BytesIO(body))
     metadata = pq.read_metadata(io.BytesIO(body))
     _check_count(metadata.num_columns)
     check_pages(io.BytesIO(body), metadata, len(body), most)
     schema = pq.read_schema(io.BytesIO(body))
     _check_types(schema)
-    check_nested(io.BytesIO(body), metadata, schema.names, len(body), most)
+    check_texts(io.BytesIO(body), metadata, schema.names, len(body), most)
     # Texts that rows share stay shared until it is known what they take.
     file = pq.ParquetFile(io.BytesIO(body), read_dictionary=flat(metadata))
     parts = file.iter_batches(_PART_ROWS)
@@ -75,7 +77,12 @@ def _check_count(columns: int) -> None:
 
 
 def _check_types(schema: pa.Schema) -> None:
-    """Raises InvalidInput for types whose rows may share what is in them, unseen."""
+    """Raises InvalidInput for types whose rows may share what is in them, unseen, and for very much
+    that is said of the columns: it is part of the answer, and parsed in one step."""
+    size = schema.serialize().size
+    if size > _MOST_SCHEMA:
+        expected = f"at most {_MOST_SCHEMA} bytes: fewer columns or metadata"
+        raise InvalidInput("spine", f"a schema of {size} bytes", expected)
     check_schema(schema)
     for field in schema:
         below = [field.type]
@@ -99,7 +106,7 @@ def _bounded(
         if held > most:
             raise too_much(size, most)
         parts.append(batch)
-    return pa.Table.from_batches(parts, schema)
+    return as_table(parts, schema)
 
 
 def _taken(column: pa.Array) -> int:

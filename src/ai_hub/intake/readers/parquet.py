@@ -16,7 +16,7 @@ from ai_hub.intake.csv_text import Lines
 from ai_hub.intake.dialect.dialect import Dialect
 from ai_hub.intake.dialect.layout import Layout, Wanted
 from ai_hub.intake.dialect.numbers import Point
-from ai_hub.intake.parquet_sizes import check_nested, check_pages, flat
+from ai_hub.intake.parquet_sizes import check_footer, check_pages, check_texts, flat
 from ai_hub.intake.source import Source
 
 MAGIC = b"PAR1"
@@ -36,6 +36,9 @@ class ParquetReader:
         self._source = source
         self.found = Dialect()
         try:
+            if source.field == "body":
+                with source.open() as stream:
+                    check_footer(stream)
             with source.open() as stream, pq.ParquetFile(stream) as file:
                 # Only a column by itself can keep what its rows share.
                 self._shared: list[str] | None = None
@@ -72,7 +75,7 @@ class ParquetReader:
                 if self._shared is not None:
                     size = self._source.size
                     with self._source.open() as pages:
-                        check_nested(pages, file.metadata, names, size, memory_for(size))
+                        check_texts(pages, file.metadata, names, size, memory_for(size))
                 empty = file.schema_arrow.empty_table()
                 yielded = False
                 for batch in file.iter_batches(rows, columns=list(dict.fromkeys(names))):

@@ -17,6 +17,7 @@ from ai_hub.intake.dialect.layout import Layout, Wanted, is_units
 from ai_hub.intake.dialect.numbers import Point
 from ai_hub.intake.readers.one_table import check_one_table
 from ai_hub.intake.source import Source
+from ai_hub.intake.spreadsheet_sizes import check_spreadsheet
 
 _SEARCHED = 100
 _SAMPLE_ROWS = 1_000
@@ -101,6 +102,9 @@ def _sheets(source: Source, wanted: str | None) -> dict[str, _Rows]:
     with source.open() as stream:
         data = io.BytesIO(stream.read())
     try:
+        if source.field == "body":
+            check_spreadsheet(data, source.size)
+            data.seek(0)
         book = calamine.CalamineWorkbook.from_filelike(data)
         names = book.sheet_names if wanted is None else [wanted]
         if wanted is not None and wanted not in book.sheet_names:
