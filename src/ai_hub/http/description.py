@@ -283,8 +283,7 @@ ROUTES = (
 
 def document(registry: Registry) -> dict[str, Any]:
     """The OpenAPI document, with the names of a registry's sets and features."""
-    schemas = components(registry) | EXPLAINED
-    schemas = components(registry) | drift_components(registry)
+    schemas = components(registry) | EXPLAINED | drift_components(registry)
     parameters = _parameters(set_name(registry))
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:
