@@ -113,6 +113,13 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {
         bombs.PARQUET,
         lambda: bombs.parquet(5_000, 50_000, compression="zstd", use_dictionary=False),
     ),
+    "csv assets": (
+        "text/csv",
+        lambda: (
+            b"asset_id,timestamp\n"
+            + b"".join(b"%d,2025-10-09T14:00:00Z\n" % n for n in range(100_001))
+        ),
+    ),
     "csv columns": ("text/csv", lambda: b"asset_id,timestamp" + b",a" * 500_000 + b"\n"),
 }
 
@@ -135,6 +142,12 @@ def test_many_small_batches_and_any_honest_encoding_are_taken() -> None:
     assert table["asset_id"].to_pylist()[-1] == "xxxxx000999"
     with pytest.raises(InvalidInput, match="DELTA_BYTE_ARRAY"):
         read_labelled(bombs.PARQUET, bombs.parquet_texts("DELTA_BYTE_ARRAY", 10), bounded=True)
+
+
+def test_as_many_assets_as_a_body_may_have_are_taken() -> None:
+    rows = b"".join(b"%d,2025-10-09T14:00:00Z\n" % (n % 100_000) for n in range(100_005))
+    body = b"asset_id,timestamp\n" + rows
+    assert read_labelled("text/csv", body, bounded=True).num_rows == 100_005
 
 
 def test_what_rows_share_may_be_what_its_size_allows() -> None:

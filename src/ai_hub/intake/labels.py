@@ -89,6 +89,8 @@ def read_labelled(content_type: str | None, body: bytes, bounded: bool = False) 
     try:
         table = reader[bounded](body)
         table.validate(full=True)
+        if bounded:
+            spine_bodies.check_assets(table)
     except InvalidInput:
         raise
     except UNREADABLE as error:

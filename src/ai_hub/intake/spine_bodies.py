@@ -22,6 +22,8 @@ from ai_hub.intake.arrow_sizes import as_table, check_size, memory_for, too_much
 from ai_hub.intake.parquet_sizes import check_footer, check_pages, check_texts, flat
 
 MOST_COLUMNS = 1_000
+MOST_ASSETS = 100_000
+"""Different assets: each is an object, and all go to the database in one step."""
 _MOST_SCHEMA = 1 << 20
 _PART_ROWS = 16_384
 _NO_PLAIN_TYPE = "a plain column, or a dictionary of plain values"
@@ -63,6 +65,17 @@ def read_arrow(body: bytes) -> pa.Table:
     _check_count(len(schema))
     _check_types(schema)
     return _bounded(every, schema, len(body), most)
+
+
+def check_assets(spine: pa.Table) -> None:
+    """Raises InvalidInput for a spine of more assets than one body may have."""
+    found = spine["asset_id"] if "asset_id" in spine.column_names else None
+    if found is None or len(found) <= MOST_ASSETS or pa.types.is_nested(found.type):
+        return
+    assets = len(found.unique())
+    if assets > MOST_ASSETS:
+        expected = f"at most {MOST_ASSETS} different ones"
+        raise InvalidInput("asset_id", f"{assets} assets", expected, "Send it in several bodies.")
 
 
 def check_header(body: bytes) -> None:
