@@ -65,39 +65,56 @@ def figures(
     return Figures(float(np.mean(features)), float(np.mean(sets)), shares)
 
 
-CASES: tuple[tuple[str, Year, int, float, int], ...] = (
-    ("as described", Year(), 52, 1.0, HOURS),
-    ("looked at each day", Year(), 52, 0.2, 24),
-    ("baseline of 26 weeks", Year(), 26, 0.25, HOURS),
-    ("baseline of 12 weeks", Year(), 12, 0.25, HOURS),
-    ("baseline of 8 weeks", Year(), 8, 0.25, HOURS),
-    ("baseline of 5 weeks", Year(), 5, 0.25, HOURS),
-    ("summer and winter", Year(season=1.0), 52, 0.25, HOURS),
-    ("heavy tails", Year(heavy=True), 52, 0.25, HOURS),
-    ("weeks differ: 0.15", Year(weekly=0.15), 52, 0.25, HOURS),
-    ("follows the weather: 0.2", Year(weather=0.2), 52, 0.25, HOURS),
-    ("noise 0.5, 0.9 an hour", Year(noise=0.5, phi=0.9), 52, 0.25, HOURS),
-    ("noise 0.3, 0.99 an hour", Year(noise=0.3, phi=0.99), 52, 0.25, HOURS),
+@dataclass(frozen=True)
+class Case:
+    """A kind of year: how many runs of 200, the weeks behind and after, and how often one looks."""
+
+    name: str
+    year: Year
+    runs: int = 10
+    past: int = 52
+    weeks: int = 26
+    step: int = HOURS
+
+
+CASES: tuple[Case, ...] = (
+    Case("as described", Year(), runs=200),
+    Case("looked at each day", Year(), runs=4, step=24),
+    Case("baseline of 26 weeks", Year(), past=26),
+    Case("baseline of 12 weeks", Year(), past=12),
+    Case("baseline of 8 weeks", Year(), past=8),
+    Case("baseline of 5 weeks", Year(), past=5),
+    Case("summer and winter", Year(season=1.0)),
+    Case("heavy tails (Student's t of 4)", Year(heavy=True)),
+    Case("a part for weeks of 0.15", Year(weekly=0.15)),
+    Case("follows the temperature by 0.2", Year(weather=0.2)),
+    Case("noise of 0.5, 0.9 an hour", Year(noise=0.5, phi=0.9)),
+    Case("noise of 0.3, 0.99 an hour", Year(noise=0.3, phi=0.99)),
 )
+_PAIRS: tuple[tuple[Fault, ...], ...] = (
+    ("half_iqr_up", "half_iqr_down"),
+    ("unit",),
+    ("stuck",),
+    ("hour_late", "hour_early"),
+)
+
+
+def row(case: Case, runs: int) -> str:
+    """A row of the table."""
+    one = figures(case.year, runs, case.past, case.weeks, case.step)
+    shares = [float(np.mean([one.found[fault] for fault in pair])) for pair in _PAIRS]
+    cells = [f"{share:.1%}" for share in (one.feature_weeks, one.set_weeks, *shares)]
+    return f"| {case.name} | {runs} | {' | '.join(cells)} |"
 
 
 def main(runs: int) -> None:
     """Print the table, a row as it is ready."""
     heads = ("half an IQR", "kWh to Wh", "stuck", "an hour late or early")
-    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    print(f"Load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.")
     print(f"| years | runs | feature-weeks | weeks of the set | {' | '.join(heads)} |")
     print(f"|---|{'---|' * (3 + len(heads))}")
-    for name, year, past, part, step in CASES:
-        count = max(int(runs * part), 1)
-        one = figures(year, count, past, step=step)
-        pairs: tuple[tuple[Fault, ...], ...] = (
-            *(("half_iqr_up", "half_iqr_down"), ("unit",), ("stuck",)),
-            ("hour_late", "hour_early"),
-        )
-        shares = [np.mean([one.found[fault] for fault in pair]) for pair in pairs]
-        cells = [f"{share:.1%}" for share in (one.feature_weeks, one.set_weeks, *shares)]
-        print(f"| {name} | {count} | {' | '.join(cells)} |", flush=True)
-    print(f"load {os.getloadavg()[0]:.1f}")
+    for case in CASES:
+        print(row(case, max(case.runs * runs // 200, 1)), flush=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 Each past week is compared with the others of its season, as a week of now is. What an effect of a
 feature usually comes to is the mean of the largest tenth in past weeks. It is an alarm beyond a
-multiple of that: the one beyond which, in at most one past week of twenty-five, any effect of any
+multiple of that: the one beyond which, in at most three past weeks of fifty, any effect of any
 feature went. So a set of many features raises no more alarms than one of few, and what the features
 of one series have in common counts once.
 """
@@ -28,7 +28,7 @@ _SEASON = 6.5
 """Weeks on both sides that are of the same season."""
 _NEXT = 1
 """Weeks on both sides of a window that it is not compared with: they are much like it."""
-_ALARMS = 0.04
+_ALARMS = 0.06
 _LARGEST = 0.1
 # The mean of the largest tenth of normal effects, by their root mean square.
 _NORMAL = 1.9
@@ -47,7 +47,7 @@ Limits = Mapping[EffectName, Floats]
 """From where on an effect of each feature is an alarm; NaN where nothing can be told."""
 
 _LEAST: Mapping[EffectName, float] = {
-    "psi": 0.3,
+    "psi": 0.45,
     "wasserstein": 0.15,
     "missing": 0.03,
     "violations": 0.01,
@@ -196,8 +196,8 @@ def _multiple(together: Floats) -> float:
     was found by simulation: see `tests/drift/figures.py`.
     """
     count = len(together)
-    rank = min(int(np.ceil((count + 1) * (1 - _ALARMS))), count)
-    return float(max(1.0, np.sort(together)[rank - 1]) * (1 + 2 / count + 16 / count**2))
+    rank = min(round((count + 1) * (1 - _ALARMS)), count)
+    return float(max(1.0, np.sort(together)[rank - 1]) * (1 + 2 / count + 10 / count**2))
 
 
 def _persistence(level: Floats, weeks: Ints, weights: Floats) -> Floats:

@@ -90,7 +90,7 @@ class Windows(NamedTuple):
         levels = np.where(hours[:, None], levels, np.nan)
         residual = levels - usual[..., None]
         there = np.isfinite(residual[..., 0])
-        enough = there.sum(2) >= max(_FEWEST_HOURS, hours.sum() / 4)
+        enough = there.sum(2) >= max(_FEWEST_HOURS, hours.sum() / 8)
         bins = np.empty((windows, features, BINS + 2))
         beyond = np.empty((windows, features))
         for place in range(features):
