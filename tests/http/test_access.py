@@ -31,9 +31,8 @@ NEEDS: dict[tuple[str, str], str] = {
         "status",
     )},
     **{("post", f"/ai/features/{p}"): "read" for p in (
-        "get", "batch", "explain", "cache/warm",
+        "get", "batch", "explain", "cache/warm", "drift",
     )},
-    **{("post", f"/ai/features/{p}"): "read" for p in ("get", "batch", "cache/warm", "drift")},
     **{("post", f"/ai/features/{p}"): "write" for p in (
         "ingest", "ingest/weather", "ingest/attributes", "cache/invalidate",
     )},

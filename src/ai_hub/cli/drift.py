@@ -212,7 +212,7 @@ def _report(found: Document) -> None:
     )
     drifting = [one for one in features if one["alarm"]]
     for one in drifting:
-        say(one["sentence"], "red")
+        say(f"{one['name']}: {one['sentence']}", "red")
     if not drifting and found["enough"]:
         say("Nothing drifts.", "green")
 
@@ -230,7 +230,7 @@ def _cell(one: Document, name: str) -> str:
     value = _value(one, name)
     if value is None:
         return "-"
-    shown = f"{100 * value:+.1f} %" if name in _SHARES else f"{value:.2f}"
+    shown = f"{100 * value:+.1f} %" if name in _SHARES else f"{round(value, 2) + 0.0:.2f}"
     return f"{shown} *" if one["effects"][name]["alarm"] else shown
 
 
