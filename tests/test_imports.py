@@ -135,6 +135,7 @@ KINDS = {
     "http/drift_schemas.py": "decides",
     "http/messages.py": "decides",
     "http/explained.py": "decides",
+    "http/openapi.py": "decides",
     "http/page.py": "decides",
     "http/paths.py": "decides",
     "http/schemas.py": "decides",

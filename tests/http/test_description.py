@@ -12,7 +12,8 @@ from acceptance.serving import Server
 from ai_hub.definitions.document import read_document
 from ai_hub.definitions.registry import Registry
 from ai_hub.http import messages
-from ai_hub.http.description import ROUTES, Route, document
+from ai_hub.http.description import ROUTES, Route
+from ai_hub.http.openapi import document
 
 DOCUMENT = document(Registry())
 SCHEMAS = DOCUMENT["components"]["schemas"]

@@ -35,7 +35,6 @@ from ai_hub.http.definitions import (
     rollout,
     set_default,
 )
-from ai_hub.http.description import document
 from ai_hub.http.drift import drift, drift_baseline
 from ai_hub.http.explaining import AT_ONCE, explain
 from ai_hub.http.hot import HotRoutes, health_of
@@ -53,6 +52,7 @@ from ai_hub.http.messages import (
     in_words,
 )
 from ai_hub.http.models import bind_model, models, unbind_model
+from ai_hub.http.openapi import document
 from ai_hub.http.page import HEADERS, page
 from ai_hub.http.paths import export_path
 from ai_hub.http.removal import delete
