@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from ai_hub.config_values import width_text
 from ai_hub.definitions.values import DEFAULT_SERIES, Duration, Granularity, iso
+from ai_hub.engines.sql_views import quoted
 from ai_hub.engines.views import Fault
 from ai_hub.stores.attributes import TIMEZONE, value_at
 from ai_hub.stores.evidence import AssetRecord
@@ -18,7 +19,8 @@ from ai_hub.stores.weather_sources import source_at
 class Asked:
     """Features of an asset as of `at`: those that are named, or (None) all that are answered.
 
-    `chosen` are the options of a command that ask for the same answer.
+    `chosen` are the options of a command that ask for the same answer, `on_server` says whether the
+    database is one on a server.
     """
 
     tenant_id: str
@@ -27,6 +29,7 @@ class Asked:
     chosen: tuple[str, ...]
     granularity: Granularity
     names: tuple[str, ...] | None = None
+    on_server: bool = False
 
     def get(self, asset_id: str | None = None, at: int | None = None) -> str:
         """Ask for the same of another asset, or at another time."""
@@ -55,6 +58,13 @@ class Asked:
         """Say what an attribute of the asset is: always, or from the time asked for on."""
         since = () if always else ("--valid-from", iso(self.at))
         return self._command(("assets", "set", self.asset_id, f"{key}={value}"), *since)
+
+    def make_view(self, view: str) -> str:
+        """Make a view of the user's own; what it says is theirs."""
+        text = f"CREATE OR REPLACE VIEW {quoted(view)} AS ..."
+        if self.on_server:
+            return f'psql "$AI_HUB_DATABASE_URL" -c {shlex.quote(text)}'
+        return shlex.join(("ai-hub", "sql", text))
 
     def later(self, instant: int) -> int:
         """The first time that can be asked for and is not before an instant."""

@@ -217,7 +217,7 @@ class _One:
                 extent = self._extent
                 assert extent is not None
                 rows = self.gathered.views.get(self._name, ())
-                return why_view(feature, extent, rows, self.known)
+                return why_view(feature, extent, rows, self.asked, self.known)
             case Derived():
                 nulled = self.spec.plan.nulled & self.values.violations
                 read = {n: None if n in nulled else plain[n] for n in feature.inputs}

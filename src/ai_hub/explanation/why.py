@@ -108,13 +108,15 @@ def why_zone(asked: Asked, known: Known) -> Why:
     )
 
 
-def why_view(feature: FromView, extent: Extent, rows: tuple[ReadRow, ...], known: Known) -> Why:
+def why_view(
+    feature: FromView, extent: Extent, rows: tuple[ReadRow, ...], asked: Asked, known: Known
+) -> Why:
     """A view has no value."""
     fault = known.faults.get(feature.name)
     if fault is not None:
         command = None
         if fault in ("several", "gone", "failed"):
-            command = "ai-hub sql 'CREATE OR REPLACE VIEW ...'"
+            command = asked.make_view(feature.view)
         elif fault == "changed":
             command = "ai-hub apply FILE"
         said = fault_in_words(fault).removesuffix(".")

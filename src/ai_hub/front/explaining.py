@@ -51,7 +51,15 @@ class Explaining(Vectors):
             names = _checked(feature_names, spec.feature_set.feature_names)
         at = self._effective(self._at(timestamp), exact)
         chosen = _chosen(feature_set, feature_names, model)
-        asked = Asked(tenant_id, asset_id, at, chosen, self.settings.granularity, names)
+        asked = Asked(
+            tenant_id,
+            asset_id,
+            at,
+            chosen,
+            self.settings.granularity,
+            names,
+            self.settings.on_server,
+        )
         parts = self._open
         return await Explainer(parts.reader, parts.store, self.now).explain(spec, asked)
 

@@ -97,7 +97,10 @@ class Around:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The rows that are read: how many, the first and the last of their times, the newest ones."""
+    """The rows that are read: how many, the first and the last of their times, the newest ones.
+
+    Of spans that overlap a row counts once for each, and is shown once.
+    """
 
     count: int
     first: int | None

@@ -236,10 +236,11 @@ def _found(cursor: Cursor, extent: Extent, of: _Given, count: str, newest: str) 
 
     if extent.each:
         each = [row for first, last in extent.spans for row in rows(first, last, 1)]
+        # Spans that overlap may have the same.
         held = sorted(set(each), key=lambda row: -row.time)
         if not held:
             return Found(0, None, None, ())
-        return Found(len(held), held[-1].time, held[0].time, tuple(held[:SHOWN_ROWS]))
+        return Found(len(each), held[-1].time, held[0].time, tuple(held[:SHOWN_ROWS]))
     counted, first, last = _row(cursor, count, of | {"first": extent.first, "last": extent.last})
     return Found(counted, first, last, tuple(rows(extent.first, extent.last, SHOWN_ROWS)))
 

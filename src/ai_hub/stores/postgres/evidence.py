@@ -75,7 +75,7 @@ SELECT timestamp, value FROM ai_features
 WHERE {_OF_SERIES} AND timestamp BETWEEN $4 AND $5 ORDER BY timestamp DESC LIMIT {SHOWN_ROWS}
 """
 _LATEST = f"""
-SELECT DISTINCT latest.* FROM {_SPANS}
+SELECT latest.* FROM {_SPANS}
 CROSS JOIN LATERAL (SELECT o.timestamp, o.value FROM ai_features o
     WHERE {_OF_SERIES} AND {_INSIDE} ORDER BY o.timestamp DESC LIMIT 1) AS latest
 ORDER BY latest.timestamp DESC
@@ -113,7 +113,7 @@ WHERE {_OF_SOURCE} AND o.timestamp BETWEEN $3 AND $4 AND {_KNOWN.replace("{at}",
 ORDER BY o.timestamp DESC, o.issued_at DESC LIMIT {SHOWN_ROWS}
 """
 _WEATHER_LATEST = f"""
-SELECT DISTINCT latest.* FROM {_WEATHER_SPANS}
+SELECT latest.* FROM {_WEATHER_SPANS}
 CROSS JOIN LATERAL (SELECT o.timestamp, o.{{column}}, o.issued_at FROM weather_features o
     WHERE {_OF_SOURCE} AND {_WEATHER_INSIDE} AND {_KNOWN.replace("{at}", "$7")}
     ORDER BY o.timestamp DESC, o.issued_at DESC LIMIT 1) AS latest
@@ -240,16 +240,18 @@ def _ends(extent: Extent) -> tuple[list[int], list[int], int, int]:
     return firsts, lasts, extent.first, extent.last
 
 
-def _counted(newest: Sequence[Row]) -> tuple[int, int | None, int | None]:
-    """How many rows there are, the first time of them and the last."""
-    return (len(newest), newest[-1][0], newest[0][0]) if newest else (0, None, None)
+def _counted(latest: Sequence[Row]) -> tuple[int, int | None, int | None]:
+    """Of how many spans there is a row, the first time of these and the last; spans that overlap
+    may have the same."""
+    return (len(latest), latest[-1][0], latest[0][0]) if latest else (0, None, None)
 
 
 async def _observations(on: Connection, tenant_id: str, asset_id: str, wanted: Wanted) -> Found:
     extent, of = wanted.extent, (tenant_id, asset_id, wanted.input.name)
     if extent.each:
-        newest = await on.fetch(_LATEST, *of, *_ends(extent))
-        count, first, last = _counted(newest)
+        latest = await on.fetch(_LATEST, *of, *_ends(extent))
+        count, first, last = _counted(latest)
+        newest = [*dict.fromkeys(latest)]
     else:
         count, first, last = await on.fetchrow(_COUNT, *of, extent.first, extent.last)
         newest = await on.fetch(_NEWEST, *of, extent.first, extent.last)
@@ -278,8 +280,9 @@ async def _weather(
         return text.format(column=column, measured=measured, later=later)
 
     if extent.each:
-        newest = await on.fetch(said(_WEATHER_LATEST), *of, *_ends(extent), at)
-        count, first, last = _counted(newest)
+        latest = await on.fetch(said(_WEATHER_LATEST), *of, *_ends(extent), at)
+        count, first, last = _counted(latest)
+        newest = [*dict.fromkeys(latest)]
     else:
         window = (*of, extent.first, extent.last, at)
         count, first, last = await on.fetchrow(said(_WEATHER_COUNT), *window)
