@@ -210,9 +210,9 @@ async def explained(store: FeatureStore, case: Case) -> dict[str, Any]:
     return feature
 
 
-async def test_each_cause_is_named(deployment: Deployment, tmp_path: Path) -> None:
-    await keep_all(deployment, tmp_path)
-    async with deployment.open(tmp_path) as store:
+async def test_each_cause_is_named(any_cache: Deployment, tmp_path: Path) -> None:
+    await keep_all(any_cache, tmp_path)
+    async with any_cache.open(tmp_path) as store:
         await store.apply([OWN])
         for case in CASES:
             await prepare(store, case)

@@ -14,9 +14,10 @@ from ai_hub import FeatureStore
 from ai_hub.administration import maintain
 from ai_hub.config import Settings
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.kinds import FromView, Lag
-from ai_hub.definitions.values import DAY, HOUR, iso, to_datetime
+from ai_hub.definitions.kinds import Calendar, FromView, Lag
+from ai_hub.definitions.values import DAY, HOUR, iso, parse_time, to_datetime
 from ai_hub.errors import UnknownFeature, UnknownFeatureSet
+from ai_hub.testing.sets import HOLIDAYS
 from conformance.kit import PLAIN, TIMESCALEDB, Deployment, observation
 from conformance.kit import run as in_a_loop
 from conformance.own_views import KEYS, execute, insert, row
@@ -145,7 +146,7 @@ async def test_while_the_database_is_away(tmp_path: Path) -> None:
                 await asyncio.sleep(0.1)
             assert found["missing"] == ["lag_24h"]
     finally:
-        await asyncio.to_thread(own.stop)
+        own.stop()
 
 
 async def test_what_is_asked_is_checked_as_in_answers(
@@ -160,3 +161,19 @@ async def test_what_is_asked_is_checked_as_in_answers(
         found = await store.explain(**asked, feature_names=["lag_1h", "hour_of_day"])
         assert [one["name"] for one in found["features"]] == ["lag_1h", "hour_of_day"]
         assert (found["feature_set"], found["missing"]) == (None, ["lag_1h"])
+
+
+async def test_holidays_that_are_not_known_any_more(deployment: Deployment, tmp_path: Path) -> None:
+    day = Calendar("holiday", "is_holiday", "Europe/Berlin", country="DE", holidays=HOLIDAYS)
+    far = Calendar("far", "month", offset="P12M")
+    days = FeatureSet("days", 1, (day, far))
+    async with deployment.open(tmp_path, days) as store:
+        for at, feature, words in (
+            (parse_time("2026-03-01T00:00:00Z"), "holiday", "do not reach this time"),
+            (parse_time("9999-03-01T00:00:00Z"), "far", "beyond the years 1 to 9999"),
+        ):
+            one = await explained(store, at, feature, "days")
+            assert one["cause"] == "calendar"
+            assert words in one["why"]
+        known = await explained(store, parse_time("2025-01-01T12:00:00Z"), "holiday", "days")
+        assert (known["value"], known["why"]) == (1.0, None)
