@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, assert_never
 
+from ai_hub import config_tokens as tokens
 from ai_hub import config_values as parse
 from ai_hub.config_keys import Key, setting
 from ai_hub.config_sources import (
@@ -202,9 +203,26 @@ class Settings:
     )
     auth: parse.Auth = setting(
         "none",
-        parse.one_of("none", "keys"),
-        "who may ask: all who reach the server, or who has a key",
+        parse.one_of("none", "keys", "oidc"),
+        "who may ask: all who reach the server, who has a key, or a token of an issuer",
     )
+    oidc_issuer: str = setting("", tokens.issuer, "who issues tokens: its address, their claim iss")
+    oidc_audience: tuple[str, ...] = setting(
+        (), tokens.words, "what tokens must be for, with commas: their claim aud", parse.hosts_text
+    )
+    oidc_algorithms: tuple[str, ...] = setting(
+        (), tokens.algorithms, "how they may be signed, such as RS256", parse.hosts_text
+    )
+    oidc_keys: str = setting(
+        "", tokens.key_set, "the public keys: an address or a file; by default as the issuer says"
+    )
+    oidc_refresh: Duration = setting(
+        Duration(5 * MINUTE), parse.width, "how often they are read again", parse.width_text
+    )
+    oidc_who: str = setting("sub", tokens.claim, "claim that names who asks")
+    oidc_tenants: str = setting("ai_hub_tenants", tokens.claim, "claim with tenants; * is all")
+    oidc_scopes: str = setting("scope", tokens.claim, "claim with scopes")
+    oidc_scope_prefix: str = setting("", tokens.prefix, "what scopes of ours begin with in tokens")
     rate_limit: int | None = setting(
         None,
         parse.rate,

@@ -82,7 +82,7 @@ def one_of(*words: str) -> Callable[[object], str]:
     return parse
 
 
-Auth = Literal["none", "keys"]
+Auth = Literal["none", "keys", "oidc"]
 """How a server learns who asks."""
 _rate = whole(1, 1_000_000)
 _NO_RATE = "none"

@@ -14,7 +14,9 @@ AiHubError
 │   ├── UnknownKey         an access key that nobody made
 │   └── UnknownExport
 ├── OutOfRange             values outside their range, of a set that rejects such
-├── Unauthorized           a request without a key that is valid
+├── Unauthorized           a request without a key or token that is valid
+│   └── UnknownSigner      a token that was signed with a key which is not known
+├── IssuerUnreachable      who issues tokens does not answer, or not with what is expected
 ├── Forbidden              what a key does not allow
 ├── TooMany                more requests of a key than it may make
 ├── TooLarge               a body over the limit
@@ -225,14 +227,28 @@ class OutOfRange(AiHubError):
 
 
 class Unauthorized(AiHubError):
-    """A request without an access key that is valid."""
+    """A request without an access key, or a token, that is valid."""
 
     field = "authorization"
 
-    def __init__(self, got: str) -> None:
-        super().__init__(
-            f"authorization: got {got}, expected one that is valid (Authorization: Bearer aih_...)"
-        )
+    def __init__(
+        self, got: str, expected: str = "one that is valid (Authorization: Bearer aih_...)"
+    ) -> None:
+        super().__init__(f"authorization: got {got}, expected {expected}")
+
+
+class UnknownSigner(Unauthorized):
+    """A token that was signed with a key which is not known: its issuer may have a new one."""
+
+    def __init__(self) -> None:
+        super().__init__("a token of a key that is not known", "one of the issuer that is valid")
+
+
+class IssuerUnreachable(AiHubError):
+    """Who issues tokens does not answer, or not with what is expected."""
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(f"authorization: the public keys at {url} cannot be read ({why})")
 
 
 class Forbidden(AiHubError):

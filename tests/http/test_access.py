@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from acceptance.serving import Server, environment, free_port, serving
+from access.issuing import Issuer, rsa
 from ai_hub.access.grant import SCOPES
 from ai_hub.http.access import OPEN
 from ai_hub.http.description import ROUTES, Route
@@ -72,6 +73,8 @@ class Fenced:
     boss: str
     keys: dict[tuple[str, ...], str]
     log: Path
+    issuer: Issuer | None = None
+    """Who makes its tokens, where these are asked for in place of keys."""
 
     def ask(self, method: str, path: str, key: str | None, **more: Any) -> httpx.Response:
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
@@ -79,6 +82,8 @@ class Fenced:
 
     def make(self, *scopes: str, **more: Any) -> str:
         """A key of the own tenant with some scopes, the same each time."""
+        if self.issuer is not None and scopes not in self.keys:
+            self.keys[scopes] = self.issuer.token(ai_hub_tenants=[OWN], scope=" ".join(scopes))
         if more or scopes not in self.keys:
             asked = {"name": "k", "tenants": [OWN], "scopes": scopes, **more}
             key: str = self.ask("POST", "/ai/features/keys", self.boss, json=asked).json()["key"]
@@ -88,17 +93,41 @@ class Fenced:
         return self.keys[scopes]
 
 
+@pytest.fixture(scope="module", params=["keys", "tokens"])
+def fenced(request: pytest.FixtureRequest) -> Fenced:
+    """A server of each kind in turn."""
+    found: Fenced = request.getfixturevalue(f"by_{request.param}")
+    return found
+
+
 @pytest.fixture(scope="module")
-def fenced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fenced]:
+def by_tokens(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fenced]:
+    folder = tmp_path_factory.mktemp("tokens")
+    issuer = Issuer(rsa("a"))
+    boss = issuer.token(ai_hub_tenants="*", scope=" ".join(SCOPES), exp=int(time.time()) + 3600)
+    with serving(COMMAND, folder, log_level="debug", **issuer.settings) as server:
+        found = Fenced(server, boss, {}, folder / "log.txt", issuer)
+        _fill(found)
+        yield found
+    issuer.stop()
+
+
+@pytest.fixture(scope="module")
+def by_keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fenced]:
     folder = tmp_path_factory.mktemp("fenced")
     scopes = [word for scope in SCOPES for word in ("--scope", scope)]
     boss = ai_hub(folder, "keys", "create", "boss", "--all-tenants", *scopes).strip()
     with serving(COMMAND, folder, auth="keys", log_level="debug") as server:
         found = Fenced(server, boss, {}, folder / "log.txt")
-        for tenant in (OWN, OTHER):
-            body = {"tenant_id": tenant, "rows": [ROW]}
-            assert found.ask("POST", "/ai/features/ingest", boss, json=body).status_code == 200
+        _fill(found)
         yield found
+
+
+def _fill(fenced: Fenced) -> None:
+    for tenant in (OWN, OTHER):
+        body = {"tenant_id": tenant, "rows": [ROW]}
+        done = fenced.ask("POST", "/ai/features/ingest", fenced.boss, json=body)
+        assert done.status_code == 200, done.text
 
 
 def request_of(route: Route, tenant: str) -> tuple[str, dict[str, Any]]:
@@ -196,31 +225,33 @@ def test_a_thousand_attempts_get_through_nowhere(fenced: Fenced) -> None:
     assert not through
 
 
-def test_the_audit_log_names_the_key_whatever_is_said(fenced: Fenced) -> None:
-    writer, admin = fenced.make("write"), fenced.make("admin")
-    for key in (writer, fenced.boss):
+def test_the_audit_log_names_the_key_whatever_is_said(by_keys: Fenced) -> None:
+    writer, admin = by_keys.make("write"), by_keys.make("admin")
+    for key in (writer, by_keys.boss):
         body = {"tenant_id": OWN, "rows": [ROW]}
-        fenced.ask("POST", "/ai/features/ingest", key, json=body)
-    fenced.ask("POST", "/ai/features/ingest", fenced.boss, json={"tenant_id": OTHER, "rows": [ROW]})
+        by_keys.ask("POST", "/ai/features/ingest", key, json=body)
+    by_keys.ask(
+        "POST", "/ai/features/ingest", by_keys.boss, json={"tenant_id": OTHER, "rows": [ROW]}
+    )
     definitions = {
         "feature_sets": [{"name": "told", "version": 1, "features": ["lag_1h"]}],
         "applied_by": "somebody else",
     }
-    fenced.ask("POST", "/ai/features/sets/apply", fenced.boss, json=definitions)
-    told = fenced.ask("GET", "/ai/features/sets/told", fenced.boss).json()
+    by_keys.ask("POST", "/ai/features/sets/apply", by_keys.boss, json=definitions)
+    told = by_keys.ask("GET", "/ai/features/sets/told", by_keys.boss).json()
     assert told["applied_by"] == "boss"
-    every = fenced.ask("GET", "/ai/features/audit", fenced.boss).json()["records"]
+    every = by_keys.ask("GET", "/ai/features/audit", by_keys.boss).json()["records"]
     applied, *ingests = [one for one in every if one["what"] in ("apply", "ingest")]
-    boss_id = fenced.boss.split("_")[1]
+    boss_id = by_keys.boss.split("_")[1]
     assert (applied["who"], applied["who_id"]) == ("boss", boss_id)
     assert applied["details"] == {"sets": ["told@1"], "said_by": "somebody else"}
     assert [(one["tenant_id"], one["who_id"]) for one in ingests[:3]] == [
         (OTHER, boss_id), (OWN, boss_id), (OWN, writer.split("_")[1]),
     ]  # fmt: skip
-    mine = fenced.ask("GET", "/ai/features/audit", admin).json()["records"]
+    mine = by_keys.ask("GET", "/ai/features/audit", admin).json()["records"]
     assert mine == [one for one in every if one["tenant_id"] == OWN][: len(mine)]
     assert {one["tenant_id"] for one in mine} == {OWN}
-    for secret in (writer, admin, fenced.boss):
+    for secret in (writer, admin, by_keys.boss):
         assert secret.split("_", 2)[2] not in str(every)
 
 
@@ -248,31 +279,31 @@ def test_lists_show_only_what_is_ones_own(fenced: Fenced) -> None:
     assert {(*one["tenants"],) for one in listed} == {(OWN,)}
 
 
-def test_nobody_makes_a_key_for_more_than_their_own(fenced: Fenced) -> None:
-    admin = fenced.make("admin")
+def test_nobody_makes_a_key_for_more_than_their_own(by_keys: Fenced) -> None:
+    admin = by_keys.make("admin")
     for more in ({"tenants": [OTHER]}, {"tenants": [OWN, OTHER]}, {"all_tenants": True}):
         body = {"name": "k", "scopes": ["read"], **more}
-        answer = fenced.ask("POST", "/ai/features/keys", admin, json=body)
+        answer = by_keys.ask("POST", "/ai/features/keys", admin, json=body)
         assert answer.status_code == 403, answer.text
-    boss = fenced.boss.split("_")[1]
-    answers = [fenced.ask("POST", "/ai/features/keys/revoke", admin, json={"id": id})
+    boss = by_keys.boss.split("_")[1]
+    answers = [by_keys.ask("POST", "/ai/features/keys/revoke", admin, json={"id": id})
                for id in (boss, "a" * len(boss))]  # fmt: skip
     assert [one.status_code for one in answers] == [404, 404]
     assert answers[0].text.replace(boss, "") == answers[1].text.replace("a" * len(boss), "")
-    assert fenced.ask("GET", "/ai/features/keys", fenced.boss).status_code == 200
+    assert by_keys.ask("GET", "/ai/features/keys", by_keys.boss).status_code == 200
 
 
-def test_a_revoked_key_is_one_no_more(fenced: Fenced) -> None:
-    key = fenced.make("read", name="short")
+def test_a_revoked_key_is_one_no_more(by_keys: Fenced) -> None:
+    key = by_keys.make("read", name="short")
     body = {"tenant_id": OWN, "asset_id": "meter-001", "feature_set": "forecast_basic"}
-    assert fenced.ask("POST", "/ai/features/get", key, json=body).status_code == 200
+    assert by_keys.ask("POST", "/ai/features/get", key, json=body).status_code == 200
     asked_for = {"id": key.split("_")[1]}
-    gone = fenced.ask("POST", "/ai/features/keys/revoke", fenced.boss, json=asked_for)
+    gone = by_keys.ask("POST", "/ai/features/keys/revoke", by_keys.boss, json=asked_for)
     assert gone.json()["state"] == "revoked"
-    assert fenced.ask("POST", "/ai/features/get", key, json=body).status_code == 401
-    brief = fenced.make("read", name="brief", expires="2s")
-    assert fenced.ask("POST", "/ai/features/get", brief, json=body).status_code == 200
-    eventually(lambda: fenced.ask("POST", "/ai/features/get", brief, json=body).status_code == 401)
+    assert by_keys.ask("POST", "/ai/features/get", key, json=body).status_code == 401
+    brief = by_keys.make("read", name="brief", expires="2s")
+    assert by_keys.ask("POST", "/ai/features/get", brief, json=body).status_code == 200
+    eventually(lambda: by_keys.ask("POST", "/ai/features/get", brief, json=body).status_code == 401)
 
 
 def test_a_refusal_comes_before_the_body(fenced: Fenced) -> None:
@@ -300,15 +331,23 @@ def test_no_key_is_in_logs_answers_or_settings(fenced: Fenced) -> None:
     assert not [secret for secret in secrets if secret in seen]
 
 
-def test_commands_take_their_key_from_the_environment(fenced: Fenced) -> None:
-    url = f"http://127.0.0.1:{fenced.server.port}"
+def test_commands_take_their_key_from_the_environment(by_keys: Fenced) -> None:
+    url = f"http://127.0.0.1:{by_keys.server.port}"
     listed = json.loads(
-        ai_hub(fenced.server.folder, "keys", "list", "--json", "--url", url, api_key=fenced.boss)
+        ai_hub(
+            by_keys.server.folder,
+            "keys",
+            "list",
+            "--json",
+            "--url",
+            url,
+            api_key=by_keys.boss,
+        )
     )
     assert "boss" in [one["name"] for one in listed["keys"]]
-    for key, why in (("", "AI_HUB_API_KEY"), (fenced.make("read"), "a key with admin")):
+    for key, why in (("", "AI_HUB_API_KEY"), (by_keys.make("read"), "a key with admin")):
         with pytest.raises(subprocess.CalledProcessError) as refused:
-            ai_hub(fenced.server.folder, "keys", "list", "--url", url, api_key=key)
+            ai_hub(by_keys.server.folder, "keys", "list", "--url", url, api_key=key)
         assert why in refused.value.stderr
 
 

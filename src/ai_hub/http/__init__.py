@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ai_hub import logs
 from ai_hub.config import Settings
 from ai_hub.definitions.values import Duration
+from ai_hub.http.access import check_auth
 from ai_hub.http.server import serve_alone
 
 
@@ -23,6 +24,7 @@ def serve(
     Raises ConfigError for an address that cannot be listened on and for settings that do not allow
     several workers, StoreError when the database cannot be opened, KeyboardInterrupt after SIGINT.
     """
+    check_auth(settings)
     logs.configure(settings.log_level, sys.stderr if log_to_stderr else sys.stdout)
     if settings.workers == 1:
         serve_alone(settings, ready, maintain)

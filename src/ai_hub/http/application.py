@@ -91,6 +91,10 @@ class Application:
         await asyncio.to_thread(exposition, Metrics(), 0)
         await self._store.prepare()
 
+    async def follow(self) -> None:
+        """Keep up with who may ask, until cancelled."""
+        await self._access.follow()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; a hot route never enters the framework."""
         if scope["type"] != "http":
@@ -104,7 +108,7 @@ class Application:
         logs.request_id.set(request)
         handler = self._handlers.get((scope["method"], route))
         try:
-            refusal_of = refused(self._access, scope)
+            refusal_of = await refused(self._access, scope)
             if refusal_of is not None:
                 await respond(send, refusal_of, request)
                 status, route = refusal_of[0], route if handler is not None else _OTHER

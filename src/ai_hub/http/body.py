@@ -13,6 +13,7 @@ from ai_hub.errors import (
     Busy,
     Forbidden,
     InvalidInput,
+    IssuerUnreachable,
     NotFound,
     OutOfRange,
     RegistryConflict,
@@ -224,7 +225,7 @@ def status_of(error: AiHubError) -> int:
             return 403
         case TooMany():
             return 429
-        case StoreUnavailable() | StoreReadOnly() | Busy():
+        case StoreUnavailable() | StoreReadOnly() | Busy() | IssuerUnreachable():
             return AGAIN
         case _:
             return 500

@@ -93,8 +93,9 @@ def bound(settings: Settings, shared: bool = False) -> socket.socket:
         raise ConfigError(
             f"host: got {settings.host!r}, expected an address of this machine alone, such as "
             "127.0.0.1: whoever reaches the server may read and write all. AI_HUB_AUTH=keys asks "
-            "everybody for an access key (ai-hub keys create), and AI_HUB_INSECURE=1 listens there "
-            "without, for a network where all may do all, or behind a proxy."
+            "everybody for an access key (ai-hub keys create), AI_HUB_AUTH=oidc for a token, and "
+            "AI_HUB_INSECURE=1 listens there without, for a network where all may do all, or "
+            "behind a proxy."
         )
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -153,11 +154,13 @@ async def answer(
     if ready is not None:
         ready()
     watching = asyncio.create_task(clients.watch())
+    following = asyncio.create_task(application.follow())
     preparing = asyncio.create_task(_finish(application, preparing))
     await stopping.wait()
     server.close()
     await clients.leave(DRAIN_SECONDS, at_once)
     watching.cancel()
+    following.cancel()
     await preparing
     _log.info("stopped", extra={"pid": os.getpid()})
     return came[0]
