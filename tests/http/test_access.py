@@ -385,3 +385,27 @@ def test_other_machines_are_listened_to_with_keys(tmp_path: Path) -> None:
     with serving(COMMAND, tmp_path, host="0.0.0.0", auth="keys") as server:
         assert server.client.get("/health").status_code == 200
         assert server.client.get("/ai/features/sets").status_code == 401
+
+
+def test_baselines_of_others_are_not_there(fenced: Fenced) -> None:
+    asked = {"feature_set": "forecast_basic", **DAY}
+    made = [
+        fenced.ask(
+            "POST", "/ai/features/drift/baseline", fenced.boss, json={"tenant_id": one, **asked}
+        )
+        for one in (OWN, OTHER)
+    ]
+    assert [one.status_code for one in made] == [200, 200]
+    own, other = (one.json()["baseline_id"] for one in made)
+    key = fenced.make("read")
+
+    def drift(tenant_id: str, baseline_id: str) -> httpx.Response:
+        body = {"tenant_id": tenant_id, "baseline_id": baseline_id, **asked}
+        return fenced.ask("POST", "/ai/features/drift", key, json=body)
+
+    assert drift(OWN, own).json()["baseline"]["baseline_id"] == own
+    hidden, unknown = drift(OWN, other), drift(OWN, "nothing")
+    assert (hidden.status_code, unknown.status_code) == (404, 404)
+    assert hidden.text.replace(other, "nothing") == unknown.text
+    assert drift(OTHER, other).status_code == 403
+    assert drift("nobody", other).status_code == 403

@@ -52,7 +52,6 @@ class Served:
     ) -> None:
         self._table = table
         self._now = now
-        self._every = every
         self._metrics = metrics
         self._most_waiting = most_waiting
         self._waiting: list[tuple[SetOf, int, Computed]] = []
@@ -100,6 +99,9 @@ class Served:
             _, late = await asyncio.wait([self._task], timeout=_ENDING_SECONDS)
             for task in late:
                 task.cancel()
+                _log.warning(
+                    "served vectors not sketched", extra={"error": "the process ended before"}
+                )
 
     async def _run(self, every: float) -> None:
         clock = asyncio.get_running_loop().time
