@@ -133,6 +133,7 @@ KINDS = {
     "front/*.py": "talks",
     "http/answers.py": "decides",
     "http/description.py": "decides",
+    "http/change_schemas.py": "decides",
     "http/drift_schemas.py": "decides",
     "http/messages.py": "decides",
     "http/explained.py": "decides",

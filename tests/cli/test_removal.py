@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ai_hub.cli.failure import NOTHING
 from cli.conftest import Run, answer, refused
 from cli.test_definitions import place as place
 
@@ -36,8 +35,10 @@ def test_data_are_counted_removed_and_told_of(place: None, run: Run, workplace: 
     assert run("delete", "--tenant", "t", "--yes").stdout == (
         "Removed 3 rows of timeseries_data, 3 rows of ai_features.\n"
     )
-    again = run("delete", "--tenant", "t", "--yes")
-    assert (again.exit_code, again.stderr) == (NOTHING, "There is no such data.\n")
+    for how in ("--yes", "--dry-run"):
+        again = run("delete", "--tenant", "t", how)
+        assert (again.exit_code, again.stdout) == (3, "")
+        assert again.stderr == "There is nothing to remove.\n"
 
 
 def test_what_cannot_be_meant_is_refused(place: None, run: Run) -> None:

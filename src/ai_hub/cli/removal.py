@@ -63,20 +63,18 @@ def delete(
         async with opened(Settings.load(), url) as backend:
             if dry_run or not yes:
                 found = await backend.delete({**request, "dry_run": True})
-                if dry_run or not any(found["removed"].values()):
+                if dry_run or not _anything(found):
                     return found
                 _ask(found, as_json)
             return await backend.delete(request)
 
     found = asyncio.run(work())
-    there = any(found["removed"].values())
     if as_json:
         document(found)
-        if there:
-            return
-        nothing()
-    if not there:
-        nothing("There is no such data.")
+    if not _anything(found):
+        nothing("There is nothing to remove.")
+    if as_json:
+        return
     if dry_run:
         _show(found)
     say(f"{'Would remove' if dry_run else 'Removed'} {_rows(found)}.")
@@ -107,7 +105,11 @@ def _show(found: Document, stderr: bool = False) -> None:
         tell(f"... and {counted(found['series_count'] - _SHOWN, 'other')}.")
 
 
+def _anything(found: Document) -> bool:
+    return any(found["removed"].values())
+
+
 def _rows(found: Document) -> str:
     """How many rows of which relations."""
     parts = [f"{counted(n, 'row')} of {name}" for name, n in found["removed"].items() if n]
-    return ", ".join(parts) or "nothing"
+    return ", ".join(parts)

@@ -9,6 +9,7 @@ from ai_hub import __version__
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import MAX_HORIZONS
 from ai_hub.export.job import Compression
+from ai_hub.http.change_schemas import CHANGES
 from ai_hub.http.description import ROUTES, Route
 from ai_hub.http.drift_schemas import drift_components
 from ai_hub.http.explained import EXPLAINED
@@ -60,7 +61,7 @@ _RETRY_AFTER: Schema = {
 
 def document(registry: Registry) -> dict[str, Any]:
     """The OpenAPI document, with the names of a registry's sets and features."""
-    schemas = components(registry) | EXPLAINED | drift_components(registry)
+    schemas = components(registry) | EXPLAINED | drift_components(registry) | CHANGES
     parameters = _parameters(set_name(registry))
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:

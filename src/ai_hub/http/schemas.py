@@ -175,16 +175,6 @@ def _requests(registry: Registry) -> Schema:
         "CacheRequest": _asked(
             {"tenant_id": ID, "asset_ids": assets}, {"feature_set": nullable(chosen)}
         ),
-        "DeleteRequest": {**_asked(
-            {"tenant_id": ID},
-            {
-                "asset_ids": nullable(assets),
-                "series": nullable(ID | {"maxLength": MAX_SERIES_LENGTH}),
-                "start_time": nullable(TIME), "end_time": nullable(TIME), "weather": FLAG,
-                "dry_run": FLAG,
-            },
-        ), "not": {"required": ["series", "weather"],
-                   "properties": {"series": TEXT, "weather": {"const": True}}}},
         "DefinitionsRequest": _asked(
             {"feature_sets": listed(_ref("DefinedFeatureSet"), 0, MAX_NAMES)},
             {"schema": {"const": SCHEMA}, "applied_by": _WHO},
@@ -314,18 +304,6 @@ _ANSWERS: Schema = {
     "Key": fields(_KEY),
     "CreatedKey": fields({**_KEY, "key": TEXT}),
     "Keys": fields({"keys": listed(_ref("Key"), 0)}),
-    "Audit": fields({"records": listed(_ref("AuditRecord"), 0), "next": nullable(COUNT)}),
-    "AuditRecord": fields(
-        {"id": COUNT, "done_at": TIME, "who": TEXT, "who_id": TEXT, "what": TEXT,
-         "tenant_id": nullable(ID), "count": COUNT, "details": table({})}
-    ),
-    "Removed": fields(
-        {"tenant_id": ID, "dry_run": FLAG, "removed": table(COUNT),
-         "series": listed(
-             fields({"asset_id": ID, "series": nullable(TEXT), "rows": COUNT,
-                     "first": nullable(TIME), "last": nullable(TIME)}), 0),
-         "series_count": COUNT, "exports": COUNT}
-    ),
     "RegistryPlan": fields(
         {"revision": COUNT, "allowed": FLAG, "changes": listed(_ref("RegistryChange"), 0),
          "warnings": listed(TEXT, 0)}

@@ -102,6 +102,7 @@ async def test_hours_that_outlive_their_rows_go_too(tmp_path: Path) -> None:
         cut = START + 2 * DAY + 30 * MINUTE
         done = await world.store.delete(TENANT, ["a"], end_time=to_datetime(cut))
         assert done["removed"]["ai_features"] == 0
+        assert done["removed"]["hourly_features"] == 49
         hours = "SELECT min(bucket) FROM hourly_features WHERE asset_id = $1"
         # The hour that was cut cannot be computed any more.
         assert await world.sql.fetchval(hours, "a") == START + 2 * DAY + HOUR

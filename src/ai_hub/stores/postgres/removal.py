@@ -32,6 +32,7 @@ _LONGEST = Duration(2 * HOUR)
 _TRIES = 5
 _WAIT_SECONDS, _PAUSE_SECONDS = 30.0, 0.2
 _TIDIED = 1_000
+_OF_SERIES = ("timeseries_data", "ai_features")
 _OF_ASSETS = ("asset_attributes", "asset_weather_source")
 _OF_TENANTS = ("ai_hub_baselines", "ai_hub_served")
 
@@ -51,9 +52,9 @@ _WEATHER = """
 SELECT asset_id, NULL, count(*), 0::bigint, min(timestamp), max(timestamp)
 FROM weather_features WHERE {where} GROUP BY asset_id
 """
-# Series of which only hours or days are kept any more.
+# Of some series there may be nothing else any more.
 _AGGREGATED = """
-SELECT DISTINCT asset_id, feature_type FROM {stored} WHERE {where}
+SELECT asset_id, feature_type, count(*) FROM {stored} WHERE {where} GROUP BY asset_id, feature_type
 """
 _MAPPED = """
 SELECT asset_id FROM asset_weather_source WHERE tenant_id = $1 AND source_id = ANY($2)
@@ -63,16 +64,19 @@ _ALONE = "LOCK TABLE asset_weather_source, asset_attributes IN SHARE ROW EXCLUSI
 # What a window cuts is computed anew of what is left. The rest of it is gone, and so is a cut hour
 # or day of which nothing is kept that it could be computed of.
 _MEND = """
-WITH gone AS (DELETE FROM {stored} WHERE {where} RETURNING bucket)
-INSERT INTO {stored} (tenant_id, asset_id, feature_type, bucket,
-  {unit}_avg, {unit}_min, {unit}_max, {unit}_stddev, {unit}_count)
-SELECT tenant_id, asset_id, feature_type, bucket,
-  {unit}_avg, {unit}_min, {unit}_max, {unit}_stddev, {unit}_count
-FROM {declared} AS v
-WHERE v.tenant_id = $1 AND v.asset_id = $2 AND v.feature_type = $3
-  AND v.bucket = ANY(ARRAY[{cut}]::timestamptz[]) AND v.bucket IN (SELECT bucket FROM gone)
+WITH gone AS (DELETE FROM {stored} WHERE {where} RETURNING bucket),
+made AS (
+  INSERT INTO {stored} (tenant_id, asset_id, feature_type, bucket,
+    {unit}_avg, {unit}_min, {unit}_max, {unit}_stddev, {unit}_count)
+  SELECT tenant_id, asset_id, feature_type, bucket,
+    {unit}_avg, {unit}_min, {unit}_max, {unit}_stddev, {unit}_count
+  FROM {declared} AS v
+  WHERE v.tenant_id = $1 AND v.asset_id = $2 AND v.feature_type = $3
+    AND v.bucket = ANY(ARRAY[{cut}]::timestamptz[]) AND v.bucket IN (SELECT bucket FROM gone)
+)
+SELECT count(*) FROM gone
 """
-_FORGET = "DELETE FROM {stored} WHERE {where}"
+_FORGET = "WITH gone AS (DELETE FROM {stored} WHERE {where} RETURNING 1) SELECT count(*) FROM gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,7 @@ class PostgresRemoval:
         """Remove what was found step by step; what each removed, once it is committed."""
         async with session(self._settings, _LONGEST) as on, self._alone(on):
             series = 0
-            for step in steps(self._removal, (*found.found, *await self._aggregated(on, found))):
+            for step in steps(self._removal, found.found):
                 series += len(step.found)
                 yield await _again(partial(self._step, on, step, audit))
             if self._removal.whole:
@@ -153,32 +157,36 @@ class PostgresRemoval:
         if asked.with_weather:
             of = self._of_tenant(asked.start, asked.end)
             rows += await on.fetch(_WEATHER.format(where=of.text), *of.given)
-        others = {}
+        others: dict[str, int] = {}
+        found = {(one.asset_id, one.series): one for one in (Found(*row) for row in rows)}
+        if self._mode == "timescaledb":
+            for aggregate in await aggregates(on):
+                counted = await self._aggregated(on, aggregate)
+                others[f"{aggregate.unit}_features"] = sum(counted.values())
+                found = {pair: Found(*pair) for pair in counted} | found
         if asked.whole:
             of = self._of_tenant(None, None)
             for table in self._whole():
                 text = f"SELECT count(*) FROM {table} WHERE {of.text}"
                 others[table] = await on.fetchval(text, *of.given)
-        return Survey(tuple(Found(*row) for row in rows), others)
+        return Survey(tuple(found.values()), others)
 
-    async def _aggregated(self, on: Connection, found: Survey) -> list[Found]:
-        """Series of which there are hours or days, and no rows."""
-        known = {(one.asset_id, one.series) for one in found.found}
-        more: set[tuple[str, str]] = set()
-        if self._removal.is_empty:
-            return []
-        for one in self._both:
-            asked = self._removal
-            of = _Condition.of(
-                ("tenant_id = %", asked.tenant_id),
-                ("asset_id = ANY(%)", _list(asked.asset_ids)),
-                ("feature_type = %", asked.series),
-                ("bucket > %", None if asked.start is None else asked.start - one.width),
-                ("bucket < %", asked.end),
-            )
-            rows = await on.fetch(one.worded(_AGGREGATED.replace("{where}", of.text)), *of.given)
-            more |= {(asset_id, name) for asset_id, name in rows} - known
-        return [Found(*pair) for pair in sorted(more)]
+    async def _aggregated(
+        self, on: Connection, one: Aggregate
+    ) -> dict[tuple[str, str | None], int]:
+        """How many hours or days there are of each series; those that a window cuts, too."""
+        asked = self._removal
+        if asked.is_empty:
+            return {}
+        of = _Condition.of(
+            ("tenant_id = %", asked.tenant_id),
+            ("asset_id = ANY(%)", _list(asked.asset_ids)),
+            ("feature_type = %", asked.series),
+            ("bucket > %", None if asked.start is None else asked.start - one.width),
+            ("bucket < %", asked.end),
+        )
+        rows = await on.fetch(one.worded(_AGGREGATED.replace("{where}", of.text)), *of.given)
+        return {(asset_id, name): count for asset_id, name, count in rows}
 
     async def _step(self, on: Connection, step: Step, audit: AuditRecord) -> Removed:
         tenant_id = self._removal.tenant_id
@@ -194,16 +202,18 @@ class PostgresRemoval:
                 mapped = await on.fetch(_MAPPED, tenant_id, sorted(ids))
                 touched = ids | {asset_id for (asset_id,) in mapped}
             else:
-                rows = {"timeseries_data": 0, "ai_features": 0}
+                rows = dict.fromkeys(_OF_SERIES, 0)
+                rows |= {f"{aggregate.unit}_features": 0 for aggregate in self._both}
                 for one in step.found:
                     of = _of_series(tenant_id, one, step)
-                    for table in rows:
+                    for table in _OF_SERIES:
                         rows[table] += await _deleted(on, table, of)
                     for aggregate in self._both:
-                        await _mend(on, aggregate, tenant_id, one, step)
+                        mended = await _mend(on, aggregate, tenant_id, one, step)
+                        rows[f"{aggregate.unit}_features"] += mended
                 touched = ids
             entities = frozenset(Entity(tenant_id, asset_id) for asset_id in touched)
-            if any(rows.values()) or self._both:
+            if any(rows.values()):
                 await write_audit(on, [told(audit, ids, rows)])
             await telling.before(entities)
         await telling.after()
@@ -277,8 +287,8 @@ async def _deleted(on: Connection, table: str, of: _Condition) -> int:
 
 async def _mend(
     on: Connection, aggregate: Aggregate, tenant_id: str, one: Found, step: Step
-) -> None:
-    """Make the hours or days of a series true of which rows went."""
+) -> int:
+    """Make the hours or days of a series true of which rows went; how many those are."""
     width = aggregate.width
     of = _Condition.of(
         ("tenant_id = %", tenant_id),
@@ -294,4 +304,5 @@ async def _mend(
         given.append(bound // width * width)
         marks.append(f"${len(given)}")
     text = _MEND.replace("{cut}", ", ".join(marks)) if bounds else _FORGET
-    await on.execute(aggregate.worded(text.replace("{where}", of.text)), *given)
+    count: int = await on.fetchval(aggregate.worded(text.replace("{where}", of.text)), *given)
+    return count

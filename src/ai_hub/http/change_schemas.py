@@ -1,0 +1,52 @@
+"""What is said of changes and of removal, as JSON Schema."""
+
+from __future__ import annotations
+
+from ai_hub.definitions.values import MAX_ASSETS, MAX_SERIES_LENGTH
+from ai_hub.http.schemas import (
+    COUNT,
+    FLAG,
+    ID,
+    TEXT,
+    TIME,
+    Schema,
+    fields,
+    listed,
+    nullable,
+    table,
+)
+
+CHANGES: Schema = {
+    "Audit": fields(
+        {"records": listed({"$ref": "#/components/schemas/AuditRecord"}, 0),
+         "next": nullable(COUNT)}
+    ),
+    "AuditRecord": fields(
+        {"id": COUNT, "done_at": TIME, "who": TEXT, "who_id": TEXT, "what": TEXT,
+         "tenant_id": nullable(ID), "count": COUNT, "details": table({})}
+    ),
+    "DeleteRequest": {
+        **fields(
+            {"tenant_id": ID},
+            {
+                "asset_ids": nullable(listed(ID, 1, MAX_ASSETS)),
+                "series": nullable(ID | {"maxLength": MAX_SERIES_LENGTH}),
+                "start_time": nullable(TIME), "end_time": nullable(TIME), "weather": FLAG,
+                "dry_run": FLAG,
+            },
+            closed=True,
+        ),
+        # A series goes alone.
+        "not": {
+            "required": ["series", "weather"],
+            "properties": {"series": TEXT, "weather": {"const": True}},
+        },
+    },
+    "Removed": fields(
+        {"tenant_id": ID, "dry_run": FLAG, "removed": table(COUNT),
+         "series": listed(
+             fields({"asset_id": ID, "series": nullable(TEXT), "rows": COUNT,
+                     "first": nullable(TIME), "last": nullable(TIME)}), 0),
+         "series_count": COUNT, "exports": COUNT}
+    ),
+}  # fmt: skip
