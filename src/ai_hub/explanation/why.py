@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, assert_never
 
 from ai_hub.definitions.kinds import Attribute, Calendar, Derived, Feature, FromView
 from ai_hub.definitions.values import DEFAULT_SERIES, iso
@@ -114,19 +114,20 @@ def why_view(
     """A view has no value."""
     fault = known.faults.get(feature.name)
     if fault is not None:
-        command = None
-        if fault in ("several", "gone", "failed"):
-            command = asked.make_view(feature.view)
-        elif fault == "changed":
-            command = "ai-hub apply FILE"
+        command, do = None, ""
+        match fault:
+            case "several" | "gone" | "failed":
+                command = asked.make_view(feature.view)
+                do = f": make one that gives a row of each time, with `{command}`"
+            case "changed":
+                command = "ai-hub apply FILE"
+                do = f" (`{command}`)"
+            case "refused" | "slow":
+                pass
+            case _:
+                assert_never(fault)
         said = fault_in_words(fault).removesuffix(".")
-        do = {
-            "several": f"let it give one row of each, with `{command}`",
-            "gone": f"make it again as it was, with `{command}`",
-            "failed": f"put it right, with `{command}`",
-            "changed": f"a new version of the set goes by what it says now, with `{command}`",
-        }.get(fault, "")
-        return Why("view", f"The view {feature.view} {said}{': ' + do if do else ''}.", command)
+        return Why("view", f"The view {feature.view} {said}{do}.", command)
     before = rows[0].time if rows else None
     if before is None:
         why = f"The view {feature.view} has no row of this asset with a number in {feature.column}"
