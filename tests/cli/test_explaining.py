@@ -35,9 +35,20 @@ def test_json_is_what_the_route_answers(run: Run) -> None:
 
 
 def test_what_is_wrong_is_refused_in_a_sentence(run: Run) -> None:
+    answer(run("ingest", "load.csv", "--tenant", "acme", "--json"))
     refused(run(*ASKED, "--feature", "lag_2"), "feature_names", "'lag_2'", "lag_1h")
     refused(run(*MINE, "--set", "no"), "feature_set", "'no'")
     refused(run(*MINE, "--at", "today"), "--at", "'today'")
+
+
+def test_the_exit_code_says_that_nothing_was_there(run: Run) -> None:
+    assert run(*ASKED).exit_code == 3
+    answer(run("ingest", "load.csv", "--tenant", "acme", "--json"))
+    assert run(*ASKED).exit_code == 0
+    unknown = run("explain", "--tenant", "acme", "--asset", "METER-001", "--at", AT, "--json")
+    assert unknown.exit_code == 3
+    assert "There is no asset METER-001 of acme." in unknown.stderr
+    assert json.loads(unknown.stdout)["features"]
 
 
 def test_it_goes_through_the_server_that_has_the_file(run: Run, server: str) -> None:

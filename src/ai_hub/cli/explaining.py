@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ai_hub.cli.failure import FAILED
 from ai_hub.cli.finding import opened
 from ai_hub.cli.options import Json, Missing_, Model, Tenant, Url, instant, missing_policy
-from ai_hub.cli.output import cell, counted, document, say
+from ai_hub.cli.output import cell, counted, document, nothing, say
 
 if TYPE_CHECKING:
     from ai_hub.cli.backend import Document
@@ -67,6 +68,10 @@ def explain(
         document(found)
     else:
         _show(found)
+    if found["degraded"]:
+        raise typer.Exit(FAILED)
+    if any(feature["cause"] == "unknown_asset" for feature in found["features"]):
+        nothing(f"There is no asset {cell(asset)} of {cell(tenant)}.")
 
 
 def _show(found: Document) -> None:
