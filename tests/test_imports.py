@@ -20,7 +20,7 @@ STEPS = (
     ("allocation", "fairness"),
     ("config_keys", "config_values", "config_tokens", "config_sources"),
     ("config",),
-    ("metrics", "logs"),
+    ("metrics", "logs", "process"),
     ("access",),
     ("intake",),
     ("engines",),
@@ -30,6 +30,7 @@ STEPS = (
     ("explanation",),
     ("export",),
     ("importance",),
+    ("doctor",),
     ("opening",),
     ("front",),
     ("feature_store", "administration"),
@@ -42,6 +43,10 @@ BESIDE = {"testing": {"errors", "definitions", "engines"}}
 LAZILY = {"cli": {"http", "demo"}, "demo": {"http"}}
 # In a folder everything may import everything, but in these it is again only what is above.
 WITHIN = {
+    "doctor": (
+        *("line", "database", "data", "cache", "exports", "disk", "clock", "settings"),
+        *("processes", "lines", "examination"),
+    ),
     "definitions": (
         *("values", "vocabulary", "periods", "holidays", "measures", "expressions"),
         *("valid_range", "described", "readings", "kinds"),
@@ -50,7 +55,7 @@ WITHIN = {
     ),
     "front": (
         *("base", "audit", "ingestion", "feature_sets", "vectors", "caching", "training_sets"),
-        *("drift", "models", "rollouts", "access_keys", "explaining", "removal"),
+        *("drift", "models", "rollouts", "access_keys", "explaining", "doctor", "removal"),
     ),
 }
 # `import ai_hub` must stay light: names of the package are imported from where they are defined.
@@ -103,6 +108,8 @@ HEAVY = {*LIBRARIES, "msgspec"}
 # - talks: it awaits, starts threads, opens files or asks a connection, or imports what does. Only
 #   in a store's folder does it also say short statements, beside the call that runs them.
 KINDS = {
+    "doctor/disk.py": "talks",
+    "doctor/examination.py": "talks",
     "engines/sql.py": "words",
     "engines/sql_reads.py": "words",
     "engines/sql_views.py": "words",
@@ -111,6 +118,7 @@ KINDS = {
     "administration.py": "talks",
     "adoption.py": "talks",
     "allocation.py": "decides",
+    "cli/arrow_bodies.py": "decides",
     "cli/backend.py": "decides",
     "cli/failure.py": "decides",
     "cli/*.py": "talks",
@@ -134,6 +142,7 @@ KINDS = {
     "http/answers.py": "decides",
     "http/description.py": "decides",
     "http/change_schemas.py": "decides",
+    "http/doctor_schemas.py": "decides",
     "http/drift_schemas.py": "decides",
     "http/messages.py": "decides",
     "http/explained.py": "decides",
@@ -171,6 +180,7 @@ KINDS = {
     "serving/answer.py": "decides",
     "serving/assets.py": "decides",
     "serving/cache.py": "decides",
+    "serving/checkup.py": "decides",
     "serving/first_fills.py": "decides",
     "serving/models.py": "decides",
     "serving/registry_plan.py": "decides",

@@ -12,10 +12,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, assert_never
 
 from ai_hub.config import Settings
-from ai_hub.definitions.values import Duration
+from ai_hub.definitions.values import Duration, check_id
 from ai_hub.errors import InvalidInput, NoDatabase, StoreError
 
 if TYPE_CHECKING:
+    from ai_hub.doctor.line import Line
     from ai_hub.stores.postgres.migrate import Report
     from ai_hub.stores.query import Found
 
@@ -135,6 +136,17 @@ async def run_query(settings: Settings, text: str, most: int | None = None) -> F
             return await run_postgres(settings, text, most)
         case unknown:
             assert_never(unknown)
+
+
+async def doctor(settings: Settings, tenant_id: str | None = None) -> list[Line]:
+    """What is wrong, and what mends it; no store is opened for that, so that nothing changes.
+
+    Raises InvalidInput, and StoreLocked where another process has the file.
+    """
+    from ai_hub.doctor.examination import examine
+
+    tenant = None if tenant_id is None else check_id("tenant_id", tenant_id)
+    return await examine(settings, lambda: time.time_ns() // 1_000, tenant)
 
 
 async def status(settings: Settings, exact: bool = False) -> dict[str, Any]:

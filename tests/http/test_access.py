@@ -30,6 +30,7 @@ NEEDS: dict[tuple[str, str], str] = {
     **{("get", f"/ai/features/{p}"): "read" for p in (
         "sets", "sets/{name}", "sets/{name}/versions/{version}", "models", "assets", "cache/stats",
         "status",
+        "doctor",
     )},
     **{("post", f"/ai/features/{p}"): "read" for p in (
         "get", "batch", "explain", "cache/warm", "drift",
@@ -53,7 +54,7 @@ FENCED = [route for route in ROUTES if route.path not in OPEN]
 OF_ALL = {route.path for route in FENCED if NEEDS[route.method, route.path] == "admin"} - {
     "/ai/features/keys", "/ai/features/keys/revoke", "/ai/features/audit",
     "/ai/features/delete",
-} | {"/ai/features/cache/stats", "/ai/features/status"}  # fmt: skip
+} | {"/ai/features/cache/stats", "/ai/features/status", "/ai/features/doctor"}  # fmt: skip
 
 
 def ai_hub(folder: Path, *arguments: str, **settings: object) -> str:

@@ -50,6 +50,7 @@ ROUTES = {
     "/ai/features/cache/invalidate": "post",
     "/ai/features/cache/stats": "get",
     "/ai/features/status": "get",
+    "/ai/features/doctor": "get",
     "/health": "get",
     "/health/ready": "get",
     "/metrics": "get",

@@ -7,15 +7,14 @@ import io
 import json
 import shutil
 import uuid
-from collections.abc import Iterator
 from dataclasses import replace
-from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from ai_hub.cli.arrow_bodies import arrow_stream, by_tenant
 from ai_hub.cli.failure import BAD_INPUT, FAILED, Stop
 from ai_hub.cli.registry import RemoteRegistry
 from ai_hub.errors import InvalidInput, ServerUnreachable
@@ -32,7 +31,6 @@ _LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 _TIMEOUT = httpx.Timeout(60, connect=5)
 _TIMEOUT_OF_WORK = httpx.Timeout(None, connect=5)
 _ARROW_STREAM = "application/vnd.apache.arrow.stream"
-_END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 _INGEST_PATHS: dict[BatchKind, str] = {
     "observations": "/ai/features/ingest",
     "weather": "/ai/features/ingest/weather",
@@ -103,7 +101,7 @@ class RemoteBackend:
     async def land(self, batch: Batch, kind: BatchKind) -> IngestResult:
         """Land the rows of a checked batch; what became of all that were sent."""
         stored = IngestResult()
-        for tenant_id, table in _by_tenant(batch.table):
+        for tenant_id, table in by_tenant(batch.table):
             stored += await self._send(_INGEST_PATHS[kind], tenant_id, table)
         # The server was sent the accepted rows only, and one of those with the same key. Its own
         # settings may refuse some of them.
@@ -228,6 +226,11 @@ class RemoteBackend:
             "POST", "/ai/features/delete", body=request, timeout=_TIMEOUT_OF_WORK
         )
 
+    async def doctor(self, tenant_id: str | None) -> Document:
+        """What is wrong there: `lines`, and the label of its process."""
+        only = {} if tenant_id is None else {"tenant_id": tenant_id}
+        return await self._ask("GET", "/ai/features/doctor", params=only)
+
     @property
     def registry(self) -> RemoteRegistry:
         """The feature sets that it serves."""
@@ -336,21 +339,6 @@ class RemoteBackend:
 
     def _stranger(self) -> Stop:
         return Stop(f"What answers at {self.url} is not an AI Hub server.", FAILED)
-
-
-def arrow_stream(table: Any) -> bytes:
-    """A checked table as an Arrow stream: schema, batches, end (it has no dictionaries)."""
-    messages = [table.schema.serialize(), *(batch.serialize() for batch in table.to_batches())]
-    return b"".join([*map(bytes, messages), _END_OF_STREAM])
-
-
-def _by_tenant(table: Any) -> Iterator[tuple[str, Any]]:
-    """The rows of each tenant; a checked table is sorted by tenant first."""
-    first = 0
-    for tenant_id, rows in groupby(table.column("tenant_id").to_pylist()):
-        size = sum(1 for _ in rows)
-        yield tenant_id, table.slice(first, size)
-        first += size
 
 
 def _host_of(url: str) -> str:

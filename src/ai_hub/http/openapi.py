@@ -11,6 +11,7 @@ from ai_hub.definitions.values import MAX_HORIZONS
 from ai_hub.export.job import Compression
 from ai_hub.http.change_schemas import CHANGES
 from ai_hub.http.description import ROUTES, Route
+from ai_hub.http.doctor_schemas import DOCTOR
 from ai_hub.http.drift_schemas import drift_components
 from ai_hub.http.explained import EXPLAINED
 from ai_hub.http.schemas import ID, MODEL, POLICY, TIME, WIDTH, Schema, components, listed, set_name
@@ -61,7 +62,7 @@ _RETRY_AFTER: Schema = {
 
 def document(registry: Registry) -> dict[str, Any]:
     """The OpenAPI document, with the names of a registry's sets and features."""
-    schemas = components(registry) | EXPLAINED | drift_components(registry) | CHANGES
+    schemas = components(registry) | EXPLAINED | DOCTOR | drift_components(registry) | CHANGES
     parameters = _parameters(set_name(registry))
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:

@@ -35,6 +35,7 @@ from ai_hub.http.definitions import (
     rollout,
     set_default,
 )
+from ai_hub.http.doctor import doctor
 from ai_hub.http.drift import drift, drift_baseline
 from ai_hub.http.explaining import AT_ONCE, explain
 from ai_hub.http.hot import HotRoutes, health_of
@@ -358,6 +359,7 @@ def build(store: FeatureStore, hot: HotRoutes, rooms: Rooms, watch: Watch) -> Li
             invalidate,
             cache_stats,
             status,
+            doctor,
         ],
     )
     return Litestar(
@@ -372,6 +374,7 @@ def build(store: FeatureStore, hot: HotRoutes, rooms: Rooms, watch: Watch) -> Li
                 "mapping": asyncio.Semaphore(1),
                 "warming": asyncio.Semaphore(1),
                 "explaining": asyncio.Semaphore(AT_ONCE),
+                "examining": asyncio.Semaphore(1),
                 "training_turns": Turns(1, store.settings.export_queue),
             }
         ),

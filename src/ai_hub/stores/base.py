@@ -15,6 +15,7 @@ from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.plan import Plan, ViewReads
 from ai_hub.stores.asset_facts import AssetFacts
 from ai_hub.stores.audit_log import AuditLog, AuditRecord
+from ai_hub.stores.checkup import Checkup
 from ai_hub.stores.drift_table import DriftTable
 from ai_hub.stores.evidence import Evidence
 from ai_hub.stores.export_log import ExportLog
@@ -255,6 +256,10 @@ class Store(Protocol):
 
 class OfflineStore(Store, Protocol):
     """What the front opens: a store, and what lies beside its tables of data."""
+
+    @property
+    def checkup(self) -> Checkup:
+        """A look at the database."""
 
     @property
     def export_log(self) -> ExportLog:

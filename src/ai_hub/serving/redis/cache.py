@@ -43,7 +43,8 @@ _MOST_LOOKED_AT = 2_000
 class RedisCache:
     """The contract on a Redis server. `timeout` is how many seconds an answer may take.
 
-    `debts` are those that the store keeps, where it keeps any. `clock` gives seconds.
+    `debts` are those that the store keeps, where it keeps any. `clock` gives seconds, and `name` is
+    what its connection is called.
     """
 
     name = "Redis"
@@ -56,11 +57,12 @@ class RedisCache:
         timeout: float = 0.1,
         debts: Debts | None = None,
         clock: Callable[[], float] = time.monotonic,
+        name: str = "ai-hub",
     ) -> None:
         self.follows = False
         self._ttl = ttl_seconds
         self._timeout = timeout
-        self._dial = Dial(url, connecting := 5 * timeout)
+        self._dial = Dial(url, connecting := 5 * timeout, name)
         pause = 2.5 * timeout
         # Long enough for everybody's next probe, and for a drop that is under way.
         settle = pause + connecting + 2.5 * timeout
@@ -88,12 +90,13 @@ class RedisCache:
         timeout: float = 0.1,  # noqa: ASYNC109  # of every answer, not of opening
         debts: Debts | None = None,
         clock: Callable[[], float] = time.monotonic,
+        name: str = "ai-hub",
     ) -> RedisCache:
         """A cache in use, or one that waits for Redis to come.
 
         Raises ConfigError for a URL that is not understood and a server that will not do.
         """
-        cache = cls(url, ttl_seconds, timeout, debts, clock)
+        cache = cls(url, ttl_seconds, timeout, debts, clock, name)
         await cache._drops.begin()
         try:
             await cache._connect()

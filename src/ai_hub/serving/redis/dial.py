@@ -20,12 +20,13 @@ _SENTINEL_PORT = 26379
 class Dial:
     """Connects to the server of a URL, or to the master that its Sentinels name.
 
-    `timeout` is how many seconds connecting may take. Raises ConfigError for a URL that redis-py
-    does not take.
+    `timeout` is how many seconds connecting may take, `name` what the connection is called there.
+    Raises ConfigError for a URL that redis-py does not take.
     """
 
-    def __init__(self, url: str, timeout: float) -> None:
+    def __init__(self, url: str, timeout: float, name: str = "ai-hub") -> None:
         self._timeout = timeout
+        self._name = name
         self._sentinel: Sentinel | None = None
         self.place = url.partition("://")[2].partition("?")[0].rpartition("@")[2]
         try:
@@ -40,7 +41,7 @@ class Dial:
     def _pool_of(self, url: str) -> ConnectionPool:
         known: dict[str, Any] = {
             "protocol": 2,
-            "client_name": "ai-hub",
+            "client_name": self._name,
             "socket_timeout": self._timeout,
             "socket_connect_timeout": self._timeout,
         }

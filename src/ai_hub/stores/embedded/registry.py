@@ -39,18 +39,18 @@ class EmbeddedRegistryTable:
     async def load(self) -> StoredRegistry:
         """All of it, as of one moment."""
 
-        def load(cursor: Cursor) -> StoredRegistry:
+        def read(cursor: Cursor) -> StoredRegistry:
             with transaction(cursor):
-                return _load(cursor)
+                return load(cursor)
 
-        return await self._sessions.read(load)
+        return await self._sessions.read(read)
 
     async def change(self, decide: Decision) -> StoredRegistry:
         """Change it in one transaction; what is there afterwards."""
 
         def change(cursor: Cursor) -> StoredRegistry:
             with transaction(cursor):
-                before = _load(cursor)
+                before = load(cursor)
                 wanted = decide(before)
                 if not wanted:
                     return before
@@ -69,7 +69,7 @@ class EmbeddedRegistryTable:
                 cursor.execute(
                     "INSERT INTO registry_revision (revision) VALUES (?)", [before.revision + 1]
                 )
-                return _load(cursor)
+                return load(cursor)
 
         return await self._sessions.write(change)
 
@@ -99,7 +99,8 @@ class EmbeddedRegistryTable:
         """Nothing to report: no other process writes to the file."""
 
 
-def _load(cursor: Cursor) -> StoredRegistry:
+def load(cursor: Cursor) -> StoredRegistry:
+    """All of it; in a transaction, as of one moment."""
     revision = cursor.execute("SELECT max(revision) FROM registry_revision").fetchall()[0][0]
     defaults = cursor.execute("SELECT name, version FROM feature_set_defaults ORDER BY name")
     return StoredRegistry(

@@ -142,11 +142,11 @@ def _claim(file: str, path: str) -> None:
         _open_files.add(file)
 
 
-def connect(path: str) -> Cursor:
+def connect(path: str, read_only: bool = False) -> Cursor:
     """Open a database file (or `:memory:`). Raises StoreLocked or StoreError."""
     _refuse_other_files(path)
     try:
-        root = duckdb.connect(path)
+        root = duckdb.connect(path, read_only=read_only)
     except duckdb.Error as error:
         # The word alone: what is damaged is often said to be a block.
         if re.search(r"\block\b", str(error)):

@@ -28,6 +28,7 @@ from ai_hub.stores.embedded import removal as removals
 from ai_hub.stores.embedded.assets import describe_assets
 from ai_hub.stores.embedded.attributes import AttributeMap, append_attributes
 from ai_hub.stores.embedded.audit_log import EmbeddedAuditLog
+from ai_hub.stores.embedded.checkup import EmbeddedCheckup
 from ai_hub.stores.embedded.debts import EmbeddedDebts
 from ai_hub.stores.embedded.drift_table import EmbeddedDriftTable
 from ai_hub.stores.embedded.evidence import EmbeddedEvidence
@@ -108,6 +109,11 @@ class EmbeddedStore:
         except BaseException:
             self._sessions.abandon()
             raise
+
+    @property
+    def checkup(self) -> EmbeddedCheckup:
+        """A look at the database."""
+        return EmbeddedCheckup(self._sessions.read, live=True)
 
     async def append(
         self,

@@ -65,7 +65,7 @@ class PostgresRegistryTable:
 
     async def load(self) -> StoredRegistry:
         """All of it, as of one moment."""
-        return await self._sessions.again(_load)
+        return await self._sessions.again(load)
 
     async def change(self, decide: Decision) -> StoredRegistry:
         """Change it in one transaction, alone; what is there afterwards."""
@@ -152,7 +152,7 @@ class PostgresRegistryTable:
                 connection.terminate()
                 raise
             if revision != self._known:
-                found = await _load(connection)
+                found = await load(connection)
                 self._known = found.revision
                 await _tell(heard, found)
             with suppress(TimeoutError):
@@ -169,7 +169,8 @@ async def _tell(heard: Heard, found: StoredRegistry) -> None:
         _log.error("registry unread", extra={"revision": found.revision, "why": str(error)})
 
 
-async def _load(connection: Connection) -> StoredRegistry:
+async def load(connection: Connection) -> StoredRegistry:
+    """All of it, as of one moment."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         return await _read(connection)
 

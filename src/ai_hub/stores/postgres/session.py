@@ -16,6 +16,7 @@ import asyncpg
 from ai_hub.config import Settings
 from ai_hub.definitions.values import DAY, Duration
 from ai_hub.errors import StoreError, StoreRefused, StoreUnavailable
+from ai_hub.process import Process
 from ai_hub.stores.postgres.errors import FAILURES, Address, pooled, translated
 from ai_hub.stores.postgres.migrate import DatabaseFacts, check
 from ai_hub.stores.postgres.recovery import Recovery
@@ -48,7 +49,7 @@ CONFLICTS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 def session_settings(settings: Settings, mode: str, limit: Duration) -> dict[str, str]:
     """The settings of every session; `limit` is for one statement."""
     chosen = {
-        "application_name": "ai-hub",
+        "application_name": Process.of(settings).label,
         "client_min_messages": "warning",
         "timezone": "UTC",
         "standard_conforming_strings": "on",

@@ -19,6 +19,7 @@ from ai_hub.stores.postgres.assets import describe_assets
 from ai_hub.stores.postgres.attributes import append_attributes
 from ai_hub.stores.postgres.audit_log import PostgresAuditLog
 from ai_hub.stores.postgres.changes import Changes
+from ai_hub.stores.postgres.checkup import PostgresCheckup
 from ai_hub.stores.postgres.debts import PostgresDebts
 from ai_hub.stores.postgres.drift_table import PostgresDriftTable
 from ai_hub.stores.postgres.evidence import PostgresEvidence
@@ -77,6 +78,11 @@ class PostgresStore:
         for feature_set in Registry().sets():
             store._points.lane(Plan.of(feature_set), None).learn()
         return store
+
+    @property
+    def checkup(self) -> PostgresCheckup:
+        """A look at the database."""
+        return PostgresCheckup(self._settings)
 
     async def append(
         self,

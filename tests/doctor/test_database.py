@@ -1,0 +1,263 @@
+"""Lines about a database on PostgreSQL, provoked one by one and mended by what they advise."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import pytest
+
+import servers
+from doctor.conftest import HOUR, NOW, Practice, hourly
+from servers import Server
+
+UPKEEP = ("triggers", "functions", "retention", "indexes", "vacuum", "speed")
+OF_CHUNKS = ("policies", "jobs", "aggregates", "rows")
+
+
+def database() -> str:
+    return urlsplit(os.environ["AI_HUB_DATABASE_URL"]).path[1:]
+
+
+def test_all_is_well_at_first(practice: Practice, postgres: Server) -> None:
+    practice.ingest(hourly())
+    practice.run("maintain")
+    extra = OF_CHUNKS if postgres.kind == "timescaledb" else ()
+    practice.fine("database", "migrations", "versions", "standby", "lookback", *UPKEEP, *extra)
+    assert (OF_CHUNKS[0] in practice.look()) == bool(extra)
+
+
+@pytest.mark.postgresql
+def test_a_database_that_is_not_there(practice: Practice) -> None:
+    server = servers.server("plain")
+    practice.set(database_url=server.url("nowhere"))
+    practice.wrong("database", "fault", "createdb", "was not looked at")
+    # All else is looked at.
+    assert {"cache", "folder", "workers", "processes"} <= practice.look().keys()
+    practice.set(database_url="postgresql://127.0.0.1:1/x")
+    practice.wrong("database", "fault", "cannot be reached")
+
+
+def test_a_file_that_is_not_there(practice: Practice) -> None:
+    mends = practice.wrong("database", "fault", "There is no database at")
+    assert not (practice.folder / "features.duckdb").exists()
+    practice.mend(mends)
+    practice.fine("database", "versions", "migrations", "standby")
+
+
+def test_a_file_of_something_else(practice: Practice) -> None:
+    (practice.folder / "features.duckdb").write_text("a,b\n1,2\n" * 9)
+    practice.wrong("database", "fault", "is not an embedded database")
+
+
+@pytest.mark.postgresql
+def test_a_database_that_is_not_migrated(practice: Practice) -> None:
+    server = servers.server("plain")
+    url = server.create("not_migrated")
+    practice.set(database_url=url)
+    practice.mend(practice.wrong("migrations", "fault", "does not have the tables"))
+    practice.fine("migrations", "database")
+    server.discard(url)
+
+
+def test_a_key_that_is_gone(practice: Practice, postgres: Server) -> None:
+    practice.ingest(hourly())
+    postgres.sql("ALTER TABLE ai_features DROP CONSTRAINT ai_features_pkey", database())
+    practice.mend(practice.wrong("indexes", "fault", "ai_features has no primary key"))
+    practice.fine("indexes")
+    postgres.sql("ALTER TABLE asset_weather_source DROP CONSTRAINT asset_weather_source_pkey",
+                 database())  # fmt: skip
+    practice.mend(practice.wrong("indexes", "fault", "asset_weather_source"))
+    practice.fine("indexes")
+
+
+@pytest.mark.timescaledb
+def test_an_index_of_hours_that_is_gone(practice: Practice, timescaledb: Server) -> None:
+    (where,) = timescaledb.sql(
+        "SELECT format('%I.%I', schemaname, indexname) FROM pg_indexes "
+        "WHERE indexname = 'hourly_features_key'", database(),
+    )[0]  # fmt: skip
+    timescaledb.sql(f"DROP INDEX {where}", database())
+    practice.mend(practice.wrong("indexes", "fault", "hourly_features has no index"))
+    practice.fine("indexes")
+
+
+def test_triggers(practice: Practice, postgres: Server) -> None:
+    postgres.sql("ALTER TABLE ai_features DISABLE TRIGGER ai_hub_note_inserted", database())
+    practice.mend(practice.wrong("triggers", "fault", "ai_hub_note_inserted of ai_features is"))
+    practice.fine("triggers")
+    postgres.sql("DROP TRIGGER ai_hub_note_deleted ON ai_features", database())
+    practice.mend(practice.wrong("triggers", "fault", "has no trigger ai_hub_note_deleted"))
+    practice.fine("triggers")
+
+
+def test_a_function_of_the_guide(practice: Practice, postgres: Server) -> None:
+    postgres.sql(
+        "CREATE FUNCTION get_lag_features(text, text, timestamptz, int[]) RETURNS int "
+        "LANGUAGE sql AS 'SELECT 1'", database(),
+    )  # fmt: skip
+    practice.mend(practice.wrong("functions", "warning", "get_lag_features"))
+    practice.fine("functions")
+
+
+def test_a_setting_that_is_ignored(practice: Practice, postgres: Server) -> None:
+    practice.run("retention", "set", "ai_features", "400d")
+    practice.set(retention_features="90d")
+    practice.mend(practice.wrong("retention", "warning", "AI_HUB_RETENTION_FEATURES"))
+    practice.fine("retention")
+
+
+def test_dead_rows(practice: Practice, postgres: Server) -> None:
+    postgres.sql(
+        "INSERT INTO weather_features (timestamp, issued_at, tenant_id, asset_id) "
+        "SELECT t, t, 'acme', 's' FROM generate_series(now() - INTERVAL '11000 s', now(), '1 s') t",
+        database(),
+    )
+    postgres.sql("UPDATE weather_features SET humidity = 1", database())
+    # The server counts them a moment later.
+    _until(lambda: practice.look()["vacuum"][0]["state"] != "ok")
+    practice.mend(practice.wrong("vacuum", "warning", "rows of weather_features are dead"))
+    _until(lambda: practice.look()["vacuum"][0]["state"] == "ok")
+
+
+def test_less_is_kept_than_sets_look_back(practice: Practice, postgres: Server) -> None:
+    practice.run("retention", "set", "ai_features", "3d")
+    practice.mend(practice.wrong("lookback", "warning", "keeps 3 days", "looks back 9 days"))
+    practice.fine("lookback")
+
+
+def test_statements_that_take_longer_than_requests_wait(
+    practice: Practice, postgres: Server
+) -> None:
+    practice.ingest(hourly())
+    practice.set(patience="1us", view_timeout="1us", cache_timeout="1us")
+    practice.mend(practice.wrong("speed", "warning", "AI_HUB_PATIENCE"))
+    practice.fine("speed")
+
+
+def test_more_connections_than_the_server_takes(practice: Practice, postgres: Server) -> None:
+    practice.set(pool_size=1_000)
+    practice.mend(practice.wrong("connections", "warning", "takes 100"))
+    practice.fine("connections")
+
+
+def test_keys_where_they_are_asked_for(practice: Practice, any_store: None) -> None:
+    practice.ingest(hourly())
+    practice.set(auth="keys")
+    practice.mend(practice.wrong("access_keys", "fault", "no key that is valid"))
+    practice.fine("access_keys", "access")
+
+
+@pytest.mark.timescaledb
+def test_aggregates_that_are_behind(practice: Practice, timescaledb: Server) -> None:
+    practice.ingest(hourly())
+    practice.mend(practice.wrong("aggregates", "warning", "never refreshed"))
+    practice.fine("aggregates", "rows")
+    practice.ingest([(NOW - 50 * HOUR, "a", 99.0)])
+    practice.mend(practice.wrong("aggregates", "warning", "1 series have late rows"))
+    practice.fine("aggregates", "rows")
+    timescaledb.sql("UPDATE ai_hub_hourly SET done = done - INTERVAL '20 hours'", database())
+    practice.mend(practice.wrong("aggregates", "warning", "behind the newest readings"))
+    practice.fine("aggregates", "rows")
+
+
+@pytest.mark.timescaledb
+def test_rows_that_no_trigger_saw(practice: Practice, timescaledb: Server) -> None:
+    practice.ingest(hourly())
+    practice.run("maintain")
+    name = database()
+    timescaledb.sql("ALTER TABLE ai_features DISABLE TRIGGER USER", name)
+    timescaledb.sql(
+        "INSERT INTO ai_features (timestamp, tenant_id, asset_id, value) VALUES ($1, 'acme', 'a', "
+        "1)", name, NOW - 9 * HOUR - HOUR / 7,
+    )  # fmt: skip
+    timescaledb.sql("ALTER TABLE ai_features ENABLE TRIGGER USER", name)
+    mends = practice.wrong("rows", "fault", "1 hours from", "past the triggers")
+    assert mends.startswith("ai-hub maintain --rebuild 20")
+    practice.mend(mends)
+    practice.fine("rows", "aggregates")
+
+
+FOREIGN = {
+    "SELECT add_retention_policy('weather_features', INTERVAL '1 year', schedule_interval => "
+    "INTERVAL '1 day')": ("weather_features", "fault", "deletes rows of weather_features"),
+    "SELECT alter_job(job_id, scheduled => true) FROM timescaledb_information.jobs WHERE "
+    "proc_name = 'policy_compression' AND hypertable_name = 'hourly_features'": (
+        "", "fault", "puts chunks of hourly_features into the columnstore"
+    ),
+    "SELECT remove_retention_policy('ai_features')": ("", "warning", "the retention policy"),
+    "SELECT remove_continuous_aggregate_policy('hourly_features')": (
+        "", "warning", "hourly_features does not have the refresh policy"
+    ),
+    "SELECT remove_columnstore_policy('ai_features')": ("", "warning", "no columnstore policy"),
+}  # fmt: skip
+
+
+@pytest.mark.timescaledb
+@pytest.mark.parametrize("statement", FOREIGN)
+def test_policies(practice: Practice, timescaledb: Server, statement: str) -> None:
+    replaced, state, said = FOREIGN[statement]
+    name = database()
+    if replaced:
+        timescaledb.sql(f"SELECT remove_retention_policy('{replaced}')", name)
+    timescaledb.sql(statement.replace("SELECT remove_columnstore", "CALL remove_columnstore"), name)
+    practice.mend(practice.wrong("policies", state, said))
+    practice.fine("policies")
+
+
+@pytest.mark.postgresql
+def test_a_standby(practice: Practice) -> None:
+    primary = servers.server("plain")
+    url = primary.fresh()
+    standby = primary.standby()
+    try:
+        practice.set(database_url=standby.url(url.rpartition("/")[2]))
+        practice.mend(practice.wrong("standby", "warning", "no primary is named"), URL=url)
+        practice.fine("standby", "indexes")
+    finally:
+        standby.stop()
+        primary.discard(url)
+
+
+_HOURLY = (
+    "FROM timescaledb_information.jobs WHERE proc_name LIKE 'policy_refresh%' "
+    "AND hypertable_name = 'hourly_features'"
+)
+
+
+@pytest.mark.long
+@pytest.mark.timescaledb
+def test_a_job_that_stopped_running(practice: Practice) -> None:
+    servers.require("timescaledb")
+    server = Server("timescaledb", settings="timescaledb.max_background_workers = 4\n")
+    try:
+        practice.set(database_url=server.create("work"))
+        practice.run("migrate")
+        practice.ingest(hourly())
+        practice.run("maintain")
+        server.sql(f"SELECT alter_job(job_id, next_start => now()) {_HOURLY}", "work")
+        runs = "FROM _timescaledb_internal.bgw_job_stat WHERE total_runs > 0"
+        _until(lambda: bool(server.sql(f"SELECT {runs} AND job_id IN (SELECT job_id {_HOURLY})",
+                                       "work")))  # fmt: skip
+        later = "next_start => now() + INTERVAL '1d'"
+        server.sql(f"SELECT alter_job(job_id, {later}) {_HOURLY}", "work")
+        time.sleep(1)  # until a run that had begun has ended
+        server.sql(
+            "UPDATE _timescaledb_internal.bgw_job_stat SET last_run_success = true, "
+            "last_successful_finish = TIMESTAMPTZ '2025-10-09 14:00Z' "
+            f"WHERE job_id IN (SELECT job_id {_HOURLY})", "work",
+        )  # fmt: skip
+        practice.mend(practice.wrong("jobs", "warning", "should refresh hourly_features"))
+        _until(lambda: practice.look()["jobs"][0]["state"] == "ok")
+    finally:
+        server.stop()
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    for _ in range(300):
+        if holds():
+            return
+        time.sleep(0.1)
+    pytest.fail("it did not come")
