@@ -36,6 +36,7 @@ async def ingested(store: FeatureStore, start: datetime, hours: int, factor: flo
 
 
 async def kept(store: FeatureStore, baseline_id: str | None = None) -> StoredBaseline | None:
+    await store._open.exports.baselines.settle()
     of = set_of("t", store.registry.get("own@1"))
     assert of is not None
     return await store._open.store.drift_table.baseline(of, baseline_id)

@@ -1,4 +1,4 @@
-"""The baseline of an export's rows, kept with it: what its values were like, to see drift by."""
+"""The baselines of exports: what the values of their rows were like, to see drift by."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from ai_hub.definitions.values import TimeRange
 from ai_hub.drift.baseline import clock_features
 from ai_hub.drift.sample import Sample
 from ai_hub.errors import StoreError
+from ai_hub.export.threads import threads
 from ai_hub.stores.drift_table import DriftTable, SetOf, StoredBaseline, set_of
 from ai_hub.stores.export_log import ExportRecord
 
 _log = logging.getLogger(__name__)
 
 
-async def made_of(
+def made_of(
     sample: Sample,
     of: SetOf,
     chosen: FeatureSet,
@@ -25,26 +26,53 @@ async def made_of(
     baseline_id: str,
     of_export: bool,
 ) -> StoredBaseline:
-    """The baseline of a sample as it is kept. Raises InvalidInput where no rows were drawn from."""
-    clock = clock_features(chosen.features)
-    document = await asyncio.to_thread(lambda: sample.baseline(clock).to_bytes())
+    """The baseline of a sample as it is kept: a tenth of a second of work.
+
+    Raises InvalidInput where no rows were drawn from.
+    """
+    document = sample.baseline(clock_features(chosen.features)).to_bytes()
     rows, start, end = sample.rows, times.start, times.end
     return StoredBaseline(baseline_id, *of, of_export, start, end, made_at, rows, document)
 
 
-async def keep_with(
-    table: DriftTable, record: ExportRecord, chosen: FeatureSet, sample: Sample
-) -> None:
-    """Keep the baseline of an export that has completed. Where it cannot be kept, the log says it:
-    the file is in its place."""
-    of = set_of(record.tenant_id, chosen)
-    if of is None or not table.writable or not sample.rows:
-        return
-    times = TimeRange(record.start_time, record.end_time)
-    made_at = record.started_at if record.completed_at is None else record.completed_at
-    made = await made_of(sample, of, chosen, times, made_at, record.export_id, True)
-    try:
-        await table.keep_baseline(made)
-    except StoreError as error:
-        told = {"export_id": record.export_id, "error": str(error)}
-        _log.warning("baseline not kept", extra=told)
+class Baselines:
+    """Keeps the baselines of exports, each once its file is in its place: nobody waits for it."""
+
+    def __init__(self, table: DriftTable) -> None:
+        self._table = table
+        self._thread = threads("baseline")
+        self._keeping: set[asyncio.Task[None]] = set()
+
+    def keep(self, record: ExportRecord, chosen: FeatureSet, sample: Sample) -> None:
+        """Begin to keep the baseline of an export that has completed. Where it cannot be kept, the
+        log says it."""
+        of = set_of(record.tenant_id, chosen)
+        if of is None or not self._table.writable or not sample.rows:
+            return
+        keeping = asyncio.create_task(self._keep(record, of, chosen, sample))
+        self._keeping.add(keeping)
+        keeping.add_done_callback(self._keeping.discard)
+
+    async def settle(self) -> None:
+        """Wait for those that are being kept."""
+        if self._keeping:
+            await asyncio.wait([*self._keeping])
+
+    async def close(self) -> None:
+        """Keep those that are under way, and no more."""
+        await self.settle()
+        self._thread.shutdown(wait=False)
+
+    async def _keep(
+        self, record: ExportRecord, of: SetOf, chosen: FeatureSet, sample: Sample
+    ) -> None:
+        times = TimeRange(record.start_time, record.end_time)
+        made_at = record.started_at if record.completed_at is None else record.completed_at
+        made = await asyncio.get_running_loop().run_in_executor(
+            self._thread, made_of, sample, of, chosen, times, made_at, record.export_id, True
+        )
+        try:
+            await self._table.keep_baseline(made)
+        except StoreError as error:
+            told = {"export_id": record.export_id, "error": str(error)}
+            _log.warning("baseline not kept", extra=told)

@@ -19,7 +19,7 @@ from ai_hub.config import Settings
 from ai_hub.definitions.values import FIRST_INSTANT, check_count, check_id
 from ai_hub.drift.sample import Sample
 from ai_hub.errors import ExportFailed, InvalidInput, UnknownExport
-from ai_hub.export.baselines import keep_with
+from ai_hub.export.baselines import Baselines
 from ai_hub.export.beside import keep_beside
 from ai_hub.export.folder import FolderDraft, check_folder, folder_draft
 from ai_hub.export.place import Place, Places
@@ -62,6 +62,7 @@ class Exports:
         # One turn needs one thread at a time.
         self._threads: ThreadPoolExecutor = threads("job", settings.export_jobs)
         self._workers = Workers()
+        self.baselines = Baselines(store.drift_table)
         self._sweeper: Sweeper | None = None
         self._stops: set[threading.Event] = set()
 
@@ -81,6 +82,7 @@ class Exports:
         with suppress(TimeoutError):
             async with asyncio.timeout(_ENDING_SECONDS):
                 await self._turns.close()
+        await self.baselines.close()
         self._threads.shutdown(wait=False)
         self._workers.close()
 
@@ -226,7 +228,7 @@ class Exports:
         for name, rows in ended.violations.items():
             self._metrics.violated(job.rows.feature_set.label, name, rows)
         if ended.status == "completed":
-            await keep_with(self._store.drift_table, ended, job.rows.feature_set, sample)
+            self.baselines.keep(ended, job.rows.feature_set, sample)
         _tell(ended, begin)
         return ended
 

@@ -50,7 +50,7 @@ class Drift(TrainingSets):
         if not sample.rows:
             raise _no_rows(of, times, "history")
         new = str(uuid.uuid4())
-        made = await made_of(sample, of, chosen, times, self.now(), new, False)
+        made = await asyncio.to_thread(made_of, sample, of, chosen, times, self.now(), new, False)
         await self._open.store.drift_table.keep_baseline(made)
         return {**_named(of), **_baseline(made)}
 
@@ -124,6 +124,7 @@ class Drift(TrainingSets):
         return TimeRange(start, end)
 
     async def _kept_baseline(self, of: SetOf, baseline_id: str | None) -> StoredBaseline:
+        await self._open.exports.baselines.settle()
         table = self._open.store.drift_table
         found = await table.baseline(of, baseline_id)
         if found is None:
