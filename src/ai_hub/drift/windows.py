@@ -21,6 +21,8 @@ _FEWEST_HOURS = 6
 _LEAST_SHARE = 0.005
 # Values that are so near each other, in units of the spread, are one.
 _STILL = 1e-4
+# A profile that would be later or earlier by more is another one.
+_MOST_HOURS = 12
 
 Bins = NDArray[np.float64]
 
@@ -148,7 +150,8 @@ def late(windows: Windows, reference: Windows, scale: Scale, hours: Mask) -> Flo
     slope = np.where(there, slope - slope.sum(2, keepdims=True) / count, 0.0)
     energy = (slope**2).sum(2)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(energy > 0, (slope * apart).sum(2) / energy, np.nan)
+        found = (slope * apart).sum(2) / energy
+    return np.where((energy > 0) & (np.abs(found) <= _MOST_HOURS), found, np.nan)
 
 
 def blended(windows: Windows, weights: Floats) -> Windows:
