@@ -48,6 +48,8 @@ CASES: dict[str, Case] = {
     "retention show": Case(empty=0),
     "retention set": Case(("ai_features", "1d"), empty=0),
     "sql": Case(("SELECT * FROM ai_features",)),
+    # It says so in a line of its own.
+    "doctor": Case(without=FAILED, empty=0, free=True, on_server=False),
     "ingest": Case(("load.csv", "--tenant", "acme"), without=0, empty=0, makes=True),
     "ingest-weather": Case(
         ("load.csv", "--tenant", "acme", "--column", "temperature=value"),
