@@ -109,5 +109,5 @@ def test_one_who_may_only_read(server: Server, run: Run, monkeypatch: pytest.Mon
     assert '"lag_1h": 11.5' in got.stdout
     refused(run("ingest", "load.csv", "--tenant", "t"), "GRANT", "cli_reads")
     refused(run("export", "--tenant", "t", "--set", "forecast_basic", *RANGE), "GRANT")
-    assert run("exports", "--tenant", "t").exit_code == 0
+    assert run("exports", "--tenant", "t").exit_code == NOTHING
     server.discard(url)

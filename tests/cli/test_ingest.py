@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ai_hub.cli.failure import NOTHING
 from cli.conftest import Run, answer, refused
 
 
@@ -165,7 +166,9 @@ def test_a_station_may_be_that_of_a_while(run: Run, workplace: Path) -> None:
     def temperature(at: str) -> object:
         asked = ("get", "--tenant", "acme", "--asset", "m", "--feature", "temperature")
         found = run(*asked, "--at", at, "--missing", "keep", "--json")
-        return answer(found)["features"]["temperature"]
+        there = answer(found, found.exit_code)["features"]["temperature"]
+        assert found.exit_code == (NOTHING if there is None else 0)
+        return there
 
     times = ("2025-10-09T14:15:00Z", "2025-10-09T14:16:00Z", "2025-10-09T14:29:59Z",
              "2025-10-09T14:30:00Z")  # fmt: skip

@@ -125,8 +125,8 @@ def test_a_file_needs_no_database(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
 def test_an_embedded_database_needs_none(run: Run) -> None:
     result = run("migrate")
     assert result.exit_code == 0
-    assert "features.duckdb is an embedded database" in result.stderr
-    assert not Path("features.duckdb").exists()
+    assert "features.duckdb, an empty database." in result.stderr
+    assert Path("features.duckdb").exists()
 
 
 def test_a_server_that_is_away(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ai_hub import FeatureStore
+from ai_hub.cli.failure import NOTHING
 from ai_hub.serving.rollouts import part_of
 from ai_hub.stores.registry_table import RegistryChange, StoredRegistry
 from cli.conftest import Run, answer, refused
@@ -35,7 +36,7 @@ def test_a_model_is_bound_and_served(sets: None, run: Run, workplace: Path) -> N
     assert (one["model"], one["feature_set"], one["policy"]) == (MODEL, "own@2", "zero")
     assert MODEL in run("models").stdout
 
-    found = answer(run(*GET, "--model", MODEL, "--json"))
+    found = answer(run(*GET, "--model", MODEL, "--json"), NOTHING)
     assert (found["version"], found["policy"]) == (2, "zero")
     refused(run(*GET, "--model", MODEL, "--missing", "mean"), "missing", "zero, the policy")
     refused(run(*GET, "--model", MODEL, "--set", "own"), "either model or feature_set")
@@ -57,7 +58,8 @@ def test_a_model_is_bound_and_served(sets: None, run: Run, workplace: Path) -> N
 
 
 def test_a_version_is_rolled_out(sets: None, run: Run, workplace: Path) -> None:
-    assert run("rollout").stdout == "No rollout is under way.\n"
+    none = run("rollout")
+    assert (none.exit_code, none.stderr) == (NOTHING, "No rollout is under way.\n")
     told = "own alone means own@2 for 12.5 per cent of the assets, and own@1 for the others.\n"
     assert run("rollout", "own", "--to", "2", "--percent", "12.5").stdout == told
     assert run("rollout").stdout == run("rollout", "own").stdout == told
@@ -67,7 +69,7 @@ def test_a_version_is_rolled_out(sets: None, run: Run, workplace: Path) -> None:
     names = [f"asset-{i}" for i in range(50)]
     expected = {name: 1 + (part_of("own", "t", name) < 1_250) for name in names}
     batch = [part for name in names for part in ("--asset", name)]
-    found = answer(run("get", "--tenant", "t", *batch, "--set", "own", "--json"))
+    found = answer(run("get", "--tenant", "t", *batch, "--set", "own", "--json"), NOTHING)
     assert {name: one["version"] for name, one in found["results"].items()} == expected
     assert (found["feature_set"], found["version"], found["policy"]) == ("own", None, None)
     shown = run("get", "--tenant", "t", *batch, "--set", "own").stdout
@@ -82,8 +84,8 @@ def test_a_version_is_rolled_out(sets: None, run: Run, workplace: Path) -> None:
     table = pq.read_table(workplace / "split.parquet")
     assert dict(zip(*table.to_pydict().values(), strict=True)) == expected
     assert answer(run(*split, "--json"))["versions"] == expected
-    everyone = answer(run("rollout", "split", "own", "--tenant", "t", "--json"))["versions"]
-    assert everyone == {}
+    everyone = answer(run("rollout", "split", "own", "--tenant", "t", "--json"), NOTHING)
+    assert everyone["versions"] == {}
 
     refused(run("rollout", "own", "--to", "2"), "--percent", "go together")
     refused(run("rollout", "own", "--finish", "--abort"), "one of: --to with --percent")
@@ -133,4 +135,4 @@ def test_a_model_of_older_semantics_is_named_and_bound_again(run: Run, workplace
     run("apply", file)
     refused(run(*GET, "--model", MODEL), "0000000000000000")
     run("models", "bind", MODEL, "own@1")
-    assert answer(run(*GET, "--model", MODEL, "--json"))["version"] == 1
+    assert answer(run(*GET, "--model", MODEL, "--json"), NOTHING)["version"] == 1

@@ -64,8 +64,7 @@ CASES: dict[str, Case] = {
     "audit": Case(),
     "delete": Case(("--tenant", "nobody", "--yes")),
     "get": Case(OF_BOTH),
-    # Why there is nothing is something.
-    "explain": Case(OF_BOTH, empty=0),
+    "explain": Case(OF_BOTH),
     "export": Case(("--tenant", "nobody", "--set", "forecast_basic", *DAY)),
     "exports": Case(),
     "exports verify": Case(),
@@ -209,7 +208,7 @@ def test_of_several_assets_those_are_named_that_are_not_there(run: Run) -> None:
     for of in (("--set", "forecast_basic"), ("--feature", "lag_1h"), ()):
         result = run(*both, *of)
         assert result.exit_code == 0, result.output
-        assert result.stderr == "There is no asset meter-1 of acme.\n"
+        assert result.stderr == "acme has no readings or attributes of meter-1.\n"
         alone = run("get", "--tenant", "acme", "--asset", "meter-1", *at, *of)
         assert alone.exit_code == NOTHING, alone.output
         there = run("get", "--tenant", "acme", "--asset", "meter-001", *at, *of)

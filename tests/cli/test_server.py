@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ai_hub.cli.failure import NOTHING
 from cli.conftest import Run, answer, free_port, refused, start, stop, wait_for
 
 AT = ("--at", "2025-10-09T14:30:00Z")
@@ -147,8 +148,8 @@ def test_every_command_about_definitions_takes_a_url(
     monkeypatch.setenv("AI_HUB_DATABASE_URL", "duckdb:///elsewhere.duckdb")
     monkeypatch.setenv("AI_HUB_PORT", str(free_port()))
 
-    def asked(line: str) -> Any:
-        return answer(run(*line.split(), "--url", server, "--json"))
+    def asked(line: str, code: int = 0) -> Any:
+        return answer(run(*line.split(), "--url", server, "--json"), code)
 
     assert asked("plan f.yaml")["allowed"]
     assert len(asked("apply f.yaml")["changes"]) == 2
@@ -160,7 +161,7 @@ def test_every_command_about_definitions_takes_a_url(
     assert asked("models unbind load-model@3")["feature_set"] == "own@1"
     assert asked("rollout own --to 2 --percent 10")["rollout"]["percent"] == 10
     assert len(asked("rollout")["rollouts"]) == len(asked("rollout own")["rollouts"]) == 1
-    assert asked("rollout split own --tenant acme")["versions"] == {}
+    assert asked("rollout split own --tenant acme", NOTHING)["versions"] == {}
     assert asked("rollout own --abort")["version"] == 1
     asked("rollout own --to 2 --percent 10")
     assert asked("rollout own --finish")["version"] == 2
@@ -190,6 +191,7 @@ def test_another_database_is_not_mistaken_for_ours(
     server: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AI_HUB_DATABASE_URL", "duckdb:///other.duckdb")
+    assert run("migrate").exit_code == 0
     result = run("warm", "--tenant", "acme", "--asset", "m")
     refused(result, "features.duckdb", "other.duckdb", "--url", code=1)
 
@@ -206,6 +208,7 @@ def test_a_held_file_without_a_server_is_one_sentence(
 def test_no_server_is_one_sentence(run: Run) -> None:
     here = f"http://127.0.0.1:{os.environ['AI_HUB_PORT']}"
     warm = ("warm", "--tenant", "acme", "--asset", "m")
+    assert run("migrate").exit_code == 0
     refused(run(*warm), here, "ai-hub serve", code=1)
     refused(run(*warm, "--url", here), here, code=1)
     refused(run("get", "--tenant", "acme", "--asset", "m", "--url", here), here, code=1)

@@ -52,7 +52,10 @@ def test_one_who_may_only_read_answers_and_names_the_grant(reading: Server, data
     assert list(reading.exports.glob("*")) == []
     assert reading.call("GET", "/exports?tenant_id=t")["exports"] == []
     # The right is given while it serves.
-    tables = "timeseries_data, ai_features, feature_exports, ai_hub_debts, ai_hub_shared_cache"
+    tables = (
+        "timeseries_data, ai_features, feature_exports, ai_hub_debts, ai_hub_shared_cache, "
+        "ai_hub_audit"
+    )
     servers.server("plain").sql(
         f'GRANT SELECT, INSERT, UPDATE, DELETE ON {tables} TO "reads_{database}"', database
     )

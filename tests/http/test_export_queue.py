@@ -99,7 +99,7 @@ def test_who_leaves_the_queue_gives_its_place_to_another(narrow: Server) -> None
 def test_more_rows_than_may_be_are_refused_before_anything_is_read(narrow: Server) -> None:
     begin = time.monotonic()
     sentence = narrow.refusal("POST", "/export", LONG | {"frequency": "1s"})
-    assert sentence.startswith("frequency: got 'up to ")
+    assert sentence.startswith("frequency: got 'more than 20,000,000 rows'")
     assert "20,000,000 in one export (AI_HUB_EXPORT_ROWS)" in sentence
     assert time.monotonic() - begin < 5
     assert not with_status(narrow, "processing")

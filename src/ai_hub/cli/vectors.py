@@ -98,7 +98,7 @@ def get(
     if any(one["degraded"] for one in each.values()):
         raise typer.Exit(FAILED)
     if empty:
-        told = f"There is no asset {' or '.join(map(cell, empty))} of {cell(tenant)}."
+        told = f"{cell(tenant)} has no readings or attributes of {', '.join(map(cell, empty))}."
         if len(empty) == len(each):
             nothing(told)
         tell(told, style="yellow")
