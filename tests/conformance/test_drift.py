@@ -149,6 +149,15 @@ async def test_several_processes_add_to_one_sketch(on_server: Deployment, tmp_pa
 WEEKS = 12
 
 
+async def test_what_is_explained_is_not_served(deployment: Deployment, tmp_path: Path) -> None:
+    async with deployment.open(tmp_path, OWN) as store:
+        await store.explain(tenant_id="t", asset_id="a", feature_set="own@1")
+        await store._open.served.flush()
+        assert await store.drifting() == []
+        await store.get(tenant_id="t", asset_id="a", feature_set="own@1", exact=True)
+        assert len(await store.drifting()) == 1
+
+
 @pytest.mark.parametrize("source", ["served", "history"])
 async def test_a_change_of_unit_and_a_stuck_sensor_are_alarms_and_nothing_else_is(
     deployment: Deployment, tmp_path: Path, source: str

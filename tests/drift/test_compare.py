@@ -197,6 +197,15 @@ def test_few_rows_tell_nothing_of_values() -> None:
     assert of(found, "load").effect("wasserstein").value is None
 
 
+def test_of_hardly_any_row_nothing_is_an_alarm() -> None:
+    time, columns = world(21)
+    baseline = baseline_of(time[:-HOURS], {name: one[:-HOURS] for name, one in columns.items()})
+    for rows, alarm in ((6, False), (7, True)):
+        now = {name: np.full(rows, np.nan) for name in columns}
+        found = compare(baseline, sketch_of(time[-rows:], now), int(time[-1]) + HOUR)
+        assert found.alarm == alarm
+
+
 def test_many_assets_are_compared_by_the_whole_of_their_values() -> None:
     random = np.random.default_rng(5)
     time, columns = world(9)

@@ -22,6 +22,8 @@ YEAR = 365.2425 / 7
 """A year in weeks."""
 FEWEST_WEEKS = 4
 """With fewer past weeks to compare with each other nothing is an alarm."""
+FEWEST_ROWS = 7
+"""Nor is anything with fewer rows now: those of a week, of one asset and a day each."""
 _A_YEAR = 46
 """Weeks in which every season is there."""
 _SEASON = 6.5
@@ -155,13 +157,16 @@ class Usual:
 
     def limits_of(self, rows: Ints) -> Limits:
         """Those of a window of so many rows, by feature: of fewer than a past week has, shares
-        vary by more, three standard deviations of which are allowed for."""
+        vary by more, three standard deviations of which are allowed for. Of hardly any row nothing
+        is an alarm."""
         fewer = np.maximum(1 / np.maximum(rows, 1) - 1 / np.maximum(self.rows, 1), 0)
         wider = {
             name: self.limits[name] + 3 * np.sqrt(share * (1 - share) * fewer)
             for name, share in self.shares.items()
         }
-        return {**self.limits, **wider}
+        few = rows < FEWEST_ROWS
+        both = {**self.limits, **wider}
+        return {name: np.where(few, np.inf, limits) for name, limits in both.items()}
 
     def reference(self, at: Floats) -> Windows:
         """What windows that begin `at` some places, in weeks, are compared with."""

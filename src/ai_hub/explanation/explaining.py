@@ -75,7 +75,8 @@ class Explainer:
         return _document(spec, asked, answer, explained(spec, asked, known, values, gathered))
 
     async def _vector(self, spec: Spec, asked: Asked) -> _Vector:
-        ((value, _),) = await self.reader.exact(spec, asked.tenant_id, [asked.asset_id], asked.at)
+        of, ids = asked.tenant_id, [asked.asset_id]
+        ((value, _),) = await self.reader.exact(spec, of, ids, asked.at, served=False)
         return _decode(value)
 
     async def _values(self, spec: Spec, asked: Asked, answer: _Vector) -> Values:

@@ -152,16 +152,19 @@ class Reader:
             await self._missed(asked, misses)
 
     async def exact(
-        self, spec: Spec, tenant_id: str, asset_ids: Sequence[str], at: int
+        self, spec: Spec, tenant_id: str, asset_ids: Sequence[str], at: int, served: bool = True
     ) -> list[Found]:
-        """The vectors at exactly `at`, past the cache. Raises InvalidInput for an illegal id."""
+        """The vectors at exactly `at`, past the cache; `served` is whether a model gets them.
+
+        Raises InvalidInput for an illegal id.
+        """
         for asset_id in asset_ids:
             check_id("asset_id", asset_id)
         values: list[bytes] | None = None
         if self._may_try():
             # It goes on when nobody waits any more: it is how a store that is back is noticed.
             asked = Asked(spec, tenant_id, at, iso(at))
-            task = self._flights.task(self._from_store(asked, asset_ids))
+            task = self._flights.task(self._from_store(asked, asset_ids, served))
             task.add_done_callback(_seen)
             begin = time.monotonic()
             await asyncio.wait([task], timeout=self._wait(len(asset_ids)))
@@ -226,7 +229,9 @@ class Reader:
             return _MOMENT
         return self._patience * (1 + assets // 100)
 
-    async def _from_store(self, asked: Asked, asset_ids: Sequence[str]) -> list[bytes]:
+    async def _from_store(
+        self, asked: Asked, asset_ids: Sequence[str], served: bool = True
+    ) -> list[bytes]:
         spec, tenant_id, at, _ = asked
         begin = time.monotonic()
         vectors = await self._store.compute(spec.plan, spec.missing, tenant_id, asset_ids, at)
@@ -238,7 +243,7 @@ class Reader:
             self._answered = now
             self._is_back()
         self._metrics.computed += len(asset_ids)
-        if self.computed is not None:
+        if self.computed is not None and served:
             self.computed(spec, tenant_id, at, len(asset_ids), vectors)
         for name, mask in vectors.masks.items():
             self._metrics.filled(spec.feature_set.label, name, int(mask.sum()))
