@@ -24,5 +24,6 @@ COMMENT ON COLUMN ai_hub_audit.what IS 'What was done, mostly by the name of its
 COMMENT ON COLUMN ai_hub_audit.tenant_id IS 'Of which tenant; null for what is about all of them.';
 COMMENT ON COLUMN ai_hub_audit.count IS 'How many rows, or how much of what else, that changed.';
 COMMENT ON COLUMN ai_hub_audit.details IS 'JSON: what else there is to know of it.';
+COMMENT ON SEQUENCE ai_hub_audit_id_seq IS 'Ids of records of the audit log.';
 COMMENT ON INDEX ai_hub_audit_by_time IS 'Records by time: the newest first, and those to be deleted.';
 COMMENT ON INDEX ai_hub_audit_by_tenant IS 'Records of a tenant by time.';
