@@ -75,7 +75,8 @@ def test_no_statement_is_cut_by_a_branch_and_none_has_a_backslash(mode: Mode) ->
         assert "\\" not in sql
         assert sql.count("$$") % 2 == 0
         code = [line.partition("--")[0].strip() for line in sql.splitlines()]
-        assert [line for line in code if line][-1].endswith(";")
+        # All of one may be in a branch.
+        assert "".join(code)[-1:] in ("", ";")
 
 
 @pytest.mark.parametrize(
