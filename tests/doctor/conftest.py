@@ -73,7 +73,8 @@ class Practice:
 
     def mend(self, command: str, **given: object) -> None:
         """Do what a line advises, with what only the user knows."""
-        words = [str(given.get(word, word)) for word in shlex.split(command)]
+        first, _, then = command.partition(" && ")
+        words = [str(given.get(word, word)) for word in shlex.split(first)]
         match words[0]:
             case "ai-hub":
                 self.run(*words[1:])
@@ -82,6 +83,8 @@ class Practice:
                 self._patch.setenv(name, str(given.get(value, value)))
             case _:
                 subprocess.run(words, check=True, capture_output=True, env=os.environ)
+        if then:
+            self.mend(then, **given)
 
     def csv(self, rows: Rows, header: str = "timestamp,asset_id,value", name: str = "d.csv") -> str:
         """The name of a file with these rows."""

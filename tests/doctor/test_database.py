@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from threading import Thread
 from urllib.parse import urlsplit
 
 import pytest
 
 import servers
+from ai_hub.config import Settings
+from ai_hub.doctor.database import judge
+from ai_hub.doctor.line import Line
+from ai_hub.stores.opening import open_checkup
 from doctor.conftest import HOUR, NOW, Practice, hourly
 from servers import Server
 
@@ -137,6 +145,63 @@ def test_statements_that_take_longer_than_requests_wait(
     practice.fine("speed")
 
 
+@contextmanager
+def far_away(server: Server, seconds: float) -> Iterator[int]:
+    """A port from where the server answers that much later."""
+
+    def carry(come: socket.socket, go: socket.socket, wait: float) -> None:
+        with suppress(OSError):
+            while some := come.recv(65_536):
+                time.sleep(wait)
+                go.sendall(some)
+            go.shutdown(socket.SHUT_WR)
+
+    def connect(near: socket.socket) -> None:
+        with near, socket.create_connection(("127.0.0.1", server.port)) as far:
+            asks = Thread(target=carry, args=(near, far, 0.0))
+            asks.start()
+            carry(far, near, seconds)
+            asks.join()
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = listener.accept()
+                connections.append(Thread(target=connect, args=(near,)))
+                connections[-1].start()
+
+    connections: list[Thread] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        accepts = Thread(target=serve)
+        accepts.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+        for one in (accepts, *connections):
+            one.join()
+
+
+@pytest.mark.postgresql
+def test_a_database_that_is_slow() -> None:
+    def answers(url: str) -> Line:
+        async def look() -> Line:
+            settings = Settings.load(database_url=url)
+            async with open_checkup(settings) as store:
+                return judge(await store.database(), settings)[0]
+
+        return asyncio.run(look())
+
+    server = servers.server("plain")
+    near = server.fresh()
+    try:
+        with far_away(server, 0.52) as port:
+            line = answers(near.replace(f":{server.port}/", f":{port}/"))
+            assert (line.state, line.command) == ("warning", None)
+            assert "far away. No command mends that" in line.said
+        assert answers(near).state == "ok"
+    finally:
+        server.discard(near)
+
+
 def test_more_connections_than_the_server_takes(practice: Practice, postgres: Server) -> None:
     practice.set(pool_size=1_000)
     practice.mend(practice.wrong("connections", "warning", "takes 100"))
@@ -227,7 +292,6 @@ _HOURLY = (
 )
 
 
-@pytest.mark.long
 @pytest.mark.timescaledb
 def test_a_job_that_stopped_running(practice: Practice) -> None:
     servers.require("timescaledb")

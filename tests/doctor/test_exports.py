@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import shutil
 import subprocess
 import sys
 import uuid
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
@@ -134,5 +137,42 @@ def test_room(free: int, state: str, practice: Practice) -> None:
     disk = replace(found, exports=replace(found.exports, free=free, total=100_000_000_000))
     (line,) = [one for one in judge(ExportFacts(), disk) if one.name == "space"]
     assert line.state == state
-    assert (line.command or "").startswith("df -h /") == (state != "ok")
+    assert line.command == (None if state == "ok" else "export AI_HUB_EXPORT_ROOT=FOLDER")
     assert isinstance(disk.exports, Folder)
+
+
+_SMALL = 'mount -t tmpfs -o size="$1" none "$2" && shift 2 && exec "$@"'
+
+
+def _spaces(folder: Path, size: str) -> list[dict[str, Any]]:
+    """What the command says of room while a file system of this size is mounted on a folder."""
+    small = ["unshare", "--map-root-user", "--mount", "sh", "-c", _SMALL, "sh", size, str(folder)]
+    if shutil.which("unshare") is None or subprocess.run([*small, "true"], check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    doctor = [sys.executable, "-c", "from ai_hub.cli import main; main()", "doctor", "--json"]
+    done = subprocess.run([*small, *doctor], check=False, capture_output=True, text=True)
+    return [one for one in json.loads(done.stdout)["lines"] if one["line"] == "space"]
+
+
+@pytest.mark.parametrize(("size", "state"), [("64m", "fault"), ("1g", "warning")])
+def test_a_file_system_that_is_full(practice: Practice, size: str, state: str) -> None:
+    practice.ingest(hourly())
+    folder = practice.folder / "small"
+    folder.mkdir()
+    practice.set(export_root=folder)
+    exports, database = _spaces(folder, size)
+    assert (exports["state"], database["state"]) == (state, "ok")
+    assert "are free for exports in" in exports["said"]
+    practice.mend(exports["command"], FOLDER=practice.folder / "elsewhere")
+    assert [one["state"] for one in _spaces(folder, size)] == ["ok", "ok"]
+
+
+def test_a_database_without_room(practice: Practice) -> None:
+    folder = practice.folder / "small"
+    folder.mkdir()
+    practice.set(database_url=f"duckdb:///{folder}/features.duckdb")
+    database, _ = _spaces(folder, "64m")
+    assert (database["state"], database["command"]) == ("fault", None)
+    assert "make room there, which only you can" in database["said"]
+    # Somebody made room.
+    assert [one["state"] for one in _spaces(folder, "8g")] == ["ok", "ok"]

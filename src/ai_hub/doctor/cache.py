@@ -25,7 +25,7 @@ def judge_memory(stats: CacheStats | None, tenant: str | None) -> list[Line]:
     """The lines about a cache in the process; `stats` where it is this process's."""
     lines = [ok("cache", "answers are cached in the memory of each server")]
     if stats is not None:
-        lines.append(hit_rate(stats.hits, stats.misses, tenant))
+        lines.append(hit_rate(stats.hits, stats.misses, _warm(tenant)))
     return lines
 
 
@@ -41,7 +41,8 @@ def judge(
     lines = [ok("cache", f"Redis {facts.version} answers in {milliseconds:.1f} ms", milliseconds)]
     lines += judge_keys(facts.keys, settings.cache_ttl, settings.granularity, cli)
     lines.append(_memory(facts, cli))
-    lines.append(hit_rate(facts.hits, facts.misses, tenant))
+    # Redis counts since it started: what is warm now is seen once it counts anew.
+    lines.append(hit_rate(facts.hits, facts.misses, f"{_warm(tenant)} && {cli} CONFIG RESETSTAT"))
     return lines
 
 
@@ -83,13 +84,12 @@ def judge_keys(keys: Sequence[KeyFacts], ttl: int, step: Granularity, cli: str) 
     return lines
 
 
-def hit_rate(hits: int, misses: int, tenant: str | None) -> Line:
-    """How many look-ups found something."""
+def hit_rate(hits: int, misses: int, mends: str) -> Line:
+    """How many look-ups found something; `mends` is the command for where few did."""
     asked = hits + misses
     rate = hits / asked if asked else 0.0
     said = f"{rate:.0%} of {asked:,} look-ups"
     if asked >= FEW_LOOKUPS and rate < LOW_HIT_RATE:
-        mends = shell("ai-hub", "warm", "--tenant", tenant or "TENANT")
         return warning("hit_rate", f"{said}: requests differ, or nothing is warm", rate, mends)
     return ok("hit_rate", said if asked else "nothing was looked up yet", rate)
 
@@ -105,6 +105,10 @@ def redis_cli(url: str) -> str:
     if parts.username:
         words += ["--user", parts.username]
     return shell(*words, *(["--tls"] if parts.scheme == "rediss" else []))
+
+
+def _warm(tenant: str | None) -> str:
+    return shell("ai-hub", "warm", "--tenant", tenant or "TENANT")
 
 
 def _memory(facts: CacheFacts, cli: str) -> Line:

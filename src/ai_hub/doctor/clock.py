@@ -13,10 +13,10 @@ def judge(whose: str, theirs: int, asked_at: int, seconds: float) -> Line:
     apart = abs(theirs - asked_at)
     said = f"the clock of {whose} is {width(apart)} apart from ours"
     sure = apart - seconds * 1e6
-    mends = "sudo timedatectl set-ntp true"
+    mends = ". Set the one that is wrong: have both machines take their time from NTP"
     if sure > MUCH:
         said += ": features are of the wrong time, and fresh readings look like future ones"
-        return fault("clock", said, apart / 1e6, mends)
+        return fault("clock", f"{said}{mends}", apart / 1e6)
     if sure > SOME:
-        return warning("clock", said, apart / 1e6, mends)
+        return warning("clock", f"{said}{mends}", apart / 1e6)
     return ok("clock", said, apart / 1e6)

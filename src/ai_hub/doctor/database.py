@@ -45,9 +45,11 @@ def judge(facts: DatabaseFacts, settings: Settings) -> list[Line]:
     said = f"{settings.database_name} answers in {milliseconds:.1f} ms"
     answers = ok("database", said, milliseconds)
     if facts.seconds > SLOW_SECONDS:
-        answers = warning(
-            "database", f"{said}: it is overloaded, or far away", milliseconds, "ai-hub status"
+        said += (
+            ": it is overloaded, or far away. No command mends that: give it more to work with, "
+            "or run ai-hub nearer to it"
         )
+        answers = warning("database", said, milliseconds)
     versions = facts.server if facts.extension is None else f"{facts.server}, {facts.extension}"
     lines = [answers, ok("migrations", "its tables are those of this release")]
     lines.append(ok("versions", versions))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ai_hub.definitions.values import iso
-from ai_hub.doctor.line import Line, fault, ok, shell, warning
+from ai_hub.doctor.line import Line, exported, fault, ok, shell, warning
 from ai_hub.stores.checkup import ExportFacts
 from ai_hub.stores.export_log import ExportRecord
 
@@ -44,9 +44,12 @@ class DiskFacts:
 
 def judge(found: ExportFacts, disk: DiskFacts) -> list[Line]:
     """The lines about exports and the disk."""
-    lines = [_folder(disk.exports), _room(disk.exports, "exports")]
+    lines = [
+        _folder(disk.exports),
+        _room(disk.exports, "exports", exported("export_root", "FOLDER")),
+    ]
     if disk.database is not None:
-        lines.append(_room(disk.database, "the database"))
+        lines.append(_room(disk.database, "the database", None))
     if found.stopped:
         oldest = min(found.stopped, key=lambda one: one.started_at)
         said = (
@@ -91,16 +94,18 @@ def _folder(folder: Folder) -> Line:
     return ok("folder", f"{path} can be written")
 
 
-def _room(folder: Folder, what: str) -> Line:
+def _room(folder: Folder, what: str, moved: str | None) -> Line:
+    """`moved` is the command that has another folder used."""
     free = folder.free / 1e9
     said = f"{free:,.1f} GB are free for {what} in {folder.nearest}"
-    look = shell("df", "-h", folder.nearest)
     # A file system that tells no size has none to run out of.
-    if folder.total and folder.free < NO_ROOM:
-        return fault("space", said, free, look)
-    if folder.total and (folder.free < LITTLE_ROOM or folder.free < LITTLE_SHARE * folder.total):
-        return warning("space", said, free, look)
-    return ok("space", said, free)
+    little = folder.free < LITTLE_ROOM or folder.free < LITTLE_SHARE * folder.total
+    if not (folder.total and little):
+        return ok("space", said, free)
+    make = fault if folder.free < NO_ROOM else warning
+    if moved is None:
+        return make("space", f"{said}: make room there, which only you can", free)
+    return make("space", f"{said}: make room there, or export elsewhere", free, moved)
 
 
 def _again(record: ExportRecord) -> str:

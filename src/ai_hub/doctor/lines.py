@@ -27,7 +27,7 @@ LINES = (
     Described(
         "database", "everywhere", "whether it can be opened, and how soon it answers",
         "fault: it cannot be; warning: over 500 ms",
-        "what the sentence says; `ai-hub migrate` where there is no file",
+        "what the sentence says; `ai-hub migrate` where there is no file; a slow one only you can",
         _SLOW,
     ),
     Described(
@@ -147,7 +147,8 @@ LINES = (
     ),
     Described(
         "hit_rate", "everywhere", "look-ups that found something: of Redis, or of the server",
-        "warning: under 20 % of at least 1,000", "`ai-hub warm --tenant TENANT`", _CACHING,
+        "warning: under 20 % of at least 1,000", "`ai-hub warm --tenant TENANT`, of Redis "
+        "with `CONFIG RESETSTAT`, as it counts since it started", _CACHING,
     ),
     Described(
         "folder", "everywhere", "whether the export root can be written", "fault: it cannot",
@@ -155,7 +156,8 @@ LINES = (
     ),
     Described(
         "space", "everywhere", "room for exports, and for the database's file",
-        "warning: under 2 GB or 5 %; fault: under 200 MB", "`df -h ...` shows it: make room",
+        "warning: under 2 GB or 5 %; fault: under 200 MB",
+        "you make room, or `export AI_HUB_EXPORT_ROOT=FOLDER`",
         _EXPORTS,
     ),
     Described(
@@ -172,7 +174,7 @@ LINES = (
     ),
     Described(
         "clock", "everywhere", "this machine's clock beside those of PostgreSQL and Redis",
-        "warning: 2 seconds apart; fault: 30 seconds", "`sudo timedatectl set-ntp true`", _MISSING,
+        "warning: 2 seconds apart; fault: 30 seconds", "you do: NTP on both machines", _MISSING,
     ),
     Described(
         "workers", "everywhere", "`AI_HUB_WORKERS`",
@@ -211,6 +213,7 @@ LINES = (
     Described(
         "processes", "everywhere", "release, granularity, time to live and cache of the other "
         "processes, as their connections say",
-        "warning: they are other ones", "`export AI_HUB_...`", _CACHING,
+        "warning: they are other ones", "`export AI_HUB_...`; another release only you can",
+        _CACHING,
     ),
 )  # fmt: skip

@@ -49,8 +49,11 @@ def _differences(mine: Process, other: Process) -> Iterable[Line]:
         url = "memory://" if other.cache == "memory" else "redis://HOST:6379/0"
         yield warning("processes", said, command=exported("cache_url", url))
     if mine.release != other.release:
-        said = f"{_named(other)} is ai-hub {other.release}, and this one {mine.release}"
-        yield warning("processes", said, command=f"pip install ai-hub=={other.release}")
+        said = (
+            f"{_named(other)} is ai-hub {other.release}, and this one {mine.release}: install one "
+            "release on both machines, and start what is older again"
+        )
+        yield warning("processes", said)
 
 
 def _named(one: Process) -> str:
