@@ -272,6 +272,49 @@ def test_policies(practice: Practice, timescaledb: Server, statement: str) -> No
     practice.fine("policies")
 
 
+@pytest.mark.timescaledb
+def test_a_refresh_job_that_somebody_added(practice: Practice, timescaledb: Server) -> None:
+    practice.ingest(hourly())
+    practice.run("maintain")
+    timescaledb.sql(
+        "SELECT add_job('_timescaledb_functions.policy_refresh_continuous_aggregate', '1 hour', "
+        "config => config || '{\"start_offset\": null}', scheduled => false) "
+        "FROM timescaledb_information.jobs WHERE hypertable_name = 'hourly_features' "
+        "AND proc_name = 'policy_refresh_continuous_aggregate'", database(),
+    )  # fmt: skip
+    mends = practice.wrong("policies", "fault", "refresh policy that somebody added")
+    assert "SELECT delete_job(" in mends
+    practice.mend(mends)
+    practice.fine("policies", "jobs", "aggregates")
+
+
+@pytest.mark.timescaledb
+def test_an_index_of_a_chunk_that_is_invalid(practice: Practice, timescaledb: Server) -> None:
+    practice.ingest(hourly())
+    practice.run("maintain")
+    timescaledb.sql(
+        "UPDATE pg_index SET indisvalid = false WHERE indisunique AND indrelid IN (SELECT "
+        "format('%I.%I', chunk_schema, chunk_name)::regclass FROM timescaledb_information.chunks "
+        "WHERE hypertable_name = 'ai_features')", database(),
+    )  # fmt: skip
+    found = [one for one in practice.look()["indexes"] if one["state"] != "ok"]
+    assert found
+    for one in found:
+        assert "without its key" in one["said"]
+        practice.mend(one["command"])
+    practice.fine("indexes")
+
+
+def test_a_key_that_is_invalid(practice: Practice, postgres: Server) -> None:
+    practice.ingest(hourly())
+    postgres.sql(
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ai_features_pkey'::regclass",
+        database(),
+    )
+    practice.mend(practice.wrong("indexes", "fault", "ai_features", "invalid"))
+    practice.fine("indexes")
+
+
 @pytest.mark.postgresql
 def test_a_standby(practice: Practice) -> None:
     primary = servers.server("plain")

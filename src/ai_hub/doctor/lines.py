@@ -47,7 +47,7 @@ LINES = (
         "indexes", "PostgreSQL", "the keys of 7 tables and 2 aggregates, and whether the "
         "statements that requests run use them (EXPLAIN)",
         "fault: a key is gone; warning: a statement does not use it",
-        "`psql ...`, which makes it again", _SLOW,
+        "`psql ...`, which makes it again, or `REINDEX TABLE`", _SLOW,
     ),
     Described(
         "speed", "PostgreSQL", "how long those statements take",
