@@ -9,7 +9,17 @@ import typer
 
 from ai_hub.cli.failure import FAILED
 from ai_hub.cli.finding import opened
-from ai_hub.cli.options import Json, Missing_, Model, Tenant, Url, instant, missing_policy
+from ai_hub.cli.options import (
+    AsOf,
+    Json,
+    Missing_,
+    Model,
+    SetName,
+    Tenant,
+    Url,
+    instant,
+    missing_policy,
+)
 from ai_hub.cli.output import cell, counted, document, nothing, say
 
 if TYPE_CHECKING:
@@ -19,22 +29,12 @@ if TYPE_CHECKING:
 def explain(
     tenant: Tenant,
     asset: Annotated[str, typer.Option("--asset", metavar="ID", help="The asset.")],
-    feature_set: Annotated[
-        str | None,
-        typer.Option("--set", metavar="NAME", help="A feature set; see `ai-hub sets`."),
-    ] = None,
+    feature_set: SetName = None,
     feature: Annotated[
         list[str] | None,
         typer.Option("--feature", metavar="NAME", help="This feature alone; repeatable."),
     ] = None,
-    at: Annotated[
-        str | None,
-        typer.Option(
-            "--at",
-            metavar="TIME",
-            help="As of this time, such as 2025-10-09T14:30:00Z. By default now.",
-        ),
-    ] = None,
+    at: AsOf = None,
     missing: Missing_ = None,
     model: Model = None,
     url: Url = None,

@@ -27,6 +27,17 @@ ServerUrl = Annotated[
     str | None,
     typer.Option("--url", metavar="URL", help="The server; by default the one of this database."),
 ]
+SetName = Annotated[
+    str | None, typer.Option("--set", metavar="NAME", help="A feature set; see `ai-hub sets`.")
+]
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        metavar="TIME",
+        help="As of this time, such as 2025-10-09T14:30:00Z. By default now.",
+    ),
+]
 Tenant = Annotated[str, typer.Option("--tenant", metavar="ID", help="The tenant.")]
 Assets = Annotated[
     list[str],

@@ -11,12 +11,14 @@ import typer
 from ai_hub.cli.failure import FAILED
 from ai_hub.cli.finding import opened, server_of
 from ai_hub.cli.options import (
+    AsOf,
     Assets,
     Json,
     Missing_,
     Model,
     OneSet,
     ServerUrl,
+    SetName,
     Tenant,
     Url,
     instant,
@@ -39,22 +41,12 @@ _ASSETS_ABREAST = 5
 def get(
     tenant: Tenant,
     asset: Assets,
-    feature_set: Annotated[
-        str | None,
-        typer.Option("--set", metavar="NAME", help="A feature set; see `ai-hub sets`."),
-    ] = None,
+    feature_set: SetName = None,
     feature: Annotated[
         list[str] | None,
         typer.Option("--feature", metavar="NAME", help="A single feature; repeatable."),
     ] = None,
-    at: Annotated[
-        str | None,
-        typer.Option(
-            "--at",
-            metavar="TIME",
-            help="As of this time, such as 2025-10-09T14:30:00Z. By default now.",
-        ),
-    ] = None,
+    at: AsOf = None,
     missing: Missing_ = None,
     model: Model = None,
     url: Url = None,
