@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Callable
@@ -15,11 +16,17 @@ import pytest
 
 from ai_hub import FeatureStore
 from ai_hub.config import Settings
+from ai_hub.definitions.builtin import FORECAST_BASIC
+from ai_hub.definitions.values import TimeRange, to_micros
 from ai_hub.errors import ExportFailed, InvalidInput
 from ai_hub.export import folder, output, summed, sweep
 from ai_hub.export.beside import keep_beside
+from ai_hub.export.job import ExportJob
+from ai_hub.export.parquet import write_export
 from ai_hub.export.place import Places, partial_name
+from ai_hub.export.rows import Rows
 from ai_hub.export.verify import verify
+from ai_hub.serving.spec import spec_of
 
 T = datetime(2025, 10, 9, tzinfo=UTC)
 NAMES = {"manifest.json", "part-00000.parquet", "part-00001.parquet", "part-00002.parquet"}
@@ -259,3 +266,87 @@ async def test_the_record_of_a_folder_stands_beside_it(store: FeatureStore, tmp_
     said = json.loads((tmp_path / "train.export.json").read_text())
     assert said["export_id"] == record["export_id"]
     assert os.listdir(tmp_path / "train") == ["manifest.json"]
+
+
+class _Killed(Exception):
+    """Its process ended."""
+
+
+async def stopped_after(store: FeatureStore, draft: folder.FolderDraft, parts: int) -> None:
+    """Write an export until some of its parts are written down, and stop there."""
+
+    def killed(rows: int) -> None:
+        if rows > 8 * parts:
+            raise _Killed
+
+    with pytest.raises(_Killed):
+        await asyncio.to_thread(write_export, job(), scan(store), draft, killed)
+    draft.kept = True
+
+
+def job() -> ExportJob:
+    return ExportJob(
+        Rows("t", spec_of(FORECAST_BASIC, "keep").plan, "keep"),
+        TimeRange(to_micros(T), to_micros(T + timedelta(hours=30))),
+    )
+
+
+def scan(store: FeatureStore) -> Any:
+    return store._open.store.scan(job().scan_request())
+
+
+def content(path: Path) -> dict[str, bytes]:
+    return {one.name: one.read_bytes() for one in path.iterdir()}
+
+
+@pytest.mark.parametrize("parts", [0, 1, 2])
+@pytest.mark.parametrize("change", ["none", "half line", "half part", "lost part", "more rows"])
+async def test_one_that_was_kept_goes_on_as_if_it_had_never_stopped(
+    store: FeatureStore, tmp_path: Path, parts: int, change: str
+) -> None:
+    place, partial = Places().place(tmp_path / "train"), tmp_path / partial_name("train", "1")
+    with folder.folder_draft(Places().place(tmp_path / "whole"), "1") as draft:
+        await asyncio.to_thread(write_export, job(), scan(store), draft)
+        draft.finish()
+        draft.publish()
+    with folder.folder_draft(place, "1") as draft:
+        await stopped_after(store, draft, parts)
+    match change:
+        case "half line":
+            with (partial / "journal.jsonl").open("a") as file:
+                file.write('{"path": "part-0000')
+        case "half part" if parts:
+            (partial / "part-00000.parquet").write_bytes(b"PAR1")
+        case "lost part" if parts:
+            (partial / "part-00000.parquet").unlink()
+        case "more rows" if parts:
+            # Behind where it stopped: an export that had not stopped would not have them either.
+            row = {"timestamp": T + timedelta(minutes=90), "asset_id": "a", "value": 5.0}
+            await store.ingest([row], "t")
+    told: list[int] = []
+    with folder.folder_draft(place, "1") as draft:
+        lost = change in ("half part", "lost part")
+        assert (draft.after is not None) == (parts > 0 and not lost)
+        written = await asyncio.to_thread(write_export, job(), scan(store), draft, told.append)
+        draft.finish()
+        draft.publish()
+    assert written.rows == told[-1] == 22
+    assert {*os.listdir(tmp_path / "train")} == NAMES
+    if change != "more rows":
+        assert content(tmp_path / "train") == content(tmp_path / "whole")
+    assert not partial.exists()
+
+
+async def test_two_processes_never_write_one_export(store: FeatureStore, tmp_path: Path) -> None:
+    place = Places().place(tmp_path / "train")
+    with folder.folder_draft(place, "1") as draft:
+        await stopped_after(store, draft, 1)
+        with (
+            pytest.raises(ExportFailed, match="another process writes"),
+            folder.folder_draft(place, "1"),
+        ):
+            pass
+        folder.remove_partial_folder(place, "1")
+        assert "journal.jsonl" in os.listdir(tmp_path / partial_name("train", "1"))
+    folder.remove_partial_folder(place, "1")
+    assert not [name for name in os.listdir(tmp_path) if name.startswith(".")]

@@ -1,7 +1,9 @@
 """The folder of an export in parts: made beside its place with all that is in it, then moved there.
 
 `manifest.json` is written last, and says what belongs to the export: each part with its rows, bytes
-and checksum. What is done to a folder is done by its handle, and links are not followed.
+and checksum. Until then a journal says which parts are finished, and who opens the folder of the
+same export again goes on after them. What is done to a folder is done by its handle, and links are
+not followed.
 """
 
 from __future__ import annotations
@@ -18,11 +20,14 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
-from ai_hub.errors import InvalidInput
+from ai_hub.errors import ExportFailed, InvalidInput
+from ai_hub.export.journal import JOURNAL, Finished, Journal, Key
 from ai_hub.export.place import Place, look, partial_name
+from ai_hub.export.rows import Counts
 from ai_hub.export.summed import SummedFile, created
 
 MANIFEST = "manifest.json"
@@ -42,7 +47,6 @@ class PartFile(SummedFile):
     """A part under way, in the folder of its export."""
 
     name: str
-    rows: int = 0
     closed: bool = False
 
     def finish(self) -> None:
@@ -60,19 +64,24 @@ class PartFile(SummedFile):
 
 @dataclass(slots=True)
 class FolderDraft:
-    """A folder under way beside its place."""
+    """A folder under way beside its place; the parts that it `finished` may be an earlier
+    process's."""
 
     place: Place
     folder: int
     partial: str
     handle: int
     export_id: str
+    finished: list[Finished]
     size: int = 0
     """Bytes of all that is in it."""
     checksum: str = ""
     """The SHA-256 of the manifest, in hexadecimal."""
     published: bool = False
-    parts: list[PartFile] = field(default_factory=list)
+    kept: bool = False
+    """Whether it stays as it is where it is not published, for who goes on with it."""
+    _begun: list[PartFile] = field(default_factory=list)
+    _next: int = 0
 
     @property
     def mode(self) -> int:
@@ -81,17 +90,40 @@ class FolderDraft:
 
     def part(self) -> PartFile:
         """The next part, empty. Raises OSError."""
-        name = f"part-{len(self.parts):05}.parquet"
-        self.parts.append(PartFile(self._new(name), name))
-        return self.parts[-1]
+        name = _part_name(self._next)
+        self._next += 1
+        self._begun.append(PartFile(self._new(name), name))
+        return self._begun[-1]
+
+    def finish_part(
+        self, part: PartFile, rows: int, last: Key | None = None, counts: Counts | None = None
+    ) -> None:
+        """Have a part whole and on the disk; with the key of its `last` row it is written down, so
+        that the export can go on after it. Raises OSError."""
+        part.finish()
+        found = Finished(part.name, rows, part.size, part.checksum, last, counts or Counts())
+        if last is not None:
+            Journal(self.handle).add(found)
+        self.finished.append(found)
+
+    @property
+    def after(self) -> Key | None:
+        """The key of the last row that is in a part already; None before there is one."""
+        return self.finished[-1].last if self.finished else None
+
+    def close_parts(self) -> None:
+        """Close what is begun, as far as it is written."""
+        for part in self._begun:
+            part.close()
 
     def conclude(self, said: Mapping[str, object]) -> None:
         """Write the manifest, once all parts are finished. Raises OSError."""
+        self.finished.sort(key=lambda one: (len(one.path), one.path))
         parts = [
-            {"path": one.name, "rows": one.rows, "bytes": one.size, "sha256": one.checksum}
-            for one in self.parts
+            {"path": one.path, "rows": one.rows, "bytes": one.size, "sha256": one.checksum}
+            for one in self.finished
         ]
-        size = sum(one.size for one in self.parts)
+        size = sum(one.size for one in self.finished)
         whole = {"manifest": _FORM, "export_id": self.export_id, **said, "bytes": size}
         content = json.dumps({**whole, "parts": parts}, indent=1, ensure_ascii=False) + "\n"
         self.write_manifest(content.encode())
@@ -105,7 +137,7 @@ class FolderDraft:
             file.sync()
         finally:
             os.close(file.handle)
-        self.size = sum(one.size for one in self.parts) + file.size
+        self.size = sum(one.size for one in self.finished) + file.size
         self.checksum = file.checksum
 
     def follow(self) -> None:
@@ -131,6 +163,8 @@ class FolderDraft:
                 self.folder, self.partial, name
             ):
                 _remove(self.folder, name)
+            Journal(self.handle).remove()
+            os.fsync(self.handle)
             if not self._in_place():
                 os.rename(self.partial, name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
             self.published = True
@@ -148,26 +182,58 @@ class FolderDraft:
 
 @contextmanager
 def folder_draft(place: Place, export_id: str) -> Iterator[FolderDraft]:
-    """A folder under way beside a place; unless it is published nothing is left of it.
+    """A folder under way beside a place: that which was `kept` of this export, or a new one. Unless
+    it is published, or kept, nothing is left of it.
 
-    Raises InvalidInput where none may be, and ExportFailed.
+    Raises InvalidInput where none may be, and ExportFailed, also while another process has it open.
     """
     with place.said(), place.opened(make=True) as folder:
         _replaced(place, folder)
         partial = partial_name(place.name, export_id)
-        os.mkdir(partial, 0o700, dir_fd=folder)
+        with suppress(FileExistsError):
+            os.mkdir(partial, 0o700, dir_fd=folder)
+        handle = os.open(partial, _FOLDER, dir_fd=folder)
+        kept = True
         try:
-            handle = os.open(partial, _FOLDER, dir_fd=folder)
-            draft = FolderDraft(place, folder, partial, handle, export_id)
+            _lock(handle, place)
+            kept = False
+            finished = _left(handle)
+            draft = FolderDraft(place, folder, partial, handle, export_id, finished)
+            draft._next = len(finished)
             try:
                 yield draft
             finally:
-                for part in draft.parts:
-                    part.close()
-                os.close(handle)
+                draft.close_parts()
+                kept = draft.kept and not draft.published
         finally:
-            with suppress(OSError):
-                _remove(folder, partial)
+            os.close(handle)
+            if not kept:
+                with suppress(OSError):
+                    _remove(folder, partial)
+
+
+def _lock(handle: int, place: Place) -> None:
+    """Have a folder under way alone. Raises ExportFailed if another process has it."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ExportFailed(f"output_path: another process writes {place.path} still") from None
+    except OSError:  # some file systems have no locks
+        pass
+
+
+def _left(handle: int) -> list[Finished]:
+    """The finished parts in the folder of an export; all else of ours in it goes."""
+    finished = Journal(handle).read(map(_part_name, count()))
+    names = {one.path for one in finished}
+    for name in os.listdir(handle):
+        if name == MANIFEST or (_PART.fullmatch(name) and name not in names):
+            os.unlink(name, dir_fd=handle)
+    return finished
+
+
+def _part_name(place: int) -> str:
+    return f"part-{place:05}.parquet"
 
 
 def copy_folder(source: Path, place: Place) -> None:
@@ -185,7 +251,7 @@ def copy_folder(source: Path, place: Place) -> None:
                 for file in files:
                     part = draft.part()
                     shutil.copyfileobj(file, part, 1 << 20)
-                    part.finish()
+                    draft.finish_part(part, 0)
                 draft.write_manifest(content)
             draft.finish()
             draft.publish()
@@ -198,9 +264,16 @@ def check_folder(place: Place) -> None:
 
 
 def remove_partial_folder(place: Place, export_id: str) -> None:
-    """Remove the folder under way of an export, and what one left that it replaced."""
-    with suppress(OSError, InvalidInput), place.opened(make=False) as folder:
-        _remove(folder, partial_name(place.name, export_id))
+    """Remove the folder under way of an export, and what one left that it replaced; not while a
+    process has it open."""
+    with suppress(OSError, InvalidInput, ExportFailed), place.opened(make=False) as folder:
+        partial = partial_name(place.name, export_id)
+        handle = os.open(partial, _FOLDER, dir_fd=folder)
+        try:
+            _lock(handle, place)
+            _remove(folder, partial)
+        finally:
+            os.close(handle)
 
 
 def manifest_checksum(place: Place) -> str | None:
@@ -295,7 +368,7 @@ def _remove(folder: int, name: str) -> None:
     handle = os.open(name, _FOLDER, dir_fd=folder)
     try:
         for inside in sorted(os.listdir(handle)):  # the manifest first
-            if inside == MANIFEST or _PART.fullmatch(inside):
+            if inside in (JOURNAL, MANIFEST) or _PART.fullmatch(inside):
                 os.unlink(inside, dir_fd=handle)
     finally:
         os.close(handle)

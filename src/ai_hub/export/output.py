@@ -11,6 +11,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from ai_hub.export.folder import FolderDraft, PartFile
+from ai_hub.export.journal import Key
 from ai_hub.export.place import Draft
 from ai_hub.export.row_groups import GroupedFile, RowGroup
 from ai_hub.export.rows import Counts
@@ -34,8 +35,9 @@ class Output(Protocol):
     def rows(self) -> int:
         """How many there are until now."""
 
-    def add(self, group: RowGroup | None, counts: Counts) -> None:
-        """Append rows (None: none at all), and what is counted of them. Raises OSError."""
+    def add(self, group: RowGroup | None, counts: Counts, last: Key | None = None) -> None:
+        """Append rows (None: none at all), and what is counted of them. With the key of the `last`
+        one an export in parts can go on after them. Raises OSError."""
 
     def end(self) -> None:
         """Write what is missing once all rows are there. Raises OSError."""
@@ -48,7 +50,7 @@ def output_of(
     """What writes to a draft, and works beside whoever writes. Without any rows it is nothing."""
     if isinstance(draft, FolderDraft):
         with threads("sum", _SUMMED_AT_ONCE) as pool:
-            yield _Parts(draft, schema, describe, lambda part: pool.submit(part.finish))
+            yield _Parts(draft, schema, describe, pool.submit)
         return
     with threads("sum") as sum_pool, threads("sync") as sync_pool:
 
@@ -72,7 +74,7 @@ class _OneFile:
     def rows(self) -> int:
         return self._file.rows
 
-    def add(self, group: RowGroup | None, counts: Counts) -> None:
+    def add(self, group: RowGroup | None, counts: Counts, last: Key | None = None) -> None:
         self.counts.add(counts)
         if group is not None:
             self._file.add(group)
@@ -88,44 +90,50 @@ class _Parts:
         draft: FolderDraft,
         schema: pa.Schema,
         describe: Describe,
-        finish: Callable[[PartFile], Future[None]],
+        beside: Callable[..., Future[None]],
     ) -> None:
-        self.rows = 0
+        self.rows = sum(one.rows for one in draft.finished)
         self.counts = Counts()
+        for one in draft.finished:
+            self.counts.add(one.counts)
         self._draft = draft
         self._schema = schema
         self._describe = describe
-        self._finish = finish
+        self._beside = beside
         self._finishing: list[Future[None]] = []
-        self._file: GroupedFile | None = None
+        self._part: tuple[PartFile, GroupedFile] | None = None
         self._own = Counts()
         """Of the part under way."""
+        self._last: Key | None = None
 
-    def add(self, group: RowGroup | None, counts: Counts) -> None:
+    def add(self, group: RowGroup | None, counts: Counts, last: Key | None = None) -> None:
         self.counts.add(counts)
         self._own.add(counts)
         if group is None:
             return
-        file = self._file = self._file or GroupedFile(self._draft.part().write)
+        self._last = last
+        if self._part is None:
+            part = self._draft.part()
+            self._part = part, GroupedFile(part.write)
+        _, file = self._part
         before = file.rows
         file.add(group)
         self.rows += file.rows - before
         if file.rows >= PART_ROWS:
-            self._end_part(file)
+            self._end_part(*self._part)
 
     def end(self) -> None:
-        if self._file is not None:
-            self._end_part(self._file)
+        if self._part is not None:
+            self._end_part(*self._part)
         for one in self._finishing:
             one.result()
         self._draft.conclude(_said(self._describe(self.rows, self.counts), self._schema))
 
-    def _end_part(self, file: GroupedFile) -> None:
-        part = self._draft.parts[-1]
+    def _end_part(self, part: PartFile, file: GroupedFile) -> None:
         file.end(self._describe(file.rows, self._own))
-        part.rows = file.rows
-        self._finishing.append(self._finish(part))
-        self._file, self._own = None, Counts()
+        finish = self._draft.finish_part
+        self._finishing.append(self._beside(finish, part, file.rows, self._last, self._own))
+        self._part, self._own = None, Counts()
 
 
 def _said(metadata: Mapping[str, str], schema: pa.Schema) -> dict[str, object]:

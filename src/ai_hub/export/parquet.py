@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -18,6 +19,7 @@ from ai_hub.engines.arrays import Ints, Points
 from ai_hub.errors import ExportFailed
 from ai_hub.export.folder import FolderDraft
 from ai_hub.export.job import ExportJob
+from ai_hub.export.journal import Key
 from ai_hub.export.output import output_of
 from ai_hub.export.place import Draft
 from ai_hub.export.row_groups import RowGroup, encoded
@@ -91,13 +93,15 @@ def _write(
         threads("read") as read_pool,
     ):
         work = ((chunk, points) for chunk in chunks for points in job.points(chunk))
+        after = draft.after if isinstance(draft, FolderDraft) else None
+        rest = work if after is None else _after(after, work)
         made = (
             workers.submit(_made, job, schema, chunk, points, sample)
-            for chunk, points in read_ahead(work, read_pool)
+            for chunk, points in read_ahead(rest, read_pool)
         )
         with closing(ordered(made, workers.count + _AHEAD)) as groups:
-            for group, counted, drawn in groups:
-                output.add(group, counted)
+            for group, counted, drawn, last in groups:
+                output.add(group, counted, last)
                 if sample is not None and drawn is not None:
                     sample.add(drawn)
                 progress(output.rows)
@@ -109,13 +113,32 @@ def _write(
 
 def _made(
     job: ExportJob, schema: pa.Schema, chunk: Chunk, points: Points, sample: Sample | None
-) -> tuple[RowGroup | None, Counts, Drawn | None]:
-    """The rows at some points of a chunk, encoded, None if there are none; and what is drawn of
-    them."""
+) -> tuple[RowGroup | None, Counts, Drawn | None, Key | None]:
+    """The rows at some points of a chunk, encoded, None if there are none; what is drawn of them,
+    and the key of the last one."""
     rows, found = feature_rows(job, schema, chunk, points)
     group = encoded(rows, job.compression) if rows.num_rows else None
     drawn = None if sample is None else job.rows.drawn(sample, chunk, points, found)
-    return group, found.counts(), drawn
+    last = None
+    if len(points):
+        last = Key(chunk.asset_ids[points.code[-1]], int(points.time[-1]))
+    return group, found.counts(), drawn, last
+
+
+def _after(key: Key, work: Iterator[tuple[Chunk, Points]]) -> Iterator[tuple[Chunk, Points]]:
+    """What is left of some work behind a row: what comes in before it meanwhile is not looked at,
+    as if it had come after an undisturbed export was there."""
+    for chunk, points in work:
+        code = bisect_left(chunk.asset_ids, key.asset_id)
+        behind = points.code > code
+        if code < len(chunk.asset_ids) and chunk.asset_ids[code] == key.asset_id:
+            behind |= (points.code == code) & (points.time > key.time)
+        else:
+            behind |= points.code == code
+        if behind.any():
+            yield chunk, Points(points.code[behind], points.time[behind])
+            break
+    yield from work
 
 
 def sampled(
