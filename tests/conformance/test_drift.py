@@ -11,7 +11,7 @@ import pytest
 
 from ai_hub import FeatureSet, FeatureStore, Lag, Rolling
 from ai_hub.definitions.values import HOUR, to_micros
-from ai_hub.drift.baseline import Baseline
+from ai_hub.drift.sample import baseline_of
 from ai_hub.drift.sketch import Sketch
 from ai_hub.errors import InvalidInput, UnknownBaseline
 from ai_hub.stores.drift_table import StoredBaseline, set_of
@@ -59,7 +59,7 @@ async def test_an_export_keeps_a_baseline(deployment: Deployment, tmp_path: Path
         assert found is not None
         assert (found.of_export, found.row_count) == (True, 400)
         assert (found.start_time, found.end_time) == (to_micros(START), to_micros(end))
-        baseline = Baseline.from_bytes(found.document)
+        baseline = baseline_of(found.document, ())
         assert baseline.features == ("lag", "mean")
         assert baseline.whole.rows.sum(1).tolist() == [400, 400]
         # The first rows have no hour before them, and what is filled is no value.

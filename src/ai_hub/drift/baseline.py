@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ai_hub.definitions.kinds import Calendar, Derived, Feature
-from ai_hub.drift.packing import pack, unpack
 from ai_hub.drift.points import NO_POINTS, Points, quantiles, summarised
 from ai_hub.drift.sketch import HOURS, Sketch, hour_of_week, usable, week_of
 from ai_hub.engines.arrays import Floats, Ints, Mask
@@ -20,7 +19,6 @@ QUANTILES = 200
 LEVELS = 6
 """The quantiles that it keeps of each single week, feature and hour: so many that up to three
 values are all there, and equally often."""
-_KIND = "baseline 1"
 _MOST_WEEKS = 106
 _MOST_WAITING = 500_000
 _MOST_SPREADS = 6e4
@@ -84,45 +82,6 @@ class Baseline:
     def scaled(self, levels: Floats) -> Floats:
         """Levels of (..., features, 168, levels) as those of the baseline are kept."""
         return _scaled(levels, self.centre[:, None, None], self.spread[:, None, None])
-
-    def to_bytes(self) -> bytes:
-        """The baseline as it is kept: some MB for 40 features and a year."""
-        cell, value, weight = self.whole.points
-        place = cell // HOURS
-        return pack(
-            _KIND,
-            {"features": self.features, "clock": sorted(self.clock)},
-            {
-                "counts": self.whole.counts.astype(np.uint32),
-                "length": np.bincount(cell, minlength=self.whole.rows.size).astype(np.uint16),
-                "value": _scaled(value, self.centre[place], self.spread[place]).astype(np.float16),
-                "weight": weight.astype(np.uint32),
-                "weeks": self.weeks,
-                "week_counts": self.week_counts.astype(np.uint32),
-                "centre": self.centre,
-                "spread": self.spread,
-                "levels": self.levels.astype(np.float16),
-            },
-        )
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Baseline:
-        """The baseline that was kept. Raises InvalidInput for what is none."""
-        values, arrays = unpack(_KIND, data)
-        centre, spread = arrays["centre"], arrays["spread"]
-        cell = np.repeat(np.arange(arrays["length"].size), arrays["length"])
-        value = arrays["value"] * spread[cell // HOURS] + centre[cell // HOURS]
-        points = Points(cell, value, arrays["weight"].astype(np.int64))
-        counts = arrays["counts"].astype(np.int64)
-        return cls(
-            Sketch.kept(values["features"], QUANTILES, counts, points),
-            frozenset(values["clock"]),
-            arrays["weeks"],
-            arrays["week_counts"].astype(np.int64),
-            centre,
-            spread,
-            arrays["levels"].astype(np.float64),
-        )
 
 
 class Gathering:
@@ -224,7 +183,7 @@ def _scale(levels: Floats) -> tuple[Floats, Floats]:
 
 
 def _scaled(values: Floats, centre: Floats, spread: Floats) -> Floats:
-    """Values from the centre in spreads, to the precision in which they are kept: what is equal
-    stays so whether it was kept or not."""
+    """Values from the centre in spreads, in half precision: those of a baseline and those that are
+    compared with it alike, so that what is equal but for the order of sums is equal."""
     scaled = ((values - centre) / spread).clip(-_MOST_SPREADS, _MOST_SPREADS)
     return scaled.astype(np.float16).astype(np.float64)

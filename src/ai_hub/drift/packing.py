@@ -1,4 +1,4 @@
-"""Arrays with a name each as compact bytes, and back: what is kept of sketches and baselines."""
+"""Arrays with a name each as compact bytes, and back: what is kept of sketches."""
 
 from __future__ import annotations
 

@@ -7,19 +7,25 @@ is the same rows however the work was cut, and each row is as likely as any othe
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from ai_hub.drift.baseline import Baseline, Gathering
 from ai_hub.drift.sketch import Sketch
 from ai_hub.engines.arrays import Floats, Ints, Mask, Masks
+from ai_hub.errors import InvalidInput
 
 MOST_ROWS = 8_760
 """The rows of a sample: those of a year of one asset, an hour each."""
 _LAST = np.uint64(2**64 - 1)
+_KIND = b"sample 1"
+_COMPRESSED = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
+# What a column of the table that is kept is of; the name of the feature follows.
+_TIME, _VALUE, _VIOLATION = "time", "value ", "violation "
 Ranks = NDArray[np.uint64]
 
 
@@ -85,12 +91,20 @@ class Sample:
         if self._count > 2 * self._most:
             self._shrink()
 
-    def baseline(self, clock: Collection[str]) -> Baseline:
-        """The baseline of the sample. Raises InvalidInput without rows."""
-        gathering = Gathering(self.features, clock)
-        for drawn in self._kept():
-            gathering.add(drawn.time, drawn.columns, drawn.violations)
-        return gathering.baseline()
+    def to_bytes(self) -> bytes:
+        """The sample as it is kept, an Arrow table; the sample has rows.
+
+        That takes a millisecond; the baseline of it is made when it is asked for.
+        """
+        (drawn,) = self._kept()
+        columns: dict[str, NDArray[Any]] = {_TIME: drawn.time}
+        columns |= {_VALUE + name: column for name, column in drawn.columns.items()}
+        columns |= {_VIOLATION + name: mask for name, mask in drawn.violations.items()}
+        table = pa.table(columns, metadata={"kind": _KIND})
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema, options=_COMPRESSED) as writer:
+            writer.write_table(table)
+        return bytes(sink.getvalue())
 
     def sketch(self) -> Sketch:
         """The sketch of the sample."""
@@ -112,6 +126,34 @@ class Sample:
                 self._drawn = [drawn.of(chosen)]
                 self._below = self._drawn[0].rank.max()
         self._count = sum(len(drawn.rank) for drawn in self._drawn)
+
+
+def baseline_of(data: bytes, clock: Collection[str]) -> Baseline:
+    """The baseline of a sample that was kept; `clock` are features that the clock alone decides.
+
+    Raises InvalidInput for bytes that are no sample.
+    """
+    try:
+        table = pa.ipc.open_stream(data).read_all()
+    except pa.ArrowInvalid as error:
+        raise _no_sample(data) from error
+    if (table.schema.metadata or {}).get(b"kind") != _KIND:
+        raise _no_sample(data)
+    columns = {name: table[name].to_numpy() for name in table.column_names}
+
+    def of(what: str) -> dict[str, NDArray[Any]]:
+        named = columns.items()
+        return {name.removeprefix(what): one for name, one in named if name.startswith(what)}
+
+    values = of(_VALUE)
+    gathering = Gathering([*values], clock)
+    gathering.add(columns[_TIME], values, of(_VIOLATION))
+    return gathering.baseline()
+
+
+def _no_sample(data: bytes) -> InvalidInput:
+    hint = "Make a baseline anew: ai-hub drift baseline --tenant TENANT --set NAME"
+    return InvalidInput("baseline", f"{len(data)} bytes", "what is kept of a sample", hint)
 
 
 def ranks(assets: Sequence[str], code: Ints, time: Ints) -> Ranks:

@@ -144,17 +144,10 @@ class Sketch:
     def from_bytes(cls, data: bytes) -> Sketch:
         """The sketch that was kept. Raises InvalidInput for what is none."""
         values, arrays = unpack(_KIND, data)
-        counts = arrays["counts"].astype(np.int64)
-        cell = np.repeat(np.arange(counts[0].size), arrays["length"])
-        points = Points(cell, arrays["value"], arrays["weight"].astype(np.int64))
-        return cls.kept(values["features"], values["most"], counts, points)
-
-    @classmethod
-    def kept(cls, features: Sequence[str], most: int, counts: Ints, points: Points) -> Sketch:
-        """A sketch of its parts."""
-        sketch = cls(features, most)
-        sketch.counts += counts
-        sketch._points = points
+        sketch = cls(values["features"], values["most"])
+        sketch.counts += arrays["counts"]
+        cell = np.repeat(np.arange(sketch.rows.size), arrays["length"])
+        sketch._points = Points(cell, arrays["value"], arrays["weight"].astype(np.int64))
         return sketch
 
     def _settle(self) -> None:

@@ -7,7 +7,6 @@ import logging
 
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.values import TimeRange
-from ai_hub.drift.baseline import clock_features
 from ai_hub.drift.sample import Sample
 from ai_hub.errors import StoreError
 from ai_hub.export.threads import threads
@@ -20,17 +19,13 @@ _log = logging.getLogger(__name__)
 def made_of(
     sample: Sample,
     of: SetOf,
-    chosen: FeatureSet,
     times: TimeRange,
     made_at: int,
     baseline_id: str,
     of_export: bool,
 ) -> StoredBaseline:
-    """The baseline of a sample as it is kept: a tenth of a second of work.
-
-    Raises InvalidInput where no rows were drawn from.
-    """
-    document = sample.baseline(clock_features(chosen.features)).to_bytes()
+    """The baseline of a sample with rows as it is kept."""
+    document = sample.to_bytes()
     rows, start, end = sample.rows, times.start, times.end
     return StoredBaseline(baseline_id, *of, of_export, start, end, made_at, rows, document)
 
@@ -49,7 +44,7 @@ class Baselines:
         of = set_of(record.tenant_id, chosen)
         if of is None or not self._table.writable or not sample.rows:
             return
-        keeping = asyncio.create_task(self._keep(record, of, chosen, sample))
+        keeping = asyncio.create_task(self._keep(record, of, sample))
         self._keeping.add(keeping)
         keeping.add_done_callback(self._keeping.discard)
 
@@ -63,13 +58,11 @@ class Baselines:
         await self.settle()
         self._thread.shutdown(wait=False)
 
-    async def _keep(
-        self, record: ExportRecord, of: SetOf, chosen: FeatureSet, sample: Sample
-    ) -> None:
+    async def _keep(self, record: ExportRecord, of: SetOf, sample: Sample) -> None:
         times = TimeRange(record.start_time, record.end_time)
         made_at = record.started_at if record.completed_at is None else record.completed_at
         made = await asyncio.get_running_loop().run_in_executor(
-            self._thread, made_of, sample, of, chosen, times, made_at, record.export_id, True
+            self._thread, made_of, sample, of, times, made_at, record.export_id, True
         )
         try:
             await self._table.keep_baseline(made)

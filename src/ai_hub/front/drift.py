@@ -9,10 +9,10 @@ from typing import Any
 
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.values import DAY, HOUR, TimeRange, check_id, iso, to_micros
-from ai_hub.drift.baseline import Baseline
+from ai_hub.drift.baseline import clock_features
 from ai_hub.drift.compare import compare
 from ai_hub.drift.report import report
-from ai_hub.drift.sample import Sample
+from ai_hub.drift.sample import Sample, baseline_of
 from ai_hub.drift.sketch import Sketch
 from ai_hub.errors import InvalidInput, UnknownBaseline
 from ai_hub.export.baselines import made_of
@@ -42,7 +42,7 @@ class Drift(TrainingSets):
         Gives the baseline as plain values. Raises InvalidInput where there are no rows, Busy and
         StoreError.
         """
-        of, chosen = self._set_of(tenant_id, feature_set, model)
+        of, _ = self._set_of(tenant_id, feature_set, model)
         end = self._at(end_time)
         start = end - _BASELINE if start_time is None else to_micros(start_time, "start_time", "up")
         times = TimeRange(start, end)
@@ -50,7 +50,7 @@ class Drift(TrainingSets):
         if not sample.rows:
             raise _no_rows(of, times, "history")
         new = str(uuid.uuid4())
-        made = await asyncio.to_thread(made_of, sample, of, chosen, times, self.now(), new, False)
+        made = await asyncio.to_thread(made_of, sample, of, times, self.now(), new, False)
         await self._open.store.drift_table.keep_baseline(made)
         return {**_named(of), **_baseline(made)}
 
@@ -83,7 +83,7 @@ class Drift(TrainingSets):
                 break
         else:
             raise _no_rows(of, times, source)
-        found = await asyncio.to_thread(_compared, stored.document, sketch, times.end)
+        found = await asyncio.to_thread(_compared, stored, chosen, sketch, times.end)
         drifted = {
             **_named(of),
             "start_time": iso(times.start),
@@ -162,8 +162,10 @@ def _merged(documents: list[bytes]) -> Sketch | None:
     return merged if merged is not None and merged.rows.any() else None
 
 
-def _compared(document: bytes, current: Sketch, end: int) -> dict[str, Any]:
-    baseline = Baseline.from_bytes(document)
+def _compared(
+    stored: StoredBaseline, chosen: FeatureSet, current: Sketch, end: int
+) -> dict[str, Any]:
+    baseline = baseline_of(stored.document, clock_features(chosen.features))
     return report(compare(baseline, current, end), baseline, current)
 
 
