@@ -194,9 +194,15 @@ async def invalidate(request: _Asked, state: State) -> dict[str, int]:
     """Forget the cached vectors of some assets, of one set or all."""
     data = await _body(request, CacheRequest)
     store: FeatureStore = state.store
-    return await store.invalidate_feature_cache(
-        data.tenant_id, asset_ids=data.asset_ids, feature_set=data.feature_set
-    )
+
+    async def forgotten() -> dict[str, int]:
+        # One at a time: each keeps the cache as busy as it may.
+        async with state.forgetting:
+            return await store.invalidate_feature_cache(
+                data.tenant_id, asset_ids=data.asset_ids, feature_set=data.feature_set
+            )
+
+    return await while_connected(request.receive, forgotten())
 
 
 @get("/cache/stats", opt=READ_ALL)
@@ -373,6 +379,7 @@ def build(store: FeatureStore, hot: HotRoutes, rooms: Rooms, watch: Watch) -> Li
                 "described": _Described(),
                 "mapping": asyncio.Semaphore(1),
                 "warming": asyncio.Semaphore(1),
+                "forgetting": asyncio.Semaphore(1),
                 "explaining": asyncio.Semaphore(AT_ONCE),
                 "examining": asyncio.Semaphore(1),
                 "training_turns": Turns(1, store.settings.export_queue),

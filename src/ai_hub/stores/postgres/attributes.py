@@ -17,6 +17,8 @@ from ai_hub.stores.postgres.write import Before
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_AT_ONCE = 1_000
+"""Rows given to a statement, which the event loop makes ready."""
 # What a first value is depends on those before it: one change at a time.
 _ALONE = "LOCK TABLE asset_attributes IN SHARE ROW EXCLUSIVE MODE"
 _STORED = """
@@ -52,8 +54,9 @@ async def append_attributes(
             done = await asyncio.to_thread(settled, part, stored, changed_at)
             replaced, unchanged = replaced + done.replaced, unchanged + done.unchanged
             changed |= done.touched
-            if done.rows:
-                await connection.execute(_WRITE, *map(list, zip(*done.rows, strict=True)))
+            for first in range(0, len(done.rows), _AT_ONCE):
+                some = done.rows[first : first + _AT_ONCE]
+                await connection.execute(_WRITE, *map(list, zip(*some, strict=True)))
         await write_audit(connection, landed(audit, replaced, unchanged))
         await before(changed)
     return Landed(replaced, unchanged, frozenset(changed))
@@ -61,8 +64,10 @@ async def append_attributes(
 
 async def _stored(connection: Connection, keys: Sequence[Key]) -> dict[Key, Changes]:
     found: dict[Key, Changes] = {}
-    columns = [[key[place] for key in keys] for place in range(3)]
-    for tenant_id, asset_id, key, since, number, text in await connection.fetch(_STORED, *columns):
-        place = Key(tenant_id, asset_id, key)
-        found[place] = (*found.get(place, ()), (since, text if number is None else number))
+    for first in range(0, len(keys), _AT_ONCE):
+        columns = map(list, zip(*keys[first : first + _AT_ONCE], strict=True))
+        for tenant_id, asset_id, key, *change in await connection.fetch(_STORED, *columns):
+            since, number, text = change
+            place = Key(tenant_id, asset_id, key)
+            found[place] = (*found.get(place, ()), (since, text if number is None else number))
     return found

@@ -13,9 +13,9 @@ from collections.abc import Collection, Sequence
 from ai_hub.config import Settings
 from ai_hub.definitions.values import Entity
 from ai_hub.errors import StoreError
-from ai_hub.stores.base import Announce, Change, Changed, Followed
+from ai_hub.stores.base import Announce, Changed, Followed
 from ai_hub.stores.postgres.debts import owe
-from ai_hub.stores.postgres.notices import Notice, heard, notices
+from ai_hub.stores.postgres.notices import Notice, changes_of, is_by, told
 from ai_hub.stores.postgres.recovery import Recovery
 from ai_hub.stores.postgres.session import Connection, session
 
@@ -42,24 +42,24 @@ class Telling:
         if not entities:
             return
         marked = await self._announce(entities) if self._announce else ""
-        told = notices(self._by, entities, marked)
+        made = await told(self._by, entities, marked)
         if marked:
             # A notice in a transaction makes the commits of all writers wait for each other.
-            self._later = told
+            self._later = made
         else:
-            await owe(self._connection, self._by, told)
-            await self._notify(told)
+            await owe(self._connection, self._by, made)
+            await self._notify(made)
 
     async def after(self) -> None:
         """Tell of what was marked, once it is committed."""
         if self._later:
             await self._notify(self._later)
 
-    async def _notify(self, told: Sequence[Notice]) -> None:
+    async def _notify(self, notices: Sequence[Notice]) -> None:
         await self._connection.execute(
             "SELECT pg_notify($1, p) FROM unnest($2::text[]) AS p",
             CHANNEL,
-            [one.text for one in told],
+            [one.text for one in notices],
         )
 
 
@@ -71,7 +71,7 @@ class Changes:
         self._recovery = recovery
         self.me = uuid.uuid4().hex
         self._task: asyncio.Task[None] | None = None
-        self._heard: asyncio.Queue[Change] = asyncio.Queue()
+        self._heard: asyncio.Queue[str] = asyncio.Queue()
 
     def telling(self, connection: Connection, announce: Announce | None) -> Telling:
         """How one write of this process is told."""
@@ -117,7 +117,7 @@ class Changes:
 
     async def _pass_on(self, connection: Connection, changed: Changed, lost: asyncio.Event) -> None:
         ended = asyncio.create_task(lost.wait())
-        hearing: asyncio.Task[Change] | None = None
+        hearing: asyncio.Task[str] | None = None
         try:
             while not lost.is_set():
                 hearing = hearing or asyncio.create_task(self._heard.get())
@@ -127,18 +127,18 @@ class Changes:
                 if not done:
                     await connection.fetchval("SELECT 1", timeout=_BEAT)
                 elif hearing.done():
-                    await changed([hearing.result(), *self._waiting()])
+                    await changed(await changes_of([hearing.result(), *self._waiting()]))
                     hearing = None
         finally:
             for task in (ended, hearing):
                 if task is not None:
                     task.cancel()
 
-    def _waiting(self) -> list[Change]:
+    def _waiting(self) -> list[str]:
         """What was heard besides."""
         return [self._heard.get_nowait() for _ in range(self._heard.qsize())]
 
     def _hear(self, _connection: object, _pid: int, _channel: str, payload: str) -> None:
-        by, change = heard(payload)
-        if by != self.me:
-            self._heard.put_nowait(change)
+        # What it told itself may be of very many entities.
+        if not is_by(self.me, payload):
+            self._heard.put_nowait(payload)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from ai_hub.definitions.values import Entity
 from ai_hub.stores.base import Change
-from ai_hub.stores.postgres.notices import Notice, heard, notice_of_all, notices
+from ai_hub.stores.postgres.notices import Notice, changes_of, notice_of_all, told
 from ai_hub.stores.postgres.session import Connection, Sessions
 
 _MOST = 10_000
@@ -38,10 +38,10 @@ UNION ALL SELECT $3, $4 FROM shared, held WHERE held.much
 """
 
 
-async def owe(connection: Connection, by: str, told: Sequence[Notice]) -> None:
+async def owe(connection: Connection, by: str, notices: Sequence[Notice]) -> None:
     """Write down, in the transaction that is under way, what shared caches are owed."""
     everything = notice_of_all(by)
-    ids, texts = [one.id for one in told], [one.text for one in told]
+    ids, texts = [one.id for one in notices], [one.text for one in notices]
     await connection.execute(_OWE, ids, texts, everything.id, everything.text)
 
 
@@ -65,9 +65,9 @@ class PostgresDebts:
 
     async def all(self) -> list[Change]:
         """What may have to be dropped from a shared cache."""
-        return [heard(text)[1] for (text,) in await self._sessions.fetch(_ALL)]
+        return await changes_of([text for (text,) in await self._sessions.fetch(_ALL)])
 
     async def owe(self, entities: Collection[Entity]) -> None:
         """Write down what was committed already, and could not be dropped."""
-        told = notices(self._by, entities)
-        await self._sessions.write(lambda on: owe(on, self._by, told))
+        made = await told(self._by, entities)
+        await self._sessions.write(lambda on: owe(on, self._by, made))

@@ -6,6 +6,7 @@ they are committed; then the keys of the tables refuse them.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ai_hub.engines.arrays import Mask
 
 _SERIES = ("tenant_id", "asset_id", "feature_type")
+_AT_ONCE = 1_000
 # The days of ai_hub_series spare most series a look at the rows. The bounds of all of them let the
 # planner leave out the chunks of other times.
 _WITH_ROWS = """
@@ -51,16 +53,19 @@ async def fresh_rows(on: Connection, batch: pa.Table, since: int) -> Mask:
     Rows before `since` are not kept raw. A row that is not usable takes one away where there is
     one, so it is always looked for.
     """
-    starts = _starts(batch)
+    starts = await asyncio.to_thread(_starts, batch)
     times = np.asarray(batch["timestamp"].cast("int64"))
     firsts, lasts = times[starts], times[np.append(starts[1:], batch.num_rows) - 1]
-    names = (batch[column].take(starts).to_pylist() for column in _SERIES)
-    found = await on.fetch(
-        _WITH_ROWS, *names, firsts.tolist(), lasts.tolist(),
-        int(firsts.min()), int(lasts.max()), since,
-    )  # fmt: skip
     fresh = np.ones(len(starts), bool)
-    fresh[[place for (place,) in found]] = False
+    # What is given to a statement is made ready on the event loop: of so many at a time.
+    for begin in range(0, len(starts), _AT_ONCE):
+        some = slice(begin, begin + _AT_ONCE)
+        names = (batch[column].take(starts[some]).to_pylist() for column in _SERIES)
+        found = await on.fetch(
+            _WITH_ROWS, *names, firsts[some].tolist(), lasts[some].tolist(),
+            int(firsts[some].min()), int(lasts[some].max()), since,
+        )  # fmt: skip
+        fresh[[begin + place for (place,) in found]] = False
     mine = np.repeat(fresh, np.diff(np.append(starts, batch.num_rows)))
     return mine & (np.asarray(batch["quality"]) >= 1)
 

@@ -6,9 +6,10 @@ left out where no shared cache was told before the commit.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -18,6 +19,8 @@ from ai_hub.stores.base import Change
 _PAYLOAD = 7_900
 """Bytes of a payload: PostgreSQL takes less than 8,000."""
 _MOST_PAYLOADS = 200
+_FEW_ENTITIES = 500
+_FEW_TEXTS = 4
 
 
 class Notice(NamedTuple):
@@ -31,6 +34,13 @@ def notices(by: str, entities: Iterable[Entity], marked: str = "") -> list[Notic
     """Notices that name the entities; one that names none means all of them."""
     found = list(islice(_notices(by, entities, marked), _MOST_PAYLOADS + 1))
     return found if len(found) <= _MOST_PAYLOADS else [notice_of_all(by, marked)]
+
+
+async def told(by: str, entities: Collection[Entity], marked: str = "") -> list[Notice]:
+    """The same as `notices`; for many entities they are made beside the event loop."""
+    if len(entities) <= _FEW_ENTITIES:
+        return notices(by, entities, marked)
+    return await asyncio.to_thread(notices, by, entities, marked)
 
 
 def notice_of_all(by: str, marked: str = "") -> Notice:
@@ -48,14 +58,26 @@ def heard(text: str) -> tuple[str, Change]:
     return by, Change(change_id, entities, marked)
 
 
+def is_by(writer: str, text: str) -> bool:
+    """Whether a text tells of a change by this writer, if it is of this release."""
+    return text.startswith(f'["{writer} ')
+
+
+async def changes_of(texts: Sequence[str]) -> list[Change]:
+    """The changes that texts tell of; of many they are made beside the event loop."""
+    if len(texts) <= _FEW_TEXTS:
+        return [heard(text)[1] for text in texts]
+    return await asyncio.to_thread(lambda: [heard(text)[1] for text in texts])
+
+
 def _notices(by: str, entities: Iterable[Entity], marked: str) -> Iterator[Notice]:
     # In ASCII: a character is a byte, and any encoding of a database takes it.
     head = len(_notice(by, marked, []).text)
-    named: list[list[str]] = []
+    named: list[str] = []
     size = head
     for entity in entities:
-        pair = [entity.tenant_id, entity.asset_id]
-        length = len(json.dumps(pair)) + 2
+        pair = f"[{json.dumps(entity.tenant_id)}, {json.dumps(entity.asset_id)}]"
+        length = len(pair) + 2
         if named and size + length > _PAYLOAD:
             yield _notice(by, marked, named)
             named, size = [], head
@@ -65,6 +87,9 @@ def _notices(by: str, entities: Iterable[Entity], marked: str) -> Iterator[Notic
         yield _notice(by, marked, named)
 
 
-def _notice(by: str, marked: str, named: list[list[str]] | None) -> Notice:
+def _notice(by: str, marked: str, named: list[str] | None) -> Notice:
+    """Of entities that are JSON already, or any."""
     change_id = secrets.token_hex(8)
-    return Notice(change_id, json.dumps([f"{by} {change_id} {marked}".rstrip(), named]))
+    said = json.dumps(f"{by} {change_id} {marked}".rstrip())
+    entities = "null" if named is None else f"[{', '.join(named)}]"
+    return Notice(change_id, f"[{said}, {entities}]")

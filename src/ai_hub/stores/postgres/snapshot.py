@@ -19,6 +19,7 @@ from ai_hub.stores.postgres.errors import as_ours
 from ai_hub.stores.postgres.write import EXPORTS_LOCK
 
 _BATCH_BYTES = 4 << 20
+_AT_ONCE = 500
 # Both locks are taken before the snapshot and end with the connection. Chunks that are moved, put
 # in order or dropped after it would lack rows for it; who puts rows in order need not wait for us.
 _NO_SORTING = f"SELECT pg_advisory_lock_shared({EXPORTS_LOCK})"
@@ -74,7 +75,10 @@ class Stream:
     def rows(self, query: str | sql.Query, stream: bool = True) -> Iterator[tuple[Any, ...]]:
         """The result row by row, for few rows."""
         for batch in self.batches(query, stream):
-            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+            # Of so many at a time: other threads wait while a column becomes objects.
+            for first in range(0, batch.num_rows, _AT_ONCE):
+                columns = batch.slice(first, _AT_ONCE).columns
+                yield from zip(*(column.to_pylist() for column in columns), strict=True)
 
 
 class Snapshot(Stream):

@@ -42,6 +42,7 @@ _COPY_ROWS = 50_000
 """Rows made ready at once: that takes several times their memory."""
 _PIECE = 1 << 18
 _FEW_ROWS = 1_000
+"""Rows of which what is made, or given to a statement, takes the event loop a few milliseconds."""
 _T = TypeVar("_T")
 Before = Callable[[Collection[Entity]], Awaitable[None]]
 """Called as the last thing before a commit, with the entities that it touches."""
@@ -171,7 +172,7 @@ async def append_observations(
         return Landed(0, 0, frozenset())
     now = time.time_ns() // 1_000
     since = periods.raw_since(now)
-    entities = touched(await _computed(pairs_of, batch))
+    entities = await _computed(_touched, batch)
     fresh = np.zeros(batch.num_rows, bool)
     if batch.num_rows > _FEW_ROWS:
         fresh = await fresh_rows(connection, batch, since)
@@ -252,8 +253,12 @@ async def append_weather(
         await _copy(connection, "ai_hub_weather_in", batch)
         written, replaced = await connection.fetchrow(_WEATHER_ROWS)
         await connection.execute(_UNMAPPED)
-        found = await connection.fetch(_MAPPED, *(column.to_pylist() for column in pairs.columns))
-        entities = touched(pairs, {Entity(*pair) for pair in found})
+        mapped: set[Entity] = set()
+        for first in range(0, pairs.num_rows, _FEW_ROWS):
+            columns = pairs.slice(first, _FEW_ROWS).columns
+            found = await connection.fetch(_MAPPED, *(column.to_pylist() for column in columns))
+            mapped |= await asyncio.to_thread(_entities, found)
+        entities = await asyncio.to_thread(touched, pairs, mapped)
         await write_audit(connection, landed(audit, replaced, batch.num_rows - written))
         await before(entities)
     aged = int((times < periods.features_since(time.time_ns() // 1_000)).sum())
@@ -272,15 +277,26 @@ async def assign_sources(
 ) -> frozenset[Entity]:
     """Store a mapping of some assets; the entities with a mapping that was not there before."""
     ids = sorted(set(asset_ids))
+    entities: set[Entity] = set()
     async with connection.transaction():
         await connection.execute(_ALONE)
-        rows = await connection.fetch(
-            _ASSIGN, tenant_id, source_id, ids, valid_from, changed_at, FIRST_INSTANT
-        )
-        entities = frozenset(Entity(tenant_id, asset_id) for (asset_id,) in rows)
+        for first in range(0, len(ids), _FEW_ROWS):
+            some = ids[first : first + _FEW_ROWS]
+            rows = await connection.fetch(
+                _ASSIGN, tenant_id, source_id, some, valid_from, changed_at, FIRST_INSTANT
+            )
+            entities.update(Entity(tenant_id, asset_id) for (asset_id,) in rows)
         await write_audit(connection, counting(audit, len(entities)))
         await before(entities)
-    return entities
+    return frozenset(entities)
+
+
+def _touched(batch: pa.Table) -> Collection[Entity]:
+    return touched(pairs_of(batch))
+
+
+def _entities(rows: Sequence[asyncpg.Record]) -> set[Entity]:
+    return {Entity(*row) for row in rows}
 
 
 async def _computed(work: Callable[[pa.Table], _T], batch: pa.Table) -> _T:
