@@ -21,6 +21,11 @@ AiHubError
 ├── TooMany                more requests of a key than it may make
 ├── TooLarge               a body over the limit
 ├── ExportFailed           an export stopped; nothing of it is left behind
+├── StorageError           object storage, or a folder, did not do what was asked
+│   ├── StorageUnavailable it cannot be reached, or did not answer in time
+│   ├── StorageRefused     its credentials are missing, wrong, or do not allow it
+│   ├── ObjectMissing      a file, or its bucket, is not there
+│   └── ObjectExists       a file that must be new is there
 ├── Busy                   as much as may is under way or waits; it is tried again later
 ├── ServerUnreachable      a command needs a running server and there is none
 └── StoreError             the offline store did not do what was asked
@@ -290,6 +295,26 @@ class TooLarge(AiHubError):
 
 class ExportFailed(AiHubError):
     """An export stopped part-way; no file of it is left behind."""
+
+
+class StorageError(AiHubError, OSError):
+    """Object storage, or a folder, did not do what was asked; as when a disk fails."""
+
+
+class StorageUnavailable(StorageError):
+    """Object storage cannot be reached, or did not answer in time."""
+
+
+class StorageRefused(StorageError):
+    """Object storage said no: credentials are missing or wrong, or do not allow it."""
+
+
+class ObjectMissing(StorageError):
+    """A file, or the bucket it would be in, is not there."""
+
+
+class ObjectExists(StorageError):
+    """A file that must be new is there already."""
 
 
 class Busy(AiHubError):

@@ -1,0 +1,1 @@
+"""Files by URL: object storage, and folders with the same contract."""
