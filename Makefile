@@ -8,6 +8,9 @@ WORKERS ?= 2
 # How long `make mutants` may take.
 MUTANTS_FOR ?= 30m
 
+# Each has one extra, for a library that wants other versions than ours beside it.
+ENVIRONMENTS := build/env-mlflow/made
+
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
@@ -34,7 +37,7 @@ demo: .venv/base  ## a tour of the product on generated data
 test: servers .venv/test  ## the tests, without the long ones
 	$(BIN)/pytest -n $(WORKERS) -m "not long"
 
-test-all: servers .venv/test  ## every test, and properties on more examples
+test-all: servers .venv/test $(ENVIRONMENTS)  ## every test, and properties on more examples
 	HYPOTHESIS_PROFILE=all $(BIN)/pytest -n $(WORKERS)
 
 check: .venv/check .venv/test  ## style, types and who imports whom
@@ -72,15 +75,27 @@ migrations: .venv/base  ## write migrations/001_create_feature_views.sql anew, a
 	$(INSTALL) -e '.[$(@F)]'
 	@touch $@
 
+# An environment of its own, build/env-NAME: the package with the extra NAME.
+build/env-%/made: pyproject.toml constraints-%.txt
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-$*.txt \
+		-e '.[$*]' 'pytest>=8.4'
+	@touch $@
+
 # Written only when all of it is known, and only if no line holds an address.
-constraints:  ## pin the newest release of every dependency in constraints.txt
-	$(PYTHON) -m venv --clear build/pins
-	build/pins/bin/python -m pip install --quiet --disable-pip-version-check \
-		-e '.[test,check,bench,mutants]'
-	build/pins/bin/python -m pip freeze --quiet --exclude-editable > build/pins/freeze
-	! grep -nE '@|://' build/pins/freeze
+constraints:  ## pin the newest release of every dependency in constraints.txt, constraints-*.txt
+	@set -e; pins() { $(PYTHON) -m venv --clear build/pins; \
+		build/pins/bin/python -m pip install --quiet --disable-pip-version-check "$$@"; \
+		build/pins/bin/python -m pip freeze --quiet --exclude-editable > build/pins/freeze; \
+		! grep -nE '@|://' build/pins/freeze; }; \
+	pins -e '.[test,check,bench,mutants]'; \
 	{ echo '# Every dependency of every extra; written by `make constraints`.'; \
-		cat build/pins/freeze; } > constraints.txt
+		cat build/pins/freeze; } > constraints.txt; \
+	for name in $(patsubst build/env-%/made,%,$(ENVIRONMENTS)); do \
+		pins -e ".[$$name]" 'pytest>=8.4'; \
+		{ echo "# Of the extra $$name, for build/env-$$name; written by \`make constraints\`."; \
+			cat build/pins/freeze; } > constraints-$$name.txt; \
+	done
 
 # Without it the tests run too, and say loudly what they skipped. Only the installation counts:
 # `update` also fails for a package source that does not have it.

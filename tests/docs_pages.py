@@ -17,7 +17,11 @@ once on each, apart from the others; `none`, and before the first such comment, 
 `localhost:5432` is the server of the run, `sudo -u postgres` its superuser (as who psql runs
 where it is not told), and in a setup `server` is the server itself.
 
-`python tests/docs_pages.py README.md docs/*.md` writes the outputs anew.
+`<!-- environment: mlflow -->` says that the page is run in an environment of its own, that `make`
+makes of an extra: see `environments.py`.
+
+`python tests/docs_pages.py README.md docs/*.md` writes the outputs anew; with `--check` first it
+says where they are not true.
 """
 
 from __future__ import annotations
@@ -44,6 +48,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
+import environments
 import servers
 
 ROOT = Path(__file__).parents[1]
@@ -57,6 +62,7 @@ _BLOCK = re.compile(
     r"|^<!-- setup:\n(?P<setup>.*?)^-->$|^<!-- server: (?P<kinds>[a-z ]+) -->$",
     re.DOTALL | re.MULTILINE,
 )
+_ENVIRONMENT = re.compile(r"^<!-- environment: (\w+) -->$", re.MULTILINE)
 _RUNNABLE = {"python", "bash", "console", "sql"}
 _NOT_RUN = re.compile(r"(make|source|\.|docker|sudo(?! -u)) ")
 _EXPORT = re.compile(r"export (\w+)=(.*)")
@@ -112,6 +118,12 @@ def pages() -> list[Path]:
     """Every page that has examples."""
     found = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
     return [page for page in found if page.name != "benchmarks.md"]
+
+
+def environment(page: str) -> str | None:
+    """The environment of its own that a page is run in; None for the usual one."""
+    found = _ENVIRONMENT.search(page)
+    return found and found[1]
 
 
 def blocks(page: str) -> list[Block]:
@@ -405,9 +417,32 @@ def update(page: Path) -> int:
     return len(wrong)
 
 
+def check(page: Path) -> int:
+    """Say which outputs of a page are not true, but for those on servers; how many."""
+    wrong = 0
+    with tempfile.TemporaryDirectory() as home, Reader(Path(home)) as reader:
+        for shown in reader.follow(page.read_text("utf-8")):
+            if not shown.is_true:
+                wrong += 1
+                print(f"line {shown.block.line} shows\n{shown.expected}\nnot\n{shown.actual}")
+    return wrong
+
+
+def _main(names: list[str]) -> int:
+    if names[:1] == ["--check"]:
+        return sum(check(Path(name).resolve()) for name in names[1:])
+    for name in names or map(str, pages()):
+        path = Path(name).resolve()
+        own = environment(path.read_text("utf-8"))
+        if own is None or environments.folder(own) == Path(sys.prefix):
+            print(name, update(path))
+        else:
+            print(f"{name}: {environments.python(own)} has what it needs")
+    return 0
+
+
 if __name__ == "__main__":
     try:
-        for name in sys.argv[1:] or map(str, pages()):
-            print(name, update(Path(name).resolve()))
+        sys.exit(_main(sys.argv[1:]))
     finally:
         servers.stop_all()

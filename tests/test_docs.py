@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import ai_hub
+import environments
 import servers
 from ai_hub.cli.app import app
 from ai_hub.config import KEYS, Settings, variable
@@ -20,7 +21,17 @@ from ai_hub.definitions.vocabulary import CLOSED, PARTS, STATS
 from ai_hub.feature_store import FeatureStore
 from ai_hub.intake.read_options import READ_OPTIONS
 from ai_hub.metrics import FAMILIES
-from docs_pages import PORT, ROOT, Reader, blocks, pages, runs, same_json, same_text
+from docs_pages import (
+    PORT,
+    ROOT,
+    Reader,
+    blocks,
+    environment,
+    pages,
+    runs,
+    same_json,
+    same_text,
+)
 from servers import Kind
 
 PROSE = sorted(
@@ -45,8 +56,14 @@ RUNS = [
     pytest.param(path, kind, marks=_MARKS.get(kind or "", []), id=f"{named(path)} on {kind}"
                  if kind else named(path))
     for path in pages()
+    if environment(path.read_text("utf-8")) is None
     for kind in runs(path.read_text("utf-8"))
 ]  # fmt: skip
+APART = [
+    pytest.param(path, own, id=named(path))
+    for path in pages()
+    if (own := environment(path.read_text("utf-8"))) is not None
+]
 
 
 @pytest.mark.parametrize(("path", "kind"), RUNS)
@@ -55,6 +72,16 @@ def test_examples_run_and_show_what_comes(path: Path, kind: Kind | None, tmp_pat
         for shown in reader.follow(path.read_text("utf-8")):
             where = f"{named(path)}, the block at line {shown.block.line}"
             assert shown.is_true, f"{where} shows\n{shown.expected}\nbut this came:\n{shown.actual}"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("path", "own"), APART)
+def test_examples_run_in_an_environment_of_their_own(path: Path, own: str) -> None:
+    if reason := environments.absent(own):
+        pytest.skip(reason)
+    command = [environments.python(own), ROOT / "tests" / "docs_pages.py", "--check", path]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, f"{named(path)}, {done.stdout}{done.stderr}"
 
 
 def test_every_command_has_its_help() -> None:

@@ -30,7 +30,7 @@ STEPS = (
     ("serving",),
     ("explanation",),
     ("export",),
-    ("importance",),
+    ("importance", "mlflow"),
     ("doctor",),
     ("opening",),
     ("front",),
@@ -73,6 +73,7 @@ ARRAYS = (
     "adoption.py",
     "drift/*.py",
     "importance/*.py",
+    "mlflow.py",
 )
 LIBRARIES = {
     "duckdb": ("stores/embedded/*.py",),
@@ -95,6 +96,7 @@ LIBRARIES = {
     "joserfc": ("access/tokens.py",),
     "python_calamine": ("intake/readers/spreadsheet.py",),
     "obstore": ("storage/faults.py", "storage/objects.py"),
+    "mlflow": ("mlflow.py",),
     "joblib": ("importance/model_file.py",),
     "matplotlib": ("importance/plot.py", "importance/drift_plot.py"),
     "shap": ("importance/shap_values.py",),
@@ -177,6 +179,7 @@ KINDS = {
     "intake/readers/*.py": "talks",
     "intake/source.py": "talks",
     "logs.py": "talks",
+    "mlflow.py": "talks",
     "opening.py": "talks",
     "serving/access_keys.py": "decides",
     "serving/answer.py": "decides",

@@ -127,7 +127,7 @@ class _Parts:
             self._end_part(*self._part)
         for one in self._finishing:
             one.result()
-        self._draft.conclude(_said(self._describe(self.rows, self.counts), self._schema))
+        self._draft.conclude(said_of(self._describe(self.rows, self.counts), self._schema))
 
     def _end_part(self, part: PartFile, file: GroupedFile) -> None:
         file.end(self._describe(file.rows, self._own))
@@ -136,7 +136,7 @@ class _Parts:
         self._part, self._own = None, Counts()
 
 
-def _said(metadata: Mapping[str, str], schema: pa.Schema) -> dict[str, object]:
+def said_of(metadata: Mapping[str, str], schema: pa.Schema) -> dict[str, object]:
     """What a manifest says of an export: what a file of it would, and its columns."""
     found: dict[str, object] = {}
     for key, text in metadata.items():
