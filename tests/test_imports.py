@@ -204,6 +204,7 @@ KINDS = {
     "stores/opening.py": "talks",
     "stores/postgres/grouped_rows.py": "decides",
     "stores/postgres/guesses.py": "decides",
+    "stores/postgres/notices.py": "decides",
     "stores/postgres/pieces.py": "decides",
     "stores/postgres/scan_part.py": "decides",
     "stores/postgres/vector_rows.py": "decides",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ai_hub.definitions.values import Entity
-from ai_hub.stores.attributes import Changes, Key, keys_of, parts_of, settled
+from ai_hub.stores.attributes import Changes, Key, Settled, keys_of, parts_of, settled
 from ai_hub.stores.audit_log import AuditRecord, landed
 from ai_hub.stores.base import Landed
 from ai_hub.stores.postgres.audit_log import write_audit
@@ -51,15 +51,22 @@ async def append_attributes(
         parts = parts_of(batch)
         while (part := await asyncio.to_thread(next, parts, None)) is not None:
             stored = await _stored(connection, await asyncio.to_thread(keys_of, part))
-            done = await asyncio.to_thread(settled, part, stored, changed_at)
+            done, touched = await asyncio.to_thread(_settled, part, stored, changed_at)
             replaced, unchanged = replaced + done.replaced, unchanged + done.unchanged
-            changed |= done.touched
+            changed |= touched
             for first in range(0, len(done.rows), _AT_ONCE):
                 some = done.rows[first : first + _AT_ONCE]
                 await connection.execute(_WRITE, *map(list, zip(*some, strict=True)))
         await write_audit(connection, landed(audit, replaced, unchanged))
         await before(changed)
     return Landed(replaced, unchanged, frozenset(changed))
+
+
+def _settled(
+    part: pa.Table, stored: Mapping[Key, Changes], changed_at: int
+) -> tuple[Settled, frozenset[Entity]]:
+    done = settled(part, stored, changed_at)
+    return done, done.touched
 
 
 async def _stored(connection: Connection, keys: Sequence[Key]) -> dict[Key, Changes]:

@@ -15,11 +15,13 @@ from ai_hub.definitions.values import Entity
 from ai_hub.errors import StoreError
 from ai_hub.stores.base import Announce, Changed, Followed
 from ai_hub.stores.postgres.debts import owe
-from ai_hub.stores.postgres.notices import Notice, changes_of, is_by, told
+from ai_hub.stores.postgres.notices import Notice, changes_of, is_by, notices
 from ai_hub.stores.postgres.recovery import Recovery
 from ai_hub.stores.postgres.session import Connection, session
 
 CHANNEL = "ai_hub_changes"
+_FEW_ENTITIES, _FEW_TEXTS = 500, 4
+"""Of more, notices are made and read beside the event loop."""
 _PAUSES = (0.1, 0.5, 2.0, 5.0)
 _BEAT = 2.0
 """Seconds without a word until the connection is asked whether it is there, and until it says so.
@@ -42,24 +44,27 @@ class Telling:
         if not entities:
             return
         marked = await self._announce(entities) if self._announce else ""
-        made = await told(self._by, entities, marked)
+        if len(entities) <= _FEW_ENTITIES:
+            told = notices(self._by, entities, marked)
+        else:
+            told = await asyncio.to_thread(notices, self._by, entities, marked)
         if marked:
             # A notice in a transaction makes the commits of all writers wait for each other.
-            self._later = made
+            self._later = told
         else:
-            await owe(self._connection, self._by, made)
-            await self._notify(made)
+            await owe(self._connection, self._by, told)
+            await self._notify(told)
 
     async def after(self) -> None:
         """Tell of what was marked, once it is committed."""
         if self._later:
             await self._notify(self._later)
 
-    async def _notify(self, notices: Sequence[Notice]) -> None:
+    async def _notify(self, told: Sequence[Notice]) -> None:
         await self._connection.execute(
             "SELECT pg_notify($1, p) FROM unnest($2::text[]) AS p",
             CHANNEL,
-            [one.text for one in notices],
+            [one.text for one in told],
         )
 
 
@@ -127,7 +132,12 @@ class Changes:
                 if not done:
                     await connection.fetchval("SELECT 1", timeout=_BEAT)
                 elif hearing.done():
-                    await changed(await changes_of([hearing.result(), *self._waiting()]))
+                    texts = [hearing.result(), *self._waiting()]
+                    await changed(
+                        changes_of(texts)
+                        if len(texts) <= _FEW_TEXTS
+                        else await asyncio.to_thread(changes_of, texts)
+                    )
                     hearing = None
         finally:
             for task in (ended, hearing):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Sequence
 
 from ai_hub.definitions.values import Entity
 from ai_hub.stores.base import Change
-from ai_hub.stores.postgres.notices import Notice, changes_of, notice_of_all, told
+from ai_hub.stores.postgres.notices import Notice, changes_of, notice_of_all, notices
 from ai_hub.stores.postgres.session import Connection, Sessions
 
 _MOST = 10_000
@@ -38,10 +39,10 @@ UNION ALL SELECT $3, $4 FROM shared, held WHERE held.much
 """
 
 
-async def owe(connection: Connection, by: str, notices: Sequence[Notice]) -> None:
+async def owe(connection: Connection, by: str, told: Sequence[Notice]) -> None:
     """Write down, in the transaction that is under way, what shared caches are owed."""
     everything = notice_of_all(by)
-    ids, texts = [one.id for one in notices], [one.text for one in notices]
+    ids, texts = [one.id for one in told], [one.text for one in told]
     await connection.execute(_OWE, ids, texts, everything.id, everything.text)
 
 
@@ -65,9 +66,10 @@ class PostgresDebts:
 
     async def all(self) -> list[Change]:
         """What may have to be dropped from a shared cache."""
-        return await changes_of([text for (text,) in await self._sessions.fetch(_ALL)])
+        texts = [text for (text,) in await self._sessions.fetch(_ALL)]
+        return await asyncio.to_thread(changes_of, texts)
 
     async def owe(self, entities: Collection[Entity]) -> None:
         """Write down what was committed already, and could not be dropped."""
-        made = await told(self._by, entities)
-        await self._sessions.write(lambda on: owe(on, self._by, made))
+        told = await asyncio.to_thread(notices, self._by, entities)
+        await self._sessions.write(lambda on: owe(on, self._by, told))

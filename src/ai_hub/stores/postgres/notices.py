@@ -6,10 +6,9 @@ left out where no shared cache was told before the commit.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -19,8 +18,6 @@ from ai_hub.stores.base import Change
 _PAYLOAD = 7_900
 """Bytes of a payload: PostgreSQL takes less than 8,000."""
 _MOST_PAYLOADS = 200
-_FEW_ENTITIES = 500
-_FEW_TEXTS = 4
 
 
 class Notice(NamedTuple):
@@ -34,13 +31,6 @@ def notices(by: str, entities: Iterable[Entity], marked: str = "") -> list[Notic
     """Notices that name the entities; one that names none means all of them."""
     found = list(islice(_notices(by, entities, marked), _MOST_PAYLOADS + 1))
     return found if len(found) <= _MOST_PAYLOADS else [notice_of_all(by, marked)]
-
-
-async def told(by: str, entities: Collection[Entity], marked: str = "") -> list[Notice]:
-    """The same as `notices`; for many entities they are made beside the event loop."""
-    if len(entities) <= _FEW_ENTITIES:
-        return notices(by, entities, marked)
-    return await asyncio.to_thread(notices, by, entities, marked)
 
 
 def notice_of_all(by: str, marked: str = "") -> Notice:
@@ -63,11 +53,9 @@ def is_by(writer: str, text: str) -> bool:
     return text.startswith(f'["{writer} ')
 
 
-async def changes_of(texts: Sequence[str]) -> list[Change]:
-    """The changes that texts tell of; of many they are made beside the event loop."""
-    if len(texts) <= _FEW_TEXTS:
-        return [heard(text)[1] for text in texts]
-    return await asyncio.to_thread(lambda: [heard(text)[1] for text in texts])
+def changes_of(texts: Sequence[str]) -> list[Change]:
+    """The changes that texts tell of."""
+    return [heard(text)[1] for text in texts]
 
 
 def _notices(by: str, entities: Iterable[Entity], marked: str) -> Iterator[Notice]:
