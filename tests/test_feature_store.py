@@ -72,7 +72,6 @@ USES: dict[str, Use] = {
     "drift_baseline": lambda s: s.drift_baseline("t", SET),
     "drift": lambda s: s.drift("t", SET),
     "drifting": lambda s: s.drifting(),
-    "forget_computed": lambda s: s.forget_computed(),
     "export_record": lambda s: s.export_record("none"),
     "plan": lambda s: s.plan([FeatureSet("own", 1, (Lag("lag", "1h"),))]),
     "apply": lambda s: s.apply([FeatureSet("own", 1, (Lag("lag", "1h"),))]),

@@ -257,7 +257,7 @@ class IssuerUnreachable(AiHubError):
 
 
 class Forbidden(AiHubError):
-    """Something that the key of a request does not allow.
+    """Something that the key or token of a request does not allow.
 
     What is there and what is not are told alike.
     """
@@ -268,7 +268,7 @@ class Forbidden(AiHubError):
 
 
 class TooMany(AiHubError):
-    """More requests of one key than it may make."""
+    """More requests with one key or token than are allowed."""
 
     field = "authorization"
 
@@ -277,7 +277,7 @@ class TooMany(AiHubError):
 
     def __init__(self) -> None:
         super().__init__(
-            "authorization: this key asks more often than it may (AI_HUB_RATE_LIMIT). Try again in "
+            "authorization: who asks may not ask so often (AI_HUB_RATE_LIMIT). Try again in "
             f"{self.retry_after} s."
         )
 

@@ -142,6 +142,21 @@ async def test_who_has_a_key_is_called_by_it(deployment: Deployment, tmp_path: P
             assert len((await store.audit(who=who))["records"]) == count
 
 
+async def test_a_baseline_that_was_asked_for_leaves_one(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    async with deployment.open(tmp_path) as store:
+        await store.ingest(rows(5), "acme")
+        made = await store.drift_baseline(
+            "acme", "forecast_basic", to_datetime(AT), to_datetime(AT + 5 * HOUR)
+        )
+        found = await newest(store)
+        assert (found["what"], found["tenant_id"], found["count"]) == ("drift-baseline", "acme", 5)
+        assert found["details"] == {
+            "feature_set": "forecast_basic@1", "baseline_id": made["baseline_id"],
+        }  # fmt: skip
+
+
 async def test_records_are_found_page_by_page(deployment: Deployment, tmp_path: Path) -> None:
     async with deployment.open(tmp_path) as store:
         for place in range(7):

@@ -233,3 +233,19 @@ async def test_other_tenants_keep_theirs(deployment: Deployment, tmp_path: Path)
         for wrong in wrongs:
             with pytest.raises(InvalidInput):
                 await store.delete(T, **wrong)  # type: ignore[arg-type]
+
+
+async def test_what_is_known_of_its_drift_goes_with_a_tenant(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    async with deployment.open(tmp_path, drift_flush="1h") as store:
+        for tenant in (T, "bravo"):
+            await store.ingest(readings(), tenant)
+            at = to_datetime(LATER)
+            await store.get(
+                tenant_id=tenant, asset_id="a", feature_set="forecast_basic", timestamp=at
+            )
+            await store.export_features_to_parquet(tenant, "forecast_basic", to_datetime(AT), at)
+        removed = (await store.delete(T))["removed"]
+        assert (removed["ai_hub_baselines"], removed["ai_hub_served"]) == (1, 1)
+        assert [of.tenant_id for of in await store.drifting()] == ["bravo"]

@@ -13,6 +13,7 @@ from ai_hub.config import Settings
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import to_micros
 from ai_hub.http.drifting import look
+from ai_hub.http.server import opened
 from ai_hub.metrics import Metrics, exposition
 from ai_hub.stores.drift_table import SetOf
 from conformance.test_drift import OWN, START, ingested, serve
@@ -69,3 +70,10 @@ async def test_what_drifts_is_told_once_and_by_tenant(
         assert told(both, "ai_hub_drift_alarm") == alarms
         assert told(both.of_tenants({"u"}), "ai_hub_drift_alarm") == {}
         assert told(both.of_tenants({"t"}), "ai_hub_drift_psi").keys() == alarms.keys()
+
+
+async def test_what_a_server_computes_at_its_start_is_not_served(tmp_path: Path) -> None:
+    settings = Settings(database_url="duckdb:///:memory:", export_root=tmp_path)
+    async with opened(settings) as store:
+        await store._open.served.flush()
+        assert await store._open.store.drift_table.served_sets(-(10**15), 10**18) == []

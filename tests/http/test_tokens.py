@@ -63,6 +63,24 @@ def test_what_a_token_allows_and_what_not(server: Server, issuer: Issuer) -> Non
     assert server.client.get("/health").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (
+            {"ai_hub_tenants": "bravo"},
+            "tenant_id: got 'acme', expected one of the tenants of the token",
+        ),
+        ({"scope": "write"}, "scope: got 'write', expected a token with read"),
+    ],
+)
+def test_a_refusal_speaks_of_the_token(
+    server: Server, issuer: Issuer, said: dict[str, str], expected: str
+) -> None:
+    headers = {"authorization": f"Bearer {issuer.token(**said)}"}
+    answer = server.client.post("/ai/features/get", json=GET, headers=headers)
+    assert answer.json()["detail"] == expected
+
+
 def test_the_refusal_comes_before_the_body(server: Server) -> None:
     head = b"POST /ai/features/ingest?tenant_id=acme HTTP/1.1\r\nhost: localhost\r\n"
     head += b"authorization: Bearer a.b.c\r\n"

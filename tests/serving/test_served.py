@@ -14,6 +14,7 @@ from ai_hub.errors import StoreUnavailable
 from ai_hub.metrics import Metrics
 from ai_hub.serving.served import Served
 from ai_hub.serving.spec import spec_of
+from ai_hub.stores.audit_log import AuditRecord
 from ai_hub.stores.base import Vectors
 from ai_hub.stores.drift_table import Merge, ServedHour, SetOf, StoredBaseline
 
@@ -41,7 +42,9 @@ class Table:
             self.rows[of, hour] = document if there is None else merge(there, document)
             self.added.set()
 
-    async def keep_baseline(self, baseline: StoredBaseline) -> None: ...
+    async def keep_baseline(
+        self, baseline: StoredBaseline, audit: Sequence[AuditRecord] = ()
+    ) -> None: ...
 
     async def baselines(self, of: SetOf) -> list[StoredBaseline]:
         return []
@@ -130,16 +133,6 @@ async def test_nothing_is_held_for_what_takes_nothing() -> None:
     assert len(standby._hours) == 0
     await standby.close()
     assert (table.tried, metrics.unsketched) == (0, 0)
-
-
-async def test_what_nobody_asked_for_is_forgotten() -> None:
-    table = Table()
-    one = served(table, Metrics())
-    one.note(OWN, "t", 0, 2, vectors(2))
-    await one.forget()
-    one.note(OWN, "t", 0, 1, vectors(1))
-    await one.close()
-    assert table.total() == 1
 
 
 async def test_it_is_added_again_and_again_by_itself() -> None:

@@ -22,7 +22,8 @@ class Grant:
     """What somebody may do, as of a time.
 
     `who` is their name in records; `id` tells them from others. `tenants` None: all, also those
-    that do not exist yet. `until` is when it ends, in microseconds; None: never.
+    that do not exist yet. `until` is when it ends, in microseconds; None: never. `by` is what they
+    ask with, as refusals call it.
     """
 
     who: str
@@ -30,17 +31,18 @@ class Grant:
     scopes: frozenset[Scope]
     id: str = ""
     until: int | None = None
+    by: Literal["key", "token"] = "key"
 
     def check_scope(self, scope: Scope) -> None:
         """Raise Forbidden without a scope."""
         if scope not in self.scopes:
             has = " ".join(one for one in SCOPES if one in self.scopes)
-            raise Forbidden("scope", has, f"a key with {scope}")
+            raise Forbidden("scope", has, f"a {self.by} with {scope}")
 
     def check_tenant(self, tenant_id: object) -> None:
         """Raise Forbidden for a tenant that is not one of them, whether it is there or not."""
         if self.tenants is not None and tenant_id not in self.tenants:
-            raise Forbidden("tenant_id", tenant_id, "one of the tenants of the key")
+            raise Forbidden("tenant_id", tenant_id, f"one of the tenants of the {self.by}")
 
     def has(self, tenant_id: str) -> bool:
         """Whether a tenant is one of them."""
@@ -49,7 +51,7 @@ class Grant:
     def check_everybody(self) -> None:
         """Raise Forbidden unless all tenants are theirs: what is asked is about all of them."""
         if self.tenants is not None:
-            raise Forbidden("key", "one for some tenants", "one for every tenant")
+            raise Forbidden(self.by, "one for some tenants", "one for every tenant")
 
     def covers(self, tenants: frozenset[str] | None) -> bool:
         """Whether all of these tenants (None: every one) are among its own."""

@@ -171,7 +171,7 @@ class Tokens:
         if not isinstance(who, str) or not who.isprintable() or not 0 < len(who) <= _LONGEST_NAME:
             raise _wrong(f"a token without a name in its claim {rules.who}")
         until = round((_instant(claims, "exp") + LEEWAY_SECONDS) * SECOND)
-        return Grant(who, self._tenants(claims), self._scopes(claims), who, until)
+        return Grant(who, self._tenants(claims), self._scopes(claims), who, until, "token")
 
     def _tenants(self, claims: Mapping[str, Any]) -> frozenset[str] | None:
         said = claims.get(self._rules.tenants)

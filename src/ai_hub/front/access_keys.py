@@ -44,7 +44,7 @@ class AccessKeys(Rollouts):
         wanted, allows = check_tenants(tenants), check_scopes(scopes)
         if not by.covers(wanted):
             got = "every one" if wanted is None else sorted(wanted)
-            raise Forbidden("tenants", got, "tenants of the key that asks")
+            raise Forbidden("tenants", got, f"tenants of the {by.by} that asks")
         at = time.time_ns() // 1_000
         until = None if expires is None else at + expires.micros
         who = check_text("created_by", named(created_by), 200)

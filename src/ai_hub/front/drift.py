@@ -17,6 +17,7 @@ from ai_hub.drift.sketch import Sketch
 from ai_hub.errors import InvalidInput, UnknownBaseline
 from ai_hub.export.baselines import made_of
 from ai_hub.front.training_sets import TrainingSets
+from ai_hub.stores.audit_log import noted
 from ai_hub.stores.drift_table import SetOf, StoredBaseline, set_of
 
 _WINDOW = 7 * DAY
@@ -51,7 +52,11 @@ class Drift(TrainingSets):
             raise _no_rows(of, times, "history")
         new = str(uuid.uuid4())
         made = await asyncio.to_thread(made_of, sample, of, times, self.now(), new, False)
-        await self._open.store.drift_table.keep_baseline(made)
+        record = noted(
+            "drift-baseline", tenant_id, made.row_count, None,
+            feature_set=f"{of.feature_set}@{of.version}", baseline_id=new,
+        )  # fmt: skip
+        await self._open.store.drift_table.keep_baseline(made, [record])
         return {**_named(of), **_baseline(made)}
 
     async def drift(
@@ -101,10 +106,6 @@ class Drift(TrainingSets):
         await self._open.served.flush()
         now = self.now()
         return await self._open.store.drift_table.served_sets(now - _WINDOW, now)
-
-    async def forget_computed(self) -> None:
-        """Leave what was computed until now out of what was served: nobody asked for it."""
-        await self._open.served.forget()
 
     def _set_of(
         self, tenant_id: str, feature_set: str | None, model: str | None

@@ -43,6 +43,10 @@ class Removing(Front):
         """
         removal = self._removal(tenant_id, asset_ids, series, start_time, end_time, weather)
         store = self._open.store
+        if removal.whole and asset_ids is None and not dry_run:
+            # What is written down of its drift later would come back.
+            await self._open.exports.baselines.settle()
+            await self._open.served.flush()
         found = await store.survey(removal)
         rows = found.rows
         if not dry_run:

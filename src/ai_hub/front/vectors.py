@@ -123,11 +123,20 @@ class Vectors(FeatureSets):
         return {one: Features(answer.features, answer) for one, answer in answers.items()}
 
     async def found(
-        self, spec: Spec, tenant_id: str, asset_ids: Sequence[str], at: int, exact: bool = False
+        self,
+        spec: Spec,
+        tenant_id: str,
+        asset_ids: Sequence[str],
+        at: int,
+        exact: bool = False,
+        served: bool = True,
     ) -> list[Found]:
-        """The vectors of distinct assets as JSON bytes, in their order (what the doors splice)."""
+        """The vectors of distinct assets as JSON bytes, in their order (what the doors splice).
+
+        `served` is whether a model gets them, where they are `exact`.
+        """
         check_batch(tenant_id, asset_ids)
         if exact:
-            return await self._open.reader.exact(spec, tenant_id, asset_ids, at)
+            return await self._open.reader.exact(spec, tenant_id, asset_ids, at, served)
         at = self._effective(at, exact)
         return await self._open.reader.vectors(spec, tenant_id, asset_ids, at)

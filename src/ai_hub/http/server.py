@@ -210,8 +210,8 @@ async def _rehearse(store: FeatureStore) -> None:
     """One answer of every set before the first request: imports, cursors and plans are ready."""
     for feature_set in store.registry.sets():
         spec = store.specs.of(feature_set.label)
-        await asyncio.gather(*(store.found(spec, "-", ["-"], 0, exact=True) for _ in range(4)))
+        answers = (store.found(spec, "-", ["-"], 0, exact=True, served=False) for _ in range(4))
+        await asyncio.gather(*answers)
     # Nobody asked for these answers: they do not count.
     store.metrics.computed = store.metrics.degraded = 0
     store.metrics.missing.clear()
-    await store.forget_computed()

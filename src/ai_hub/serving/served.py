@@ -78,12 +78,6 @@ class Served:
         if 2 * self._weight > self._most_waiting:
             self._soon.set()
 
-    async def forget(self) -> None:
-        """Leave out what was computed until now: nobody asked for it."""
-        async with self._lock:
-            self._waiting, self._weight = [], 0
-            self._hours.clear()
-
     async def flush(self) -> None:
         """Add everything to the store's. Where that fails it is tried again the next time."""
         async with self._lock:

@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.values import DAY
+from ai_hub.stores.audit_log import AuditRecord
 
 MOST_BASELINES = 10
 """Baselines that are kept of a version of a tenant's set: the newest ones."""
@@ -81,8 +82,10 @@ class DriftTable(Protocol):
     def writable(self) -> bool:
         """Whether anything can be kept there: not on a standby."""
 
-    async def keep_baseline(self, baseline: StoredBaseline) -> None:
-        """Keep a baseline, and of its version the newest MOST_BASELINES alone."""
+    async def keep_baseline(
+        self, baseline: StoredBaseline, audit: Sequence[AuditRecord] = ()
+    ) -> None:
+        """Keep a baseline with audit records; of its version the newest MOST_BASELINES stay."""
 
     async def baselines(self, of: SetOf) -> list[StoredBaseline]:
         """The baselines of a version, without their documents, the newest first."""

@@ -10,13 +10,17 @@ import pytest
 from ai_hub.access.actor import user
 from ai_hub.administration import grant_tenant, set_retention
 from ai_hub.definitions.values import DAY, HOUR, to_datetime
+from ai_hub.errors import StoreError
 from ai_hub.stores.postgres import audit_log
+from ai_hub.stores.postgres.maintain import MAINTENANCE_LOCK
 from conformance.kit import observation
 from servers import Kind
 from stores.postgres.maintained import TENANT, World, opened
 from stores.postgres.test_retention import days, kind, now
 
 __all__ = ["kind"]
+
+KEEP_RAW = {"retention_features": "none", "retention_raw": "none"}
 
 
 async def told(world: World, what: str) -> list[dict[str, Any]]:
@@ -44,7 +48,7 @@ async def test_retention_says_what_it_deleted(kind: Kind, tmp_path: Path) -> Non
 
 
 async def test_maintenance_says_what_it_did(kind: Kind, tmp_path: Path) -> None:
-    async with opened(kind, tmp_path, retention_features="none", retention_raw="none") as world:
+    async with opened(kind, tmp_path, **KEEP_RAW) as world:
         start = now() - 40 * DAY
         await world.store.ingest(
             [observation("a", start + i * HOUR, float(i)) for i in range(200)], TENANT
@@ -58,6 +62,34 @@ async def test_maintenance_says_what_it_did(kind: Kind, tmp_path: Path) -> None:
             )
         else:
             assert done == []
+
+
+async def test_maintenance_that_fails_says_so(kind: Kind, tmp_path: Path) -> None:
+    async with opened(kind, tmp_path, retention_audit="30d", **KEEP_RAW) as world:
+        start = now() - 40 * DAY
+        await world.store.ingest(
+            [observation("a", start + i * HOUR, float(i)) for i in range(200)], TENANT
+        )
+        # What is deleted last cannot be.
+        await world.sql.execute(
+            "CREATE FUNCTION stay() RETURNS trigger LANGUAGE plpgsql "
+            "AS $$ BEGIN RAISE EXCEPTION 'they stay'; END $$"
+        )
+        await world.sql.execute(
+            "CREATE TRIGGER stay BEFORE DELETE ON ai_hub_audit EXECUTE FUNCTION stay()"
+        )
+        with pytest.raises(StoreError, match="they stay"):
+            await world.maintain(now())
+        (failed,) = await told(world, "maintain")
+        assert "they stay" in failed["failed"]
+        assert (failed["count"] > 0) is (kind == "timescaledb")
+        assert ("refresh hourly_features" in failed) is (kind == "timescaledb")
+        # One that may not begin is none.
+        with pytest.raises(StoreError):
+            await world.maintain(now())
+        await world.sql.execute("SELECT pg_advisory_lock($1)", MAINTENANCE_LOCK)
+        await world.maintain(now())
+        assert len(await told(world, "maintain")) == 2
 
 
 async def test_declarations_and_grants_say_who_made_them(kind: Kind, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ai_hub.stores.audit_log import AuditRecord
 from ai_hub.stores.drift_table import (
     KEPT,
     MOST_BASELINES,
@@ -14,6 +15,7 @@ from ai_hub.stores.drift_table import (
     SetOf,
     StoredBaseline,
 )
+from ai_hub.stores.embedded.audit_log import EmbeddedAuditLog
 from ai_hub.stores.embedded.session import Cursor, Sessions, transaction
 
 _OF = "tenant_id = ? AND feature_set = ? AND version = ? AND fingerprint = ?"
@@ -50,12 +52,15 @@ _LAST_HOURS = (
 class EmbeddedDriftTable:
     """Baselines and sketches of one database file, which only this process writes."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, audit_log: EmbeddedAuditLog) -> None:
         self._sessions = sessions
+        self._audit_log = audit_log
         self.writable = True
 
-    async def keep_baseline(self, baseline: StoredBaseline) -> None:
-        """Keep a baseline, and of its version the newest ones alone."""
+    async def keep_baseline(
+        self, baseline: StoredBaseline, audit: Sequence[AuditRecord] = ()
+    ) -> None:
+        """Keep a baseline with audit records, and of its version the newest ones alone."""
         one = baseline
         row = [
             one.baseline_id, *one.of, one.of_export, one.start_time, one.end_time, one.made_at,
@@ -74,6 +79,7 @@ class EmbeddedDriftTable:
                     f"(SELECT baseline_id {_NEWEST} {_ORDER} LIMIT {MOST_BASELINES})",
                     [*one.of, *one.of],
                 )
+                self._audit_log.write(cursor, audit)
 
         await self._sessions.write(keep)
 

@@ -98,7 +98,7 @@ class EmbeddedStore:
         self.views = EmbeddedViews(self._sessions, view_timeout.seconds)
         self.audit_log = EmbeddedAuditLog(self._sessions, keep_audit)
         self.registry_table = EmbeddedRegistryTable(self._sessions, self.audit_log)
-        self.drift_table = EmbeddedDriftTable(self._sessions)
+        self.drift_table = EmbeddedDriftTable(self._sessions, self.audit_log)
         try:
             with closing(self._sessions.cursor()) as cursor, translated():
                 self._sources: SourceMap = load_sources(cursor)

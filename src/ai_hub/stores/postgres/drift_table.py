@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from ai_hub.stores.audit_log import AuditRecord
 from ai_hub.stores.drift_table import (
     KEPT,
     MOST_BASELINES,
@@ -14,6 +15,7 @@ from ai_hub.stores.drift_table import (
     SetOf,
     StoredBaseline,
 )
+from ai_hub.stores.postgres.audit_log import write_audit
 from ai_hub.stores.postgres.session import Connection, Sessions
 
 _OF = "tenant_id = $1 AND feature_set = $2 AND version = $3 AND fingerprint = $4"
@@ -71,8 +73,10 @@ class PostgresDriftTable:
         """Whether the database takes anything."""
         return not self._sessions.recovery.standby
 
-    async def keep_baseline(self, baseline: StoredBaseline) -> None:
-        """Keep a baseline, and of its version the newest ones alone."""
+    async def keep_baseline(
+        self, baseline: StoredBaseline, audit: Sequence[AuditRecord] = ()
+    ) -> None:
+        """Keep a baseline with audit records, and of its version the newest ones alone."""
         one = baseline
         times = one.start_time, one.end_time, one.made_at
         row = (one.baseline_id, *one.of, one.of_export, *times, one.row_count, one.document)
@@ -81,6 +85,7 @@ class PostgresDriftTable:
             async with on.transaction():
                 await on.execute(_KEEP, *row)
                 await on.execute(_TIDY, *one.of)
+                await write_audit(on, audit)
 
         await self._sessions.write(keep)
 

@@ -5,14 +5,16 @@ The order matters: hours are refreshed before the rows that they are made of may
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from ai_hub.config import Settings
 from ai_hub.config_values import width_text
 from ai_hub.definitions.values import Duration, iso
-from ai_hub.errors import StoreRefused
+from ai_hub.errors import StoreError, StoreRefused
 from ai_hub.stores.audit_log import noted
 from ai_hub.stores.postgres.audit_log import expire, write_audit
 from ai_hub.stores.postgres.columnstore import Columnstore
@@ -23,7 +25,7 @@ from ai_hub.stores.postgres.pieces import Span
 from ai_hub.stores.postgres.refresh import Refresh
 from ai_hub.stores.postgres.retention import Retention, Step
 from ai_hub.stores.postgres.series import tidy
-from ai_hub.stores.postgres.session import Connection
+from ai_hub.stores.postgres.session import Connection, session
 from ai_hub.stores.postgres.warnings import warnings
 
 MAINTENANCE_LOCK = 7_248_003_003
@@ -61,30 +63,48 @@ async def maintain(
         if tell is not None:
             tell(step)
 
-    async with Crew.open(settings, connections, within) as crew:
-        mode = (await check(crew.lead)).mode
-        await check_owner(crew.lead, "Maintenance")
-        if not await crew.lead.fetchval("SELECT pg_try_advisory_lock($1)", MAINTENANCE_LOCK):
-            note(Step("skip", "", "another process is maintaining this database"))
-            return steps
-        when = time.time_ns() // 1_000 if now is None else now
-        retention = Retention(crew.lead, settings, mode, when, at_once)
-        await _maintain(crew, mode, retention, when, rebuild, note)
-        if gone := await expire(crew.lead, settings.retention_audit, when):
-            records = "record" if gone == 1 else "records"
-            said = f"{gone:,} {records} older than {width_text(settings.retention_audit)} deleted"
-            note(Step("delete", "ai_hub_audit", said, gone))
-        await _record(crew.lead, steps)
+    began = False
+    try:
+        async with Crew.open(settings, connections, within) as crew:
+            mode = (await check(crew.lead)).mode
+            await check_owner(crew.lead, "Maintenance")
+            if not await crew.lead.fetchval("SELECT pg_try_advisory_lock($1)", MAINTENANCE_LOCK):
+                note(Step("skip", "", "another process is maintaining this database"))
+                return steps
+            began = True
+            when = time.time_ns() // 1_000 if now is None else now
+            retention = Retention(crew.lead, settings, mode, when, at_once)
+            await _maintain(crew, mode, retention, when, rebuild, note)
+            if gone := await expire(crew.lead, settings.retention_audit, when):
+                records = "record" if gone == 1 else "records"
+                kept = width_text(settings.retention_audit)
+                said = f"{gone:,} {records} older than {kept} deleted"
+                note(Step("delete", "ai_hub_audit", said, gone))
+            await _record(crew.lead, steps)
+    except (StoreError, asyncio.CancelledError) as error:
+        if began:
+            await _record_failure(settings, steps, str(error) or "it was stopped")
+        raise
     return steps
 
 
-async def _record(on: Connection, steps: Sequence[Step]) -> None:
-    """Keep who maintained the database, where there was something to do."""
+async def _record(on: Connection, steps: Sequence[Step], **failed: str) -> None:
+    """Keep who maintained the database, where there was something to do or it failed."""
     done = [one for one in steps if one.action in _IN_THE_RECORD and one.count]
-    details = {f"{one.action} {one.relation}": one.count for one in done}
-    if done:
-        count = sum(details.values())
-        await write_audit(on, [replace(noted("maintain", None, count), details=details)])
+    counts = {f"{one.action} {one.relation}": one.count for one in done}
+    if counts or failed:
+        record = noted("maintain", None, sum(counts.values()))
+        await write_audit(on, [replace(record, details={**counts, **failed})])
+
+
+async def _record_failure(settings: Settings, steps: Sequence[Step], why: str) -> None:
+    """Keep that a run failed, what it had done, and why; the run's connections may be gone.
+
+    Where the database is away as well nothing can be kept.
+    """
+    with suppress(StoreError):
+        async with session(settings) as on:
+            await _record(on, steps, failed=why)
 
 
 async def check_owner(on: Connection, what: str) -> None:
