@@ -219,6 +219,15 @@ class UnknownBaseline(NotFound):
         )
 
 
+class NoRows(NotFound):
+    """A time in which there are no rows of what was asked about."""
+
+    field = "start_time"
+
+    def __init__(self, between: str, expected: str, hint: str) -> None:
+        super().__init__(f"start_time: got {shown(between)}, expected {expected}. {hint}")
+
+
 class OutOfRange(AiHubError):
     """Values outside their range, of an asset and a set that rejects such vectors.
 

@@ -13,7 +13,7 @@ from ai_hub import FeatureSet, FeatureStore, Lag, Rolling
 from ai_hub.definitions.values import HOUR, to_micros
 from ai_hub.drift.sample import baseline_of
 from ai_hub.drift.sketch import Sketch
-from ai_hub.errors import InvalidInput, UnknownBaseline
+from ai_hub.errors import InvalidInput, NoRows, UnknownBaseline
 from ai_hub.stores.drift_table import StoredBaseline, set_of
 from conformance.kit import Deployment
 
@@ -170,7 +170,7 @@ async def test_a_change_of_unit_and_a_stuck_sensor_are_alarms_and_nothing_else_i
             "t", "own@1", START, START + timedelta(hours=first - 1)
         )
         if source == "served":
-            with pytest.raises(InvalidInput, match="expected a time with vectors that were served"):
+            with pytest.raises(NoRows, match="expected a time with vectors that were served"):
                 await store.drift("t", "own@1", end_time=end, source="served")
             await serve(store, first, last)
         usual = await store.drift("t", "own@1", end_time=end, source=source)
@@ -206,7 +206,7 @@ async def test_what_is_not_there_is_said(deployment: Deployment, tmp_path: Path)
     async with deployment.open(tmp_path, OWN) as store:
         with pytest.raises(UnknownBaseline, match="one of own@1, which has none"):
             await store.drift("t", "own@1")
-        with pytest.raises(InvalidInput, match="expected a time with rows of history"):
+        with pytest.raises(NoRows, match="expected a time with rows of history"):
             await store.drift_baseline("t", "own@1")
         await ingested(store, START, 400)
         end = START + timedelta(hours=400)
@@ -217,7 +217,7 @@ async def test_what_is_not_there_is_said(deployment: Deployment, tmp_path: Path)
         # Of another tenant there is nothing.
         with pytest.raises(UnknownBaseline, match="which has none"):
             await store.drift("u", "own@1", end_time=end, baseline_id=made["baseline_id"])
-        with pytest.raises(InvalidInput, match="has none of own@1"):
+        with pytest.raises(NoRows, match="has none of own@1"):
             await store.drift("t", "own@1")
         with pytest.raises(InvalidInput, match="by at most seven days"):
             await store.drift("t", "own@1", START, end)

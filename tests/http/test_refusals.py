@@ -6,6 +6,7 @@ import gzip
 import json
 from typing import Any
 
+import httpx
 import pytest
 
 from acceptance.serving import Server
@@ -217,3 +218,34 @@ def test_paths_and_methods_that_are_not_there(server: Server) -> None:
     for method, path in (("GET", "/get"), ("DELETE", "/ingest"), ("PATCH", "/export"),
                          ("POST", "/sets"), ("GET", "/weather-sources")):  # fmt: skip
         assert server.refusal(method, path, status=405).startswith(f"method: got {method}")
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "values"),
+    [
+        ("/audit", "before", ["1", "2"]),
+        ("/audit", "before", ["null"]),
+        ("/audit", "before", ["9" * 20]),
+        ("/audit", "before", ["\u0661"]),
+        ("/audit", "who", ["a", "a"]),
+        ("/assets?tenant_id=t", "limit", ["null"]),
+        ("/assets?tenant_id=t", "limit", ["0"]),
+        ("/assets?tenant_id=t", "limit", ["1", "1"]),
+        ("/assets?tenant_id=t", "tenant_id", ["t"]),
+        ("/assets?tenant_id=t", "details", ["true", "false"]),
+        ("/exports", "limit", ["5", "6"]),
+        ("/status", "exact", ["null", "null"]),
+        ("/status", "exact", ["null"]),
+        ("/doctor", "tenant_id", [""]),
+        ("/doctor", "tenant_id", ["a", "b"]),
+    ],
+)
+def test_a_parameter_is_one_value_of_its_kind(
+    server: Server, path: str, name: str, values: list[str]
+) -> None:
+    query = [*httpx.URL(path).params.multi_items(), *((name, value) for value in values)]
+    path = path.partition("?")[0]
+    problem = server.call("GET", path, status=422, params=query)
+    assert problem["field"] == name
+    described = server.client.get("/docs/openapi.json").json()["paths"][f"/ai/features{path}"]
+    assert "422" in described["get"]["responses"]

@@ -14,7 +14,7 @@ from ai_hub.drift.compare import compare
 from ai_hub.drift.report import report
 from ai_hub.drift.sample import Sample, baseline_of
 from ai_hub.drift.sketch import Sketch
-from ai_hub.errors import InvalidInput, UnknownBaseline
+from ai_hub.errors import InvalidInput, NoRows, UnknownBaseline
 from ai_hub.export.baselines import made_of
 from ai_hub.front.training_sets import TrainingSets
 from ai_hub.stores.audit_log import noted
@@ -40,8 +40,7 @@ class Drift(TrainingSets):
         """Keep what the values of a set were in a time of history, as each export does of its rows.
 
         By default of the year before now. A `model` stands for the version that it is bound to.
-        Gives the baseline as plain values. Raises InvalidInput where there are no rows, Busy and
-        StoreError.
+        Gives the baseline as plain values. Raises NoRows where there are none, Busy and StoreError.
         """
         of, _ = self._set_of(tenant_id, feature_set, model)
         end = self._at(end_time)
@@ -74,8 +73,8 @@ class Drift(TrainingSets):
         baseline, feature by feature, as plain values: the newest one, or that of an export.
 
         The values are those that were `served`, or those that `history` gives for that time; by
-        default the former where there are any. Raises InvalidInput where there are none,
-        UnknownBaseline, Busy and StoreError.
+        default the former where there are any. Raises NoRows where there are none, UnknownBaseline,
+        Busy and StoreError.
         """
         of, chosen = self._set_of(tenant_id, feature_set, model)
         if source not in (None, *_SOURCES):
@@ -170,13 +169,13 @@ def _compared(
     return report(compare(baseline, current, end), baseline, current)
 
 
-def _no_rows(of: SetOf, times: TimeRange, source: str | None) -> InvalidInput:
+def _no_rows(of: SetOf, times: TimeRange, source: str | None) -> NoRows:
     between = f"{iso(times.start)} to {iso(times.end)}"
     where = {"served": "vectors that were served", "history": "rows of history"}.get(
         source or "", "vectors that were served, or rows of history"
     )
     hint = f"Tenant {of.tenant_id!r} has none of {of.feature_set}@{of.version}."
-    return InvalidInput("start_time", between, f"a time with {where}", hint)
+    return NoRows(between, f"a time with {where}", hint)
 
 
 def _named(of: SetOf) -> dict[str, Any]:

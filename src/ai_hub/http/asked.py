@@ -10,11 +10,13 @@ from litestar import Request
 
 from ai_hub.access.grant import Grant
 from ai_hub.definitions.values import parse_time, to_datetime
+from ai_hub.errors import InvalidInput
 from ai_hub.http.body import BODY, GRANT
 from ai_hub.http.hot import LARGE
 from ai_hub.http.messages import decode
 
 _T = TypeVar("_T")
+_MOST_DIGITS = 19
 
 
 async def body(request: Request[Any, Any, Any], into: type[_T]) -> _T:
@@ -34,6 +36,24 @@ async def body(request: Request[Any, Any, Any], into: type[_T]) -> _T:
 def time_of(text: str | None, field: str) -> datetime | None:
     """A bound of a time, [start, end); None where it is open. Raises InvalidInput."""
     return None if text is None else to_datetime(parse_time(text, field, "up"))
+
+
+def whole(text: str | None, field: str) -> int | None:
+    """A whole number of a query; None where it is not there. Raises InvalidInput."""
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS):
+        raise InvalidInput(field, text, "a whole number")
+    return int(text)
+
+
+def check_once(connection: Any, handler: Any) -> None:
+    """Of a parameter that is no list, whether there is one value at most. Raises InvalidInput."""
+    taken = handler.parsed_fn_signature.parameters
+    for name in connection.query_params:
+        values = connection.query_params.getall(name)
+        if len(values) > 1 and name in taken and not taken[name].is_non_string_collection:
+            raise InvalidInput(name, values, "one value")
 
 
 def grant_of(request: Request[Any, Any, Any]) -> Grant:

@@ -9,7 +9,7 @@ from litestar.datastructures import State
 
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.access import ADMIN
-from ai_hub.http.asked import grant_of, time_of
+from ai_hub.http.asked import grant_of, time_of, whole
 
 
 @get("/audit", opt=ADMIN)
@@ -21,7 +21,7 @@ async def audit(
     who: str | None = None,
     start_time: str | None = None,
     end_time: str | None = None,
-    before: int | None = None,
+    before: str | None = None,
     limit: int = 100,
 ) -> dict[str, Any]:
     """Who changed what of one's own tenants, the newest first."""
@@ -32,7 +32,7 @@ async def audit(
         who=who,
         start_time=time_of(start_time, "start_time"),
         end_time=time_of(end_time, "end_time"),
-        before=before,
+        before=whole(before, "before"),
         limit=limit,
         by=grant_of(request),
     )

@@ -219,10 +219,10 @@ ROUTES = (
     Route(
         "get", "/ai/features/status",
         "What the database is like: its size, its tables, the series of every tenant.", "Status",
-        query=("exact",), refuses=(503,),
+        query=("exact",), refuses=(422, 503),
     ),
     Route("get", "/ai/features/doctor", "What is wrong, and which command mends it.", "Doctor",
-          query=("tenant_id",)),
+          query=("tenant_id",), refuses=(422,)),
     Route("get", "/health", "That the server is alive, and which database it holds.", "Health"),
     Route(
         "get", "/health/ready", "How each part of the service is, and whether answers are right.",

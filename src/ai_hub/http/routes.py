@@ -22,7 +22,7 @@ from ai_hub.export.turns import Turns
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.access import EXPORT, NOTHING, READ, READ_ALL, WRITE, check_need
 from ai_hub.http.asked import body as _body
-from ai_hub.http.asked import grant_of
+from ai_hub.http.asked import check_once, grant_of, whole
 from ai_hub.http.audit import audit
 from ai_hub.http.body import FAULT, ClientLeft, Reply, refusal, while_connected
 from ai_hub.http.definitions import (
@@ -176,7 +176,7 @@ async def assets(
     details: bool = False,
     since: str | None = None,
     after: str | None = None,
-    limit: int | None = None,
+    limit: str | None = None,
 ) -> dict[str, Any]:
     """The assets of a tenant that were seen in the last day; with `details`, or one of the others,
     a page of all, with what is known of each."""
@@ -185,7 +185,8 @@ async def assets(
     if not details and since is None and after is None and limit is None:
         return {"tenant_id": tenant, "asset_ids": await store.seen_assets(tenant)}
     first = None if since is None else to_datetime(parse_time(since, "since", "up"))
-    page = await store.assets(tenant, first, after=after, limit=100 if limit is None else limit)
+    most = 100 if limit is None else whole(limit, "limit")
+    page = await store.assets(tenant, first, after=after, limit=most or 0)
     return {"tenant_id": tenant, **page}
 
 
@@ -391,7 +392,7 @@ def build(store: FeatureStore, hot: HotRoutes, rooms: Rooms, watch: Watch) -> Li
             HTTPException: _on_refusal,
             Exception: _on_fault,
         },
-        guards=[check_need],
+        guards=[check_need, check_once],
         request_max_body_size=None,
         logging_config=None,
         openapi_config=None,
