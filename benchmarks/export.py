@@ -26,7 +26,7 @@ from ai_hub.export.job import ExportJob
 from ai_hub.export.parquet import write_export
 from ai_hub.export.place import Places
 from ai_hub.export.rows import Rows
-from ai_hub.stores.chunks import table_chunks
+from ai_hub.stores.tables import Tables
 from benchmarks.data import HOUR, START, TENANT, observations, weather
 from benchmarks.floor import floor_columns, floor_table
 from benchmarks.measure import Check, Table, Topic, interleaved, median_ratio
@@ -71,7 +71,7 @@ def export_ours(
     span = TimeRange(START, START + 100_000 * HOUR)
     job = ExportJob(Rows(TENANT, Plan.of(feature_set), missing), span)
     weather_table = known if job.rows.plan.weather else None
-    chunks = table_chunks(table, weather_table, job.scan_request())
+    chunks = Tables(table, weather_table).scan(job.scan_request())
     with Places().place(path, force=True).draft("benchmark") as draft:
         write_export(job, chunks, draft)
         draft.publish()

@@ -26,26 +26,19 @@ from ai_hub.definitions.values import (
     to_micros,
 )
 from ai_hub.definitions.vocabulary import Missing
-from ai_hub.engines.plan import Plan
 from ai_hub.export.job import spine_job
 from ai_hub.stores import chunks
 from ai_hub.stores.embedded import scan as embedded_scan
 from ai_hub.testing import (
-    Observation,
-    Vector,
     WeatherRow,
-    close,
     feature_sets,
     frequency_times,
     observed_times,
     policies,
-    target_value,
-    targets,
 )
 from conformance.kit import (
     MEMORY,
     ON_STORES,
-    UNSAID,
     Deployment,
     Row,
     folder,
@@ -54,68 +47,11 @@ from conformance.kit import (
     row_differences,
     run,
     weather_row,
-    wrong,
 )
+from conformance.rows import Pair, check_row, chosen_targets, pairs, vector_of
 from conformance.worlds import TENANT, World, worlds, write
 
-Pair = tuple[str, int]
 T = parse_time("2025-10-09T14:30:00Z")
-_EXACT = (None, "min", "max", "range", "count")
-
-
-def chosen_targets() -> st.SearchStrategy[tuple[Target, ...]]:
-    return st.tuples(targets("first_target"), targets("second_target"))
-
-
-def check_targets(
-    wanted: Sequence[Target], t: int, series: Sequence[Observation], row: Row
-) -> None:
-    for target in wanted:
-        expected = target_value(target, t, series)
-        width = target.horizon.micros if target.window is None else target.window.micros
-        end = t + target.horizon.micros
-        values = [o.value for o in series if end - width < o.timestamp <= end]
-        largest = max(map(abs, values), default=0.0)
-        exact = target.stat in _EXACT
-        got = row[target.name]
-        assert close(got, expected, len(values), largest, exact=exact), (target, t, got, expected)
-
-
-def vector_of(feature_set: FeatureSet, row: Row) -> Vector:
-    unsure = [f.name for f in feature_set.features if f.name in Plan.of(feature_set).unsure]
-    return Vector(
-        {name: row[name] for name in feature_set.feature_names},
-        tuple(name for name in unsure if row[f"{name}__missing"]),
-        UNSAID,
-    )
-
-
-def check_row(
-    feature_set: FeatureSet,
-    wanted: Sequence[Target],
-    missing: Missing | None,
-    world: World,
-    pair: Pair,
-    row: Row,
-) -> None:
-    """One row by the reference: the series at its time, the vector, the targets."""
-    asset_id, t = pair
-    history = world.history(asset_id)
-    series = history.series.get(feature_set.series, ())
-    assert row["tenant_id"] == TENANT
-    assert row["value"] == {o.timestamp: o.value for o in series}.get(t)
-    assert not wrong(feature_set, t, history, vector_of(feature_set, row), missing)
-    check_targets(wanted, t, series, row)
-
-
-@st.composite
-def pairs(draw: st.DrawFn, world: World) -> list[Pair]:
-    """Rows of a spine in any order: known and unknown assets, far times, rows that come twice."""
-    every = [(asset, t) for asset, times in world.instants.items() for t in times]
-    every += [(row["asset_id"], to_micros(row["timestamp"])) for row in world.observations]
-    far = [(asset, t - 90 * 365 * DAY) for asset, t in every[:1]]
-    one = st.sampled_from([*every, *far, ("nobody", every[0][1])])
-    return draw(st.lists(one, min_size=1, max_size=12))
 
 
 def spine_rows(rows: Sequence[Pair]) -> list[Row]:

@@ -117,8 +117,10 @@ def spans_of(times: Ints, gap: int, most: int = 8) -> list[tuple[int, int]]:
     return list(zip(firsts.tolist(), lasts.tolist(), strict=True))
 
 
-def own_weather(table: pa.Table, columns: Sequence[str], source_ids: Sequence[str]) -> Weather:
-    """Weather rows as arrays, each source being the entity of the same code."""
+def weather_rows(
+    table: pa.Table, columns: Sequence[str], source_ids: Sequence[str], source_of: SourceTable
+) -> Weather:
+    """Weather rows as arrays, sources coded by their position."""
     values = {
         name: np.asarray(pc.fill_null(table[name].cast(pa.float64()), float("nan")), np.float64)
         for name in columns
@@ -128,5 +130,5 @@ def own_weather(table: pa.Table, columns: Sequence[str], source_ids: Sequence[st
         micros_of(table["timestamp"]),
         micros_of(table["issued_at"]),
         values,
-        SourceTable.always(np.arange(len(source_ids))),
+        source_of,
     )

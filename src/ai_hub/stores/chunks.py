@@ -6,10 +6,8 @@ from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 
 from ai_hub.engines.arrays import HistoryArrays, Ints, Series, attributes_of, weather_of
-from ai_hub.stores.arrays import coded_ids, edges_of, own_weather, series_of
 from ai_hub.stores.base import Chunk, ScanRequest
 
 CHUNK_ROWS = 131_072
@@ -58,25 +56,6 @@ def _growing(sizes: Mapping[str, int]) -> Iterator[list[str]]:
         for asset in opening:
             del rest[asset]
     yield from groups(rest, CHUNK_ROWS)
-
-
-def table_chunks(
-    observations: pa.Table, weather: pa.Table | None, request: ScanRequest
-) -> Generator[Chunk, None, None]:
-    """A scan over Arrow tables in memory, of one series; every asset has its own weather."""
-    asset_ids, code = coded_ids(observations["asset_id"])
-    (name,) = request.series
-    rows = None if weather is None else own_weather(weather, request.weather, asset_ids)
-    history = HistoryArrays({name: series_of(observations, code)}, rows)
-    edges = None
-    if request.edges is not None:
-        series = history.series[request.edges]
-        place = np.flatnonzero(np.diff(series.code, prepend=-1))
-        last = np.append(place[1:], len(series.code)) - 1
-        ids = [asset_ids[code] for code in series.code[place]]
-        pairs = zip(series.time[place].tolist(), series.time[last].tolist(), strict=True)
-        edges = edges_of(asset_ids, dict(zip(ids, pairs, strict=True)))
-    yield from cut(Chunk(asset_ids, request.start, request.end, history, edges), request)
 
 
 def _of_assets(chunk: Chunk, first: int, last: int) -> Chunk:
