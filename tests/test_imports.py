@@ -17,7 +17,7 @@ import pytest
 STEPS = (
     ("errors",),
     ("definitions",),
-    ("allocation", "fairness"),
+    ("allocation", "fairness", "blocking"),
     ("config_keys", "config_values", "config_tokens", "config_sources"),
     ("config",),
     ("metrics", "logs", "process"),
@@ -35,7 +35,7 @@ STEPS = (
     ("opening",),
     ("front",),
     ("feature_store", "administration"),
-    ("adoption",),
+    ("adoption", "sync"),
     ("http", "cli", "demo"),
 )
 # What is not in the line says itself what it may import.
@@ -122,6 +122,7 @@ KINDS = {
     "administration.py": "talks",
     "adoption.py": "talks",
     "allocation.py": "decides",
+    "blocking.py": "talks",
     "cli/arrow_bodies.py": "decides",
     "cli/backend.py": "decides",
     "cli/failure.py": "decides",
@@ -213,6 +214,7 @@ KINDS = {
     "stores/embedded/debts.py": "decides",
     "stores/embedded/*.py": "talks",
     "stores/postgres/*.py": "talks",
+    "sync.py": "talks",
     "*.py": "decides",
 }
 SAYS_AND_TALKS = "stores/*/*.py"
