@@ -59,6 +59,7 @@ USES: dict[str, Use] = {
     "found": lambda s: s.found(s.specs.of(SET), "t", ["a"], 0),
     "warm_feature_cache": lambda s: s.warm_feature_cache("t", ["a"]),
     "assets": lambda s: s.assets("t"),
+    "tenants": lambda s: s.tenants(),
     "seen_assets": lambda s: s.seen_assets("t"),
     "invalidate_feature_cache": lambda s: s.invalidate_feature_cache("t", "a"),
     "cache_stats": lambda s: s.cache_stats(),

@@ -20,6 +20,8 @@ from access.issuing import Issuer, rsa
 from ai_hub.access.grant import SCOPES
 from ai_hub.http.access import OPEN
 from ai_hub.http.description import ROUTES, Route
+from ai_hub.http.session import COOKIE
+from ai_hub.page.pages import PAGES
 from watching import COMMAND, eventually
 
 ROW = {"timestamp": "2025-10-09T14:00:00Z", "asset_id": "meter-001", "value": 42.5}
@@ -49,8 +51,11 @@ NEEDS: dict[tuple[str, str], str] = {
         ("post", "models/unbind"), ("get", "keys"), ("post", "keys"), ("post", "keys/revoke"),
         ("get", "audit"), ("post", "delete"),
     )},
+    **{("get", p): "read" for p in ("/", "/page/assets")},
 }  # fmt: skip
-FENCED = [route for route in ROUTES if route.path not in OPEN]
+SHOWN = [Route("get", one.path, one.title, None, query=("tenant_id",)) for one in PAGES]
+"""What people look at: fenced as what programs ask for."""
+FENCED = [*(route for route in ROUTES if route.path not in OPEN), *SHOWN]
 OF_ALL = {route.path for route in FENCED if NEEDS[route.method, route.path] == "admin"} - {
     "/ai/features/keys", "/ai/features/keys/revoke", "/ai/features/audit",
     "/ai/features/delete",
@@ -197,6 +202,7 @@ def test_a_thousand_attempts_get_through_nowhere(fenced: Fenced) -> None:
         lambda key: {"x-api-key": key},
         lambda key: {"authorization": key},
         lambda key: {"cookie": f"authorization=Bearer {key}"},
+        lambda key: {"cookie": f"a=b; {COOKIE}={key}"},
         lambda key: [("authorization", f"Bearer {key}")] * 2,
         lambda key: {"authorization": f"Bearer {key}", "x-forwarded-user": "boss"},
     )
@@ -206,7 +212,8 @@ def test_a_thousand_attempts_get_through_nowhere(fenced: Fenced) -> None:
         need = NEEDS[route.method, route.path]
         tenant = drawn.choice((OTHER, NOBODYS))
         way = drawn.choice(ways)
-        spoken = way in (ways[0], ways[1], ways[7])
+        # The cookie of a page counts on pages alone.
+        spoken = way in (ways[0], ways[1], ways[8]) or (way is ways[6] and route in SHOWN)
         path, more = request_of(route, tenant)
         about = tenant in str(more)
         scopes = [scope for scope in SCOPES if scope != need or (spoken and about)]
@@ -220,7 +227,7 @@ def test_a_thousand_attempts_get_through_nowhere(fenced: Fenced) -> None:
         answer = fenced.server.client.request(route.method.upper(), path, headers=pairs, **more)
         # Of two tenants in one request, nobody says which is meant.
         twice = answer.status_code == 422 and "as in the query" in answer.text
-        nowhere = answer.status_code in (404, 405) and path.endswith("/")
+        nowhere = answer.status_code in (404, 405) and path.endswith("/") and path != "/"
         if answer.status_code not in (401, 403) and not (twice or nowhere):
             through.append((route.method, path, some, tenant, sent, answer.status_code))
     assert not through
@@ -318,7 +325,16 @@ def test_whoever_watches_needs_no_key(fenced: Fenced) -> None:
     for path in OPEN:
         for key in (None, "wrong"):
             assert fenced.ask("GET", path, key).status_code == 200
-    for path in ("/docs", "/", "/docs/openapi.json", "/nowhere", "/health/", "/health/nowhere"):
+    for path in (
+        "/docs",
+        "/",
+        "/page/",
+        "/page/nowhere",
+        "/docs/openapi.json",
+        "/nowhere",
+        "/health/",
+        "/health/nowhere",
+    ):
         assert fenced.ask("GET", path, None).status_code == 401
 
 

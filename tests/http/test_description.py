@@ -14,6 +14,7 @@ from ai_hub.definitions.registry import Registry
 from ai_hub.http import messages
 from ai_hub.http.description import ROUTES, Route
 from ai_hub.http.openapi import document
+from ai_hub.page.static import URLS
 
 DOCUMENT = document(Registry())
 SCHEMAS = DOCUMENT["components"]["schemas"]
@@ -106,13 +107,14 @@ def test_every_refusal_has_its_schema(server: Server) -> None:
 
 
 def test_the_page_needs_nothing_else(server: Server) -> None:
-    answer = server.client.get("/", follow_redirects=True)
-    assert answer.url.path == "/docs"
+    answer = server.client.get("/docs")
     assert answer.headers["content-type"].startswith("text/html")
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     page = answer.text
     assert "<script" not in page
-    assert set(re.findall(r'(?:src|href)="([^"]*)"', page)) == {"data:,", "/docs/openapi.json"}
+    assert " style=" not in page
+    linked = set(re.findall(r'(?:src|href)="([^"]*)"', page))
+    assert linked == {"/", "/docs/openapi.json", URLS["docs.css"], URLS["icon.svg"]}
     assert "url(" not in page
     for route in ROUTES:
         assert route.path in page

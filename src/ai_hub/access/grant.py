@@ -61,6 +61,9 @@ class Grant:
 EVERYTHING = Grant("", None, frozenset(SCOPES))
 """What everybody may who reaches a server without access keys, and who opened the database."""
 
+NOBODY = Grant("", frozenset(), frozenset())
+"""What somebody may who says nothing of themselves, where others have to."""
+
 
 def check_scopes(scopes: object) -> frozenset[Scope]:
     """Distinct scopes, at least one. Raises InvalidInput."""

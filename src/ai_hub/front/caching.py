@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from ai_hub.access.grant import EVERYTHING, Grant
 from ai_hub.definitions.values import DAY, MAX_ASSETS, check_count, check_id, check_list, to_micros
 from ai_hub.front.vectors import Vectors
 from ai_hub.serving.assets import check_assets, described
@@ -39,6 +40,14 @@ class Caching(Vectors):
             lambda spec, some: self.found(spec, tenant_id, some, at), specs, ids, abreast, progress
         )
 
+    async def tenants(self, by: Grant = EVERYTHING, limit: int = 1_000) -> list[str]:
+        """The tenants that have data, sorted; for a grant of some tenants these, whether they have
+        any or not. Raises StoreError."""
+        check_count("limit", limit, MAX_ASSETS)
+        if by.tenants is not None:
+            return sorted(by.tenants)[:limit]
+        return await self._open.store.tenants(limit)
+
     async def seen_assets(self, tenant_id: str, since: datetime | None = None) -> list[str]:
         """The assets with a usable observation since a time (None: in the last day), sorted."""
         check_id("tenant_id", tenant_id)
@@ -52,19 +61,21 @@ class Caching(Vectors):
         *,
         after: str | None = None,
         limit: int = 100,
+        search: str | None = None,
     ) -> dict[str, Any]:
         """A page of a tenant's `assets`, sorted by id, and after which one (`next`) there are more.
 
         Each with its series (first and last reading, the usual step between the newest ones), the
         station whose weather it reads, and its attributes, as they are now. Those that have a
-        usable reading or an attribute; with `since`, those with a reading since then.
+        usable reading or an attribute; with `since`, those with a reading since then; with
+        `search`, those with that text in their id.
         """
         check_id("tenant_id", tenant_id)
         check_count("limit", limit, MAX_ASSETS)
         first = None if since is None else to_micros(since, "since", "up")
         start = "" if after is None else check_id("after", after)
         found = await self._open.store.describe_assets(
-            tenant_id, first, start, limit + 1, self.now()
+            tenant_id, first, start, limit + 1, self.now(), search or ""
         )
         following = found[limit - 1].asset_id if len(found) > limit else None
         return {"assets": [described(one) for one in found[:limit]], "next": following}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, assert_never
 
 from ai_hub.access.actor import Actor
 from ai_hub.access.bucket import Buckets
-from ai_hub.access.grant import EVERYTHING, Grant
+from ai_hub.access.grant import EVERYTHING, NOBODY, Grant
 from ai_hub.access.grant import Scope as Allowed
 from ai_hub.config import Settings, variable
 from ai_hub.errors import (
@@ -22,8 +22,9 @@ from ai_hub.errors import (
     UnknownSigner,
 )
 from ai_hub.feature_store import FeatureStore
-from ai_hub.http.body import AUTHORIZATION, GRANT, Reply, Scope, refusal
+from ai_hub.http.body import GRANT, Scope
 from ai_hub.http.issuer import Issuer
+from ai_hub.http.session import authorization_of, is_open
 
 if TYPE_CHECKING:
     from ai_hub.access.tokens import Tokens
@@ -38,13 +39,14 @@ Need = Mapping[str, Any]
 """What a route of the framework needs, as its `opt`."""
 
 
-def _need(scope: Allowed | None, whose: Whose = "some") -> Need:
+def need(scope: Allowed | None, whose: Whose = "some") -> Need:
+    """What a route needs: a scope (None: no key at all), for some tenants or for all of them."""
     return {"scope": scope, "whose": whose}
 
 
-NOTHING = _need(None)
-READ, WRITE, EXPORT, ADMIN = (_need(one) for one in ("read", "write", "export", "admin"))
-READ_ALL, ADMIN_ALL = _need("read", "everybody"), _need("admin", "everybody")
+NOTHING = need(None)
+READ, WRITE, EXPORT, ADMIN = (need(one) for one in ("read", "write", "export", "admin"))
+READ_ALL, ADMIN_ALL = need("read", "everybody"), need("admin", "everybody")
 """What is about all tenants together, such as definitions."""
 
 
@@ -194,20 +196,28 @@ def _buckets(settings: Settings) -> Buckets | None:
     return None if settings.rate_limit is None else Buckets(settings.rate_limit, time.monotonic)
 
 
-async def refused(access: Access, scope: Scope) -> Reply | None:
-    """The refusal of a request, before anything of its body is read; None if it may go on."""
-    if scope["path"] in OPEN:
+async def granted(access: Access, authorization: bytes | None) -> Grant:
+    """What somebody may do who says this of themselves. Raises AiHubError."""
+    try:
+        return access.grant(authorization)
+    except UnknownSigner:
+        await access.learn()
+        return access.grant(authorization)
+
+
+async def refused(access: Access, scope: Scope) -> AiHubError | None:
+    """Why a request is refused, before anything of its body is read; None if it may go on."""
+    path = scope["path"]
+    if path in OPEN:
         scope[GRANT] = EVERYTHING
         return None
-    authorization = scope.get(AUTHORIZATION)
+    if is_open(path):
+        scope[GRANT] = NOBODY
+        return None
     try:
-        try:
-            scope[GRANT] = access.grant(authorization)
-        except UnknownSigner:
-            await access.learn()
-            scope[GRANT] = access.grant(authorization)
+        scope[GRANT] = await granted(access, authorization_of(scope))
     except AiHubError as error:
-        return refusal(error)
+        return error
     return None
 
 
@@ -227,11 +237,11 @@ def check_need(connection: Any, handler: Any) -> None:
     """
     if connection.scope["method"] == "OPTIONS":
         return
-    need: Need = handler.opt
+    needed: Need = handler.opt
     grant: Grant = connection.scope[GRANT]
-    if need["scope"] is not None:
-        grant.check_scope(need["scope"])
-    if need["whose"] == "everybody":
+    if needed["scope"] is not None:
+        grant.check_scope(needed["scope"])
+    if needed["whose"] == "everybody":
         grant.check_everybody()
     for tenant_id in connection.query_params.getall("tenant_id", []):
         grant.check_tenant(tenant_id.strip())

@@ -33,6 +33,7 @@ from ai_hub.http.body import (
 )
 from ai_hub.http.hot import HotRoutes
 from ai_hub.http.room import Rooms
+from ai_hub.http.session import HEADERS, is_page, refusal_page, wants_html
 from ai_hub.http.watch import Watch
 from ai_hub.metrics import Metrics, exposition
 
@@ -83,7 +84,7 @@ class Application:
     def _build(self) -> Any:
         from ai_hub.http.routes import build
 
-        return build(self._store, self._hot, self._rooms, self._watch)
+        return build(self._store, self._hot, self._rooms, self._watch, self._access)
 
     async def prepare(self) -> None:
         """Import and connect what the first request of any kind would, and the log."""
@@ -108,10 +109,10 @@ class Application:
         logs.request_id.set(request)
         handler = self._handlers.get((scope["method"], route))
         try:
-            refusal_of = await refused(self._access, scope)
-            if refusal_of is not None:
-                await respond(send, refusal_of, request)
-                status, route = refusal_of[0], route if handler is not None else _OTHER
+            why = await refused(self._access, scope)
+            if why is not None:
+                status = await self._refuse(why, scope, send, request)
+                route = route if handler is not None else _OTHER
             elif handler is not None:
                 status = await self._by_hand(handler, scope, receive, send, request)
             else:
@@ -126,6 +127,15 @@ class Application:
         if self._tell:
             told = {"method": scope["method"], "route": route, "status": status}
             _log.debug("request", extra={**told, "seconds": round(seconds, 6)})
+
+    async def _refuse(self, why: AiHubError, scope: Scope, send: Send, request: bytes) -> int:
+        reply, headers = refusal(why), None
+        if is_page(scope["path"]) and wants_html(scope["headers"]):
+            # A template is read the first time.
+            reply = await asyncio.to_thread(refusal_page, scope, why, self.settings.auth)
+            headers = HEADERS
+        await respond(send, reply, request, headers)
+        return reply[0]
 
     async def _by_hand(
         self, handler: Handler, scope: Scope, receive: Receive, send: Send, request: bytes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -184,8 +184,10 @@ async def _until_left(receive: Callable[[], Awaitable[Any]]) -> None:
         pass
 
 
-async def respond(send: Send, reply: Reply, request: bytes) -> None:
-    """Send one response, with the id of its request."""
+async def respond(
+    send: Send, reply: Reply, request: bytes, more: Mapping[str, str] | None = None
+) -> None:
+    """Send one response, with the id of its request and more headers."""
     status, content_type, body = reply
     headers = [
         (b"content-type", content_type),
@@ -193,6 +195,8 @@ async def respond(send: Send, reply: Reply, request: bytes) -> None:
         (b"x-request-id", request),
     ]
     headers += SAID_WITH.get(status, ())
+    if more:
+        headers += [(name.encode(), value.encode()) for name, value in more.items()]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

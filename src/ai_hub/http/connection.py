@@ -189,7 +189,7 @@ class Connection(asyncio.Protocol):
         except (httptools.HttpParserError, UnicodeDecodeError):
             raise Refused(NO_HTTP) from None
         self._host, expects, authorization, refused = clients.gate.look(
-            headers, version, self._host, self._addresses[0][0]
+            headers, version, self._host, self._addresses[0][0], path
         )
         if refused is not None:
             raise Refused(refused)

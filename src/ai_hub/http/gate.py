@@ -18,6 +18,8 @@ LOOPBACK = ("127.0.0.1", "::1")
 ANY = "*"
 _FORMS = (b"application/x-www-form-urlencoded", b"multipart/form-data", b"text/plain")
 """What a form of a web page sends, without a question to the server first."""
+FORMS = "/page/"
+"""Where a form may be sent to."""
 _LOOKED_AT = frozenset(
     (
         b"host",
@@ -62,7 +64,7 @@ class Gate:
         self._names = names | {bound.lower()} | {*LOOPBACK}
 
     def look(
-        self, headers: Headers, version: str, known: bytes | None, address: object
+        self, headers: Headers, version: str, known: bytes | None, address: object, path: str
     ) -> tuple[bytes | None, bool, bytes | None, Reply | None]:
         """The host of a request, whether its client waits to send a body, what it says of who
         asks, and why it is refused.
@@ -94,7 +96,7 @@ class Gate:
         elif host != known:
             refused = self.refused_host(host, address)
         if browser and refused is None:
-            refused = self.refused_page(headers, host)
+            refused = self.refused_page(headers, host, path)
         return host, expects, authorization, refused
 
     def refused_host(self, host: bytes, address: object) -> Reply | None:
@@ -112,8 +114,11 @@ class Gate:
             ),
         )
 
-    def refused_page(self, headers: Headers, host: bytes | None) -> Reply | None:
-        """Why a request of a browser is refused; None if it is not."""
+    def refused_page(self, headers: Headers, host: bytes | None, path: str) -> Reply | None:
+        """Why a request of a browser is refused; None if it is not.
+
+        Only the pages of this server have forms, and look closer at who sends one.
+        """
         origin: bytes | None = None
         kind = b""
         for name, value in headers:
@@ -129,4 +134,4 @@ class Gate:
                     403,
                     Problem(f"origin: got {got}, expected a page of this server", "origin"),
                 )
-        return _FORM if kind in _FORMS else None
+        return _FORM if kind in _FORMS and not path.startswith(FORMS) else None

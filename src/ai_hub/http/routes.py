@@ -13,14 +13,13 @@ from typing import Any
 from litestar import Litestar, MediaType, Request, Response, Router, get, post, put
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
-from litestar.response import Redirect
 
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import check_id, parse_time, to_datetime
 from ai_hub.errors import AiHubError, InvalidInput, UnknownExport, shown
 from ai_hub.export.turns import Turns
 from ai_hub.feature_store import FeatureStore
-from ai_hub.http.access import EXPORT, NOTHING, READ, READ_ALL, WRITE, check_need
+from ai_hub.http.access import EXPORT, NOTHING, READ, READ_ALL, WRITE, Access, check_need
 from ai_hub.http.asked import body as _body
 from ai_hub.http.asked import check_once, grant_of, whole
 from ai_hub.http.audit import audit
@@ -35,6 +34,7 @@ from ai_hub.http.definitions import (
     rollout,
     set_default,
 )
+from ai_hub.http.docs import page
 from ai_hub.http.doctor import doctor
 from ai_hub.http.drift import drift, drift_baseline
 from ai_hub.http.explaining import AT_ONCE, explain
@@ -54,10 +54,11 @@ from ai_hub.http.messages import (
 )
 from ai_hub.http.models import bind_model, models, unbind_model
 from ai_hub.http.openapi import document
-from ai_hub.http.page import HEADERS, page
+from ai_hub.http.pages import PAGE_ROUTES, refused_page
 from ai_hub.http.paths import export_path
 from ai_hub.http.removal import delete
 from ai_hub.http.room import Rooms
+from ai_hub.http.session import HEADERS, is_page
 from ai_hub.http.training import training_set
 from ai_hub.http.watch import Watch
 
@@ -241,12 +242,6 @@ async def metrics(request: _Asked, state: State) -> Response[bytes]:
     return Response(body, media_type=content_type.decode())
 
 
-@get("/", opt=NOTHING)
-async def start() -> Redirect:
-    """To the page that says what there is."""
-    return Redirect("/docs", status_code=307)
-
-
 @get("/docs", opt=READ, media_type=MediaType.HTML)
 async def docs(state: State) -> Response[bytes]:
     """Every route, for people."""
@@ -268,7 +263,8 @@ def _response(reply: Reply) -> Response[bytes]:
 
 
 def _on_error(request: _Asked, error: AiHubError) -> Response[bytes]:
-    return _response(refusal(error))
+    shown_page = refused_page(request, error) if is_page(request.scope["path"]) else None
+    return shown_page or _response(refusal(error))
 
 
 def _on_leaving(request: _Asked, error: ClientLeft) -> Response[bytes]:
@@ -328,7 +324,9 @@ class _Described:
             self._openapi, self._page, self._of = encode(described), page(described), registry
 
 
-def build(store: FeatureStore, hot: HotRoutes, rooms: Rooms, watch: Watch) -> Litestar:
+def build(
+    store: FeatureStore, hot: HotRoutes, rooms: Rooms, watch: Watch, access: Access
+) -> Litestar:
     """The framework's application on an open feature store."""
     features = Router(
         "/ai/features",
@@ -370,13 +368,14 @@ def build(store: FeatureStore, hot: HotRoutes, rooms: Rooms, watch: Watch) -> Li
         ],
     )
     return Litestar(
-        [features, health, ready, metrics, start, docs, openapi],
+        [features, health, ready, metrics, docs, openapi, *PAGE_ROUTES],
         state=State(
             {
                 "store": store,
                 "hot": hot,
                 "rooms": rooms,
                 "watch": watch,
+                "access": access,
                 "described": _Described(),
                 "mapping": asyncio.Semaphore(1),
                 "warming": asyncio.Semaphore(1),

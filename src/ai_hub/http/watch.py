@@ -47,9 +47,13 @@ class Watch:
 
     async def exposition(self, grant: Grant) -> tuple[bytes, bytes]:
         """The metrics of all workers, and their content type: of the tenants that a key is for."""
-        counted = await self._together() if self._together else self._store.measured()
+        counted = await self.counted()
         shown = counted if grant.tenants is None else counted.of_tenants(grant.tenants)
         return exposition(shown, self._store.now())
+
+    async def counted(self) -> Metrics:
+        """What all workers counted, of every tenant."""
+        return await self._together() if self._together else self._store.measured()
 
     async def readiness(self) -> tuple[int, dict[str, Any]]:
         """The state of each part and the worst of them; 503 if requests are not answered correctly.

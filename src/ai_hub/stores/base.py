@@ -235,11 +235,21 @@ class Store(Protocol):
     async def seen(self, tenant_id: str, since: int, limit: int | None = None) -> list[str]:
         """The assets with a usable observation at or after a time, sorted; the first `limit`."""
 
+    async def tenants(self, limit: int) -> list[str]:
+        """The tenants with an observation or an attribute, sorted; the first `limit`."""
+
     async def describe_assets(
-        self, tenant_id: str, since: int | None, after: str, limit: int, at: int
+        self,
+        tenant_id: str,
+        since: int | None,
+        after: str,
+        limit: int,
+        at: int,
+        containing: str = "",
     ) -> list[AssetFacts]:
-        """The assets that have a usable observation or an attribute, those after `after` (by id,
-        sorted), at most `limit`; with `since`, those with an observation at or after that time.
+        """The assets that have a usable observation or an attribute and a text in their id, those
+        after `after` (by id, sorted), at most `limit`; with `since`, those with an observation at
+        or after that time.
 
         Stations and attributes are those of the time `at`.
         """

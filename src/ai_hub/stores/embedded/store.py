@@ -33,6 +33,7 @@ from ai_hub.stores.embedded.debts import EmbeddedDebts
 from ai_hub.stores.embedded.drift_table import EmbeddedDriftTable
 from ai_hub.stores.embedded.evidence import EmbeddedEvidence
 from ai_hub.stores.embedded.exports import EmbeddedExportLog
+from ai_hub.stores.embedded.names import NameMap
 from ai_hub.stores.embedded.points import PointReader, newest_times
 from ai_hub.stores.embedded.registry import EmbeddedRegistryTable
 from ai_hub.stores.embedded.scan import most_rows, scan_chunks
@@ -95,6 +96,7 @@ class EmbeddedStore:
         self.export_log = EmbeddedExportLog(self._sessions)
         self.debts = EmbeddedDebts()
         self._attributes = AttributeMap()
+        self._names = NameMap()
         self.views = EmbeddedViews(self._sessions, view_timeout.seconds)
         self.audit_log = EmbeddedAuditLog(self._sessions, keep_audit)
         self.registry_table = EmbeddedRegistryTable(self._sessions, self.audit_log)
@@ -173,9 +175,13 @@ class EmbeddedStore:
     ) -> Landed:
         """Land one checked batch of attributes, whole or not at all."""
         held, before, note = self._attributes, _announced(announce), self._noting(audit)
-        return await self._sessions.write(
-            lambda cursor: append_attributes(cursor, held, attributes, changed_at, before, note)
-        )
+
+        def append(cursor: Cursor) -> Landed:
+            done = append_attributes(cursor, held, attributes, changed_at, before, note)
+            self._names.landed(done.touched)
+            return done
+
+        return await self._sessions.write(append)
 
     async def survey(self, removal: Removal) -> Survey:
         """What there is to remove."""
@@ -193,16 +199,20 @@ class EmbeddedStore:
         def one(cursor: Cursor, step: Step) -> Removed:
             done = removals.remove_step(cursor, removal, step, self._sources, audit, keep, before)
             self._points.removed(removal.tenant_id)
+            self._names.removed()
             return done
 
         for step in steps(removal, found.found):
             yield await self._sessions.write(partial(one, step=step))
+
+        def others(cursor: Cursor) -> Removed:
+            of_assets = self._sources, self._attributes
+            done = removals.remove_others(cursor, removal, *of_assets, audit, keep, before)
+            self._names.removed()
+            return done
+
         if removal.whole:
-            yield await self._sessions.write(
-                lambda cursor: removals.remove_others(
-                    cursor, removal, self._sources, self._attributes, audit, keep, before
-                )
-            )
+            yield await self._sessions.write(others)
 
     async def compute(
         self, plan: Plan, missing: Missing | None, tenant_id: str, asset_ids: Sequence[str], at: int
@@ -256,15 +266,26 @@ class EmbeddedStore:
             lambda cursor: assets_seen(cursor, tenant_id, since, limit)
         )
 
+    async def tenants(self, limit: int) -> list[str]:
+        """The tenants with a usable observation or an attribute, sorted."""
+        return await self._sessions.read(lambda cursor: self._names.tenants(cursor)[:limit])
+
     async def describe_assets(
-        self, tenant_id: str, since: int | None, after: str, limit: int, at: int
+        self,
+        tenant_id: str,
+        since: int | None,
+        after: str,
+        limit: int,
+        at: int,
+        containing: str = "",
     ) -> list[AssetFacts]:
         """A page of assets, with what is known of each."""
         return await self._sessions.read(
             lambda cursor: describe_assets(
-                cursor, self._sources, self._attributes, tenant_id, since, after, limit, at
+                cursor, self._names, self._sources, self._attributes, tenant_id, since, after,
+                limit, at, containing,
             )
-        )
+        )  # fmt: skip
 
     async def status(self, exact: bool = False) -> dict[str, Any]:
         """What the database is like; counts are exact without being asked to."""
@@ -292,6 +313,8 @@ class EmbeddedStore:
     ) -> Landed:
         done = append_rows(cursor, table, batch, self._sources, before, note)
         self._points.landed(kind, batch)
+        if kind == "series":
+            self._names.landed(done.touched)
         return done
 
     def _noting(self, audit: Sequence[AuditRecord]) -> Note:

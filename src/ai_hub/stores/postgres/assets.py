@@ -8,6 +8,18 @@ from ai_hub.stores.attributes import Value
 from ai_hub.stores.postgres.seen import HAS_SINCE
 from ai_hub.stores.postgres.session import Connection, Sessions
 
+_NEXT_TENANT = """least(
+    (SELECT s.tenant_id FROM ai_hub_series s WHERE s.tenant_id > {0} ORDER BY s.tenant_id LIMIT 1),
+    (SELECT a.tenant_id FROM asset_attributes a WHERE a.tenant_id > {0}
+     ORDER BY a.tenant_id LIMIT 1))"""
+_TENANTS = f"""
+WITH RECURSIVE tenant AS (
+    SELECT {_NEXT_TENANT.format("''::text")} AS tenant_id
+    UNION ALL
+    SELECT {_NEXT_TENANT.format("tenant.tenant_id")} FROM tenant WHERE tenant.tenant_id IS NOT NULL
+)
+SELECT tenant_id FROM tenant WHERE tenant_id IS NOT NULL LIMIT $1
+"""
 _NEXT = """least(
     (SELECT s.asset_id FROM ai_hub_series s WHERE s.tenant_id = $1 AND s.asset_id > {0}
      ORDER BY s.asset_id LIMIT 1),
@@ -15,12 +27,25 @@ _NEXT = """least(
      ORDER BY a.asset_id LIMIT 1))"""
 # One row a step: no more steps are taken than rows are asked for. A series that lost its last rows
 # may be gone.
-_PAGE = f"""
+_STEPS = f"""
 WITH RECURSIVE asset AS (
     SELECT {_NEXT.format("$2::text")} AS asset_id
     UNION ALL
     SELECT {_NEXT.format("asset.asset_id")} FROM asset WHERE asset.asset_id IS NOT NULL
 )
+"""
+# A text in an id leads nowhere in an index: all ids of the tenant are looked at, and nothing else.
+_SEARCH = """
+WITH asset AS (
+    SELECT asset_id FROM ai_hub_series s
+    WHERE s.tenant_id = $1 AND s.asset_id > $2 AND strpos(s.asset_id, $6) > 0
+    UNION
+    SELECT asset_id FROM asset_attributes a
+    WHERE a.tenant_id = $1 AND a.asset_id > $2 AND strpos(a.asset_id, $6) > 0
+    ORDER BY asset_id
+)
+"""
+_PAGE = f"""
 SELECT asset_id FROM asset
 WHERE asset_id IS NOT NULL AND (
     $3::timestamptz IS NULL AND EXISTS (
@@ -63,14 +88,29 @@ ORDER BY asset_id, key, valid_from DESC
 """
 
 
+async def tenants(sessions: Sessions, limit: int) -> list[str]:
+    """The tenants that have an asset, sorted. Raises StoreError."""
+    return [tenant_id for (tenant_id,) in await sessions.fetch(_TENANTS, [limit])]
+
+
 async def describe_assets(
-    sessions: Sessions, tenant_id: str, since: int | None, after: str, limit: int, at: int
+    sessions: Sessions,
+    tenant_id: str,
+    since: int | None,
+    after: str,
+    limit: int,
+    at: int,
+    containing: str,
 ) -> list[AssetFacts]:
     """A page of assets; see `Store.describe_assets`."""
 
     async def read(on: Connection) -> list[AssetFacts]:
         oldest = FIRST_INSTANT if since is None else since
-        page = await on.fetch(_PAGE, tenant_id, after, since, limit, oldest)
+        asked = [tenant_id, after, since, limit, oldest]
+        if containing:
+            page = await on.fetch(_SEARCH + _PAGE, *asked, containing)
+        else:
+            page = await on.fetch(_STEPS + _PAGE, *asked)
         ids = [asset_id for (asset_id,) in page]
         series: dict[str, list[SeriesFacts]] = {asset_id: [] for asset_id in ids}
         for asset_id, *facts in await on.fetch(SERIES, tenant_id, ids):

@@ -15,7 +15,7 @@ from ai_hub.engines.plan import Plan
 from ai_hub.stores.asset_facts import AssetFacts
 from ai_hub.stores.audit_log import AuditRecord
 from ai_hub.stores.base import Announce, Changed, Chunk, Followed, Landed, ScanRequest, Vectors
-from ai_hub.stores.postgres.assets import describe_assets
+from ai_hub.stores.postgres.assets import describe_assets, tenants
 from ai_hub.stores.postgres.attributes import append_attributes
 from ai_hub.stores.postgres.audit_log import PostgresAuditLog
 from ai_hub.stores.postgres.changes import Changes
@@ -186,11 +186,21 @@ class PostgresStore:
         """The assets with a usable observation at or after a time, sorted; the first `limit`."""
         return await assets_seen(self._sessions, tenant_id, since, limit)
 
+    async def tenants(self, limit: int) -> list[str]:
+        """The tenants with an observation or an attribute, sorted; the first `limit`."""
+        return await tenants(self._sessions, limit)
+
     async def describe_assets(
-        self, tenant_id: str, since: int | None, after: str, limit: int, at: int
+        self,
+        tenant_id: str,
+        since: int | None,
+        after: str,
+        limit: int,
+        at: int,
+        containing: str = "",
     ) -> list[AssetFacts]:
         """A page of assets, with what is known of each."""
-        return await describe_assets(self._sessions, tenant_id, since, after, limit, at)
+        return await describe_assets(self._sessions, tenant_id, since, after, limit, at, containing)
 
     async def status(self, exact: bool = False) -> dict[str, Any]:
         """What the database is like."""

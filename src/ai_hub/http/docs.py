@@ -6,20 +6,7 @@ import json
 from html import escape
 from typing import Any
 
-_STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
-details{border:1px solid #ddd;border-radius:6px;margin:.5rem 0;padding:.5rem .8rem}
-summary{cursor:pointer}code,pre{font:14px/1.4 ui-monospace,monospace}
-pre{background:#f6f6f6;padding:.7rem;overflow:auto;border-radius:4px}
-b{display:inline-block;min-width:3.2rem}td{padding:.1rem .8rem .1rem 0;vertical-align:top}
-@media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}pre{background:#242424}
-details{border-color:#444}a{color:#8bf}}
-"""
-HEADERS = {
-    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
-    "frame-ancestors 'none'"
-}
-"""What a browser may load for the page: nothing."""
+from ai_hub.page.static import URLS
 
 
 def page(described: dict[str, Any]) -> bytes:
@@ -33,10 +20,12 @@ def page(described: dict[str, Any]) -> bytes:
     )
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        '<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">'
-        f"<style>{_STYLE}</style></head><body><h1>{title}</h1>"
-        '<p>Every route of this server. Programs read <a href="/docs/openapi.json">'
-        f"/docs/openapi.json</a>.</p>{routes}</body></html>"
+        '<meta name="viewport" content="width=device-width">'
+        f'<link rel="icon" href="{URLS["icon.svg"]}">'
+        f'<link rel="stylesheet" href="{URLS["docs.css"]}"></head><body><main><h1>{title}</h1>'
+        '<p><a href="/">The page of this server</a> shows what is in it. Here is every route of it.'
+        ' Programs read <a href="/docs/openapi.json">/docs/openapi.json</a>.</p>'
+        f"{routes}</main></body></html>"
     ).encode()
 
 

@@ -1,0 +1,63 @@
+"""The pages that there are: where each is, what it needs, and what makes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ai_hub.access.grant import Scope
+from ai_hub.page import assets, catalog
+from ai_hub.page.asked import Asked, View
+from ai_hub.page.render import render
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page: its name is that of its file and its template.
+
+    `scope` and `whose` are what the routes of the same need.
+    """
+
+    name: str
+    title: str
+    path: str
+    view: View
+    scope: Scope = "read"
+    whose: Literal["some", "everybody"] = "some"
+    is_listed: bool = True
+
+
+PAGES = (
+    Page("catalog", "Catalog", "/", catalog.view),
+    Page("assets", "Assets", "/page/assets", assets.view),
+)
+
+
+async def page(one: Page, asked: Asked) -> bytes:
+    """A page as HTML. Raises AiHubError."""
+    tenants = await asked.tenants()
+    tenant = asked.tenant(tenants)
+    shown = await one.view(asked, tenant)
+    return render(one.name, **frame(one.title, asked, tenant, tenants), **shown)
+
+
+def frame(
+    title: str, asked: Asked, tenant: str | None = None, tenants: list[str] | None = None
+) -> dict[str, Any]:
+    """What is around every page: its title, where else one may go, and who asks."""
+    grant = asked.grant
+    allowed = [
+        one
+        for one in PAGES
+        if one.is_listed
+        and one.scope in grant.scopes
+        and (one.whose == "some" or grant.tenants is None)
+    ]
+    return {
+        "title": title,
+        "pages": allowed,
+        "tenant": tenant,
+        "tenants": tenants or [],
+        "signed_in": asked.store.settings.auth != "none" and bool(grant.scopes),
+        "who": grant.who,
+    }

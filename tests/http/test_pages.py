@@ -1,0 +1,196 @@
+"""The pages of a server as HTTP has them: what they may load, who sees them, and their forms."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from acceptance.serving import Server, serving
+from ai_hub import FeatureStore
+from ai_hub.access.grant import SCOPES
+from ai_hub.http.session import COOKIE, landing
+from ai_hub.page.pages import PAGES, Page
+from ai_hub.page.static import FILES, PREFIX, URLS
+from watching import COMMAND
+
+ROW = {"timestamp": "2025-10-09T14:00:00Z", "asset_id": "meter-001", "value": 42.5}
+HTML = {"accept": "text/html"}
+MOST_BYTES = 150_000
+
+
+def keyed(folder: Path) -> tuple[str, str]:
+    """A key for all that there is, and one that reads the tenant acme, in a folder's database."""
+
+    async def made() -> tuple[str, str]:
+        async with FeatureStore.open(f"duckdb:///{folder / 'features.duckdb'}") as store:
+            boss = await store.create_key("boss", None, SCOPES)
+            reader = await store.create_key("reader", ["acme"], ["read"])
+            return boss["key"], reader["key"]
+
+    return asyncio.run(made())
+
+
+@pytest.fixture(scope="module")
+def fenced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
+    """A server that asks for keys, and one of the tenant acme."""
+    folder = tmp_path_factory.mktemp("pages")
+    boss, key = keyed(folder)
+    with serving(COMMAND, folder, auth="keys") as server:
+        for tenant in ("acme", "bravo"):
+            server.client.post(
+                "/ai/features/ingest",
+                json={"tenant_id": tenant, "rows": [ROW | {"asset_id": f"of-{tenant}"}]},
+                headers={"authorization": f"Bearer {boss}"},
+            ).raise_for_status()
+        yield server, key
+
+
+def browser(server: Server) -> httpx.Client:
+    """A client with cookies of its own that says what a browser says of a form of the page."""
+    site = {"origin": f"http://127.0.0.1:{server.port}", "sec-fetch-site": "same-origin"}
+    return httpx.Client(
+        base_url=f"http://127.0.0.1:{server.port}", headers=HTML | site, trust_env=False, timeout=30
+    )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda one: one.name)
+def test_a_page_loads_nothing_from_elsewhere(server: Server, tenant: str, page: Page) -> None:
+    server.call("POST", "/ingest", {"tenant_id": tenant, "rows": [ROW]})
+    answer = server.client.get(page.path, params={"tenant_id": tenant})
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
+    assert "unsafe" not in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "same-origin"
+    assert answer.headers["cache-control"] == "no-store"
+    assert not re.search(r'<script(?! src="/page/files/)| style=|<style| on[a-z]+="', answer.text)
+    linked = re.findall(r'(?:src|href|action)="([^"]*)"', answer.text)
+    assert all(one.startswith(("/", "#")) and not one.startswith("//") for one in linked)
+    loaded = {one for one in linked if one.startswith(PREFIX)}
+    files = [server.client.get(one) for one in loaded]
+    assert all(one.status_code == 200 for one in files)
+    assert all("immutable" in one.headers["cache-control"] for one in files)
+    assert len(answer.content) + sum(len(one.content) for one in files) < MOST_BYTES
+
+
+def test_ids_are_text_and_no_markup(server: Server, tenant: str) -> None:
+    wicked = "<script>alert('x')</script>\"'"
+    rows = [ROW | {"asset_id": wicked}]
+    server.call("POST", "/ingest", {"tenant_id": tenant, "rows": rows})
+    for params in ({}, {"search": "<script>"}, {"search": wicked}):
+        page = server.client.get("/page/assets", params={"tenant_id": tenant} | params).text
+        assert "&lt;script&gt;alert(" in page
+        assert "<script>alert" not in page
+
+
+def test_assets_are_searched_and_paged(server: Server, tenant: str) -> None:
+    rows = [ROW | {"asset_id": f"meter-{n:03d}"} for n in range(120)]
+    server.call("POST", "/ingest", {"tenant_id": tenant, "rows": rows})
+    seen: list[str] = []
+    path = f"/page/assets?tenant_id={tenant}"
+    while path:
+        page = server.client.get(path).text
+        seen += re.findall(r'scope="rowgroup"[^>]*><[^>]*>([^<]*)<', page)
+        following = re.search(r'href="(/page/assets\?[^"]*)" rel="next"', page)
+        path = following[1].replace("&amp;", "&") if following else ""
+    assert seen == [f"meter-{n:03d}" for n in range(120)]
+    found = server.client.get("/page/assets", params={"tenant_id": tenant, "search": "r-017"}).text
+    assert "meter-017" in found
+    assert "meter-018" not in found
+
+
+def test_a_key_is_taken_into_a_cookie_that_only_pages_read(fenced: tuple[Server, str]) -> None:
+    server, key = fenced
+    with browser(server) as client:
+        asked = client.get("/page/assets?tenant_id=acme&search=of")
+        assert asked.status_code == 401
+        assert "default-src 'none'" in asked.headers["content-security-policy"]
+        assert 'name="then" value="/page/assets?tenant_id=acme&amp;search=of"' in asked.text
+        wrong = client.post("/page/sign-in", data={"key": key[:-1] + "!", "then": "/"})
+        assert wrong.status_code == 401
+        assert "set-cookie" not in wrong.headers
+        then = "/page/assets?tenant_id=acme&search=of"
+        done = client.post("/page/sign-in", data={"key": f" {key} ", "then": then})
+        assert (done.status_code, done.headers["location"]) == (303, then)
+        flags = done.headers["set-cookie"].split("; ")
+        assert flags[0] == f"{COOKIE}={key}"
+        assert {*flags[1:]} == {"Path=/", "Max-Age=43200", "HttpOnly", "SameSite=Strict"}
+        assert "of-acme" in client.get(then).text
+        assert client.get("/docs").status_code == 200
+        assert client.get("/ai/features/sets").status_code == 401
+        for tenant in ("bravo", "nobody"):
+            other = client.get("/page/assets", params={"tenant_id": tenant})
+            assert other.status_code == 403
+            assert other.text.replace(tenant, "bravo") == other.text.replace("nobody", "bravo")
+        out = client.post("/page/sign-out")
+        assert (out.status_code, out.headers["location"]) == (303, "/page/sign-in")
+        assert client.get("/").status_code == 401
+
+
+def test_a_cookie_goes_by_tls_alone_where_the_browser_does(fenced: tuple[Server, str]) -> None:
+    server, key = fenced
+    with browser(server) as client:
+        for headers in (
+            {"origin": f"https://127.0.0.1:{server.port}"},
+            {"x-forwarded-proto": "https"},
+        ):
+            done = client.post("/page/sign-in", data={"key": key}, headers=headers)
+            assert "; Secure" in done.headers["set-cookie"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"sec-fetch-site": "cross-site", "origin": "http://evil.example"},
+     {"sec-fetch-site": "same-site", "origin": "http://127.0.0.1:9"},
+     {"origin": "http://127.0.0.1:9"}, {"origin": "null"}, {"sec-fetch-site": "none"}, {}],
+)  # fmt: skip
+def test_a_form_of_another_page_does_nothing(
+    fenced: tuple[Server, str], headers: dict[str, str]
+) -> None:
+    server, key = fenced
+    cookie = {"cookie": f"{COOKIE}={key}"}
+    for path in ("/page/sign-in", "/page/sign-out"):
+        forged = server.client.post(path, data={"key": key}, headers=headers | cookie)
+        assert forged.status_code == 403, forged.text
+        assert "set-cookie" not in forged.headers
+
+
+def test_a_revoked_key_ends_its_session(tmp_path: Path) -> None:
+    boss, key = keyed(tmp_path)
+    with serving(COMMAND, tmp_path, auth="keys") as server, browser(server) as client:
+        client.post("/page/sign-in", data={"key": key})
+        assert client.get("/").status_code == 200
+        revoked = server.client.post(
+            "/ai/features/keys/revoke",
+            json={"id": key.split("_")[1]},
+            headers={"authorization": f"Bearer {boss}"},
+        )
+        assert revoked.status_code == 200, revoked.text
+        assert client.get("/").status_code == 401
+
+
+def test_files_are_named_by_their_content(server: Server) -> None:
+    assert {one.removeprefix(PREFIX) for one in URLS.values()} == FILES.keys()
+    for path in ("style.css", "nothing.js", "..%2Fpages.py"):
+        assert server.client.get(PREFIX + path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("then", "where"),
+    [("/page/assets?tenant_id=a", "/page/assets?tenant_id=a"), ("/docs", "/docs"), ("/", "/"),
+     ("//evil.example", "/"), ("https://evil.example", "/"), ("/\\evil.example", "/"), ("", "/"),
+     ("/page/sign-out", "/"), ("/ai/features/sets", "/"), ("/page/x\r\nset-cookie: a=b", "/")],
+)  # fmt: skip
+def test_signing_in_leads_to_a_page_of_this_server(then: str, where: str) -> None:
+    assert landing(then) == where
+
+
+def test_without_keys_there_is_nothing_to_sign_in_to(server: Server) -> None:
+    assert "Sign out" not in server.client.get("/", headers=HTML).text
