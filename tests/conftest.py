@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import uuid
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import redis_server
 import servers
 from installations import Installation, installations
+from object_server import ObjectServer, object_server
 
 # A Redis that the environment names is not for tests.
 for _name in ("REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD"):
@@ -124,3 +126,20 @@ def _skips(reporter: pytest.TerminalReporter) -> list[str]:
     reports = reporter.stats.get("skipped", [])
     # A skip is told as its file, line and reason; an expected failure is not.
     return [report.longrepr[2] for report in reports if isinstance(report.longrepr, tuple)]
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[ObjectServer]:
+    """An S3-compatible server."""
+    with object_server() as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(s3_server: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A new bucket on it, which the environment leads to."""
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    name = f"bucket-{uuid.uuid4().hex}"
+    s3_server.make(name)
+    return name

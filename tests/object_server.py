@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote
-from xml.etree import ElementTree
 
 import httpx
 
@@ -38,23 +37,34 @@ class ObjectServer:
         }
 
     def make(self, bucket: str) -> None:
-        httpx.put(f"{self.endpoint}/{bucket}").raise_for_status()
+        self._client().create_bucket(Bucket=bucket)
 
     def keys(self, bucket: str) -> list[str]:
         """Whatever is there, by the server's own word."""
-        return self._texts(f"{bucket}?list-type=2&max-keys=10000", "Contents/{*}Key")
+        pages = self._client().get_paginator("list_objects_v2").paginate(Bucket=bucket)
+        return [one["Key"] for page in pages for one in page.get("Contents", ())]
 
     def uploads(self, bucket: str) -> list[str]:
-        return self._texts(f"{bucket}?uploads", "Upload/{*}Key")
+        found = self._client().list_multipart_uploads(Bucket=bucket)
+        return [one["Key"] for one in found.get("Uploads", ())]
 
     def get(self, bucket: str, key: str) -> bytes:
-        return httpx.get(f"{self.endpoint}/{bucket}/{key}").raise_for_status().content
+        content: bytes = self._client().get_object(Bucket=bucket, Key=key)["Body"].read()
+        return content
 
-    def _texts(self, path: str, name: str) -> list[str]:
-        answer = httpx.get(f"{self.endpoint}/{path}").raise_for_status()
-        return [
-            one.text or "" for one in ElementTree.fromstring(answer.text).iterfind(f"{{*}}{name}")
-        ]
+    def put(self, bucket: str, key: str, content: bytes) -> None:
+        self._client().put_object(Bucket=bucket, Key=key, Body=content)
+
+    def delete(self, bucket: str, key: str) -> None:
+        self._client().delete_object(Bucket=bucket, Key=key)
+
+    def _client(self) -> Any:
+        import boto3
+
+        return boto3.client(
+            "s3", endpoint_url=self.endpoint, region_name="us-east-1",
+            aws_access_key_id=KEY_ID, aws_secret_access_key=SECRET,
+        )  # fmt: skip
 
 
 @contextmanager

@@ -18,10 +18,10 @@ STEPS = (
     ("errors",),
     ("definitions",),
     ("allocation", "fairness", "blocking"),
+    ("allocation", "fairness", "storage"),
     ("config_keys", "config_values", "config_tokens", "config_sources"),
     ("config",),
     ("metrics", "logs", "process"),
-    ("storage",),
     ("access",),
     ("intake",),
     ("engines",),
@@ -36,7 +36,6 @@ STEPS = (
     ("front",),
     ("feature_store", "administration"),
     ("adoption", "sync"),
-    ("adoption",),
     ("page",),
     ("http", "cli", "demo"),
 )
@@ -76,6 +75,7 @@ ARRAYS = (
     "drift/*.py",
     "importance/*.py",
     "mlflow.py",
+    "storage/arrow.py",
 )
 LIBRARIES = {
     "duckdb": ("stores/embedded/*.py",),
@@ -155,7 +155,6 @@ KINDS = {
     "http/messages.py": "decides",
     "http/explained.py": "decides",
     "http/openapi.py": "decides",
-    "http/paths.py": "decides",
     "http/schemas.py": "decides",
     "http/stage.py": "decides",
     "http/*.py": "talks",

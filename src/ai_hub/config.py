@@ -154,6 +154,12 @@ class Settings:
     export_root: Path = setting(
         Path("exports"), parse.path, "directory that exports are written to"
     )
+    export_urls: tuple[str, ...] = setting(
+        (),
+        parse.export_urls,
+        "URLs, with commas, below which exports asked for over HTTP may land",
+        parse.hosts_text,
+    )
     export_jobs: int = setting(2, parse.whole(1, 64), "exports that one process makes at a time")
     export_queue: int = setting(
         8, parse.whole(0, 10_000), "exports that may wait; one more is refused"

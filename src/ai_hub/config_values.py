@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from ai_hub.definitions.valid_range import ValidRange
 from ai_hub.definitions.values import DAY, MAX_SERIES_LENGTH, Duration, Granularity, check_id
 from ai_hub.errors import InvalidInput, shown
+from ai_hub.storage.url import Url, is_url
 
 MEMORY = ":memory:"
 DUCKDB = "duckdb:///"
@@ -30,6 +31,7 @@ _SIZE_UNITS = {
     "MIB": 1024**2,
     "GIB": 1024**3,
 }
+_URLS = 'URLs of object storage with commas between, such as "s3://bucket/exports"'
 _TOKEN = re.compile(r"[!-~]{0,8192}")
 _HOST = re.compile(r"[0-9A-Za-z._:%-]+")
 _PORT = r"[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
@@ -215,6 +217,25 @@ def hosts(value: object) -> tuple[str, ...]:
 def hosts_text(names: tuple[str, ...]) -> str:
     """Names as they can be given."""
     return ",".join(names)
+
+
+def export_urls(value: object) -> tuple[str, ...]:
+    """URLs of object storage, one after the other with commas between them."""
+    words = value.split(",") if isinstance(value, str) else value
+    if not isinstance(words, list | tuple):
+        raise ValueError(_URLS)
+    found = []
+    for word in words:
+        text = word.strip() if isinstance(word, str) else word
+        try:
+            url = Url.of(text) if is_url(text) else None
+        except InvalidInput:
+            raise ValueError(_URLS) from None
+        if url is not None and url.scheme != "file":
+            found.append(str(url))
+        elif text or len(words) > 1:
+            raise ValueError(_URLS)
+    return tuple(found)
 
 
 def flag(value: object) -> bool:

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ai_hub.errors import InvalidInput
-from ai_hub.export.folder import MANIFEST
+from ai_hub.export.manifest import MANIFEST
 from ai_hub.export.output import said_of
 from ai_hub.export.training_set import TrainingSet
 

@@ -24,23 +24,14 @@ from ai_hub.storage.objects import ObjectStorage, Patience
 from ai_hub.storage.opening import open_storage
 from ai_hub.storage.sink import Sink
 from ai_hub.storage.url import Url
-from object_server import Between, Fault, ObjectServer, between, object_server
+from object_server import Between, Fault, ObjectServer, between
 
 HASTY = Patience(answer=1, retries=1, whole=2, connect=1)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[ObjectServer]:
-    with object_server() as server:
-        server.make("bucket")
-        yield server
-
-
 @pytest.fixture
-def s3(server: ObjectServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Storage:
-    for name, value in server.environment().items():
-        monkeypatch.setenv(name, value)
-    return open_storage(Url.of(f"s3://bucket/{tmp_path.name}/ü a"), patience=HASTY)
+def s3(bucket: str) -> Storage:
+    return open_storage(Url.of(f"s3://{bucket}/ü a"), patience=HASTY)
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -143,8 +134,10 @@ def test_what_nobody_ended_is_found_and_given_up(storage: Storage) -> None:
 
 
 @pytest.fixture
-def front(server: ObjectServer, s3: Storage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Between]:
-    with between(server) as front:
+def front(
+    s3_server: ObjectServer, s3: Storage, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Between]:
+    with between(s3_server) as front:
         monkeypatch.setenv("AWS_ENDPOINT_URL", front.endpoint)
         yield front
 
@@ -165,7 +158,7 @@ def before(front: Between, s3: Storage) -> Storage:
         (Fault("error", 403, "InvalidAccessKeyId", "No key AKIATESTSONLY."), StorageRefused,
          "it answered 403 Forbidden (InvalidAccessKeyId: No key ***). Credentials are taken from "
          "the environment (AWS_ACCESS_KEY_ID, "),
-        (Fault("error", 404, "NoSuchBucket", "?"), ObjectMissing, "there is no bucket bucket"),
+        (Fault("error", 404, "NoSuchBucket", "?"), ObjectMissing, "there is no bucket bucket-"),
         (Fault("drop"), StorageUnavailable, "it did not answer as it should"),
         (Fault("slow", seconds=3), StorageUnavailable, "it did not answer in time"),
     ],
@@ -174,7 +167,7 @@ def before(front: Between, s3: Storage) -> Storage:
 def test_a_failure_says_why_and_nothing_of_credentials(
     before: Storage,
     front: Between,
-    server: ObjectServer,
+    s3_server: ObjectServer,
     fault: Fault,
     kind: type[StorageError],
     said: str,
@@ -185,7 +178,7 @@ def test_a_failure_says_why_and_nothing_of_credentials(
     assert str(caught.value).startswith(f"{before.url}")
     assert said in str(caught.value)
     shown = f"{caught.value!r} {caught.value.__cause__} {before.url!r} {before!r}"
-    assert not any(secret in shown for secret in (*[*server.environment().values()][1:3],))
+    assert not any(secret in shown for secret in (*[*s3_server.environment().values()][1:3],))
 
 
 def test_a_lost_answer_does_not_make_a_new_file_one_of_somebody_else(
@@ -199,7 +192,7 @@ def test_a_lost_answer_does_not_make_a_new_file_one_of_somebody_else(
 
 
 def test_a_failure_at_any_call_of_an_upload_leaves_nothing(
-    before: Storage, front: Between, server: ObjectServer
+    before: Storage, front: Between, s3_server: ObjectServer
 ) -> None:
     def write() -> None:
         with before.writer("big") as sink:
@@ -222,7 +215,7 @@ def test_a_failure_at_any_call_of_an_upload_leaves_nothing(
         front.begin()
         for upload in before.uploads() or ():
             before.abort(upload)
-        assert server.uploads("bucket") == []
+        assert s3_server.uploads(before.url.bucket) == []
         assert [*before.list()] == []
 
 

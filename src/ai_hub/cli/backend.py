@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from ai_hub.intake.result import IngestResult
 
 Document = dict[str, Any]
+Output = Path | str | None
+"""Where a training set goes: a path on this machine, the URL of object storage, or where it is by
+default."""
 
 
 class Backend(Protocol):
@@ -40,12 +43,12 @@ class Backend(Protocol):
         """Let assets take their weather from a station."""
 
     async def export(
-        self, request: Document, output: Path | None, force: bool, show: Progress
+        self, request: Document, output: Output, force: bool, show: Progress
     ) -> Document:
         """Write a training set; its record, where `storage_path` says where the file is."""
 
     async def training_set(
-        self, request: Document, spine: Path, output: Path | None, force: bool, show: Progress
+        self, request: Document, spine: Path, output: Output, force: bool, show: Progress
     ) -> Document:
         """Write the training set of a spine's file; what its record says, with `storage_path`."""
 

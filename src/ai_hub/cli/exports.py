@@ -25,7 +25,7 @@ from ai_hub.cli.output import Progress, counted, document, nothing, progress, sa
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ai_hub.cli.backend import Document
+    from ai_hub.cli.backend import Document, Output
 
 
 _MOST_RECORDS = 10_000
@@ -55,12 +55,13 @@ def export(
     ] = None,
     asset: SomeAssets = None,
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--output",
             "-o",
-            metavar="PATH",
-            help="The Parquet file (or folder) to write; by default a new one in the export root.",
+            metavar="PATH|URL",
+            help="The Parquet file (or folder) to write, by default a new one in the export root; "
+            "or s3://, gs:// or az://bucket/prefix, below which a new folder is made.",
         ),
     ] = None,
     parts: Annotated[
@@ -137,13 +138,20 @@ def export(
     request = {key: value for key, value in given.items() if value is not None}
     _check_rows(request, spine)
     with progress(f"Exporting {feature_set or model}", quiet=as_json) as show:
-        record = asyncio.run(_export(request, spine, output, force, url, show))
+        record = asyncio.run(_export(request, spine, _place(output), force, url, show))
     if as_json:
         document(record)
     if record["status"] == "no_data":
         nothing("There are no rows like that, so no file was written.")
     if not as_json:
         _report(record, url)
+
+
+def _place(output: str | None) -> Output:
+    """A path, or a text that is a URL."""
+    from ai_hub.storage.url import is_url
+
+    return None if output is None else output if is_url(output) else Path(output)
 
 
 def _targets(given: Sequence[str]) -> list[str]:
@@ -174,7 +182,7 @@ def _check_rows(request: Document, spine: Path | None) -> None:
 async def _export(
     request: Document,
     spine: Path | None,
-    output: Path | None,
+    output: Output,
     force: bool,
     url: str | None,
     show: Progress,
@@ -249,7 +257,8 @@ def verify(
     """Compare the files of exports with their checksums.
 
     Of the newest 10,000 exports those that completed and that no other replaced, on the machine
-    that has the files. Ends with 1 if a file is missing, unreadable or changed.
+    that has the files, and in object storage. Ends with 1 if a file is missing, unreadable or
+    changed.
 
     Example: ai-hub exports verify
     """
@@ -292,6 +301,6 @@ def _shown(record: Document, key: str) -> object:
 
 
 def _near(path: str) -> str:
-    """A path as seen from the working directory where it is below it."""
+    """A path as seen from the working directory where it is below it; a URL as it is."""
     here = Path.cwd()
     return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path

@@ -13,7 +13,7 @@ from ai_hub.definitions.values import iso, parse_time, to_datetime, to_micros
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from ai_hub.cli.backend import Document
+    from ai_hub.cli.backend import Document, Output
     from ai_hub.cli.output import Progress
     from ai_hub.feature_store import FeatureStore
     from ai_hub.intake.batch import Batch, BatchKind
@@ -76,7 +76,7 @@ class LocalBackend:
         }
 
     async def export(
-        self, request: Document, output: Path | None, force: bool, show: Progress
+        self, request: Document, output: Output, force: bool, show: Progress
     ) -> Document:
         """Write a training set; its record, where `storage_path` says where the file is."""
         times = {key: _datetime(request[key]) for key in ("start_time", "end_time")}
@@ -88,7 +88,7 @@ class LocalBackend:
         )
 
     async def training_set(
-        self, request: Document, spine: Path, output: Path | None, force: bool, show: Progress
+        self, request: Document, spine: Path, output: Output, force: bool, show: Progress
     ) -> Document:
         """Write the training set of a spine's file; its record."""
         from ai_hub.intake.files import read_labelled_file

@@ -21,7 +21,7 @@ from ai_hub.errors import InvalidInput, ServerUnreachable
 from ai_hub.intake.result import MAX_REASONS, IngestResult, Rejection
 
 if TYPE_CHECKING:
-    from ai_hub.cli.backend import Document
+    from ai_hub.cli.backend import Document, Output
     from ai_hub.cli.output import Progress
     from ai_hub.export.place import Place
     from ai_hub.intake.batch import Batch, BatchKind
@@ -123,18 +123,18 @@ class RemoteBackend:
         return await self._ask("PUT", "/ai/features/weather-sources", body=request)
 
     async def export(
-        self, request: Document, output: Path | None, force: bool, show: Progress
+        self, request: Document, output: Output, force: bool, show: Progress
     ) -> Document:
         """Write a training set; its record, where `storage_path` says where the file is.
 
         The server keeps the file, in the tenant's folder below its export root. From the server of
-        our own file, `output` is a copy of it.
+        our own file, `output` is a copy of it. A URL must be one that the server allows.
         """
         from ai_hub.export.folder import check_folder
         from ai_hub.export.place import Place
 
         wanted, place, parts = request, None, request.get("parts", False)
-        if output is not None and self._local:
+        if isinstance(output, Path) and self._local:
             place = _place(output, force)
             await asyncio.to_thread(check_folder if parts else Place.check, place)
         elif output is not None:
@@ -152,7 +152,7 @@ class RemoteBackend:
         return record
 
     async def training_set(
-        self, request: Document, spine: Path, output: Path | None, force: bool, show: Progress
+        self, request: Document, spine: Path, output: Output, force: bool, show: Progress
     ) -> Document:
         """Write the training set of a spine's file on this machine; what its record would say."""
         from ai_hub.intake.files import read_labelled_file
@@ -160,9 +160,11 @@ class RemoteBackend:
 
         if "parts" in request:
             raise Stop("--parts: expected without --spine where a server answers, in one file")
+        if isinstance(output, str):
+            raise Stop("--output: expected a path with --spine where a server answers")
         chosen = request.get("feature_set") or request["model"]
         name = f"{chosen}_{uuid.uuid4()}.parquet"
-        place = _place(name if output is None else output, force)
+        place = _place(output or name, force)
         await asyncio.to_thread(place.check)
         table = await asyncio.to_thread(read_labelled_file, spine)
         content = io.BytesIO()

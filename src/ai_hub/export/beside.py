@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 from ai_hub.definitions.values import iso
 from ai_hub.errors import ExportFailed
+from ai_hub.export.objects import RECORD, ObjectDraft
 from ai_hub.export.place import partial_name
 from ai_hub.stores.export_log import INSTANTS, row_of
 
 if TYPE_CHECKING:
-    from ai_hub.export.folder import FolderDraft
-    from ai_hub.export.place import Draft
+    from ai_hub.export.drafts import AnyDraft
     from ai_hub.stores.export_log import ExportRecord
 
 SUFFIX = ".export.json"
 """What its name has after that of the file."""
 
 
-def keep_beside(draft: Draft | FolderDraft, record: ExportRecord) -> None:
+def keep_beside(draft: AnyDraft, record: ExportRecord) -> None:
     """Write the record of a file, or a folder, that has taken its place: the columns of
     `feature_exports`.
 
@@ -29,6 +29,10 @@ def keep_beside(draft: Draft | FolderDraft, record: ExportRecord) -> None:
     """
     row = row_of(record) | {"violations": dict(record.violations)}
     shown = {name: _shown(name, value) for name, value in row.items()}
+    if isinstance(draft, ObjectDraft):
+        with draft.place.said():
+            draft.place.storage.put(RECORD, json.dumps(shown, indent=1).encode() + b"\n")
+        return
     name = f"{draft.place.name}{SUFFIX}"
     partial = partial_name(name, record.export_id)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW

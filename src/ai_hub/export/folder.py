@@ -11,9 +11,7 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import hashlib
-import json
 import os
-import re
 import shutil
 import stat
 import uuid
@@ -26,17 +24,20 @@ from typing import Any, Literal
 
 from ai_hub.errors import ExportFailed, InvalidInput
 from ai_hub.export.journal import JOURNAL, Finished, Journal, Key
+from ai_hub.export.manifest import (
+    MANIFEST,
+    MOST_BYTES,
+    PART,
+    manifest_of,
+    part_name,
+    read_parts,
+)
 from ai_hub.export.place import Place, look, partial_name
 from ai_hub.export.rows import Counts
 from ai_hub.export.summed import SummedFile, created
 
-MANIFEST = "manifest.json"
-_FORM = 1
-"""Of the manifest; another one would have to be read otherwise."""
-_PART = re.compile(r"part-\d{5,}\.parquet")
 _OPEN = os.O_CLOEXEC | os.O_NOFOLLOW
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | _OPEN
-_MOST_MANIFEST = 1 << 28
 _EXCHANGE = 2
 """RENAME_EXCHANGE of Linux."""
 _EXPECTED = "the path of a new folder, or of one that an export in parts wrote (--parts)"
@@ -84,13 +85,18 @@ class FolderDraft:
     _next: int = 0
 
     @property
+    def in_parts(self) -> bool:
+        """It is more than one file."""
+        return True
+
+    @property
     def mode(self) -> int:
         """What files in it have."""
         return 0o666 & ~self.place.places.umask
 
     def part(self) -> PartFile:
         """The next part, empty. Raises OSError."""
-        name = _part_name(self._next)
+        name = part_name(self._next)
         self._next += 1
         self._begun.append(PartFile(self._new(name), name))
         return self._begun[-1]
@@ -118,15 +124,7 @@ class FolderDraft:
 
     def conclude(self, said: Mapping[str, object]) -> None:
         """Write the manifest, once all parts are finished. Raises OSError."""
-        self.finished.sort(key=lambda one: (len(one.path), one.path))
-        parts = [
-            {"path": one.path, "rows": one.rows, "bytes": one.size, "sha256": one.checksum}
-            for one in self.finished
-        ]
-        size = sum(one.size for one in self.finished)
-        whole = {"manifest": _FORM, "export_id": self.export_id, **said, "bytes": size}
-        content = json.dumps({**whole, "parts": parts}, indent=1, ensure_ascii=False) + "\n"
-        self.write_manifest(content.encode())
+        self.write_manifest(manifest_of(self.export_id, self.finished, said))
 
     def write_manifest(self, content: bytes) -> None:
         """Write the manifest as it is. Raises OSError."""
@@ -224,16 +222,12 @@ def _lock(handle: int, place: Place) -> None:
 
 def _left(handle: int) -> list[Finished]:
     """The finished parts in the folder of an export; all else of ours in it goes."""
-    finished = Journal(handle).read(map(_part_name, count()))
+    finished = Journal(handle).read(map(part_name, count()))
     names = {one.path for one in finished}
     for name in os.listdir(handle):
-        if name == MANIFEST or (_PART.fullmatch(name) and name not in names):
+        if name == MANIFEST or (PART.fullmatch(name) and name not in names):
             os.unlink(name, dir_fd=handle)
     return finished
-
-
-def _part_name(place: int) -> str:
-    return f"part-{place:05}.parquet"
 
 
 def copy_folder(source: Path, place: Place) -> None:
@@ -244,7 +238,7 @@ def copy_folder(source: Path, place: Place) -> None:
     content = (source / MANIFEST).read_bytes()
     with ExitStack() as stack:
         files = [
-            stack.enter_context((source / part["path"]).open("rb")) for part in _parts(content)
+            stack.enter_context((source / part["path"]).open("rb")) for part in read_parts(content)
         ]
         with folder_draft(place, uuid.uuid4().hex) as draft:
             with place.said():
@@ -293,7 +287,7 @@ def parts_state(place: Place) -> Literal["ok", "changed", "missing"]:
     Raises OSError for one that cannot be read.
     """
     with _opened(place) as handle:
-        parts = _parts(_manifest(handle))
+        parts = read_parts(_manifest(handle))
         try:
             for part in parts:
                 with os.fdopen(os.open(part["path"], _OPEN, dir_fd=handle), "rb") as file:
@@ -330,7 +324,7 @@ def _replaced(place: Place, folder: int) -> bool:
         inside = {*os.listdir(handle)}
         if not inside:
             return False
-        if inside <= _names(_parts(_manifest(handle))):
+        if inside <= _names(read_parts(_manifest(handle))):
             return True
     except (OSError, ValueError, TypeError, KeyError):
         pass  # a manifest of somebody else
@@ -345,18 +339,7 @@ def _manifest(handle: int) -> bytes:
     with os.fdopen(os.open(MANIFEST, _OPEN | os.O_NONBLOCK, dir_fd=handle), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise FileNotFoundError(MANIFEST)
-        return file.read(_MOST_MANIFEST)
-
-
-def _parts(content: bytes) -> Sequence[Mapping[str, Any]]:
-    """The parts that a manifest names. Raises ValueError for one that is not ours."""
-    found = json.loads(content)
-    if not isinstance(found, dict) or found.get("manifest") != _FORM:
-        raise ValueError("no manifest of an export")
-    parts: Sequence[Mapping[str, Any]] = found["parts"]
-    if not all(_PART.fullmatch(part["path"]) for part in parts):
-        raise ValueError("a part with another name")
-    return parts
+        return file.read(MOST_BYTES)
 
 
 def _names(parts: Sequence[Mapping[str, Any]]) -> set[str]:
@@ -368,7 +351,7 @@ def _remove(folder: int, name: str) -> None:
     handle = os.open(name, _FOLDER, dir_fd=folder)
     try:
         for inside in sorted(os.listdir(handle)):  # the manifest first
-            if inside in (JOURNAL, MANIFEST) or _PART.fullmatch(inside):
+            if inside in (JOURNAL, MANIFEST) or PART.fullmatch(inside):
                 os.unlink(inside, dir_fd=handle)
     finally:
         os.close(handle)

@@ -46,6 +46,28 @@ class Finished:
     counts: Counts = field(default_factory=Counts)
 
 
+def line_of(part: Finished) -> bytes:
+    """What is written down of a part."""
+    said = {
+        "path": part.path,
+        "rows": part.rows,
+        "bytes": part.size,
+        "sha256": part.checksum,
+        "last": part.last,
+        "violations": part.counts.violations,
+        "several": part.counts.several,
+    }
+    return json.dumps(said).encode()
+
+
+def part_of(line: bytes) -> Finished:
+    """The part of which that was written down."""
+    said = json.loads(line)
+    counts = Counts(Counter(said["violations"]), Counter(said["several"]))
+    last = None if said["last"] is None else Key(*said["last"])
+    return Finished(said["path"], said["rows"], said["bytes"], said["sha256"], last, counts)
+
+
 class Journal:
     """The journal in an open folder of parts."""
 
@@ -55,16 +77,7 @@ class Journal:
 
     def add(self, part: Finished) -> None:
         """Write a part down; several threads may. Raises OSError."""
-        said = {
-            "path": part.path,
-            "rows": part.rows,
-            "bytes": part.size,
-            "sha256": part.checksum,
-            "last": part.last,
-            "violations": part.counts.violations,
-            "several": part.counts.several,
-        }
-        line = json.dumps(said).encode() + b"\n"
+        line = line_of(part) + b"\n"
         with self._writing:
             handle = os.open(JOURNAL, _APPEND, 0o600, dir_fd=self._folder)
             try:
@@ -99,12 +112,7 @@ class Journal:
             for line in file:
                 if not line.endswith(b"\n"):
                     return  # its process ended in the middle
-                said = json.loads(line)
-                counts = Counts(Counter(said["violations"]), Counter(said["several"]))
-                last = None if said["last"] is None else Key(*said["last"])
-                yield Finished(
-                    said["path"], said["rows"], said["bytes"], said["sha256"], last, counts
-                )
+                yield part_of(line)
 
     def _is_there(self, part: Finished) -> bool:
         try:

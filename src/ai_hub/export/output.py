@@ -10,8 +10,10 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from ai_hub.export.drafts import AnyDraft
 from ai_hub.export.folder import FolderDraft, PartFile
 from ai_hub.export.journal import Key
+from ai_hub.export.objects import ObjectDraft, ObjectPart
 from ai_hub.export.place import Draft
 from ai_hub.export.row_groups import GroupedFile, RowGroup
 from ai_hub.export.rows import Counts
@@ -44,11 +46,9 @@ class Output(Protocol):
 
 
 @contextmanager
-def output_of(
-    draft: Draft | FolderDraft, schema: pa.Schema, describe: Describe
-) -> Iterator[Output]:
+def output_of(draft: AnyDraft, schema: pa.Schema, describe: Describe) -> Iterator[Output]:
     """What writes to a draft, and works beside whoever writes. Without any rows it is nothing."""
-    if isinstance(draft, FolderDraft):
+    if not isinstance(draft, Draft):
         with threads("sum", _SUMMED_AT_ONCE) as pool:
             yield _Parts(draft, schema, describe, pool.submit)
         return
@@ -87,7 +87,7 @@ class _OneFile:
 class _Parts:
     def __init__(
         self,
-        draft: FolderDraft,
+        draft: FolderDraft | ObjectDraft,
         schema: pa.Schema,
         describe: Describe,
         beside: Callable[..., Future[None]],
@@ -101,7 +101,7 @@ class _Parts:
         self._describe = describe
         self._beside = beside
         self._finishing: list[Future[None]] = []
-        self._part: tuple[PartFile, GroupedFile] | None = None
+        self._part: tuple[PartFile | ObjectPart, GroupedFile] | None = None
         self._own = Counts()
         """Of the part under way."""
         self._last: Key | None = None
@@ -119,7 +119,7 @@ class _Parts:
         before = file.rows
         file.add(group)
         self.rows += file.rows - before
-        if file.rows >= PART_ROWS:
+        if self._draft.in_parts and file.rows >= PART_ROWS:
             self._end_part(*self._part)
 
     def end(self) -> None:
@@ -129,7 +129,7 @@ class _Parts:
             one.result()
         self._draft.conclude(said_of(self._describe(self.rows, self.counts), self._schema))
 
-    def _end_part(self, part: PartFile, file: GroupedFile) -> None:
+    def _end_part(self, part: PartFile | ObjectPart, file: GroupedFile) -> None:
         file.end(self._describe(file.rows, self._own))
         finish = self._draft.finish_part
         self._finishing.append(self._beside(finish, part, file.rows, self._last, self._own))

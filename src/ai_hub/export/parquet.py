@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ai_hub.drift.sample import Drawn, Sample
 from ai_hub.engines.arrays import Ints, Points
 from ai_hub.errors import ExportFailed
-from ai_hub.export.folder import FolderDraft
+from ai_hub.export.drafts import AnyDraft
 from ai_hub.export.job import ExportJob
 from ai_hub.export.journal import Key
 from ai_hub.export.output import output_of
@@ -59,7 +59,7 @@ def schema_of(job: ExportJob) -> pa.Schema:
 def write_export(
     job: ExportJob,
     chunks: Generator[Chunk, None, None],
-    draft: Draft | FolderDraft,
+    draft: AnyDraft,
     progress: Callable[[int], None] = lambda rows: None,
     workers: Workers | None = None,
     sample: Sample | None = None,
@@ -81,7 +81,7 @@ def write_export(
 def _write(
     job: ExportJob,
     chunks: Generator[Chunk, None, None],
-    draft: Draft | FolderDraft,
+    draft: AnyDraft,
     progress: Callable[[int], None],
     workers: Workers,
     sample: Sample | None,
@@ -93,7 +93,7 @@ def _write(
         threads("read") as read_pool,
     ):
         work = ((chunk, points) for chunk in chunks for points in job.points(chunk))
-        after = draft.after if isinstance(draft, FolderDraft) else None
+        after = None if isinstance(draft, Draft) else draft.after
         rest = work if after is None else _after(after, work)
         made = (
             workers.submit(_made, job, schema, chunk, points, sample)

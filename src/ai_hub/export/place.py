@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from ai_hub.errors import ExportFailed, InvalidInput
 from ai_hub.export.summed import SummedFile, created
+from ai_hub.storage.url import Url, is_url
 
 if TYPE_CHECKING:
     from ai_hub.config import Settings
@@ -46,10 +47,14 @@ def tenant_folder(tenant_id: str) -> str:
     return f"{name[:100]}%%{hashlib.sha256(tenant_id.encode('utf-8')).hexdigest()}"
 
 
-def named_path(output_path: object) -> PurePath | None:
-    """`output_path` as a path, None as it is. Raises InvalidInput for what names no file."""
-    if output_path is None:
-        return None
+def named_path(output_path: object) -> PurePath | Url | None:
+    """`output_path` as a path, or a URL of object storage; None as it is. Raises InvalidInput for
+    what names no file."""
+    if output_path is None or isinstance(output_path, Url):
+        return output_path
+    if is_url(output_path):
+        url = Url.of(output_path, "output_path")
+        return url.path if url.scheme == "file" else url
     if not isinstance(output_path, str | PurePath):
         raise InvalidInput("output_path", output_path, _EXPECTED)
     return PurePath(output_path)

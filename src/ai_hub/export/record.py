@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Coroutine, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePath
@@ -21,19 +21,20 @@ from ai_hub.drift.sample import Sample
 from ai_hub.errors import ExportFailed, InvalidInput, UnknownExport
 from ai_hub.export.baselines import Baselines
 from ai_hub.export.beside import keep_beside
-from ai_hub.export.folder import FolderDraft, check_folder, folder_draft
-from ai_hub.export.place import Place, Places
+from ai_hub.export.drafts import AnyDraft, AnyPlace, check, drafting
+from ai_hub.export.objects import ObjectPlace
+from ai_hub.export.place import Places
 from ai_hub.export.sweep import Sweeper, sweep
 from ai_hub.export.threads import Workers, threads
 from ai_hub.export.turns import Turns
 from ai_hub.metrics import Metrics
+from ai_hub.storage.url import Url
 from ai_hub.stores.base import OfflineStore
 from ai_hub.stores.export_log import ExportRecord
 
 if TYPE_CHECKING:
     from ai_hub.export.job import ExportJob, SpineJob
     from ai_hub.export.parquet import Written
-    from ai_hub.export.place import Draft
     from ai_hub.export.training_set import TrainingSet
     from ai_hub.stores.base import Chunk, ScanRequest
 
@@ -69,7 +70,7 @@ class Exports:
     async def open(self) -> None:
         """Record how exports of a stopped process ended: now, and from now on."""
         log = self._store.export_log
-        await sweep(log, self._places, self._now)
+        await sweep(log, self._places, self._now, far=False)
         self._sweeper = Sweeper(log, self._places, self._now)
 
     async def close(self) -> None:
@@ -89,7 +90,7 @@ class Exports:
     async def run(
         self,
         job: ExportJob | SpineJob,
-        path: PurePath | None = None,
+        path: PurePath | Url | None = None,
         progress: _Told | None = None,
         *,
         force: bool = False,
@@ -99,7 +100,8 @@ class Exports:
         """Write the file of a job, or a folder of `parts`, with a record before and after.
 
         `path` is relative to the tenant's own folder with `in_tenant_folder`, and to the working
-        directory without; by default the file is in that folder, or in the export root. `force`
+        directory without; by default the file is in that folder, or in the export root. In object
+        storage it is in a folder below a URL that has the export's id. `force`
         replaces a file that no export wrote. Raises InvalidInput for a path where no file may be
         and for more rows than one may have, Busy if too many exports wait, ExportFailed.
         """
@@ -110,7 +112,7 @@ class Exports:
         default = f"{name}_{export_id}" if parts else f"{name}_{export_id}.parquet"
         async with self._turns.turn():
             place = await self._in_thread(
-                self._place, job.rows.tenant_id, path, default, force, in_tenant_folder
+                self._place, job.rows.tenant_id, path, default, force, in_tenant_folder, export_id
             )
             record = ExportRecord(
                 export_id,
@@ -199,11 +201,14 @@ class Exports:
     def _place(
         self,
         tenant_id: str,
-        path: PurePath | None,
+        path: PurePath | Url | None,
         default: str,
         force: bool,
         in_tenant_folder: bool,
-    ) -> Place:
+        export_id: str,
+    ) -> AnyPlace:
+        if isinstance(path, Url):
+            return ObjectPlace.of(path / export_id)
         if in_tenant_folder:
             return self._places.of_tenant(tenant_id, path or PurePath(default))
         return self._places.place(Path(path or self._places.root / default), force)
@@ -211,7 +216,7 @@ class Exports:
     async def _counted(
         self,
         job: ExportJob | SpineJob,
-        place: Place,
+        place: AnyPlace,
         record: ExportRecord,
         progress: _Told | None,
         parts: bool,
@@ -235,22 +240,20 @@ class Exports:
     async def _run(
         self,
         job: ExportJob | SpineJob,
-        place: Place,
+        place: AnyPlace,
         record: ExportRecord,
         progress: _Told | None,
         parts: bool,
         sample: Sample,
     ) -> ExportRecord:
         log, scan = self._store.export_log, self._store.scan
-        await self._in_thread(partial(check_folder, place) if parts else place.check)
+        await self._in_thread(partial(check, place, parts))
         await log.record(record)
         export_id = record.export_id
-        drafting: AbstractContextManager[Draft | FolderDraft] = (
-            folder_draft(place, export_id) if parts else place.draft(export_id)
-        )
-        draft: Draft | FolderDraft | None = None
+        drafted = drafting(place, export_id, parts)
+        draft: AnyDraft | None = None
         try:
-            draft = await _to_its_end(self._in_thread(drafting.__enter__))
+            draft = await _to_its_end(self._in_thread(drafted.__enter__))
             write = partial(_write, job, scan, draft, self._workers, sample)
             written = await self._stoppable(write, progress)
             self._count(job, written.several)
@@ -269,15 +272,15 @@ class Exports:
                 await log.record(record.failed(self._now(), _why(error)))
             raise
         finally:
-            await _to_its_end(self._in_thread(drafting.__exit__, None, None, None))
+            await _to_its_end(self._in_thread(drafted.__exit__, None, None, None))
 
-    async def _written(self, record: ExportRecord, draft: Draft | FolderDraft) -> None:
+    async def _written(self, record: ExportRecord, draft: AnyDraft) -> None:
         both = (self._store.export_log.record(record), self._in_thread(draft.finish))
         for outcome in await asyncio.gather(*both, return_exceptions=True):
             if outcome is not None:
                 raise outcome
 
-    async def _publish(self, record: ExportRecord, draft: Draft | FolderDraft) -> ExportRecord:
+    async def _publish(self, record: ExportRecord, draft: AnyDraft) -> ExportRecord:
         await self._in_thread(draft.publish)
         ended = record.completed(self._now())
         if not self._store.export_log.writable:
@@ -346,7 +349,7 @@ def _why(error: BaseException) -> str:
 def _write(
     job: ExportJob | SpineJob,
     scan: Scan,
-    draft: Draft | FolderDraft,
+    draft: AnyDraft,
     workers: Workers,
     sample: Sample,
     told: _Told,

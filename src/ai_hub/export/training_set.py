@@ -16,11 +16,11 @@ import pyarrow as pa
 from ai_hub.drift.sample import Sample
 from ai_hub.engines.arrays import Ints, Points
 from ai_hub.errors import ExportFailed, OutOfRange
-from ai_hub.export.folder import FolderDraft
+from ai_hub.export.drafts import AnyDraft
 from ai_hub.export.job import PART_ROWS, Compression, SpineJob, check_compression
 from ai_hub.export.output import output_of
 from ai_hub.export.parquet import Written, ordered, read_ahead
-from ai_hub.export.place import Draft, Places
+from ai_hub.export.place import Places
 from ai_hub.export.row_groups import encoded
 from ai_hub.export.rows import SEVERAL, Counts, Values, arrow_column
 from ai_hub.export.threads import Workers, threads
@@ -101,7 +101,7 @@ class TrainingSet:
 
 def write_training_set(
     found: TrainingSet,
-    draft: Draft | FolderDraft,
+    draft: AnyDraft,
     compression: Compression,
     workers: Workers | None = None,
 ) -> Written:

@@ -17,6 +17,7 @@ from ai_hub.front.feature_sets import FeatureSets
 if TYPE_CHECKING:
     from ai_hub.definitions.target import Horizon
     from ai_hub.export.training_set import TrainingSet
+    from ai_hub.storage.url import Url
 
 _Progress = Callable[[int], None] | None
 
@@ -30,7 +31,7 @@ class TrainingSets(FeatureSets):
         feature_set: str | None = None,
         start_time: datetime | None = None,
         end_time: datetime | None = None,
-        output_path: str | PurePath | None = None,
+        output_path: str | PurePath | Url | None = None,
         asset_ids: Sequence[str] | None = None,
         *,
         missing: Missing | None = None,
@@ -52,8 +53,10 @@ class TrainingSets(FeatureSets):
         `model` stands for the set and policy that it is bound to. `horizons` add targets,
         `indicators` say where a feature was missing. By default the file is in the export root
         (`in_tenant_folder`: in the tenant's own folder there); `parts` make a folder,
-        `manifest.json` last. What no export wrote is replaced with `force` only, a folder never.
-        Status `no_data` if there are no rows. Raises ExportFailed, or Busy if too many wait.
+        `manifest.json` last. So does a URL (`s3://`, `gs://`, `az://`; extra `cloud`): a new one
+        below it, named by the export's id. What no export wrote is replaced with `force` only, a
+        folder never. Status `no_data` if there are no rows. Raises ExportFailed, or Busy if too
+        many wait.
         """
         from ai_hub.export.job import job_of
 

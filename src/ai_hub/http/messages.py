@@ -62,7 +62,8 @@ class WeatherSourceRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ExportRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """A training set, of `feature_set` or `model`; `output_path` is relative to the export root.
+    """A training set, of `feature_set` or `model`; `output_path` is relative to the export root,
+    or a URL that the settings allow.
 
     With `parts` it is a folder.
     """

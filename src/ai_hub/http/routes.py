@@ -55,7 +55,7 @@ from ai_hub.http.messages import (
 from ai_hub.http.models import bind_model, models, unbind_model
 from ai_hub.http.openapi import document
 from ai_hub.http.pages import PAGE_ROUTES, refused_page
-from ai_hub.http.paths import export_path
+from ai_hub.http.paths import export_place
 from ai_hub.http.removal import delete
 from ai_hub.http.room import Rooms
 from ai_hub.http.session import HEADERS, is_page
@@ -116,7 +116,7 @@ async def export(request: _Asked, state: State) -> dict[str, Any]:
         data.feature_set,
         to_datetime(parse_time(data.start_time, "start_time", "up")),
         to_datetime(parse_time(data.end_time, "end_time")),
-        None if data.output_path is None else export_path(data.output_path),
+        export_place(data.output_path, data.tenant_id, store.settings.export_urls),
         data.asset_ids,
         missing=data.missing,  # type: ignore[arg-type]  # checked by the front, as all else
         compression=data.compression,
