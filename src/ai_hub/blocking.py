@@ -213,6 +213,11 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
     try:
         loop.run_forever()
     finally:
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.run_until_complete(loop.shutdown_default_executor())
+        # Nothing is left but what a store does on the side, where nobody closed it.
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        with suppress(RuntimeError):  # at the end of the interpreter no thread begins any more
+            loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()

@@ -28,8 +28,8 @@ class FeatureStore(Ingestion, Explaining, Doctor, Drift, AccessKeys, Audit, Remo
     """Meter readings in, feature vectors and training sets out.
 
     Use it as `async with FeatureStore.open("duckdb:///features.duckdb") as store:`. Instants are
-    aware datetimes. Wrong input raises InvalidInput (or NotFound), a store that cannot do its
-    work StoreError; an answer of `get` is then a degraded one instead.
+    aware datetimes, or ISO texts with an offset. Wrong input raises InvalidInput (or NotFound), a
+    store that cannot do its work StoreError; an answer of `get` is then a degraded one instead.
     """
 
     def __init__(

@@ -5,6 +5,7 @@ from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.target import Horizon
 from ai_hub.definitions.values import Duration
+from ai_hub.definitions.values import Time
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.doctor.line import Line
 from ai_hub.export.training_set import TrainingSet
@@ -24,12 +25,12 @@ from ai_hub.serving.readiness import Part
 from ai_hub.serving.registry_plan import RegistryPlan
 from ai_hub.serving.spec import Spec
 from ai_hub.serving.warming import Progress
+from ai_hub.storage.url import Url
 from ai_hub.stores.drift_table import SetOf
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Sequence
-from datetime import datetime
 from os import PathLike
 from pathlib import PurePath
 from typing import Any
@@ -39,8 +40,8 @@ class FeatureStore:
     """Meter readings in, feature vectors and training sets out.
 
     Use it as `with FeatureStore.open("duckdb:///features.duckdb") as store:`. Instants are
-    aware datetimes. Wrong input raises InvalidInput (or NotFound), a store that cannot do its
-    work StoreError; an answer of `get` is then a degraded one instead."""
+    aware datetimes, or ISO texts with an offset. Wrong input raises InvalidInput (or NotFound), a
+    store that cannot do its work StoreError; an answer of `get` is then a degraded one instead."""
 
     def __init__(
         self,
@@ -153,7 +154,7 @@ class FeatureStore:
         tenant_id: str,
         source_id: str | None,
         asset_ids: Sequence[str],
-        valid_from: datetime | None = None,
+        valid_from: Time | None = None,
     ) -> int:
         """Let assets take their weather from a source (a station), or (None) from their own rows.
 
@@ -168,7 +169,7 @@ class FeatureStore:
         asset_id: str,
         feature_set: str | None = None,
         feature_names: Sequence[str] | None = None,
-        timestamp: datetime | None = None,
+        timestamp: Time | None = None,
         missing: Missing | None = None,
         exact: bool = False,
         model: str | None = None,
@@ -198,7 +199,7 @@ class FeatureStore:
         tenant_id: str,
         asset_ids: Sequence[str] | None = None,
         feature_set: str | None = None,
-        timestamp: datetime | None = None,
+        timestamp: Time | None = None,
         *,
         abreast: int = 2,
         progress: Progress | None = None,
@@ -209,26 +210,36 @@ class FeatureStore:
         at a time; `progress` is told how many vectors are ready, and of how many. Counts `assets`,
         `warmed` vectors, and of these `computed` now."""
 
+    def tenants(
+        self,
+        by: Grant = ...,
+        limit: int = 1000,
+    ) -> list[str]:
+        """The tenants that have data, sorted; for a grant of some tenants these, whether they have
+        any or not. Raises StoreError."""
+
     def seen_assets(
         self,
         tenant_id: str,
-        since: datetime | None = None,
+        since: Time | None = None,
     ) -> list[str]:
         """The assets with a usable observation since a time (None: in the last day), sorted."""
 
     def assets(
         self,
         tenant_id: str,
-        since: datetime | None = None,
+        since: Time | None = None,
         *,
         after: str | None = None,
         limit: int = 100,
+        search: str | None = None,
     ) -> dict[str, Any]:
         """A page of a tenant's `assets`, sorted by id, and after which one (`next`) there are more.
 
         Each with its series (first and last reading, the usual step between the newest ones), the
         station whose weather it reads, and its attributes, as they are now. Those that have a
-        usable reading or an attribute; with `since`, those with a reading since then."""
+        usable reading or an attribute; with `since`, those with a reading since then; with
+        `search`, those with that text in their id."""
 
     def invalidate_feature_cache(
         self,
@@ -251,7 +262,7 @@ class FeatureStore:
         asset_id: str,
         feature_set: str | None = None,
         feature_names: Sequence[str] | None = None,
-        timestamp: datetime | None = None,
+        timestamp: Time | None = None,
         missing: Missing | None = None,
         exact: bool = False,
         model: str | None = None,
@@ -270,7 +281,7 @@ class FeatureStore:
         asset_ids: Sequence[str],
         feature_set: str | None = None,
         feature_names: Sequence[str] | None = None,
-        timestamp: datetime | None = None,
+        timestamp: Time | None = None,
         missing: Missing | None = None,
         exact: bool = False,
         model: str | None = None,
@@ -282,7 +293,7 @@ class FeatureStore:
         self,
         tenant_id: str,
         asset_id: str,
-        timestamp: datetime | None = None,
+        timestamp: Time | None = None,
         feature_names: Sequence[str] | None = None,
         feature_set: str | None = None,
         missing: Missing | None = None,
@@ -296,7 +307,7 @@ class FeatureStore:
         tenant_id: str,
         asset_id: str,
         feature_set_name: str,
-        timestamp: datetime | None = None,
+        timestamp: Time | None = None,
         missing: Missing | None = None,
     ) -> Features:
         """Feature name to value, for a feature set; see `get_features`."""
@@ -306,7 +317,7 @@ class FeatureStore:
         tenant_id: str,
         asset_ids: Sequence[str],
         feature_set_name: str | None = None,
-        timestamp: datetime | None = None,
+        timestamp: Time | None = None,
         feature_names: Sequence[str] | None = None,
         missing: Missing | None = None,
         model: str | None = None,
@@ -320,30 +331,32 @@ class FeatureStore:
         asset_ids: Sequence[str],
         at: int,
         exact: bool = False,
+        served: bool = True,
     ) -> list[Found]:
-        """The vectors of distinct assets as JSON bytes, in their order (what the doors splice)."""
+        """The vectors of distinct assets as JSON bytes, in their order (what the doors splice).
+
+        `served` is whether a model gets them, where they are `exact`."""
 
     def drift_baseline(
         self,
         tenant_id: str,
         feature_set: str | None = None,
-        start_time: datetime | None = None,
-        end_time: datetime | None = None,
+        start_time: Time | None = None,
+        end_time: Time | None = None,
         *,
         model: str | None = None,
     ) -> dict[str, Any]:
         """Keep what the values of a set were in a time of history, as each export does of its rows.
 
         By default of the year before now. A `model` stands for the version that it is bound to.
-        Gives the baseline as plain values. Raises InvalidInput where there are no rows, Busy and
-        StoreError."""
+        Gives the baseline as plain values. Raises NoRows where there are none, Busy and StoreError."""
 
     def drift(
         self,
         tenant_id: str,
         feature_set: str | None = None,
-        start_time: datetime | None = None,
-        end_time: datetime | None = None,
+        start_time: Time | None = None,
+        end_time: Time | None = None,
         *,
         source: str | None = None,
         baseline_id: str | None = None,
@@ -353,26 +366,21 @@ class FeatureStore:
         baseline, feature by feature, as plain values: the newest one, or that of an export.
 
         The values are those that were `served`, or those that `history` gives for that time; by
-        default the former where there are any. Raises InvalidInput where there are none,
-        UnknownBaseline, Busy and StoreError."""
+        default the former where there are any. Raises NoRows where there are none, UnknownBaseline,
+        Busy and StoreError."""
 
     def drifting(
         self,
     ) -> list[SetOf]:
         """Of what vectors were served in the last seven days."""
 
-    def forget_computed(
-        self,
-    ) -> None:
-        """Leave what was computed until now out of what was served: nobody asked for it."""
-
     def export_features_to_parquet(
         self,
         tenant_id: str,
         feature_set: str | None = None,
-        start_time: datetime | None = None,
-        end_time: datetime | None = None,
-        output_path: str | PurePath | None = None,
+        start_time: Time | None = None,
+        end_time: Time | None = None,
+        output_path: str | PurePath | Url | None = None,
         asset_ids: Sequence[str] | None = None,
         *,
         missing: Missing | None = None,
@@ -394,8 +402,10 @@ class FeatureStore:
         `model` stands for the set and policy that it is bound to. `horizons` add targets,
         `indicators` say where a feature was missing. By default the file is in the export root
         (`in_tenant_folder`: in the tenant's own folder there); `parts` make a folder,
-        `manifest.json` last. What no export wrote is replaced with `force` only, a folder never.
-        Status `no_data` if there are no rows. Raises ExportFailed, or Busy if too many wait."""
+        `manifest.json` last. So does a URL (`s3://`, `gs://`, `az://`; extra `cloud`): a new one
+        below it, named by the export's id. What no export wrote is replaced with `force` only, a
+        folder never. Status `no_data` if there are no rows. Raises ExportFailed, or Busy if too
+        many wait."""
 
     def get_training_set(
         self,
@@ -597,8 +607,8 @@ class FeatureStore:
         *,
         what: str | None = None,
         who: str | None = None,
-        start_time: datetime | None = None,
-        end_time: datetime | None = None,
+        start_time: Time | None = None,
+        end_time: Time | None = None,
         before: int | None = None,
         limit: int = 100,
         by: Grant = ...,
@@ -616,8 +626,8 @@ class FeatureStore:
         asset_ids: Sequence[str] | None = None,
         *,
         series: str | None = None,
-        start_time: datetime | None = None,
-        end_time: datetime | None = None,
+        start_time: Time | None = None,
+        end_time: Time | None = None,
         weather: bool = False,
         dry_run: bool = False,
     ) -> dict[str, Any]:

@@ -119,10 +119,17 @@ def test_a_repeated_hour_is_told_apart_by_its_fold() -> None:
     assert to_micros(first.replace(fold=1)) - to_micros(first) == HOUR
 
 
-@pytest.mark.parametrize("value", [datetime(2025, 10, 9), None, 0, "2025-10-09T14:30:00Z"])
+@pytest.mark.parametrize("value", [datetime(2025, 10, 9), None, 0])
 def test_anything_but_an_aware_datetime_is_refused(value: object) -> None:
     with pytest.raises(InvalidInput, match=r"start_time: .* an aware datetime"):
         to_micros(value, "start_time")
+
+
+def test_a_text_with_an_offset_is_an_instant_too() -> None:
+    assert to_micros("2025-10-09T16:30:00+02:00") == T
+    assert to_micros("2025-10-09T14:30:00.0000001Z", rounding="up") == T + 1
+    with pytest.raises(InvalidInput, match=r"start_time: .* It has no offset: add Z for UTC"):
+        to_micros("2025-10-09T14:30:00", "start_time")
 
 
 def test_the_refusal_of_a_naive_datetime_says_what_to_do() -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import islice
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from ai_hub.errors import InvalidInput
 
@@ -61,6 +61,8 @@ _UNITS = {
     "w": 7 * DAY,
 }
 _MAX_DURATION = 36_600 * DAY
+Time: TypeAlias = datetime | str
+"""An aware datetime (pandas.Timestamp is one), or an ISO 8601 text with an offset."""
 Rounding = Literal["down", "up"]
 """Which way an instant finer than a microsecond goes: data up, so that nothing is known early;
 questions and ends down, so that nothing later is read; starts up."""
@@ -150,12 +152,15 @@ class Entity:
 
 
 def to_micros(instant: object, field: str = "timestamp", rounding: Rounding = "down") -> int:
-    """An aware datetime as microseconds since the epoch, nanoseconds rounded as said.
+    """An aware datetime, or a text as `parse_time` takes it, as microseconds since the epoch;
+    nanoseconds are rounded as said.
 
     Raises InvalidInput for anything else, a naive datetime above all.
     """
+    if isinstance(instant, str):
+        return parse_time(instant, field, rounding)
     if not isinstance(instant, datetime):
-        raise InvalidInput(field, instant, "an aware datetime")
+        raise InvalidInput(field, instant, f"an aware datetime, or {_TIME_EXPECTED}")
     if instant.tzinfo is None or instant.utcoffset() is None:
         raise InvalidInput(
             field,

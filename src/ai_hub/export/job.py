@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal, cast, get_args
 
 import numpy as np
@@ -14,6 +13,7 @@ from ai_hub.definitions.values import (
     MAX_ASSETS,
     MAX_HORIZONS,
     Duration,
+    Time,
     TimeRange,
     check_id,
     check_list,
@@ -157,8 +157,8 @@ def job_of(
     spec: Spec,
     tenant_id: str,
     *,
-    start_time: datetime | None = None,
-    end_time: datetime | None = None,
+    start_time: Time | None = None,
+    end_time: Time | None = None,
     asset_ids: Sequence[str] | None = None,
     compression: str = "snappy",
     horizons: Sequence[Horizon] = (),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from ai_hub.access.grant import EVERYTHING, Grant
-from ai_hub.definitions.values import check_count, check_id, iso, to_micros
+from ai_hub.definitions.values import Time, check_count, check_id, iso, to_micros
 from ai_hub.errors import InvalidInput, did_you_mean
 from ai_hub.front.base import Front
 from ai_hub.stores.audit_log import WHATS, AuditQuery, AuditRecord
@@ -25,8 +24,8 @@ class Audit(Front):
         *,
         what: str | None = None,
         who: str | None = None,
-        start_time: datetime | None = None,
-        end_time: datetime | None = None,
+        start_time: Time | None = None,
+        end_time: Time | None = None,
         before: int | None = None,
         limit: int = 100,
         by: Grant = EVERYTHING,

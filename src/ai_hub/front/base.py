@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 
 from ai_hub.config import Settings
-from ai_hub.definitions.values import to_micros
+from ai_hub.definitions.values import Time, to_micros
 from ai_hub.errors import StoreUnavailable
 from ai_hub.metrics import Metrics
 from ai_hub.opening import Open
@@ -32,7 +31,7 @@ class Front:
             raise StoreUnavailable(f"the feature store is {why}")
         return self._parts
 
-    def _at(self, timestamp: datetime | None) -> int:
+    def _at(self, timestamp: Time | None) -> int:
         return self.now() if timestamp is None else to_micros(timestamp)
 
     def _effective(self, at: int, exact: bool) -> int:

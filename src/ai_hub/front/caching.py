@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any
 
 from ai_hub.access.grant import EVERYTHING, Grant
-from ai_hub.definitions.values import DAY, MAX_ASSETS, check_count, check_id, check_list, to_micros
+from ai_hub.definitions.values import (
+    DAY,
+    MAX_ASSETS,
+    Time,
+    check_count,
+    check_id,
+    check_list,
+    to_micros,
+)
 from ai_hub.front.vectors import Vectors
 from ai_hub.serving.assets import check_assets, described
 from ai_hub.serving.cache import CacheStats
@@ -22,7 +29,7 @@ class Caching(Vectors):
         tenant_id: str,
         asset_ids: Sequence[str] | None = None,
         feature_set: str | None = None,
-        timestamp: datetime | None = None,
+        timestamp: Time | None = None,
         *,
         abreast: int = 2,
         progress: Progress | None = None,
@@ -48,7 +55,7 @@ class Caching(Vectors):
             return sorted(by.tenants)[:limit]
         return await self._open.store.tenants(limit)
 
-    async def seen_assets(self, tenant_id: str, since: datetime | None = None) -> list[str]:
+    async def seen_assets(self, tenant_id: str, since: Time | None = None) -> list[str]:
         """The assets with a usable observation since a time (None: in the last day), sorted."""
         check_id("tenant_id", tenant_id)
         first = self.now() - DAY if since is None else to_micros(since, "since", "up")
@@ -57,7 +64,7 @@ class Caching(Vectors):
     async def assets(
         self,
         tenant_id: str,
-        since: datetime | None = None,
+        since: Time | None = None,
         *,
         after: str | None = None,
         limit: int = 100,

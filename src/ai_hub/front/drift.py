@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from datetime import datetime
 from typing import Any
 
 from ai_hub.definitions.feature_set import FeatureSet
-from ai_hub.definitions.values import DAY, HOUR, TimeRange, check_id, iso, to_micros
+from ai_hub.definitions.values import DAY, HOUR, Time, TimeRange, check_id, iso, to_micros
 from ai_hub.drift.baseline import clock_features
 from ai_hub.drift.compare import compare
 from ai_hub.drift.report import report
@@ -32,8 +31,8 @@ class Drift(TrainingSets):
         self,
         tenant_id: str,
         feature_set: str | None = None,
-        start_time: datetime | None = None,
-        end_time: datetime | None = None,
+        start_time: Time | None = None,
+        end_time: Time | None = None,
         *,
         model: str | None = None,
     ) -> dict[str, Any]:
@@ -62,8 +61,8 @@ class Drift(TrainingSets):
         self,
         tenant_id: str,
         feature_set: str | None = None,
-        start_time: datetime | None = None,
-        end_time: datetime | None = None,
+        start_time: Time | None = None,
+        end_time: Time | None = None,
         *,
         source: str | None = None,
         baseline_id: str | None = None,
@@ -115,7 +114,7 @@ class Drift(TrainingSets):
         assert of is not None  # a set by name has a version
         return of, chosen
 
-    def _times(self, start_time: datetime | None, end_time: datetime | None) -> TimeRange:
+    def _times(self, start_time: Time | None, end_time: Time | None) -> TimeRange:
         end = self._at(end_time)
         start = end - _WINDOW if start_time is None else to_micros(start_time, "start_time", "up")
         if not start < end <= start + _WINDOW:

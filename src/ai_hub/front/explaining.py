@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
-from ai_hub.definitions.values import MAX_NAMES, check_id, check_list
+from ai_hub.definitions.values import MAX_NAMES, Time, check_id, check_list
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.errors import InvalidInput, UnknownFeature
 from ai_hub.front.vectors import Vectors
@@ -22,7 +21,7 @@ class Explaining(Vectors):
         asset_id: str,
         feature_set: str | None = None,
         feature_names: Sequence[str] | None = None,
-        timestamp: datetime | None = None,
+        timestamp: Time | None = None,
         missing: Missing | None = None,
         exact: bool = False,
         model: str | None = None,

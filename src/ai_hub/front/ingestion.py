@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from ai_hub.definitions.values import check_id, to_micros
+from ai_hub.definitions.values import Time, check_id, to_micros
 from ai_hub.front.base import Front
 from ai_hub.serving.assets import check_assets
 
@@ -114,7 +113,7 @@ class Ingestion(Front):
         tenant_id: str,
         source_id: str | None,
         asset_ids: Sequence[str],
-        valid_from: datetime | None = None,
+        valid_from: Time | None = None,
     ) -> int:
         """Let assets take their weather from a source (a station), or (None) from their own rows.
 

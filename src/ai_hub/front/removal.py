@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
-from ai_hub.definitions.values import MAX_SERIES_LENGTH, check_id, iso, to_micros
+from ai_hub.definitions.values import MAX_SERIES_LENGTH, Time, check_id, iso, to_micros
 from ai_hub.errors import InvalidInput
 from ai_hub.export.record import MOST_RECORDS
 from ai_hub.front.base import Front
@@ -28,8 +27,8 @@ class Removing(Front):
         asset_ids: Sequence[str] | None = None,
         *,
         series: str | None = None,
-        start_time: datetime | None = None,
-        end_time: datetime | None = None,
+        start_time: Time | None = None,
+        end_time: Time | None = None,
         weather: bool = False,
         dry_run: bool = False,
     ) -> dict[str, Any]:
@@ -74,8 +73,8 @@ class Removing(Front):
         tenant_id: str,
         asset_ids: Sequence[str] | None,
         series: str | None,
-        start_time: datetime | None,
-        end_time: datetime | None,
+        start_time: Time | None,
+        end_time: Time | None,
         weather: bool,
     ) -> Removal:
         check_id("tenant_id", tenant_id)

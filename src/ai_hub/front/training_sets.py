@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
 from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from ai_hub.definitions.values import Time
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.export.fields import record_fields
 from ai_hub.export.place import named_path
@@ -29,8 +29,8 @@ class TrainingSets(FeatureSets):
         self,
         tenant_id: str,
         feature_set: str | None = None,
-        start_time: datetime | None = None,
-        end_time: datetime | None = None,
+        start_time: Time | None = None,
+        end_time: Time | None = None,
         output_path: str | PurePath | Url | None = None,
         asset_ids: Sequence[str] | None = None,
         *,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
 
-from ai_hub.definitions.values import iso, to_micros
+from ai_hub.definitions.values import Time, iso, to_micros
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.errors import OutOfRange
 from ai_hub.front.feature_sets import FeatureSets
@@ -26,7 +25,7 @@ class Vectors(FeatureSets):
         asset_id: str,
         feature_set: str | None = None,
         feature_names: Sequence[str] | None = None,
-        timestamp: datetime | None = None,
+        timestamp: Time | None = None,
         missing: Missing | None = None,
         exact: bool = False,
         model: str | None = None,
@@ -56,7 +55,7 @@ class Vectors(FeatureSets):
         asset_ids: Sequence[str],
         feature_set: str | None = None,
         feature_names: Sequence[str] | None = None,
-        timestamp: datetime | None = None,
+        timestamp: Time | None = None,
         missing: Missing | None = None,
         exact: bool = False,
         model: str | None = None,
@@ -79,7 +78,7 @@ class Vectors(FeatureSets):
         self,
         tenant_id: str,
         asset_id: str,
-        timestamp: datetime | None = None,
+        timestamp: Time | None = None,
         feature_names: Sequence[str] | None = None,
         feature_set: str | None = None,
         missing: Missing | None = None,
@@ -98,7 +97,7 @@ class Vectors(FeatureSets):
         tenant_id: str,
         asset_id: str,
         feature_set_name: str,
-        timestamp: datetime | None = None,
+        timestamp: Time | None = None,
         missing: Missing | None = None,
     ) -> Features:
         """Feature name to value, for a feature set; see `get_features`."""
@@ -110,7 +109,7 @@ class Vectors(FeatureSets):
         tenant_id: str,
         asset_ids: Sequence[str],
         feature_set_name: str | None = None,
-        timestamp: datetime | None = None,
+        timestamp: Time | None = None,
         feature_names: Sequence[str] | None = None,
         missing: Missing | None = None,
         model: str | None = None,

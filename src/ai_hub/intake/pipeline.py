@@ -22,6 +22,7 @@ from ai_hub.intake.readers.rows import Rows
 from ai_hub.intake.result import MAX_REASONS, IngestResult, Preview
 from ai_hub.intake.row_files import RowFile, row_file
 from ai_hub.intake.source import Source
+from ai_hub.intake.time_index import with_time_column
 
 _PREVIEW_ROWS = 5
 
@@ -124,13 +125,16 @@ async def ingest_rows(
 
     Raises InvalidInput for what is no table, a missing column and naive timestamps.
     """
+    data, options, remarks = with_time_column(data, options)
     file = await asyncio.to_thread(opened, data, tenant_id, options)
 
     def told(result: IngestResult, fraction: float) -> None:
         if progress is not None:
             progress(result.rows)
 
-    return await ingest_file(file, tenant_id, land, told, checker_of_programs(file, tenant_id))
+    checked = checker_of_programs(file, tenant_id)
+    result = await ingest_file(file, tenant_id, land, told, checked)
+    return replace(result, remarks=(*remarks, *result.remarks))
 
 
 def checker_of_programs(file: RowFile, tenant_id: str | None) -> Check:
