@@ -92,6 +92,29 @@ def test_an_index_of_hours_that_is_gone(practice: Practice, timescaledb: Server)
     practice.fine("indexes")
 
 
+def test_a_key_of_other_columns(practice: Practice, postgres: Server) -> None:
+    practice.ingest(hourly())
+    for table, key in (
+        ("ai_features", "asset_id, tenant_id, feature_type, timestamp"),
+        ("asset_attributes", "tenant_id, asset_id, valid_from, key"),
+    ):
+        postgres.sql(f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey", database())
+        postgres.sql(f'ALTER TABLE {table} ADD CONSTRAINT "Own" PRIMARY KEY ({key})', database())
+        mends = practice.wrong("indexes", "fault", f"the primary key of {table} is (")
+        practice.mend(mends)
+        practice.fine("indexes")
+
+
+@pytest.mark.timescaledb
+def test_an_index_of_hours_that_is_invalid(practice: Practice, timescaledb: Server) -> None:
+    timescaledb.sql(
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = "
+        "'_timescaledb_internal.daily_features_key'::regclass", database(),
+    )  # fmt: skip
+    practice.mend(practice.wrong("indexes", "fault", "daily_features has an invalid index"))
+    practice.fine("indexes")
+
+
 def test_triggers(practice: Practice, postgres: Server) -> None:
     postgres.sql("ALTER TABLE ai_features DISABLE TRIGGER ai_hub_note_inserted", database())
     practice.mend(practice.wrong("triggers", "fault", "ai_hub_note_inserted of ai_features is"))
@@ -289,6 +312,27 @@ def test_a_refresh_job_that_somebody_added(practice: Practice, timescaledb: Serv
 
 
 @pytest.mark.timescaledb
+@pytest.mark.parametrize(
+    ("start", "end", "state", "does"),
+    [
+        ("INTERVAL '1 year'", "INTERVAL '20 days'", "fault", "empties the aggregate there"),
+        ("INTERVAL '30 minutes'", "NULL", "warning", "what the declared one and ai-hub maintain"),
+    ],
+)
+def test_a_second_refresh_policy(
+    practice: Practice, timescaledb: Server, start: str, end: str, state: str, does: str
+) -> None:
+    practice.ingest(hourly())
+    practice.run("maintain")
+    timescaledb.sql(
+        f"SELECT add_continuous_aggregate_policy('hourly_features', {start}, {end}, "
+        "INTERVAL '1 day')", database(),
+    )  # fmt: skip
+    practice.mend(practice.wrong("policies", state, "somebody added to hourly_features", does))
+    practice.fine("policies", "jobs", "aggregates")
+
+
+@pytest.mark.timescaledb
 def test_an_index_of_a_chunk_that_is_invalid(practice: Practice, timescaledb: Server) -> None:
     practice.ingest(hourly())
     practice.run("maintain")
@@ -301,6 +345,7 @@ def test_an_index_of_a_chunk_that_is_invalid(practice: Practice, timescaledb: Se
     assert found
     for one in found:
         assert "without its key" in one["said"]
+        assert 'REINDEX TABLE "_timescaledb_internal"."_hyper_' in one["command"]
         practice.mend(one["command"])
     practice.fine("indexes")
 

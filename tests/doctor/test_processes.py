@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import asyncpg
+import httpx
 import pytest
 
 import servers
@@ -146,6 +147,25 @@ def test_a_process_on_another_redis(practice: Practice, redis: RedisServer) -> N
         elsewhere.stop()
 
 
+@pytest.mark.redis
+def test_caches_of_real_processes(practice: Practice, postgres: Server, redis: RedisServer) -> None:
+    shared = redis.url()
+    practice.set(cache_url="memory://")
+    with another(), another():
+        mends = practice.wrong("processes", "warning", "2 processes cache each for itself")
+    practice.mend(mends, **{"redis://HOST:6379/0": shared})
+    # They are started again with it.
+    with another(), another():
+        practice.fine("processes")
+        practice.set(cache_url="memory://")
+        told = practice.look()["processes"]
+        assert [one["state"] for one in told] == ["warning"] * 2
+        for one in told:
+            assert "caches in redis, and this one in memory" in one["said"]
+            practice.mend(one["command"], **{"redis://HOST:6379/0": shared})
+        practice.fine("processes")
+
+
 def test_the_server_that_has_the_file_is_asked(practice: Practice) -> None:
     practice.ingest(hourly())
     server = start("serve")
@@ -161,6 +181,27 @@ def test_the_server_that_has_the_file_is_asked(practice: Practice) -> None:
         practice.fine("processes", "database", "late")
         practice.set(port=1)
         assert "no server answers" in practice_fails(practice)
+    finally:
+        stop(server)
+
+
+def test_a_hit_rate_of_a_server_that_is_low(practice: Practice) -> None:
+    practice.ingest(hourly())
+    server = start("serve")
+    try:
+        url = f"http://127.0.0.1:{Settings.load().port}"
+        wait_for(url, server)
+        asked = {"tenant_id": "acme", "feature_set": "forecast_basic"}
+        for part in range(2):
+            ids = [f"{part}-{n}" for n in range(600)]
+            httpx.post(f"{url}/ai/features/batch", json={**asked, "asset_ids": ids})
+        mends = practice.wrong("hit_rate", "warning", "0% of 1,200 look-ups")
+        assert mends == "ai-hub warm --tenant acme"
+        practice.mend(mends)
+        practice.fine("hit_rate")
+        answer = httpx.post(f"{url}/ai/features/get", json={**asked, "asset_id": "a"})
+        assert answer.json()["cache_hit"]
+        assert practice.look()["hit_rate"][0]["said"] == "100% of 1 look-ups"
     finally:
         stop(server)
 

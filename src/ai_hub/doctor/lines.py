@@ -146,7 +146,8 @@ LINES = (
         "`redis-cli ... CONFIG SET maxmemory-policy volatile-ttl`", _CACHING,
     ),
     Described(
-        "hit_rate", "everywhere", "look-ups that found something: of Redis, or of the server",
+        "hit_rate", "everywhere", "look-ups that found something: of Redis, or of the server since "
+        "it was warmed",
         "warning: under 20 % of at least 1,000", "`ai-hub warm --tenant TENANT`, of Redis "
         "with `CONFIG RESETSTAT`, as it counts since it started", _CACHING,
     ),

@@ -24,6 +24,9 @@ from ai_hub.serving.warming import Progress, forget, warm
 class Caching(Vectors):
     """Vectors made ready and forgotten, and the assets that there are."""
 
+    _at_warming: CacheStats | None = None
+    """What the cache of this process had done when it was warmed last."""
+
     async def warm_feature_cache(
         self,
         tenant_id: str,
@@ -43,9 +46,12 @@ class Caching(Vectors):
         specs, at = self.specs.of_sets(feature_set), self._at(timestamp)
         named = None if asset_ids is None else check_assets(tenant_id, asset_ids)
         ids = await self.seen_assets(tenant_id) if named is None else named
-        return await warm(
+        found = await warm(
             lambda spec, some: self.found(spec, tenant_id, some, at), specs, ids, abreast, progress
         )
+        if not self._open.cache.shared:
+            self._at_warming = await self.cache_stats()
+        return found
 
     async def tenants(self, by: Grant = EVERYTHING, limit: int = 1_000) -> list[str]:
         """The tenants that have data, sorted; for a grant of some tenants these, whether they have

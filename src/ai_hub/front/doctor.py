@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ai_hub.definitions.values import check_id
 from ai_hub.doctor.examination import examine
 from ai_hub.doctor.line import Line
@@ -19,5 +21,9 @@ class Doctor(Caching):
         the lines about data are that tenant's. Raises InvalidInput.
         """
         tenant = None if tenant_id is None else check_id("tenant_id", tenant_id)
-        checkup, stats = self._open.store.checkup, await self._open.cache.stats()
-        return await examine(self.settings, self.now, tenant, checkup, stats)
+        stats, before = await self.cache_stats(), self._at_warming
+        if before is not None:
+            # What it did before says nothing of what is found now.
+            hits, misses = stats.hits - before.hits, stats.misses - before.misses
+            stats = replace(stats, hits=hits, misses=misses)
+        return await examine(self.settings, self.now, tenant, self._open.store.checkup, stats)

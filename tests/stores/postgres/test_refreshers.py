@@ -166,3 +166,21 @@ async def test_who_has_no_policy_is_refreshed_by_maintenance(tmp_path: Path) -> 
     assert not any(one.by_server or one.is_late for one in seen)
     assert await warned(settings) == []
     on.discard(url)
+
+
+async def test_of_two_policies_the_declared_one_counts(
+    scheduling: Server, settings: Settings
+) -> None:
+    of_hours_alone = await of_hours(settings)
+    for start, end in (("INTERVAL '1 year'", "INTERVAL '20 days'"), ("INTERVAL '30 min'", "NULL")):
+        scheduling.sql(
+            f"SELECT add_continuous_aggregate_policy('hourly_features', {start}, {end}, "
+            "INTERVAL '1 day', initial_start => now() + INTERVAL '1 day')", NAME,
+        )  # fmt: skip
+    async with session(settings) as on:
+        found = await refreshers(on)
+    assert [one.relation for one in found] == ["hourly_features", "daily_features"]
+    assert found[0].why in (
+        of_hours_alone.why,
+        "this TimescaleDB records runs of its policy as failed",
+    )

@@ -14,9 +14,10 @@ from ai_hub.definitions.values import iso
 
 AGGREGATES = ("hourly_features", "daily_features")
 
-# One run that fails, as beside maintenance, or waits for its turn is no reason to doubt.
+# One run that fails, as beside maintenance, or waits for its turn is no reason to doubt. Of several
+# policies ours is the one that leaves out the bucket which is not over.
 _STATES = """
-SELECT a.view_name AS relation, j.job_id IS NOT NULL AS declared, j.scheduled,
+SELECT DISTINCT ON (a.view_name) a.view_name AS relation, j.job_id, j.scheduled,
   s.last_run_status AS recorded, s.last_successful_finish AS succeeded,
   s.last_successful_finish >= now() - 2 * j.schedule_interval - INTERVAL '5 minutes' AS recent,
   e.sqlerrcode, e.err_message AS error
@@ -30,7 +31,8 @@ LEFT JOIN LATERAL (
   WHERE job_id = j.job_id ORDER BY start_time DESC LIMIT 1
 ) AS e ON s.last_run_status = 'Failed'
 WHERE a.view_schema = current_schema() AND a.view_name = ANY($1::text[])
-ORDER BY a.view_name DESC
+ORDER BY a.view_name DESC, (j.config->>'end_offset')::interval IS NOT DISTINCT FROM
+  CASE a.view_name WHEN 'hourly_features' THEN INTERVAL '1 hour' ELSE INTERVAL '1 day' END DESC
 """
 # 'cannot drop portal "" while it is being set up': said after the work is done and committed.
 _RECORDED_WRONG = "24000"
@@ -45,11 +47,18 @@ class Refresher:
     why: str
     is_late: bool = False
     """Whether the server's policy should have refreshed it, and did not."""
+    job_id: int | None = None
+    """That of the policy."""
 
     @property
     def who(self) -> str:
         """As people are told."""
         return "the server" if self.by_server else "ai-hub maintain"
+
+    @property
+    def idle_in_words(self) -> str:
+        """That its policy does not do its work, as people are told."""
+        return f"the server should refresh {self.relation}, and does not: {self.why}"
 
 
 async def refreshers(on: Any) -> list[Refresher]:
@@ -58,8 +67,8 @@ async def refreshers(on: Any) -> list[Refresher]:
 
 
 def _refresher(row: Any) -> Refresher:
-    name = row["relation"]
-    if not row["declared"]:
+    name, job = row["relation"], row["job_id"]
+    if job is None:
         return Refresher(name, False, "it has no policy: too little is kept for one to span")
     if not row["scheduled"]:
         return Refresher(name, False, "its policy is paused")
@@ -69,8 +78,8 @@ def _refresher(row: Any) -> Refresher:
         return Refresher(name, False, "its policy did not run yet")
     if row["recorded"] == "Success":
         last = iso(row["succeeded"])
-        return Refresher(name, False, f"its policy last ran at {last}", is_late=True)
+        return Refresher(name, False, f"its policy last ran at {last}", is_late=True, job_id=job)
     if row["sqlerrcode"] == _RECORDED_WRONG:
         return Refresher(name, False, "this TimescaleDB records runs of its policy as failed")
     said = f"its policy fails: {row['error'] or 'its process ended'}"
-    return Refresher(name, False, said, is_late=True)
+    return Refresher(name, False, said, is_late=True, job_id=job)

@@ -17,11 +17,13 @@ from ai_hub.config import Settings
 from ai_hub.definitions.registry import Registry
 from ai_hub.engines.plan import Plan
 from ai_hub.engines.sql import statement
+from ai_hub.engines.sql_views import quoted
 from ai_hub.stores.checkup import Looked, Trouble
 from ai_hub.stores.postgres.declared import declared
 from ai_hub.stores.postgres.migrations import Mode, migrations
+from ai_hub.stores.postgres.refreshers import refreshers
 from ai_hub.stores.postgres.session import Connection
-from ai_hub.stores.postgres.warnings import doubled_functions, foreign_policies, idle_policies
+from ai_hub.stores.postgres.warnings import doubled_functions, foreign_policies
 
 _KEYS: Mapping[str, str] = {
     "timeseries_data": "tenant_id, asset_id, feature_type, timestamp",
@@ -49,18 +51,24 @@ WHERE c.oid = ANY($1::text[]::regclass[]) AND i.indisunique AND i.indisvalid
   AND k.place <= i.indnkeyatts
 GROUP BY i.indexrelid, c.relname
 """
-_INVALID = """
-SELECT name FROM unnest($1::text[]) AS name
-JOIN pg_index AS i ON i.indexrelid = to_regclass(name || '_pkey')
-WHERE i.indrelid = name::regclass AND i.indisprimary AND NOT i.indisvalid
+# The primary keys that tables have which lack ours.
+_OTHER_KEYS = """
+SELECT name, quote_ident(c.conname), i.indisvalid,
+  regexp_replace(pg_get_constraintdef(c.oid), '^PRIMARY KEY ', '')
+FROM unnest($1::text[]) AS name
+JOIN pg_constraint AS c ON c.conrelid = name::regclass AND c.contype = 'p'
+JOIN pg_index AS i ON i.indexrelid = c.conindid
 """
+# Those of hours that are not there, and of which an invalid one has the name.
 _OF_HOURS = """
-SELECT v.name FROM unnest($1::text[]) AS v(name) WHERE NOT EXISTS (
-  SELECT FROM pg_class AS c JOIN pg_index AS i ON i.indexrelid = c.oid
-  JOIN timescaledb_information.continuous_aggregates AS a ON a.view_name = v.name
-    AND a.view_schema = current_schema()
-  WHERE c.relname = v.name || '_key' AND i.indisvalid AND i.indrelid = format('%I.%I',
-    a.materialization_hypertable_schema, a.materialization_hypertable_name)::regclass)
+SELECT v.name, i.indexrelid::regclass::text FROM unnest($1::text[]) AS v(name)
+JOIN timescaledb_information.continuous_aggregates AS a
+  ON a.view_name = v.name AND a.view_schema = current_schema()
+LEFT JOIN pg_class AS c
+  ON c.relname = v.name || '_key'
+  AND c.relnamespace = a.materialization_hypertable_schema::regnamespace
+LEFT JOIN pg_index AS i ON i.indexrelid = c.oid
+WHERE i.indisvalid IS NOT TRUE
 """
 _SOMEBODY = """
 SELECT tenant_id, asset_id FROM ai_hub_series ORDER BY tenant_id, asset_id LIMIT 1
@@ -132,22 +140,29 @@ async def _indexes(on: Connection, mode: Mode, psql: str, found: Looked) -> None
     for relation, key in await on.fetch(_KEYED, list(_KEYS)):
         there.setdefault(relation, []).append(key)
     lacking = [name for name, key in _KEYS.items() if key not in there.get(name, [])]
-    invalid = {name for (name,) in await on.fetch(_INVALID, lacking)}
+    others = {name: other for name, *other in await on.fetch(_OTHER_KEYS, lacking)}
     for name in lacking:
         key = f"({_KEYS[name]}){_INCLUDED.get(name, '')}"
-        mends = _run(psql, f"ALTER TABLE {name} ADD PRIMARY KEY {key}")
         said = f"{name} has no primary key ({_KEYS[name]}): it is read whole, and rows may double"
-        if name in invalid:
-            # REINDEX of a hypertable leaves its own index as it is.
+        steps = [f"ALTER TABLE {name} ADD PRIMARY KEY {key}"]
+        if name in others:
+            constraint, is_valid, columns = others[name]
             said = f"the primary key of {name} is invalid: it is read whole"
-            drop = _run(psql, f"ALTER TABLE {name} DROP CONSTRAINT {name}_pkey")
-            mends = f"{drop}{mends.removeprefix(psql)}"
-        found.add(Trouble("indexes", said, mends))
+            if is_valid:
+                said = (
+                    f"the primary key of {name} is {columns}, not ({_KEYS[name]}): it is read whole"
+                )
+            # REINDEX of a hypertable leaves its own index as it is.
+            steps.insert(0, f"ALTER TABLE {name} DROP CONSTRAINT {constraint}")
+        found.add(Trouble("indexes", said, _run(psql, *steps)))
     if mode == "timescaledb":
-        for (name,) in await on.fetch(_OF_HOURS, list(_OF_AGGREGATES)):
+        for name, invalid in await on.fetch(_OF_HOURS, list(_OF_AGGREGATES)):
             key = "(tenant_id, asset_id, feature_type, bucket DESC)"
-            mends = _run(psql, f"CREATE INDEX {name}_key ON {name} {key}")
-            found.add(Trouble("indexes", f"{name} has no index {name}_key", mends))
+            said, steps = "has no index", [f"CREATE INDEX {name}_key ON {name} {key}"]
+            if invalid is not None:
+                said = "has an invalid index"
+                steps.insert(0, f"DROP INDEX {invalid}")
+            found.add(Trouble("indexes", f"{name} {said} {name}_key", _run(psql, *steps)))
     explained, slowest = 0, 0.0
     somebody = await on.fetchrow(_SOMEBODY)
     for feature_set in Registry().sets() if somebody is not None else ():
@@ -160,11 +175,13 @@ async def _indexes(on: Connection, mode: Mode, psql: str, found: Looked) -> None
         begin = time.perf_counter()
         await on.fetch(asked.text, *asked.arguments([point]))
         explained, slowest = explained + 1, max(slowest, time.perf_counter() - begin)
-        for relation in sorted({*_read_whole(json.loads(text)[0]["Plan"])}):
+        for schema, relation in sorted({*_read_whole(json.loads(text)[0]["Plan"])}):
             if not lacking:
-                said = f"{feature_set.label} reads {relation} without its key"
+                said = f"{feature_set.label} reads {schema}.{relation} without its key"
                 # Without a choice of plans, no index of it is valid or statistics are old.
-                mends = f"{_run(psql, f'REINDEX TABLE {relation}')} -c 'ANALYZE {relation}'"
+                table = f"{quoted(schema)}.{quoted(relation)}"
+                mends = f"{psql} -c {shlex.quote(f'REINDEX TABLE {table}')}"
+                mends += f" -c {shlex.quote(f'ANALYZE {table}')}"
                 found.add(Trouble("indexes", said, mends, is_fault=False))
     of_whom = f" for {'/'.join(somebody)}" if somebody is not None else ""
     found.note(
@@ -177,15 +194,15 @@ async def _indexes(on: Connection, mode: Mode, psql: str, found: Looked) -> None
         found.note("speed", f"the slowest of {explained} took {slowest * 1e3:.0f} ms", slowest)
 
 
-def _read_whole(node: Mapping[str, Any]) -> Iterator[str]:
-    """The tables that a plan reads without their key."""
+def _read_whole(node: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The tables that a plan reads without their key, each with its schema."""
     relation = node.get("Relation Name", "")
     if node["Node Type"] == "Seq Scan" and _READ.fullmatch(relation):
-        yield f"{node['Schema']}.{relation}"
+        yield node["Schema"], relation
     if node["Node Type"] == "Bitmap Heap Scan" and any(
         _WITHOUT_KEY.search(one.get("Index Name", "")) for one in node["Plans"]
     ):
-        yield f"{node['Schema']}.{relation}"
+        yield node["Schema"], relation
     for one in node.get("Plans", ()):
         yield from _read_whole(one)
 
@@ -268,12 +285,18 @@ async def _policies(on: Connection, psql: str, found: Looked) -> None:
         elif policy != "policy_retention":
             for one in mine:
                 if one["reach"] != reach:
+                    empties = one["reach"] is None or one["reach"] > reach
+                    does = (
+                        "reaches where rows may be deleted, and empties the aggregate there"
+                        if empties
+                        else "refreshes what the declared one and ai-hub maintain refresh"
+                    )
                     said = (
                         f"job {one['job_id']}, a refresh policy that somebody added to {relation}, "
-                        "reaches where rows may be deleted, and empties the aggregate there"
+                        f"{does}"
                     )
                     mends = _run(psql, f"SELECT delete_job({one['job_id']})")
-                    found.add(Trouble("policies", said, mends))
+                    found.add(Trouble("policies", said, mends, is_fault=empties))
     for relation in _OF_AGGREGATES:
         for one in jobs.get((relation, "policy_compression"), ()):
             if one["scheduled"]:
@@ -283,11 +306,11 @@ async def _policies(on: Connection, psql: str, found: Looked) -> None:
                 )
                 mends = _run(psql, f"SELECT alter_job({one['job_id']}, scheduled => false)")
                 found.add(Trouble("policies", said, mends))
-    for one in await idle_policies(on, "timescaledb"):
-        (job, *_) = jobs[one.name, "policy_refresh_continuous_aggregate"]
-        said = f"{one.wrong}; ai-hub maintain does it meanwhile"
-        mends = _run(psql, f"SELECT alter_job({job['job_id']}, next_start => now())")
-        found.add(Trouble("jobs", said, mends, is_fault=False))
+    for idle in await refreshers(on):
+        if idle.is_late:
+            said = f"{idle.idle_in_words}; ai-hub maintain does it meanwhile"
+            mends = _run(psql, f"SELECT alter_job({idle.job_id}, next_start => now())")
+            found.add(Trouble("jobs", said, mends, is_fault=False))
     found.note("policies", f"{len(wanted)} policies are as they are declared", len(wanted))
 
 
@@ -301,8 +324,10 @@ def _columnstore(psql: str, relation: str) -> str:
     return f"{_run(psql, policy)} -c {shlex.quote(quiet)}"
 
 
-def _run(psql: str, statement_: str) -> str:
-    return f"{psql} -c {shlex.quote(statement_)}"
+def _run(psql: str, *statements: str) -> str:
+    """The command that runs some statements, several all or none of them."""
+    words = ["-c " + shlex.quote(one) for one in statements]
+    return " ".join((psql, *["-1"][: len(words) - 1], *words))
 
 
 def _psql(url: str) -> str:

@@ -71,7 +71,7 @@ async def idle_policies(on: Any, mode: Mode) -> list[Warned]:
     return [
         Warned(
             one.relation,
-            f"the server should refresh {one.relation}, and does not: {one.why}",
+            one.idle_in_words,
             "ai-hub maintain does it meanwhile; timescaledb_information.job_errors and the log of "
             "the server say more",
         )
