@@ -32,7 +32,7 @@ WHERE oid = to_regclass('ai_hub_migrations') AND NOT pg_has_role(relowner, 'USAG
   END IF;
   IF to_regclass('ai_hub_migrations') IS NOT NULL THEN
     SELECT name INTO other FROM ai_hub_migrations
-      WHERE number NOT IN (SELECT number FROM (VALUES (1, '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced'), (2, 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0'), (3, '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757'), (4, 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0'), (5, '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda'), (6, 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf'), (7, '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed'), (8, '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792'), (9, 'f2428f012d96c00aa7bf503a615baca592dce83d83a26fc628a5f1f5372c6552'), (10, '102776214558f49ef786366b281ad9fce318425d582ee6b1018a4b5c64be90a9'), (11, 'b6e70d816fa918d5b8d30f051ddb7a3ac094c8ff5989a14858c4faa2507d48a7'), (12, 'fac61190b6de797ee69adfd480820149b4de43c9ae21e697dd473cedc6130b87'), (13, 'f6404be6758e10a96052518281bb1adc0efecd4b80a8c75b1a30343f4b89cc77'), (14, 'bbf49c03f6fbd0519928cd107325d401bd283854e2b1f5f81a2b6a3ac49be886'), (15, '28475211df8d0995bf5804b9e97102112e13fe105856d5257d32770ae0240166'), (16, 'dad1e2a4ca204cf8ccc566146e8540bd1a5316465c12179e6b63ca66da3cc7f1'), (17, 'a7189f1ca0aeb2642d8e618f85d598a75953fe0edfc7e965f2b667c480fd1549'), (18, 'e7001129c935391b8c4dd5c89e4a276e3fa9f2e6a6915aba7ce09bf419de97c6'), (19, 'c36057e83a5e540093f17804ceb533352f4fe1462b5fbedbeafaab5daa5758f6'), (20, 'd4e29e3b772ec7f3a2867a95849adf8763fee505f58b368308a434968c95427b'), (21, 'c8f5d3c5944372f639ad00ca249bccad703e63a57da1d1be3fe8fe994305566e')) AS known (number, checksum))
+      WHERE number NOT IN (SELECT number FROM (VALUES (1, '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced'), (2, 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0'), (3, '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757'), (4, 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0'), (5, '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda'), (6, 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf'), (7, '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed'), (8, '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792'), (9, 'f2428f012d96c00aa7bf503a615baca592dce83d83a26fc628a5f1f5372c6552'), (10, '102776214558f49ef786366b281ad9fce318425d582ee6b1018a4b5c64be90a9'), (11, 'b6e70d816fa918d5b8d30f051ddb7a3ac094c8ff5989a14858c4faa2507d48a7'), (12, 'fac61190b6de797ee69adfd480820149b4de43c9ae21e697dd473cedc6130b87'), (13, 'f6404be6758e10a96052518281bb1adc0efecd4b80a8c75b1a30343f4b89cc77'), (14, 'bbf49c03f6fbd0519928cd107325d401bd283854e2b1f5f81a2b6a3ac49be886'), (15, '28475211df8d0995bf5804b9e97102112e13fe105856d5257d32770ae0240166'), (16, 'dad1e2a4ca204cf8ccc566146e8540bd1a5316465c12179e6b63ca66da3cc7f1'), (17, 'a7189f1ca0aeb2642d8e618f85d598a75953fe0edfc7e965f2b667c480fd1549'), (18, 'e7001129c935391b8c4dd5c89e4a276e3fa9f2e6a6915aba7ce09bf419de97c6'), (19, 'c36057e83a5e540093f17804ceb533352f4fe1462b5fbedbeafaab5daa5758f6'), (20, 'd4e29e3b772ec7f3a2867a95849adf8763fee505f58b368308a434968c95427b'), (21, 'c8f5d3c5944372f639ad00ca249bccad703e63a57da1d1be3fe8fe994305566e'), (22, '2f0085495e1c8696134ca49edfbc416440979fbeac5c5c3095771d9eebc1153b')) AS known (number, checksum))
       ORDER BY number LIMIT 1;
     IF FOUND THEN
       RAISE EXCEPTION 'This database has migration %, which ai-hub % does not know: a newer ai-hub migrated it. Upgrade ai-hub here, or name another database in AI_HUB_DATABASE_URL.', other, '0.2.0';
@@ -44,7 +44,7 @@ WHERE oid = to_regclass('ai_hub_migrations') AND NOT pg_has_role(relowner, 'USAG
         (SELECT what FROM (VALUES ('plain', 'PostgreSQL without TimescaleDB'), ('apache', 'TimescaleDB under the Apache licence'), ('timescaledb', 'TimescaleDB with its full licence')) AS modes (mode, what) WHERE mode = mode_now);
     END IF;
     SELECT name INTO other
-      FROM ai_hub_migrations JOIN (VALUES (1, '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced'), (2, 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0'), (3, '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757'), (4, 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0'), (5, '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda'), (6, 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf'), (7, '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed'), (8, '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792'), (9, 'f2428f012d96c00aa7bf503a615baca592dce83d83a26fc628a5f1f5372c6552'), (10, '102776214558f49ef786366b281ad9fce318425d582ee6b1018a4b5c64be90a9'), (11, 'b6e70d816fa918d5b8d30f051ddb7a3ac094c8ff5989a14858c4faa2507d48a7'), (12, 'fac61190b6de797ee69adfd480820149b4de43c9ae21e697dd473cedc6130b87'), (13, 'f6404be6758e10a96052518281bb1adc0efecd4b80a8c75b1a30343f4b89cc77'), (14, 'bbf49c03f6fbd0519928cd107325d401bd283854e2b1f5f81a2b6a3ac49be886'), (15, '28475211df8d0995bf5804b9e97102112e13fe105856d5257d32770ae0240166'), (16, 'dad1e2a4ca204cf8ccc566146e8540bd1a5316465c12179e6b63ca66da3cc7f1'), (17, 'a7189f1ca0aeb2642d8e618f85d598a75953fe0edfc7e965f2b667c480fd1549'), (18, 'e7001129c935391b8c4dd5c89e4a276e3fa9f2e6a6915aba7ce09bf419de97c6'), (19, 'c36057e83a5e540093f17804ceb533352f4fe1462b5fbedbeafaab5daa5758f6'), (20, 'd4e29e3b772ec7f3a2867a95849adf8763fee505f58b368308a434968c95427b'), (21, 'c8f5d3c5944372f639ad00ca249bccad703e63a57da1d1be3fe8fe994305566e')) AS known (number, checksum) USING (number)
+      FROM ai_hub_migrations JOIN (VALUES (1, '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced'), (2, 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0'), (3, '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757'), (4, 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0'), (5, '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda'), (6, 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf'), (7, '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed'), (8, '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792'), (9, 'f2428f012d96c00aa7bf503a615baca592dce83d83a26fc628a5f1f5372c6552'), (10, '102776214558f49ef786366b281ad9fce318425d582ee6b1018a4b5c64be90a9'), (11, 'b6e70d816fa918d5b8d30f051ddb7a3ac094c8ff5989a14858c4faa2507d48a7'), (12, 'fac61190b6de797ee69adfd480820149b4de43c9ae21e697dd473cedc6130b87'), (13, 'f6404be6758e10a96052518281bb1adc0efecd4b80a8c75b1a30343f4b89cc77'), (14, 'bbf49c03f6fbd0519928cd107325d401bd283854e2b1f5f81a2b6a3ac49be886'), (15, '28475211df8d0995bf5804b9e97102112e13fe105856d5257d32770ae0240166'), (16, 'dad1e2a4ca204cf8ccc566146e8540bd1a5316465c12179e6b63ca66da3cc7f1'), (17, 'a7189f1ca0aeb2642d8e618f85d598a75953fe0edfc7e965f2b667c480fd1549'), (18, 'e7001129c935391b8c4dd5c89e4a276e3fa9f2e6a6915aba7ce09bf419de97c6'), (19, 'c36057e83a5e540093f17804ceb533352f4fe1462b5fbedbeafaab5daa5758f6'), (20, 'd4e29e3b772ec7f3a2867a95849adf8763fee505f58b368308a434968c95427b'), (21, 'c8f5d3c5944372f639ad00ca249bccad703e63a57da1d1be3fe8fe994305566e'), (22, '2f0085495e1c8696134ca49edfbc416440979fbeac5c5c3095771d9eebc1153b')) AS known (number, checksum) USING (number)
       WHERE ai_hub_migrations.checksum <> known.checksum
       ORDER BY number LIMIT 1;
     IF FOUND THEN
@@ -2082,6 +2082,35 @@ SELECT alter_job(job_id, config => config || '{"compress_after": "16 days"}')
     AND hypertable_name IN ('hourly_features', 'daily_features');
 \endif
 INSERT INTO ai_hub_migrations (number, name, checksum, mode, release) VALUES (21, '021_keep_hours_small', 'c8f5d3c5944372f639ad00ca249bccad703e63a57da1d1be3fe8fe994305566e', :'mode', '0.2.0');
+COMMIT;
+\endif
+
+SELECT NOT EXISTS (SELECT FROM ai_hub_migrations WHERE number = 22) AS wanted \gset
+\if :wanted
+BEGIN;
+-- Exports as jobs that last: what it takes to make one again, how far it is, and who has it.
+
+ALTER TABLE feature_exports ADD COLUMN IF NOT EXISTS request JSON;
+ALTER TABLE feature_exports ADD COLUMN IF NOT EXISTS rows_done BIGINT;
+ALTER TABLE feature_exports ADD COLUMN IF NOT EXISTS rows_expected BIGINT;
+ALTER TABLE feature_exports ADD COLUMN IF NOT EXISTS rows_per_second DOUBLE PRECISION;
+ALTER TABLE feature_exports ADD COLUMN IF NOT EXISTS deaths INTEGER;
+ALTER TABLE feature_exports ADD COLUMN IF NOT EXISTS cancelled_by TEXT;
+ALTER TABLE feature_exports ADD COLUMN IF NOT EXISTS worker TEXT;
+
+CREATE INDEX IF NOT EXISTS feature_exports_pending
+  ON feature_exports (started_at) WHERE status = 'pending';
+
+COMMENT ON COLUMN feature_exports.request IS
+  'What else it takes to make the export again; null where it cannot be.';
+COMMENT ON COLUMN feature_exports.rows_done IS 'How many rows were written, as of heartbeat_at.';
+COMMENT ON COLUMN feature_exports.rows_expected IS 'How many rows there will be, where it is known.';
+COMMENT ON COLUMN feature_exports.rows_per_second IS 'How fast it goes, as of heartbeat_at.';
+COMMENT ON COLUMN feature_exports.deaths IS 'How many processes did not live to its end.';
+COMMENT ON COLUMN feature_exports.cancelled_by IS 'Who asked for its end.';
+COMMENT ON COLUMN feature_exports.worker IS 'The process that has it; null while it waits for one.';
+COMMENT ON INDEX feature_exports_pending IS 'Exports that wait, by age.';
+INSERT INTO ai_hub_migrations (number, name, checksum, mode, release) VALUES (22, '022_keep_jobs', '2f0085495e1c8696134ca49edfbc416440979fbeac5c5c3095771d9eebc1153b', :'mode', '0.2.0');
 COMMIT;
 \endif
 

@@ -136,6 +136,7 @@ KINDS = {
     "demo/tour.py": "talks",
     "explanation/explaining.py": "talks",
     "export/job.py": "decides",
+    "export/request.py": "decides",
     "export/row_groups.py": "decides",
     "export/fields.py": "decides",
     "export/rows.py": "decides",

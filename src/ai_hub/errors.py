@@ -21,6 +21,7 @@ AiHubError
 ├── TooMany                more requests of a key than it may make
 ├── TooLarge               a body over the limit
 ├── ExportFailed           an export stopped; nothing of it is left behind
+│   └── ExportTaken        another process goes on with it
 ├── StorageError           object storage, or a folder, did not do what was asked
 │   ├── StorageUnavailable it cannot be reached, or did not answer in time
 │   ├── StorageRefused     its credentials are missing, wrong, or do not allow it
@@ -304,6 +305,13 @@ class TooLarge(AiHubError):
 
 class ExportFailed(AiHubError):
     """An export stopped part-way; no file of it is left behind."""
+
+
+class ExportTaken(ExportFailed):
+    """An export that another process goes on with."""
+
+    def __init__(self, export_id: str) -> None:
+        super().__init__(f"another process goes on with the export {export_id}")
 
 
 class StorageError(AiHubError, OSError):

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Protocol, TypeVar
 
 from ai_hub.config import Settings
-from ai_hub.export.record import Exports
+from ai_hub.export.exports import Exports
 from ai_hub.metrics import Metrics
 from ai_hub.serving.ahead import Ahead, AskedFor
 from ai_hub.serving.cache import Cache

@@ -394,6 +394,8 @@ class FeatureStore:
         progress: Training_setsProgress = None,
         model: str | None = None,
         parts: bool = False,
+        wait_seconds: float | None = None,
+        detached: bool = False,
     ) -> dict[str, Any]:
         """Write a feature set over [start_time, end_time] to a Parquet file; the export's record.
 
@@ -405,7 +407,42 @@ class FeatureStore:
         `manifest.json` last. So does a URL (`s3://`, `gs://`, `az://`; extra `cloud`): a new one
         below it, named by the export's id. What no export wrote is replaced with `force` only, a
         folder never. Status `no_data` if there are no rows. Raises ExportFailed, or Busy if too
-        many wait."""
+        many wait.
+
+        It is a job: with `wait_seconds` the record comes after so long, and the job goes on in this
+        process (`wait_for_export`); without, it ends with who waits. `detached`: it is recorded
+        only, for a server of the same database."""
+
+    def wait_for_export(
+        self,
+        export_id: str,
+        wait_seconds: float | None = None,
+    ) -> dict[str, Any]:
+        """The record of an export once it has ended, or after so many seconds; the job goes on.
+
+        Raises UnknownExport, and what went wrong with a job of this process."""
+
+    def cancel_export(
+        self,
+        export_id: str,
+    ) -> dict[str, Any]:
+        """End an export that is under way, wherever; its record, `cancelled` as soon as it has
+        stopped. One that has ended stays as it is. Raises UnknownExport."""
+
+    def resume_export(
+        self,
+        export_id: str,
+    ) -> dict[str, Any]:
+        """Go on in this process with an export that waits for one, failed or was cancelled; its
+        record (`wait_for_export`).
+
+        Raises UnknownExport, InvalidInput for one that has come to its end or cannot be made again,
+        and Busy."""
+
+    def take_exports(
+        self,
+    ) -> None:
+        """Take up exports that wait for a process, from now on: what servers do."""
 
     def get_training_set(
         self,

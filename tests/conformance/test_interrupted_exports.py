@@ -58,7 +58,7 @@ async def becomes(store: FeatureStore, export_id: str, status: str) -> ExportRec
     raise AssertionError("it stayed processing")
 
 
-async def test_a_half_file_is_removed_and_its_export_failed(
+async def test_a_half_file_is_removed_and_its_export_waits(
     deployment: Deployment, tmp_path: Path
 ) -> None:
     async with deployment.open(tmp_path) as store:
@@ -67,8 +67,8 @@ async def test_a_half_file_is_removed_and_its_export_failed(
         partial = tmp_path / partial_name("f", half.export_id)
         partial.write_bytes(b"PAR1")
         await orphaned(store, half)
-        found = await becomes(store, half.export_id, "failed")
-        assert "stopped" in (found.error or "")
+        found = await becomes(store, half.export_id, "pending")
+        assert (found.deaths, found.error) == (1, None)
         assert not partial.exists()
         assert await log_of(store).find(export_id=done.export_id) == [done]
 
@@ -84,7 +84,7 @@ async def test_a_file_that_is_in_its_place_is_completed(
 
 
 @pytest.mark.parametrize("what", ["gone", "another's", "half"])
-async def test_a_file_that_is_not_in_its_place_is_failed(
+async def test_a_file_that_is_not_in_its_place_is_made_again(
     deployment: Deployment, tmp_path: Path, what: str
 ) -> None:
     path = tmp_path / "f"
@@ -98,8 +98,28 @@ async def test_a_file_that_is_not_in_its_place_is_failed(
             case _:
                 path.rename(tmp_path / partial_name("f", done.export_id))
         await orphaned(store, done)
-        found = await becomes(store, done.export_id, "failed")
+        found = await becomes(store, done.export_id, "pending")
         assert (found.row_count, found.checksum) == (0, None)
+        assert not list(tmp_path.glob(".*"))  # noqa: ASYNC240
+
+
+@pytest.mark.parametrize(
+    ("what", "status", "why"),
+    [
+        ({"request": None}, "failed", "the process that wrote it was stopped"),
+        ({"deaths": 2}, "failed", "the process that wrote it was stopped, 3 times"),
+        ({"cancelled_by": "ann"}, "cancelled", "cancelled by ann"),
+    ],
+)
+async def test_one_that_cannot_go_on_has_ended(
+    deployment: Deployment, tmp_path: Path, what: dict[str, Any], status: str, why: str
+) -> None:
+    async with deployment.open(tmp_path) as store:
+        done = await export(store, tmp_path / "f")
+        (tmp_path / "f").unlink()
+        await orphaned(store, replace(done, checksum=None, **what))
+        found = await becomes(store, done.export_id, status)
+        assert found.error == why
         assert not list(tmp_path.glob(".*"))  # noqa: ASYNC240
 
 
@@ -128,12 +148,12 @@ async def test_one_that_cannot_be_recorded_is_completed_later(
         log: Any = log_of(store)
         write = type(log).record
 
-        async def breaks(self: Any, record: ExportRecord) -> None:
+        async def breaks(self: Any, record: ExportRecord, keep: bool = True) -> None:
             self._under_way.discard(record.export_id)
             if record.status == "completed":
                 monkeypatch.setattr(type(log), "record", write)
                 raise ConnectionError("gone")
-            await write(self, record)
+            await write(self, record, keep)
 
         monkeypatch.setattr(type(log), "record", breaks)
         with pytest.raises(ConnectionError):

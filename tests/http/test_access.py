@@ -43,7 +43,8 @@ NEEDS: dict[tuple[str, str], str] = {
     ("put", "/ai/features/weather-sources"): "write",
     **{(m, f"/ai/features/{p}"): "export" for m, p in (
         ("post", "export"), ("post", "training-set"), ("get", "exports"),
-        ("get", "exports/{export_id}"), ("post", "drift/baseline"),
+        ("get", "exports/{export_id}"), ("delete", "exports/{export_id}"),
+        ("post", "exports/{export_id}/resume"), ("post", "drift/baseline"),
     )},
     **{(m, f"/ai/features/{p}"): "admin" for m, p in (
         ("post", "sets/plan"), ("post", "sets/apply"), ("post", "sets/default"),
@@ -275,9 +276,12 @@ def test_lists_show_only_what_is_ones_own(fenced: Fenced) -> None:
     assert {one["tenant_id"] for one in every} == {OWN, OTHER}
     hidden = next(one["export_id"] for one in every if one["tenant_id"] == OTHER)
     nobodys = "00000000-0000-0000-0000-000000000000"
-    answers = [fenced.ask("GET", f"/ai/features/exports/{id}", key) for id in (hidden, nobodys)]
-    assert [one.status_code for one in answers] == [404, 404]
-    assert answers[0].text == answers[1].text.replace(nobodys, hidden)
+    for method, more in (("GET", ""), ("DELETE", ""), ("POST", "/resume")):
+        answers = [
+            fenced.ask(method, f"/ai/features/exports/{id}{more}", key) for id in (hidden, nobodys)
+        ]
+        assert [one.status_code for one in answers] == [404, 404]
+        assert answers[0].text == answers[1].text.replace(nobodys, hidden)
     seen = fenced.ask("GET", "/metrics", fenced.make("read")).text
     assert f'tenant="{OWN}"' in seen
     assert OTHER not in seen

@@ -1,4 +1,4 @@
-"""Long exports beside all else: so many at a time, a queue with a limit, and none for nobody."""
+"""Long exports beside all else: so many at a time, a queue with a limit, and no end by leaving."""
 
 from __future__ import annotations
 
@@ -71,29 +71,63 @@ def test_too_many_exports_are_refused_and_starve_nobody(narrow: Server) -> None:
             narrow.call("POST", "/ingest", {"tenant_id": "u", "rows": [row]})
             narrow.call("POST", "/get", {"tenant_id": "u", "asset_id": "b"})
         assert time.monotonic() - begin < 10
-        assert len(with_status(narrow, "processing")) == 1
+        (long,) = with_status(narrow, "processing")
+        (short,) = with_status(narrow, "pending")
+        # Whoever leaves ends nothing: its export goes on, and the other waits.
         first.close()
-        # The end of the first client is the end of its export, and the turn of the next.
-        assert waiting.recv(65_536).startswith(b"HTTP/1.1 200")
-    (failed,) = with_status(narrow, "failed")
-    assert "left" in failed["error"]
+        waiting.close()
+        time.sleep(0.3)
+        assert [one["export_id"] for one in with_status(narrow, "processing")] == [
+            long["export_id"]
+        ]
+        # The end of the first one is the turn of the next.
+        ended = narrow.call("DELETE", f"/exports/{long['export_id']}")
+        assert (ended["status"], ended["error"]) == (
+            "cancelled",
+            f"cancelled by {ended['cancelled_by']}",
+        )
+    eventually(lambda: with_status(narrow, "completed"))
     (done,) = with_status(narrow, "completed")
+    assert done["export_id"] == short["export_id"]
     assert [path.name for path in narrow.exports.glob("**/*") if path.is_file()] == [
         done["storage_path"].rpartition("/")[2]
     ]
 
 
-def test_who_leaves_the_queue_gives_its_place_to_another(narrow: Server) -> None:
-    with asking(narrow, "/export", LONG) as first:
-        eventually(lambda: with_status(narrow, "processing"))
-        with asking(narrow, "/export", LONG):
-            time.sleep(0.3)
-            assert narrow.client.post("/ai/features/export", json=SHORT).status_code == 503
-        time.sleep(0.3)
-        with asking(narrow, "/export", SHORT) as second:
-            first.close()
-            assert second.recv(65_536).startswith(b"HTTP/1.1 200")
-    eventually(lambda: not with_status(narrow, "processing"))
+def test_one_that_takes_longer_is_looked_at(narrow: Server) -> None:
+    asked = narrow.client.post("/ai/features/export", json=LONG | {"wait_seconds": 0})
+    assert asked.status_code == 202
+    begun = asked.json()
+    path = f"/ai/features/exports/{begun['export_id']}"
+    assert asked.headers["location"] == path
+    assert begun["status"] in ("pending", "processing")
+    waiting = narrow.client.post("/ai/features/export", json=SHORT | {"wait_seconds": 0.1})
+    assert (waiting.status_code, waiting.json()["status"]) == (202, "pending")
+    # Whoever waits in the queue can be cancelled, too, and gives its place to another.
+    cancelled = narrow.call("DELETE", f"/exports/{waiting.json()['export_id']}")
+    assert (cancelled["status"], "progress" in cancelled) == ("cancelled", False)
+
+    def far() -> bool:
+        now = narrow.call("GET", f"/exports/{begun['export_id']}")
+        assert now["status"] == "processing"
+        progress = now["progress"]
+        return bool(
+            0 < progress["rows"] < progress["rows_expected"]
+            and 0 < progress["share"] < 1
+            and progress["rows_per_second"] > 0
+            and progress["seconds_left"] > 0
+        )
+
+    eventually(far)
+    ended = narrow.client.delete(path)
+    assert (ended.status_code, ended.json()["status"]) == (200, "cancelled")
+    # It stays as it is.
+    assert narrow.client.delete(path).json() == ended.json()
+    resumed = narrow.client.post(f"{path}/resume")
+    assert (resumed.status_code, resumed.headers["location"]) == (202, path)
+    assert narrow.call("DELETE", f"/exports/{begun['export_id']}")["status"] == "cancelled"
+    sentence = narrow.refusal("POST", "/export", SHORT | {"wait_seconds": 3_601})
+    assert sentence == "wait_seconds: got 3601, expected 0 to 3,600 seconds"
 
 
 def test_more_rows_than_may_be_are_refused_before_anything_is_read(narrow: Server) -> None:

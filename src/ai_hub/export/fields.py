@@ -11,7 +11,8 @@ _MEGABYTE = 1_000_000
 
 
 def record_fields(record: ExportRecord) -> dict[str, Any]:
-    """A record as the guide's fields; times as ISO texts, file_size_mb in 10^6 bytes."""
+    """A record as the guide's fields; times as ISO texts, file_size_mb in 10^6 bytes. Of one that
+    has not ended also how far it is."""
     return {
         "export_id": record.export_id,
         "tenant_id": record.tenant_id,
@@ -27,4 +28,22 @@ def record_fields(record: ExportRecord) -> dict[str, Any]:
         "replaced_by": record.replaced_by,
         "violations": dict(record.violations),
         **({} if record.error is None else {"error": record.error}),
+        **({} if record.cancelled_by is None else {"cancelled_by": record.cancelled_by}),
+        **({"progress": _progress(record)} if record.under_way else {}),
+    }
+
+
+def _progress(record: ExportRecord) -> dict[str, Any]:
+    """How far an export is that has not ended; null is what is not known."""
+    rows, expected, speed = record.rows_done, record.rows_expected, record.rows_per_second
+    known = expected is not None and expected > 0
+    return {
+        "rows": rows,
+        "rows_expected": expected,
+        "share": round(min(1.0, rows / expected), 4) if known and expected else None,
+        "rows_per_second": round(speed, 1),
+        "seconds_left": (
+            round(max(0, expected - rows) / speed, 1) if known and expected and speed else None
+        ),
+        "heartbeat_at": None if record.heartbeat_at is None else iso(record.heartbeat_at),
     }

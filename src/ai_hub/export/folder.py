@@ -22,7 +22,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
-from ai_hub.errors import ExportFailed, InvalidInput
+from ai_hub.errors import ExportTaken, InvalidInput
 from ai_hub.export.journal import JOURNAL, Finished, Journal, Key
 from ai_hub.export.manifest import (
     MANIFEST,
@@ -183,7 +183,8 @@ def folder_draft(place: Place, export_id: str) -> Iterator[FolderDraft]:
     """A folder under way beside a place: that which was `kept` of this export, or a new one. Unless
     it is published, or kept, nothing is left of it.
 
-    Raises InvalidInput where none may be, and ExportFailed, also while another process has it open.
+    Raises InvalidInput where none may be, ExportFailed, and ExportTaken while another process has
+    it.
     """
     with place.said(), place.opened(make=True) as folder:
         _replaced(place, folder)
@@ -193,7 +194,7 @@ def folder_draft(place: Place, export_id: str) -> Iterator[FolderDraft]:
         handle = os.open(partial, _FOLDER, dir_fd=folder)
         kept = True
         try:
-            _lock(handle, place)
+            _lock(handle, export_id)
             kept = False
             finished = _left(handle)
             draft = FolderDraft(place, folder, partial, handle, export_id, finished)
@@ -210,12 +211,12 @@ def folder_draft(place: Place, export_id: str) -> Iterator[FolderDraft]:
                     _remove(folder, partial)
 
 
-def _lock(handle: int, place: Place) -> None:
-    """Have a folder under way alone. Raises ExportFailed if another process has it."""
+def _lock(handle: int, export_id: str) -> None:
+    """Have a folder under way alone. Raises ExportTaken if another process has it."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise ExportFailed(f"output_path: another process writes {place.path} still") from None
+        raise ExportTaken(export_id) from None
     except OSError:  # some file systems have no locks
         pass
 
@@ -260,11 +261,11 @@ def check_folder(place: Place) -> None:
 def remove_partial_folder(place: Place, export_id: str) -> None:
     """Remove the folder under way of an export, and what one left that it replaced; not while a
     process has it open."""
-    with suppress(OSError, InvalidInput, ExportFailed), place.opened(make=False) as folder:
+    with suppress(OSError, InvalidInput, ExportTaken), place.opened(make=False) as folder:
         partial = partial_name(place.name, export_id)
         handle = os.open(partial, _FOLDER, dir_fd=folder)
         try:
-            _lock(handle, place)
+            _lock(handle, export_id)
             _remove(folder, partial)
         finally:
             os.close(handle)

@@ -165,9 +165,13 @@ class Place:
             try:
                 yield draft
             finally:
+                # Another one may have begun it anew.
+                own = os.fstat(handle)
                 os.close(handle)
                 with suppress(OSError):
-                    os.unlink(partial, dir_fd=folder)
+                    found = look(folder, partial)
+                    if found is not None and os.path.samestat(found, own):
+                        os.unlink(partial, dir_fd=folder)
 
     def remove_partial(self, name: str) -> bool:
         """Remove the file under way of that name, if there is one; whether there was."""

@@ -214,7 +214,7 @@ class Rows:
             "ai_hub.fingerprint": chosen.fingerprint,
             "ai_hub.semantics": str(SEMANTICS),
             "ai_hub.definitions": json.dumps([definition_of(f) for f in chosen.features]),
-            "ai_hub.targets": json.dumps([_target(target) for target in self.targets]),
+            "ai_hub.targets": json.dumps([target_fields(target) for target in self.targets]),
             "ai_hub.policy": str(policy),
             "ai_hub.missing": chosen.policy_name(self.missing),
             "ai_hub.tenant_id": self.tenant_id,
@@ -237,7 +237,8 @@ def _own_values(series: str, points: Points, history: HistoryArrays) -> NDArray[
     return held.value if points.time is held.time else values_at(series, points, history)
 
 
-def _target(target: Target) -> dict[str, object]:
+def target_fields(target: Target) -> dict[str, object]:
+    """A target as its members, as people write them."""
     plain = {field.name: getattr(target, field.name) for field in fields(target)}
     return {
         name: str(value) if isinstance(value, Duration) else value

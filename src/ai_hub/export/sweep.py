@@ -13,7 +13,7 @@ from ai_hub.export.folder import manifest_checksum, remove_partial_folder
 from ai_hub.export.objects import ObjectPlace
 from ai_hub.export.place import Places
 from ai_hub.storage.url import Url, is_url
-from ai_hub.stores.export_log import ExportLog, ExportRecord
+from ai_hub.stores.export_log import MOST_DEATHS, ExportLog, ExportRecord
 
 _log = logging.getLogger(__name__)
 
@@ -25,37 +25,68 @@ _INTERRUPTED = "the process that wrote it was stopped"
 
 
 async def sweep(log: ExportLog, places: Places, now: Callable[[], int], far: bool = True) -> int:
-    """Record how exports of a stopped process ended, and remove their half files; how many.
+    """Have exports of a stopped process wait for another one, or record how they ended and remove
+    their half files; how many there were.
 
     What is in object storage, which may not answer for a while, only if it shall be `far`.
     """
-    interrupted = [one for one in await log.interrupted() if far or not is_url(one.storage_path)]
-    for record in interrupted:
+    swept = 0
+    for record in await log.interrupted():
+        if not far and is_url(record.storage_path):
+            continue
         try:
-            in_place = await asyncio.to_thread(_tidy, places, record)
+            in_place = await asyncio.to_thread(_in_place, places, record)
         except AiHubError as error:
             # What became of it is not known yet: it is looked for again.
             _log.warning("sweep waits", extra={"export_id": record.export_id, "error": str(error)})
             continue
-        ended = record.completed(now()) if in_place else record.failed(now(), _INTERRUPTED)
-        await log.record(ended)
-    return len(interrupted)
+        if await log.take(record):
+            swept += 1
+            ended = _ended(record, in_place, now())
+            # In object storage everything that another process can go on from is apart.
+            anew = record.request is not None and not record.request["parts"]
+            if not ended.under_way or (anew and not is_url(record.storage_path)):
+                await asyncio.to_thread(remove_half, places, record, in_place)
+            await log.record(ended, keep=not ended.under_way)
+    return swept
 
 
-def _tidy(places: Places, record: ExportRecord) -> bool:
-    """Remove the half file, or folder, of an export; whether the whole one is in its place
-    already. Raises ExportFailed and StorageError where its storage does not answer."""
+def _ended(record: ExportRecord, in_place: bool, at: int) -> ExportRecord:
+    """What becomes of an export that nobody has any more."""
+    if in_place:
+        return record.completed(at)
+    if record.cancelled_by is not None:
+        return record.cancelled(at, record.cancelled_by)
+    # A process that ended before its turn did not die of it.
+    deaths = record.deaths + (record.status == "processing")
+    if record.request is not None and deaths < MOST_DEATHS:
+        return record.again(deaths)
+    often = f", {deaths} times" if deaths > 1 else ""
+    return record.failed(at, f"{_INTERRUPTED}{often}")
+
+
+def remove_half(places: Places, record: ExportRecord, in_place: bool = False) -> None:
+    """Remove the half file, or folder, of an export, or what is left of one that is `in_place`."""
+    if is_url(record.storage_path):
+        with suppress(AiHubError):  # what is left is swept later
+            far = ObjectPlace.of(Url.of(record.storage_path))
+            if in_place:
+                far.tidy()
+            else:
+                _remove(far, record)
+        return
+    place = places.place(Path(record.storage_path))
+    if not place.remove_partial(record.export_id):
+        remove_partial_folder(place, record.export_id)
+
+
+def _in_place(places: Places, record: ExportRecord) -> bool:
+    """Whether the whole file, or folder, of an export is in its place already. Raises ExportFailed
+    and StorageError where its storage does not answer."""
     if is_url(record.storage_path):
         far = ObjectPlace.of(Url.of(record.storage_path))
-        if record.checksum is not None and record.checksum == far.manifest_checksum():
-            far.tidy()
-            return True
-        _remove(far, record)
-        return False
+        return record.checksum is not None and record.checksum == far.manifest_checksum()
     place = places.place(Path(record.storage_path))
-    if place.remove_partial(record.export_id):
-        return False
-    remove_partial_folder(place, record.export_id)
     try:
         return record.checksum is not None and record.checksum in (
             place.checksum(),
@@ -80,7 +111,9 @@ class Leftovers:
     async def remove(self, log: ExportLog) -> None:
         """Remove what the newest ones left; what cannot be is tried again the next time."""
         for record in await log.find(limit=_NEWEST):
-            if record.status not in ("failed", "no_data") or not is_url(record.storage_path):
+            if record.status not in ("failed", "no_data", "cancelled") or not is_url(
+                record.storage_path
+            ):
                 continue
             if record.export_id not in self._gone:
                 with suppress(AiHubError):

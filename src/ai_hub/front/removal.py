@@ -7,7 +7,7 @@ from typing import Any
 
 from ai_hub.definitions.values import MAX_SERIES_LENGTH, Time, check_id, iso, to_micros
 from ai_hub.errors import InvalidInput
-from ai_hub.export.record import MOST_RECORDS
+from ai_hub.export.exports import MOST_RECORDS
 from ai_hub.front.base import Front
 from ai_hub.serving.assets import check_assets
 from ai_hub.stores.audit_log import noted

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from ai_hub.access.actor import acting
 from ai_hub.definitions.values import Time
 from ai_hub.definitions.vocabulary import Missing
+from ai_hub.errors import InvalidInput
 from ai_hub.export.fields import record_fields
 from ai_hub.export.place import named_path
 from ai_hub.front.feature_sets import FeatureSets
@@ -17,6 +20,7 @@ from ai_hub.front.feature_sets import FeatureSets
 if TYPE_CHECKING:
     from ai_hub.definitions.target import Horizon
     from ai_hub.export.training_set import TrainingSet
+    from ai_hub.serving.spec import Spec
     from ai_hub.storage.url import Url
 
 _Progress = Callable[[int], None] | None
@@ -45,6 +49,8 @@ class TrainingSets(FeatureSets):
         progress: _Progress = None,
         model: str | None = None,
         parts: bool = False,
+        wait_seconds: float | None = None,
+        detached: bool = False,
     ) -> dict[str, Any]:
         """Write a feature set over [start_time, end_time] to a Parquet file; the export's record.
 
@@ -57,6 +63,10 @@ class TrainingSets(FeatureSets):
         below it, named by the export's id. What no export wrote is replaced with `force` only, a
         folder never. Status `no_data` if there are no rows. Raises ExportFailed, or Busy if too
         many wait.
+
+        It is a job: with `wait_seconds` the record comes after so long, and the job goes on in this
+        process (`wait_for_export`); without, it ends with who waits. `detached`: it is recorded
+        only, for a server of the same database.
         """
         from ai_hub.export.job import job_of
 
@@ -66,9 +76,48 @@ class TrainingSets(FeatureSets):
             asset_ids=asset_ids, compression=compression, horizons=horizons,
             indicators=indicators, frequency=frequency, spine=spine,
         )  # fmt: skip
-        path = named_path(output_path)
-        how = {"force": force, "in_tenant_folder": in_tenant_folder, "parts": parts}
-        return record_fields(await self._open.exports.run(job, path, progress, **how))
+        seconds = _seconds(wait_seconds)
+        exports = self._open.exports
+        record = await exports.start(
+            job, named_path(output_path), progress, force=force, in_tenant_folder=in_tenant_folder,
+            parts=parts, detached=detached,
+        )  # fmt: skip
+        if not detached and seconds is None:
+            record = await exports.run(record.export_id, acting().who)
+        elif not detached and seconds:
+            record = await exports.wait(record.export_id, seconds)
+        return record_fields(record)
+
+    async def wait_for_export(
+        self, export_id: str, wait_seconds: float | None = None
+    ) -> dict[str, Any]:
+        """The record of an export once it has ended, or after so many seconds; the job goes on.
+
+        Raises UnknownExport, and what went wrong with a job of this process.
+        """
+        seconds = _seconds(wait_seconds)
+        return record_fields(await self._open.exports.wait(export_id, seconds))
+
+    async def cancel_export(self, export_id: str) -> dict[str, Any]:
+        """End an export that is under way, wherever; its record, `cancelled` as soon as it has
+        stopped. One that has ended stays as it is. Raises UnknownExport."""
+        return record_fields(await self._open.exports.cancel(export_id, acting().who))
+
+    async def resume_export(self, export_id: str) -> dict[str, Any]:
+        """Go on in this process with an export that waits for one, failed or was cancelled; its
+        record (`wait_for_export`).
+
+        Raises UnknownExport, InvalidInput for one that has come to its end or cannot be made again,
+        and Busy.
+        """
+        return record_fields(await self._open.exports.resume(export_id, self._spec_again))
+
+    async def take_exports(self) -> None:
+        """Take up exports that wait for a process, from now on: what servers do."""
+        self._open.exports.take(self._spec_again)
+
+    def _spec_again(self, label: str, missing: Any) -> Spec:
+        return self.specs.of(label, None, missing)
 
     async def get_training_set(
         self,
@@ -102,3 +151,12 @@ class TrainingSets(FeatureSets):
     async def export_record(self, export_id: str) -> dict[str, Any]:
         """One recorded export. Raises UnknownExport."""
         return record_fields(await self._open.exports.record(export_id))
+
+
+def _seconds(given: object) -> float | None:
+    """How long to wait; None to the end. Raises InvalidInput."""
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given < math.inf:
+        raise InvalidInput("wait_seconds", given, "seconds from 0, or none to wait to the end")
+    return float(given)

@@ -24,7 +24,7 @@ class Route:
     beside those that every route has.
     """
 
-    method: Literal["get", "post", "put"]
+    method: Literal["get", "post", "put", "delete"]
     path: str
     summary: str
     answer: str | None
@@ -164,18 +164,29 @@ ROUTES = (
     ),
     Route(
         "post", "/ai/features/export",
-        "Write a training set to Parquet under the export root; answers when it is done.",
+        "Write a training set to Parquet under the export root; answers when it is done, or after "
+        "`wait_seconds` (10) with 202 and where to look at it. Who leaves does not end it.",
         "Export", "ExportRequest",
         _ACME | {"feature_set": "forecast_basic"} | _DAY | {"horizons": ["24h"]},
-        refuses=(404, 409, 503),
+        refuses=(404, 409, 503), answers={202: "Export"},
     ),
     Route(
         "get", "/ai/features/exports", "Recorded exports, the newest first.", "Exports",
         query=("tenant_id", "limit"), refuses=(422, 503),
     ),
     Route(
-        "get", "/ai/features/exports/{export_id}", "One recorded export.", "Export",
-        refuses=(404, 503),
+        "get", "/ai/features/exports/{export_id}", "One recorded export, and how far it is.",
+        "Export", refuses=(404, 503),
+    ),
+    Route(
+        "delete", "/ai/features/exports/{export_id}",
+        "End an export that is under way (202 until it has stopped); one that has ended stays.",
+        "Export", refuses=(404, 503), answers={202: "Export"},
+    ),
+    Route(
+        "post", "/ai/features/exports/{export_id}/resume",
+        "Go on with an export that waits for a process, failed or was cancelled.",
+        "Export", refuses=(404, 422, 503), answers={202: "Export"},
     ),
     Route(
         "post", "/ai/features/training-set",

@@ -65,7 +65,8 @@ class ExportRequest(msgspec.Struct, forbid_unknown_fields=True):
     """A training set, of `feature_set` or `model`; `output_path` is relative to the export root,
     or a URL that the settings allow.
 
-    With `parts` it is a folder.
+    With `parts` it is a folder. The answer comes when the export has ended, or after
+    `wait_seconds`.
     """
 
     tenant_id: str
@@ -81,6 +82,7 @@ class ExportRequest(msgspec.Struct, forbid_unknown_fields=True):
     frequency: str | None = None
     model: str | None = None
     parts: bool = False
+    wait_seconds: int | float = 10
 
 
 class BaselineRequest(msgspec.Struct, forbid_unknown_fields=True):

@@ -38,6 +38,7 @@ _BINARY: Schema = {"type": "string", "format": "binary"}
 _ALWAYS = (400, 401, 403, 408, 421, 429, 431, 500)
 _WITH_BODY = (413, 415, 422, 503)
 _WHY = {
+    202: "It is under way still.",
     400: "It is not HTTP, or its body is not JSON.",
     401: "The server asks for access keys (`AI_HUB_AUTH`), and there is none that is valid.",
     403: "The key does not allow it, or a web page of another site asks (`Origin`).",
@@ -54,6 +55,7 @@ _WHY = {
     503: "The database does not answer, or as much as may is under way already.",
 }
 _BY_KEY: Schema = {"type": "http", "scheme": "bearer", "description": "Where AI_HUB_AUTH=keys"}
+_LOCATION: Schema = {"description": "Where to look at it", "schema": {"type": "string"}}
 _RETRY_AFTER: Schema = {
     "description": "In how many seconds to ask again",
     "schema": {"type": "integer", "minimum": 1},
@@ -146,12 +148,14 @@ def _responses(route: Route, more: tuple[int, ...]) -> dict[str, Any]:
         schema = _of("Problem")
         why = _WHY.get(status, HTTPStatus(status).description)
         if status in route.answers:
-            both = [_of(route.answers[status]), schema]
-            schema = {"anyOf": both}
+            answer = _of(route.answers[status])
+            schema = answer if status < 400 else {"anyOf": [answer, schema]}
         found[str(status)] = {
             "description": why,
             "content": {"application/json": {"schema": schema}},
         }
+        if status == 202:
+            found[str(status)]["headers"] = {"Location": _LOCATION}
         if status in (429, 503):
             found[str(status)]["headers"] = {"Retry-After": _RETRY_AFTER}
     return found

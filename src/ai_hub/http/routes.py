@@ -16,10 +16,10 @@ from litestar.exceptions import HTTPException, ValidationException
 
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import check_id, parse_time, to_datetime
-from ai_hub.errors import AiHubError, InvalidInput, UnknownExport, shown
+from ai_hub.errors import AiHubError, InvalidInput, shown
 from ai_hub.export.turns import Turns
 from ai_hub.feature_store import FeatureStore
-from ai_hub.http.access import EXPORT, NOTHING, READ, READ_ALL, WRITE, Access, check_need
+from ai_hub.http.access import NOTHING, READ, READ_ALL, WRITE, Access, check_need
 from ai_hub.http.asked import body as _body
 from ai_hub.http.asked import check_once, grant_of, whole
 from ai_hub.http.audit import audit
@@ -38,13 +38,13 @@ from ai_hub.http.docs import page
 from ai_hub.http.doctor import doctor
 from ai_hub.http.drift import drift, drift_baseline
 from ai_hub.http.explaining import AT_ONCE, explain
+from ai_hub.http.exporting import cancel_export, export, export_by_id, exports, resume_export
 from ai_hub.http.hot import HotRoutes, health_of
 from ai_hub.http.ingest import ingest_attributes, ingest_observations, ingest_weather
 from ai_hub.http.keys import keys, revoke_key
 from ai_hub.http.messages import (
     BatchRequest,
     CacheRequest,
-    ExportRequest,
     GetRequest,
     Problem,
     WarmRequest,
@@ -55,7 +55,6 @@ from ai_hub.http.messages import (
 from ai_hub.http.models import bind_model, models, unbind_model
 from ai_hub.http.openapi import document
 from ai_hub.http.pages import PAGE_ROUTES, refused_page
-from ai_hub.http.paths import export_place
 from ai_hub.http.removal import delete
 from ai_hub.http.room import Rooms
 from ai_hub.http.session import HEADERS, is_page
@@ -104,53 +103,6 @@ async def weather_sources(request: _Asked, state: State) -> dict[str, Any]:
         "assets": len(set(data.asset_ids)),
         "changed": changed,
     }
-
-
-@post("/export", opt=EXPORT, status_code=200)
-async def export(request: _Asked, state: State) -> dict[str, Any]:
-    """Write a training set to Parquet in the tenant's folder; answers when it is done."""
-    data = await _body(request, ExportRequest)
-    store: FeatureStore = state.store
-    exporting = store.export_features_to_parquet(
-        data.tenant_id,
-        data.feature_set,
-        to_datetime(parse_time(data.start_time, "start_time", "up")),
-        to_datetime(parse_time(data.end_time, "end_time")),
-        export_place(data.output_path, data.tenant_id, store.settings.export_urls),
-        data.asset_ids,
-        missing=data.missing,  # type: ignore[arg-type]  # checked by the front, as all else
-        compression=data.compression,
-        horizons=data.horizons,
-        indicators=data.indicators,
-        frequency=data.frequency,
-        in_tenant_folder=True,
-        model=data.model,
-        parts=data.parts,
-    )
-    try:
-        return await while_connected(request.receive, exporting)
-    finally:
-        state.rooms.tidy()
-
-
-@get("/exports", opt=EXPORT)
-async def exports(
-    request: _Asked, state: State, tenant_id: str | None = None, limit: int = 100
-) -> dict[str, list[dict[str, Any]]]:
-    """Recorded exports, the newest first."""
-    store: FeatureStore = state.store
-    of = grant_of(request).tenants if tenant_id is None else tenant_id
-    return {"exports": await store.exports(of, limit)}
-
-
-@get("/exports/{export_id:str}", opt=EXPORT)
-async def export_by_id(request: _Asked, export_id: str, state: State) -> dict[str, Any]:
-    """One recorded export."""
-    store: FeatureStore = state.store
-    found = await store.export_record(export_id)
-    if not grant_of(request).has(found["tenant_id"]):
-        raise UnknownExport(export_id)
-    return found
 
 
 @post("/cache/warm", opt=READ, status_code=200)
@@ -356,6 +308,8 @@ def build(
             export,
             exports,
             export_by_id,
+            cancel_export,
+            resume_export,
             training_set,
             drift,
             drift_baseline,

@@ -21,6 +21,7 @@ from ai_hub.definitions.values import (
 )
 from ai_hub.definitions.vocabulary import ON_VIOLATION, STATS, WEATHER_COLUMNS
 from ai_hub.export.job import Compression
+from ai_hub.stores.export_log import ExportStatus
 
 Schema = dict[str, Any]
 
@@ -160,6 +161,7 @@ def _requests(registry: Registry) -> Schema:
                 "frequency": nullable(WIDTH),
                 "model": nullable(MODEL),
                 "parts": FLAG,
+                "wait_seconds": {"type": "number", "minimum": 0, "maximum": 3_600},
             },
         ), "oneOf": [
             {"required": [one], "properties": {one: TEXT, other: {"type": "null"}}}
@@ -337,12 +339,17 @@ _ANSWERS: Schema = {
     ),
     "Export": fields(
         {"export_id": TEXT, "tenant_id": ID, "feature_set": TEXT,
-         "status": {"type": "string"}, "storage_path": nullable(TEXT),
+         "status": {"enum": [*get_args(ExportStatus)]}, "storage_path": nullable(TEXT),
          "row_count": nullable(COUNT), "file_size_bytes": nullable(COUNT),
          "file_size_mb": nullable(NUMBER), "started_at": TIME, "completed_at": nullable(TIME),
          "checksum": nullable({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
          "replaced_by": nullable(TEXT), "violations": table(COUNT)},
-        {"error": TEXT},
+        # Of one that failed or was cancelled, and of one under way.
+        {"error": TEXT, "cancelled_by": TEXT, "progress": fields(
+            {"rows": COUNT, "rows_expected": nullable(COUNT),
+             "share": nullable({"type": "number", "minimum": 0, "maximum": 1}),
+             "rows_per_second": NUMBER, "seconds_left": nullable(NUMBER),
+             "heartbeat_at": nullable(TIME)})},
     ),
     "Exports": fields({"exports": listed(_ref("Export"), 0)}),
     "Assets": fields(

@@ -197,6 +197,7 @@ async def opened(settings: Settings) -> AsyncIterator[FeatureStore]:
     store = await FeatureStore.open(settings=settings).__aenter__()
     try:
         await _rehearse(store)
+        await store.take_exports()
         yield store
     finally:
         try:

@@ -228,9 +228,11 @@ class Store(Protocol):
     def scan(self, request: ScanRequest) -> Generator[Chunk, None, None]:
         """The history for an export, by ascending asset and time, in chunks of bounded size."""
 
-    async def most_rows(self, request: ScanRequest, series: str, enough: int) -> int:
+    async def most_rows(
+        self, request: ScanRequest, series: str, enough: int, exact: bool = False
+    ) -> int:
         """No fewer than the observations of a series that a scan is asked for; and where that may
-        be more than `enough`, as many as there are, up to one more than that."""
+        be more than `enough`, or `exact`, as many as there are, up to one more than that."""
 
     async def seen(self, tenant_id: str, since: int, limit: int | None = None) -> list[str]:
         """The assets with a usable observation at or after a time, sorted; the first `limit`."""

@@ -30,7 +30,7 @@ from ai_hub.stores.checkup import (
 )
 from ai_hub.stores.embedded.registry import load
 from ai_hub.stores.embedded.session import MEMORY, Cursor, connect, translated
-from ai_hub.stores.export_log import COLUMNS, INSTANTS, record_of
+from ai_hub.stores.export_log import INSTANTS, READ, record_of
 from ai_hub.stores.registry_table import StoredRegistry
 
 _T = TypeVar("_T")
@@ -86,7 +86,7 @@ SELECT tenant_id, asset_id, last(source_id ORDER BY valid_from NULLS FIRST)
 FROM asset_weather_source
 WHERE valid_from IS NULL OR valid_from <= make_timestamptz($now::BIGINT) GROUP BY 1, 2
 """
-_COLUMNS = ", ".join(f"epoch_us({name})" if name in INSTANTS else name for name in COLUMNS)
+_COLUMNS = ", ".join(f"epoch_us({name})" if name in INSTANTS else name for name in READ)
 _EXPORTS = f"""
 SELECT {_COLUMNS} FROM feature_exports WHERE status = ? AND replaced_by IS NULL
 ORDER BY started_at DESC LIMIT {MOST_EXPORTS}
@@ -163,14 +163,15 @@ class EmbeddedCheckup:
         """How its exports are."""
 
         def look(cursor: Cursor) -> ExportFacts:
-            under_way, whole = (
+            waiting, begun, whole = (
                 [record_of(row) for row in cursor.execute(_EXPORTS, [status]).fetchall()]
-                for status in ("processing", "completed")
+                for status in ("pending", "processing", "completed")
             )
+            wait = frozenset(one.export_id for one in waiting)
             if self._live:
                 # Those of a process before it were ended when it opened the file.
-                return ExportFacts((), frozenset(one.export_id for one in under_way), whole)
-            return ExportFacts(under_way, frozenset(), whole)
+                return ExportFacts((), wait.union(one.export_id for one in begun), whole)
+            return ExportFacts(begun, wait, whole)
 
         found: ExportFacts = await self._read(look)
         return found

@@ -112,10 +112,12 @@ def scan_chunks(
 _CHOSEN = "AND asset_id IN (SELECT unnest(?::VARCHAR[]))"
 
 
-def most_rows(cursor: Cursor, request: ScanRequest, series: str, enough: int) -> int:
+def most_rows(
+    cursor: Cursor, request: ScanRequest, series: str, enough: int, exact: bool = False
+) -> int:
     """No fewer than the observations of a series in the range; counted, if more than `enough`."""
     ((all_of_them,),) = cursor.execute("SELECT count(*) FROM ai_features").fetchall()
-    if all_of_them <= enough:
+    if all_of_them <= enough and not exact:
         return int(all_of_them)
     ((counted,),) = cursor.execute(
         f"""

@@ -66,12 +66,26 @@ CREATE TABLE IF NOT EXISTS feature_exports (
     error               VARCHAR,
     checksum            VARCHAR,
     replaced_by         VARCHAR,
-    violations          VARCHAR
+    violations          VARCHAR,
+    request             VARCHAR,
+    rows_done           BIGINT,
+    rows_expected       BIGINT,
+    rows_per_second     DOUBLE,
+    deaths              INTEGER,
+    cancelled_by        VARCHAR,
+    heartbeat_at        TIMESTAMPTZ
 );
 -- For files of earlier releases.
 ALTER TABLE feature_exports ADD COLUMN IF NOT EXISTS checksum VARCHAR;
 ALTER TABLE feature_exports ADD COLUMN IF NOT EXISTS replaced_by VARCHAR;
 ALTER TABLE feature_exports ADD COLUMN IF NOT EXISTS violations VARCHAR;
+ALTER TABLE feature_exports ADD COLUMN IF NOT EXISTS request VARCHAR;
+ALTER TABLE feature_exports ADD COLUMN IF NOT EXISTS rows_done BIGINT;
+ALTER TABLE feature_exports ADD COLUMN IF NOT EXISTS rows_expected BIGINT;
+ALTER TABLE feature_exports ADD COLUMN IF NOT EXISTS rows_per_second DOUBLE;
+ALTER TABLE feature_exports ADD COLUMN IF NOT EXISTS deaths INTEGER;
+ALTER TABLE feature_exports ADD COLUMN IF NOT EXISTS cancelled_by VARCHAR;
+ALTER TABLE feature_exports ADD COLUMN IF NOT EXISTS heartbeat_at TIMESTAMPTZ;
 
 -- The registry: what was applied, which version a name alone means, the models that are bound to a
 -- version, the rollouts under way, and how often it has changed. There is at most one row of a name

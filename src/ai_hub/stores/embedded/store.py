@@ -256,9 +256,13 @@ class EmbeddedStore:
         finally:
             cursor.close()
 
-    async def most_rows(self, request: ScanRequest, series: str, enough: int) -> int:
+    async def most_rows(
+        self, request: ScanRequest, series: str, enough: int, exact: bool = False
+    ) -> int:
         """How many observations a scan may be of."""
-        return await self._sessions.read(lambda cursor: most_rows(cursor, request, series, enough))
+        return await self._sessions.read(
+            lambda cursor: most_rows(cursor, request, series, enough, exact)
+        )
 
     async def seen(self, tenant_id: str, since: int, limit: int | None = None) -> list[str]:
         """The assets with a usable observation at or after a time, sorted; the first `limit`."""

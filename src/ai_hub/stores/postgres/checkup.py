@@ -28,7 +28,7 @@ from ai_hub.stores.checkup import (
     Refreshed,
     SampledSeries,
 )
-from ai_hub.stores.export_log import COLUMNS, record_of
+from ai_hub.stores.export_log import READ, record_of
 from ai_hub.stores.postgres.migrate import check
 from ai_hub.stores.postgres.registry import load
 from ai_hub.stores.postgres.session import Connection, session
@@ -168,14 +168,14 @@ SELECT s.tenant_id, s.asset_id, (SELECT timestamp FROM weather_features AS w
   ORDER BY timestamp DESC LIMIT 1) AS newest
 FROM source AS s WHERE s.asset_id IS NOT NULL LIMIT {MOST_SERIES}
 """
-_NAMES = ", ".join(COLUMNS)
+_NAMES = ", ".join(READ)
 _STOPPED_EXPORTS = f"""
 SELECT {_NAMES} FROM feature_exports
 WHERE status = 'processing' AND heartbeat_at < now() - $1 * INTERVAL '1 microsecond'
 ORDER BY started_at DESC LIMIT {MOST_EXPORTS}
 """
 _UNDER_WAY = """
-SELECT export_id::text FROM feature_exports WHERE status = 'processing' LIMIT 10000
+SELECT export_id::text FROM feature_exports WHERE status IN ('processing', 'pending') LIMIT 10000
 """
 _COMPLETED = f"""
 SELECT {_NAMES} FROM feature_exports WHERE status = 'completed' AND replaced_by IS NULL

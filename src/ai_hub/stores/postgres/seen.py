@@ -49,12 +49,15 @@ SELECT count(*) FROM (
 """
 
 
-async def most_rows(sessions: Sessions, request: ScanRequest, series: str, enough: int) -> int:
+async def most_rows(
+    sessions: Sessions, request: ScanRequest, series: str, enough: int, exact: bool = False
+) -> int:
     """No fewer than the observations of a series in the range; counted, if more than `enough`."""
-    mode = "plain" if sessions.facts.mode == "plain" else "timescaledb"
-    ((most,),) = await sessions.fetch(_SIZE[mode], [])
-    if most <= enough:
-        return int(most)
+    if not exact:
+        mode = "plain" if sessions.facts.mode == "plain" else "timescaledb"
+        ((most,),) = await sessions.fetch(_SIZE[mode], [])
+        if most <= enough:
+            return int(most)
     ids = None if request.asset_ids is None else list(request.asset_ids)
     arguments = [request.tenant_id, series, request.start, request.end, ids, enough + 1]
     ((counted,),) = await sessions.fetch(_COUNT, arguments)

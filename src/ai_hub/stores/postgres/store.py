@@ -178,9 +178,11 @@ class PostgresStore:
         self._sessions.check_open()
         return scan_chunks(self._settings, request)
 
-    async def most_rows(self, request: ScanRequest, series: str, enough: int) -> int:
+    async def most_rows(
+        self, request: ScanRequest, series: str, enough: int, exact: bool = False
+    ) -> int:
         """How many observations a scan may be of."""
-        return await most_rows(self._sessions, request, series, enough)
+        return await most_rows(self._sessions, request, series, enough, exact)
 
     async def seen(self, tenant_id: str, since: int, limit: int | None = None) -> list[str]:
         """The assets with a usable observation at or after a time, sorted; the first `limit`."""
@@ -222,7 +224,6 @@ class PostgresStore:
         async with AsyncExitStack() as closing:
             closing.push_async_callback(self._sessions.close)
             closing.push_async_callback(self._changes.close)
-            closing.push_async_callback(self.export_log.close)
             closing.push_async_callback(self.registry_table.close)
 
     async def _told(
