@@ -32,7 +32,7 @@ WHERE oid = to_regclass('ai_hub_migrations') AND NOT pg_has_role(relowner, 'USAG
   END IF;
   IF to_regclass('ai_hub_migrations') IS NOT NULL THEN
     SELECT name INTO other FROM ai_hub_migrations
-      WHERE number NOT IN (SELECT number FROM (VALUES (1, '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced'), (2, 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0'), (3, '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757'), (4, 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0'), (5, '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda'), (6, 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf'), (7, '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed'), (8, '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792'), (9, 'f2428f012d96c00aa7bf503a615baca592dce83d83a26fc628a5f1f5372c6552'), (10, '102776214558f49ef786366b281ad9fce318425d582ee6b1018a4b5c64be90a9'), (11, 'b6e70d816fa918d5b8d30f051ddb7a3ac094c8ff5989a14858c4faa2507d48a7'), (12, 'fac61190b6de797ee69adfd480820149b4de43c9ae21e697dd473cedc6130b87'), (13, 'f6404be6758e10a96052518281bb1adc0efecd4b80a8c75b1a30343f4b89cc77'), (14, 'bbf49c03f6fbd0519928cd107325d401bd283854e2b1f5f81a2b6a3ac49be886'), (15, '28475211df8d0995bf5804b9e97102112e13fe105856d5257d32770ae0240166'), (16, 'dad1e2a4ca204cf8ccc566146e8540bd1a5316465c12179e6b63ca66da3cc7f1'), (17, 'a7189f1ca0aeb2642d8e618f85d598a75953fe0edfc7e965f2b667c480fd1549'), (18, 'e7001129c935391b8c4dd5c89e4a276e3fa9f2e6a6915aba7ce09bf419de97c6'), (19, 'c36057e83a5e540093f17804ceb533352f4fe1462b5fbedbeafaab5daa5758f6'), (20, 'd4e29e3b772ec7f3a2867a95849adf8763fee505f58b368308a434968c95427b'), (21, 'c8f5d3c5944372f639ad00ca249bccad703e63a57da1d1be3fe8fe994305566e'), (22, '2f0085495e1c8696134ca49edfbc416440979fbeac5c5c3095771d9eebc1153b')) AS known (number, checksum))
+      WHERE number NOT IN (SELECT number FROM (VALUES (1, '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced'), (2, 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0'), (3, '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757'), (4, 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0'), (5, '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda'), (6, 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf'), (7, '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed'), (8, '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792'), (9, 'f2428f012d96c00aa7bf503a615baca592dce83d83a26fc628a5f1f5372c6552'), (10, '102776214558f49ef786366b281ad9fce318425d582ee6b1018a4b5c64be90a9'), (11, 'b6e70d816fa918d5b8d30f051ddb7a3ac094c8ff5989a14858c4faa2507d48a7'), (12, 'fac61190b6de797ee69adfd480820149b4de43c9ae21e697dd473cedc6130b87'), (13, 'f6404be6758e10a96052518281bb1adc0efecd4b80a8c75b1a30343f4b89cc77'), (14, 'bbf49c03f6fbd0519928cd107325d401bd283854e2b1f5f81a2b6a3ac49be886'), (15, '28475211df8d0995bf5804b9e97102112e13fe105856d5257d32770ae0240166'), (16, 'dad1e2a4ca204cf8ccc566146e8540bd1a5316465c12179e6b63ca66da3cc7f1'), (17, 'a7189f1ca0aeb2642d8e618f85d598a75953fe0edfc7e965f2b667c480fd1549'), (18, 'e7001129c935391b8c4dd5c89e4a276e3fa9f2e6a6915aba7ce09bf419de97c6'), (19, 'c36057e83a5e540093f17804ceb533352f4fe1462b5fbedbeafaab5daa5758f6'), (20, 'd4e29e3b772ec7f3a2867a95849adf8763fee505f58b368308a434968c95427b'), (21, 'c8f5d3c5944372f639ad00ca249bccad703e63a57da1d1be3fe8fe994305566e'), (22, '2f0085495e1c8696134ca49edfbc416440979fbeac5c5c3095771d9eebc1153b'), (23, 'f16226ff6754edfc0c69e88247ee62c185c65c920f46126ce96d1f303aae86fe')) AS known (number, checksum))
       ORDER BY number LIMIT 1;
     IF FOUND THEN
       RAISE EXCEPTION 'This database has migration %, which ai-hub % does not know: a newer ai-hub migrated it. Upgrade ai-hub here, or name another database in AI_HUB_DATABASE_URL.', other, '0.2.0';
@@ -44,7 +44,7 @@ WHERE oid = to_regclass('ai_hub_migrations') AND NOT pg_has_role(relowner, 'USAG
         (SELECT what FROM (VALUES ('plain', 'PostgreSQL without TimescaleDB'), ('apache', 'TimescaleDB under the Apache licence'), ('timescaledb', 'TimescaleDB with its full licence')) AS modes (mode, what) WHERE mode = mode_now);
     END IF;
     SELECT name INTO other
-      FROM ai_hub_migrations JOIN (VALUES (1, '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced'), (2, 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0'), (3, '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757'), (4, 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0'), (5, '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda'), (6, 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf'), (7, '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed'), (8, '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792'), (9, 'f2428f012d96c00aa7bf503a615baca592dce83d83a26fc628a5f1f5372c6552'), (10, '102776214558f49ef786366b281ad9fce318425d582ee6b1018a4b5c64be90a9'), (11, 'b6e70d816fa918d5b8d30f051ddb7a3ac094c8ff5989a14858c4faa2507d48a7'), (12, 'fac61190b6de797ee69adfd480820149b4de43c9ae21e697dd473cedc6130b87'), (13, 'f6404be6758e10a96052518281bb1adc0efecd4b80a8c75b1a30343f4b89cc77'), (14, 'bbf49c03f6fbd0519928cd107325d401bd283854e2b1f5f81a2b6a3ac49be886'), (15, '28475211df8d0995bf5804b9e97102112e13fe105856d5257d32770ae0240166'), (16, 'dad1e2a4ca204cf8ccc566146e8540bd1a5316465c12179e6b63ca66da3cc7f1'), (17, 'a7189f1ca0aeb2642d8e618f85d598a75953fe0edfc7e965f2b667c480fd1549'), (18, 'e7001129c935391b8c4dd5c89e4a276e3fa9f2e6a6915aba7ce09bf419de97c6'), (19, 'c36057e83a5e540093f17804ceb533352f4fe1462b5fbedbeafaab5daa5758f6'), (20, 'd4e29e3b772ec7f3a2867a95849adf8763fee505f58b368308a434968c95427b'), (21, 'c8f5d3c5944372f639ad00ca249bccad703e63a57da1d1be3fe8fe994305566e'), (22, '2f0085495e1c8696134ca49edfbc416440979fbeac5c5c3095771d9eebc1153b')) AS known (number, checksum) USING (number)
+      FROM ai_hub_migrations JOIN (VALUES (1, '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced'), (2, 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0'), (3, '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757'), (4, 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0'), (5, '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda'), (6, 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf'), (7, '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed'), (8, '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792'), (9, 'f2428f012d96c00aa7bf503a615baca592dce83d83a26fc628a5f1f5372c6552'), (10, '102776214558f49ef786366b281ad9fce318425d582ee6b1018a4b5c64be90a9'), (11, 'b6e70d816fa918d5b8d30f051ddb7a3ac094c8ff5989a14858c4faa2507d48a7'), (12, 'fac61190b6de797ee69adfd480820149b4de43c9ae21e697dd473cedc6130b87'), (13, 'f6404be6758e10a96052518281bb1adc0efecd4b80a8c75b1a30343f4b89cc77'), (14, 'bbf49c03f6fbd0519928cd107325d401bd283854e2b1f5f81a2b6a3ac49be886'), (15, '28475211df8d0995bf5804b9e97102112e13fe105856d5257d32770ae0240166'), (16, 'dad1e2a4ca204cf8ccc566146e8540bd1a5316465c12179e6b63ca66da3cc7f1'), (17, 'a7189f1ca0aeb2642d8e618f85d598a75953fe0edfc7e965f2b667c480fd1549'), (18, 'e7001129c935391b8c4dd5c89e4a276e3fa9f2e6a6915aba7ce09bf419de97c6'), (19, 'c36057e83a5e540093f17804ceb533352f4fe1462b5fbedbeafaab5daa5758f6'), (20, 'd4e29e3b772ec7f3a2867a95849adf8763fee505f58b368308a434968c95427b'), (21, 'c8f5d3c5944372f639ad00ca249bccad703e63a57da1d1be3fe8fe994305566e'), (22, '2f0085495e1c8696134ca49edfbc416440979fbeac5c5c3095771d9eebc1153b'), (23, 'f16226ff6754edfc0c69e88247ee62c185c65c920f46126ce96d1f303aae86fe')) AS known (number, checksum) USING (number)
       WHERE ai_hub_migrations.checksum <> known.checksum
       ORDER BY number LIMIT 1;
     IF FOUND THEN
@@ -2111,6 +2111,75 @@ COMMENT ON COLUMN feature_exports.cancelled_by IS 'Who asked for its end.';
 COMMENT ON COLUMN feature_exports.worker IS 'The process that has it; null while it waits for one.';
 COMMENT ON INDEX feature_exports_pending IS 'Exports that wait, by age.';
 INSERT INTO ai_hub_migrations (number, name, checksum, mode, release) VALUES (22, '022_keep_jobs', '2f0085495e1c8696134ca49edfbc416440979fbeac5c5c3095771d9eebc1153b', :'mode', '0.2.0');
+COMMIT;
+\endif
+
+SELECT NOT EXISTS (SELECT FROM ai_hub_migrations WHERE number = 23) AS wanted \gset
+\if :wanted
+BEGIN;
+-- The archive: what is sealed, before when rows were taken out, and what was taken back of them since.
+
+CREATE TABLE IF NOT EXISTS ai_hub_archive_layers (
+  layer_id TEXT COLLATE "C" PRIMARY KEY,
+  number BIGINT NOT NULL UNIQUE,
+  kind TEXT COLLATE "C" NOT NULL CHECK (kind IN ('observations', 'weather')),
+  tenant_id TEXT COLLATE "C" NOT NULL,
+  start_time TIMESTAMPTZ NOT NULL,
+  end_time TIMESTAMPTZ NOT NULL,
+  url TEXT COLLATE "C" NOT NULL,
+  created_at TIMESTAMPTZ NOT NULL,
+  state TEXT COLLATE "C" NOT NULL CHECK (state IN ('writing', 'written', 'verified')),
+  row_count BIGINT NOT NULL,
+  size_bytes BIGINT NOT NULL,
+  checksum TEXT COLLATE "C" NOT NULL,
+  manifest BYTEA NOT NULL
+);
+CREATE INDEX IF NOT EXISTS ai_hub_archive_layers_by_tenant
+  ON ai_hub_archive_layers (tenant_id, number);
+
+CREATE TABLE IF NOT EXISTS ai_hub_archive (
+  kind TEXT COLLATE "C" PRIMARY KEY CHECK (kind IN ('observations', 'weather')),
+  dropped_before TIMESTAMPTZ NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS ai_hub_archive_gone (
+  timestamp TIMESTAMPTZ NOT NULL,
+  tenant_id TEXT COLLATE "C" NOT NULL,
+  asset_id TEXT COLLATE "C" NOT NULL,
+  feature_type TEXT COLLATE "C" NOT NULL,
+  PRIMARY KEY (tenant_id, asset_id, feature_type, timestamp)
+);
+
+COMMENT ON TABLE ai_hub_archive_layers IS
+  'Days of history that ai-hub archive sealed as Parquet: the newest layer of a day holds.';
+COMMENT ON COLUMN ai_hub_archive_layers.layer_id IS 'What the names of its files end with.';
+COMMENT ON COLUMN ai_hub_archive_layers.number IS 'Later layers have greater ones.';
+COMMENT ON COLUMN ai_hub_archive_layers.kind IS 'observations or weather.';
+COMMENT ON COLUMN ai_hub_archive_layers.tenant_id IS 'Whose rows it has.';
+COMMENT ON COLUMN ai_hub_archive_layers.start_time IS 'The begin of its first day.';
+COMMENT ON COLUMN ai_hub_archive_layers.end_time IS 'The end of its last day.';
+COMMENT ON COLUMN ai_hub_archive_layers.url IS 'Below which its files are.';
+COMMENT ON COLUMN ai_hub_archive_layers.created_at IS 'When it was begun.';
+COMMENT ON COLUMN ai_hub_archive_layers.state IS
+  'writing; written; verified: compared with the rows of the database.';
+COMMENT ON COLUMN ai_hub_archive_layers.row_count IS 'How many rows it has.';
+COMMENT ON COLUMN ai_hub_archive_layers.size_bytes IS 'How large its files are.';
+COMMENT ON COLUMN ai_hub_archive_layers.checksum IS 'The SHA-256 of its manifest.';
+COMMENT ON COLUMN ai_hub_archive_layers.manifest IS 'Its manifest, compressed.';
+COMMENT ON INDEX ai_hub_archive_layers_by_tenant IS 'Layers of a tenant, by age.';
+
+COMMENT ON TABLE ai_hub_archive IS 'Before when rows of a kind are in the archive alone.';
+COMMENT ON COLUMN ai_hub_archive.kind IS 'observations or weather.';
+COMMENT ON COLUMN ai_hub_archive.dropped_before IS
+  'Rows about earlier times were taken out by ai-hub archive --drop; what is there of them came in late.';
+
+COMMENT ON TABLE ai_hub_archive_gone IS
+  'Archived observations that a late write called unusable, until the archive says so itself.';
+COMMENT ON COLUMN ai_hub_archive_gone.timestamp IS 'Its time.';
+COMMENT ON COLUMN ai_hub_archive_gone.tenant_id IS 'Whose it is.';
+COMMENT ON COLUMN ai_hub_archive_gone.asset_id IS 'Of which asset.';
+COMMENT ON COLUMN ai_hub_archive_gone.feature_type IS 'Of which series.';
+INSERT INTO ai_hub_migrations (number, name, checksum, mode, release) VALUES (23, '023_seal_history', 'f16226ff6754edfc0c69e88247ee62c185c65c920f46126ce96d1f303aae86fe', :'mode', '0.2.0');
 COMMIT;
 \endif
 

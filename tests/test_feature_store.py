@@ -44,6 +44,8 @@ async def store(tmp_path: Path) -> AsyncIterator[FeatureStore]:
 USES: dict[str, Use] = {
     "prepare": lambda s: s.prepare(),
     "doctor": lambda s: s.doctor(),
+    "archive": lambda s: s.archive(BEFORE, "/tmp/archive"),
+    "archives": lambda s: s.archives(),
     "ingest": lambda s: s.ingest([ROW], "t"),
     "ingest_weather": lambda s: s.ingest_weather([{**ROW, "temperature": 1.0}], "t"),
     "ingest_attributes": lambda s: s.ingest_attributes([{"asset_id": "a", "capacity": 1}], "t"),

@@ -26,6 +26,7 @@ STEPS = (
     ("intake",),
     ("engines",),
     ("drift",),
+    ("archive",),
     ("stores",),
     ("serving",),
     ("explanation",),
@@ -57,7 +58,16 @@ WITHIN = {
     ),
     "front": (
         *("base", "audit", "ingestion", "feature_sets", "vectors", "caching", "training_sets"),
-        *("drift", "models", "rollouts", "access_keys", "explaining", "doctor", "removal"),
+        *(
+            "drift",
+            "models",
+            "rollouts",
+            "access_keys",
+            "explaining",
+            "doctor",
+            "removal",
+            "archiving",
+        ),
     ),
 }
 # `import ai_hub` must stay light: names of the package are imported from where they are defined.
@@ -66,6 +76,8 @@ AT_THE_TOP = {"__future__", "importlib", "typing"}
 
 # The files in which a library may be imported at all; http*.py is http.py and everything in http/.
 ARRAYS = (
+    "archive/*.py",
+    "serving/archiver.py",
     "intake*.py",
     "stores/*.py",
     "engines/*.py",
@@ -124,6 +136,10 @@ KINDS = {
     "stores/postgres/scan_sql.py": "words",
     "administration.py": "talks",
     "adoption.py": "talks",
+    "archive/__init__.py": "decides",
+    "archive/layer.py": "decides",
+    "archive/rows.py": "decides",
+    "archive/*.py": "talks",
     "allocation.py": "decides",
     "blocking.py": "talks",
     "cli/arrow_bodies.py": "decides",

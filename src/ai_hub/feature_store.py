@@ -9,6 +9,7 @@ from typing import Any
 from ai_hub.config import Settings
 from ai_hub.definitions.registry import Registry
 from ai_hub.front.access_keys import AccessKeys
+from ai_hub.front.archiving import Archiving
 from ai_hub.front.audit import Audit
 from ai_hub.front.doctor import Doctor
 from ai_hub.front.drift import Drift
@@ -24,7 +25,7 @@ def _now() -> int:
     return time.time_ns() // 1_000
 
 
-class FeatureStore(Ingestion, Explaining, Doctor, Drift, AccessKeys, Audit, Removing):
+class FeatureStore(Ingestion, Explaining, Doctor, Drift, AccessKeys, Audit, Removing, Archiving):
     """Meter readings in, feature vectors and training sets out.
 
     Use it as `async with FeatureStore.open("duckdb:///features.duckdb") as store:`. Instants are

@@ -31,6 +31,7 @@ from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Sequence
+from datetime import datetime
 from os import PathLike
 from pathlib import PurePath
 from typing import Any
@@ -675,6 +676,32 @@ class FeatureStore:
         with weather, stations and attributes. Cached vectors are dropped; files of exports stay,
         and are counted. It goes step by step: one that was stopped is run again. A `dry_run` counts
         what would go. Raises InvalidInput, and StoreError."""
+
+    def archive(
+        self,
+        before: datetime,
+        to: str,
+        tenant_id: str | None = None,
+        *,
+        drop: bool = False,
+        tell: Callable[[dict[str, Any]], None] | None = None,
+    ) -> dict[str, Any]:
+        """Seal the days (UTC) that end at or before a time: observations and weather of a tenant,
+        or of all, as Parquet below a folder or a URL of object storage.
+
+        What is sealed is compared with the database, row by row. With `drop` it is taken out of
+        the database then, and exports and training sets read both as one history; that is for all
+        tenants at once. What came in since the last time is sealed in further files. It goes step
+        by step, and `tell` is called with each: one that was stopped is run again. Gives the
+        `steps`. Raises InvalidInput, Busy, StorageError and StoreError."""
+
+    def archives(
+        self,
+        tenant_id: str | None = None,
+    ) -> dict[str, Any]:
+        """The layers of a tenant's archive, or of all, by age, and before when rows were dropped.
+
+        Raises StoreError."""
 
     def __enter__(self) -> FeatureStore:
         """Open it, also once more."""

@@ -66,6 +66,22 @@ def sorted_series(code: Ints, time: Ints, value: Floats) -> Series:
     return Series(code, time, value)
 
 
+def first_of_each(series: Series) -> Series:
+    """Of rows of one entity and time the first alone, and none that says NaN: there is no value."""
+    same = (series.time[1:] == series.time[:-1]) & (series.code[1:] == series.code[:-1])
+    kept = np.append(True, ~same)[: len(series.time)] & ~np.isnan(series.value)
+    return Series(series.code[kept], series.time[kept], series.value[kept])
+
+
+def first_of_each_issue(weather: Weather) -> Weather:
+    """Of rows of one source, time and issue the first alone."""
+    code, time, issued = weather.code, weather.time, weather.issued
+    same = (time[1:] == time[:-1]) & (code[1:] == code[:-1]) & (issued[1:] == issued[:-1])
+    kept = np.append(True, ~same)[: len(time)]
+    columns = {name: values[kept] for name, values in weather.columns.items()}
+    return Weather(code[kept], time[kept], issued[kept], columns, weather.source_of)
+
+
 def by_code_and_time(code: Ints, time: Ints) -> Ints:
     """The order of rows by entity and time: that in which they came where both are the same."""
     # They mostly come in runs, which a stable sort takes advantage of.

@@ -17,7 +17,8 @@ from ai_hub.access.actor import LONGEST, acting
 What = Literal[
     "ingest", "ingest-weather", "ingest-attributes", "weather-source", "delete",
     "apply", "retire", "default", "rollout", "bind", "unbind", "create-key", "revoke-key",
-    "grant-tenant", "retention-set", "retention", "maintain", "drift-baseline",
+    "grant-tenant", "retention-set", "retention", "maintain", "drift-baseline", "archive",
+    "archive-drop",
 ]  # fmt: skip
 """What was done, mostly by the name of its command; `retention` is the deletion of what is old."""
 WHATS: tuple[What, ...] = get_args(What)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ai_hub.definitions.values import Entity
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.plan import Plan, ViewReads
+from ai_hub.stores.archive_table import ArchiveTable
 from ai_hub.stores.asset_facts import AssetFacts
 from ai_hub.stores.audit_log import AuditLog, AuditRecord
 from ai_hub.stores.checkup import Checkup
@@ -276,6 +277,10 @@ class OfflineStore(Store, Protocol):
     @property
     def export_log(self) -> ExportLog:
         """What was exported."""
+
+    @property
+    def archive(self) -> ArchiveTable:
+        """What is sealed."""
 
     @property
     def audit_log(self) -> AuditLog:

@@ -8,12 +8,21 @@ from typing import Any
 
 import numpy as np
 
+from ai_hub.archive.past import Past
 from ai_hub.engines.arrays import HistoryArrays, Series, SourceTable, ViewColumn, Weather
 from ai_hub.stores.arrays import edges_of, sorted_series, sorted_weather
 from ai_hub.stores.base import Chunk, ScanRequest
 from ai_hub.stores.chunks import cut, groups
+from ai_hub.stores.embedded.archive import past_of
 from ai_hub.stores.embedded.attributes import read_attributes
 from ai_hub.stores.embedded.chosen import of_ids
+from ai_hub.stores.embedded.past_rows import (
+    counted_with_past,
+    edges_with_past,
+    spans_with_cuts,
+    weather_with_past,
+    with_past,
+)
 from ai_hub.stores.embedded.session import Cursor, transaction
 from ai_hub.stores.embedded.views import check_whole, read_view
 from ai_hub.stores.weather_sources import Mappings, coded_sources, sources_of
@@ -95,15 +104,18 @@ def scan_chunks(
     with transaction(cursor):
         for reads in request.views:
             check_whole(cursor, reads)
-        edges = None if request.edges is None else _edges(cursor, request, request.edges)
-        counts = _survey(cursor, request, edges)
+        past = past_of(cursor, request.tenant_id)
+        edges = None
+        if request.edges is not None:
+            edges = _edges(cursor, request, request.edges, past)
+        counts = _survey(cursor, request, edges, past)
         for group in groups(counts, most):
             if len(group) == 1 and counts[group[0]] > most:
-                spans = _spans(cursor, request, group[0], most)
+                spans = _spans(cursor, request, group[0], most, past)
             else:
                 spans = [(request.start, request.end)]
             for start, end in spans:
-                read = _read_group(cursor, request, group, mappings_of, start, end)
+                read = _read_group(cursor, request, group, mappings_of, start, end, past)
                 if edges is not None:
                     read = replace(read, edges=edges_of(group, edges))
                 yield from cut(read, request)
@@ -117,8 +129,12 @@ def most_rows(
 ) -> int:
     """No fewer than the observations of a series in the range; counted, if more than `enough`."""
     ((all_of_them,),) = cursor.execute("SELECT count(*) FROM ai_features").fetchall()
-    if all_of_them <= enough and not exact:
-        return int(all_of_them)
+    past = past_of(cursor, request.tenant_id)
+    archived = 0
+    if past is not None:
+        archived = past.count(series, request.asset_ids, request.start, request.end)
+    if all_of_them + archived <= enough and not exact:
+        return int(all_of_them) + archived
     ((counted,),) = cursor.execute(
         f"""
         SELECT count(*) FROM (
@@ -138,10 +154,12 @@ def most_rows(
             enough + 1,
         ],
     ).fetchall()
-    return int(counted)
+    return int(counted) + archived
 
 
-def _edges(cursor: Cursor, request: ScanRequest, series: str) -> dict[str, tuple[int, int]]:
+def _edges(
+    cursor: Cursor, request: ScanRequest, series: str, past: Past | None
+) -> dict[str, tuple[int, int]]:
     """The times of the first and the last observation of a series, by asset."""
     rows = cursor.execute(
         f"""
@@ -156,13 +174,20 @@ def _edges(cursor: Cursor, request: ScanRequest, series: str) -> dict[str, tuple
             *([] if request.asset_ids is None else [list(request.asset_ids)]),
         ],
     ).fetchall()
-    return {asset_id: (first, last) for asset_id, first, last in rows}
+    live = {asset_id: (first, last) for asset_id, first, last in rows}
+    if past is None:
+        return live
+    return edges_with_past(cursor, live, past, request.tenant_id, series, request.asset_ids)
 
 
 def _survey(
-    cursor: Cursor, request: ScanRequest, edges: Mapping[str, object] | None
+    cursor: Cursor,
+    request: ScanRequest,
+    edges: Mapping[str, object] | None,
+    past: Past | None,
 ) -> dict[str, int]:
-    """How many observations each asset of the request has, assets in code-point order."""
+    """How many observations each asset of the request has, at most, assets in code-point order."""
+    first, last = request.start - request.lookback, request.end + request.lookahead
     chosen = "" if request.asset_ids is None else _CHOSEN
     rows = cursor.execute(
         f"""
@@ -174,19 +199,24 @@ def _survey(
         [
             request.tenant_id,
             list(request.series),
-            request.start - request.lookback,
-            request.end + request.lookahead,
+            first,
+            last,
             *([] if request.asset_ids is None else [list(request.asset_ids)]),
         ],
     ).fetchall()
     counts = dict(rows)
+    more: Mapping[str, int] = {}
+    if past is not None:
+        more = past.counts(request.series, request.asset_ids, first, last)
     assets = request.asset_ids
     if assets is None:
-        assets = tuple(counts if edges is None else edges)
-    return {asset: counts.get(asset, 0) for asset in sorted(assets)}
+        assets = tuple({**counts, **more} if edges is None else edges)
+    return counted_with_past(counts, more, assets)
 
 
-def _spans(cursor: Cursor, request: ScanRequest, asset_id: str, rows: int) -> list[tuple[int, int]]:
+def _spans(
+    cursor: Cursor, request: ScanRequest, asset_id: str, rows: int, past: Past | None
+) -> list[tuple[int, int]]:
     """One asset's time range cut so that each part holds about so many observations."""
     cuts = cursor.execute(
         """
@@ -208,7 +238,10 @@ def _spans(cursor: Cursor, request: ScanRequest, asset_id: str, rows: int) -> li
     ).fetchall()
     starts = [request.start, *(cut for (cut,) in cuts)]
     ends = [*(cut - 1 for (cut,) in cuts), request.end]
-    return list(zip(starts, ends, strict=True))
+    spans = list(zip(starts, ends, strict=True))
+    if past is None:
+        return spans
+    return list(spans_with_cuts(spans, past.cuts(asset_id, request.start, request.end, rows)))
 
 
 def _read_group(
@@ -218,21 +251,29 @@ def _read_group(
     mappings_of: Callable[[str], Mappings],
     start: int,
     end: int,
+    past: Past | None,
 ) -> Chunk:
     tenant_id = request.tenant_id
     first, last = start - request.lookback, end + request.lookahead
     series = {
         name: read_series(cursor, tenant_id, name, group, first, last) for name in request.series
     }
+    if past is not None:
+        series = {
+            name: with_past(cursor, live, past, tenant_id, name, group, first, last)
+            for name, live in series.items()
+        }
     weather = None
     if request.weather:
         sources, source_of = coded_sources(
             [sources_of(asset, mappings_of(asset), start, end) for asset in group]
         )
-        weather = read_weather(
-            cursor, tenant_id, request.weather, sources, source_of,
-            start - request.weather_lookback, end,
-        )  # fmt: skip
+        since = start - request.weather_lookback
+        weather = read_weather(cursor, tenant_id, request.weather, sources, source_of, since, end)
+        if past is not None:
+            weather = weather_with_past(
+                weather, past, request.weather, sources, source_of, since, end
+            )
     attributes = read_attributes(cursor, tenant_id, group, request.attributes)
     views: dict[ViewColumn, Series] = {}
     for reads in request.views:

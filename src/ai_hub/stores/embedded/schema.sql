@@ -173,3 +173,24 @@ CREATE TABLE IF NOT EXISTS ai_hub_audit (
     count     BIGINT      NOT NULL,
     details   VARCHAR     NOT NULL
 );
+
+-- The archive: its layers, and before when rows of a kind were taken out.
+CREATE TABLE IF NOT EXISTS ai_hub_archive_layers (
+    layer_id   VARCHAR     NOT NULL,
+    number     BIGINT      NOT NULL,
+    kind       VARCHAR     NOT NULL,
+    tenant_id  VARCHAR     NOT NULL,
+    start_time TIMESTAMPTZ NOT NULL,
+    end_time   TIMESTAMPTZ NOT NULL,
+    url        VARCHAR     NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    state      VARCHAR     NOT NULL,
+    row_count  BIGINT      NOT NULL,
+    size_bytes BIGINT      NOT NULL,
+    checksum   VARCHAR     NOT NULL,
+    manifest   BLOB        NOT NULL
+);
+CREATE TABLE IF NOT EXISTS ai_hub_archive (
+    kind           VARCHAR     NOT NULL,
+    dropped_before TIMESTAMPTZ NOT NULL
+);

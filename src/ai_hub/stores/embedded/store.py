@@ -25,6 +25,7 @@ from ai_hub.stores.asset_facts import AssetFacts
 from ai_hub.stores.audit_log import AuditRecord, counting, landed
 from ai_hub.stores.base import Announce, Changed, Chunk, Followed, Landed, ScanRequest, Vectors
 from ai_hub.stores.embedded import removal as removals
+from ai_hub.stores.embedded.archive import EmbeddedArchiveTable
 from ai_hub.stores.embedded.assets import describe_assets
 from ai_hub.stores.embedded.attributes import AttributeMap, append_attributes
 from ai_hub.stores.embedded.audit_log import EmbeddedAuditLog
@@ -99,6 +100,7 @@ class EmbeddedStore:
         self._names = NameMap()
         self.views = EmbeddedViews(self._sessions, view_timeout.seconds)
         self.audit_log = EmbeddedAuditLog(self._sessions, keep_audit)
+        self.archive = EmbeddedArchiveTable(self._sessions, self.audit_log)
         self.registry_table = EmbeddedRegistryTable(self._sessions, self.audit_log)
         self.drift_table = EmbeddedDriftTable(self._sessions, self.audit_log)
         try:

@@ -36,6 +36,12 @@ _DELETED = """
 UPDATE ai_hub_retention SET deleted_before = greatest(deleted_before, $2) WHERE relation = $1
 """
 
+_ARCHIVED = """
+SELECT DISTINCT CASE kind WHEN 'weather' THEN 'weather_features' ELSE 'ai_features' END
+FROM ai_hub_archive_layers
+"""
+_BY_ARCHIVE = "it has an archive: rows are taken out by ai-hub archive --drop, once they are sealed"
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -84,9 +90,13 @@ class Retention:
 
     async def delete(self) -> AsyncIterator[Step]:
         """Delete what is old in every relation, and give notice of what will be deleted later."""
+        archived = {relation for (relation,) in await self._connection.fetch(_ARCHIVED)}
         for kept in await declared(self._connection):
             if kept.keep is None:
                 yield Step("keep", kept.relation, "everything is kept")
+                continue
+            if kept.relation in archived:
+                yield Step("keep", kept.relation, _BY_ARCHIVE)
                 continue
             # From when the notice period counts; None where nobody waits for it.
             told = None if self._at_once else kept.told_at

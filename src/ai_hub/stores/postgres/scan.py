@@ -9,6 +9,7 @@ of assets, or by times of one asset; all in one snapshot.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, suppress
 
@@ -22,6 +23,7 @@ from ai_hub.stores.attributes import Value, attribute_tables
 from ai_hub.stores.base import Chunk, ScanRequest
 from ai_hub.stores.postgres import scan_sql as sql
 from ai_hub.stores.postgres.grouped_rows import IdCodes, RowBuffer
+from ai_hub.stores.postgres.past_scan import PastScan, past_of
 from ai_hub.stores.postgres.scan_part import ScanPart, part_chunks
 from ai_hub.stores.postgres.snapshot import Snapshot
 from ai_hub.stores.postgres.view_scan import ViewScan, check_unchanged
@@ -71,6 +73,8 @@ class _Reader:
         self._snapshot = snapshot
         self._request = request
         self._most = most
+        past = past_of(snapshot, request.tenant_id)
+        self._past = None if past is None else PastScan(snapshot, request, past)
         self._edges = None if request.edges is None else self._first_and_last(request.edges)
         self._mappings = self._mapped() if request.weather else {}
         self._attributes = self._having() if request.attributes else []
@@ -89,6 +93,7 @@ class _Reader:
             sources = None if assets is None else self._sources_of(assets)
             weather = self._weather(sources, start, end)
             guess += self._weather_row * self._snapshot.estimate(weather)
+        guess += self._archived(start, end)
         guess += _SERIES_ROW * sum(
             self._snapshot.estimate(query)
             for query in self._views.queries(
@@ -98,6 +103,19 @@ class _Reader:
         if guess > _SLACK * self._most:
             raise _TooMuch
         return self.read(assets, start, end, most=_SLACK * self._most)
+
+    def _archived(self, start: int, end: int) -> int:
+        """The bytes of rows that come from the archive, at most."""
+        request, past = self._request, self._past
+        if past is None:
+            return 0
+        counts = past.counts(start - request.lookback, end + request.lookahead)
+        size = _SERIES_ROW * sum(counts.values())
+        if request.weather:
+            sources = None if request.asset_ids is None else self._sources_of(request.asset_ids)
+            weather = past.source_counts(sources, start - request.weather_lookback, end)
+            size += self._weather_row * sum(weather.values())
+        return size
 
     def parts(self) -> Iterator[tuple[list[str], int, int]]:
         """Assets and times, each part fitting in memory, that together are all of it."""
@@ -117,6 +135,10 @@ class _Reader:
         series = {name: RowBuffer(1, 1) for name in request.series}
         for name, rows in series.items():
             self._fill(rows, assets, self._series(name, asset_ids, start, end), _SERIES_ROW, most)
+            if self._past is not None:
+                first, last = start - request.lookback, end + request.lookahead
+                which = self._which(asset_ids)
+                self._past.add_series(rows, assets, name, asset_ids, which, first, last)
             most -= _SERIES_ROW * len(rows)
         which = self._which(asset_ids)
         views = {}
@@ -131,6 +153,9 @@ class _Reader:
         if weather is not None:
             query = self._weather(source_ids, start, end)
             self._fill(weather, sources, query, self._weather_row, most)
+            if self._past is not None:
+                first = start - request.weather_lookback
+                self._past.add_weather(weather, sources, source_ids, first, end)
         return ScanPart(
             start,
             end,
@@ -141,6 +166,7 @@ class _Reader:
             None if self._edges is None else edges_of(ids, self._edges),
             attribute_tables(request.attributes, ids, self._attributes),
             {column: rows.grouped(len(ids)) for column, rows in views.items()},
+            self._past is not None,
         )
 
     def _fill(
@@ -176,10 +202,11 @@ class _Reader:
 
     def _first_and_last(self, series: str) -> dict[str, tuple[int, int]]:
         query = sql.edges(self._request.tenant_id, series, self._request.asset_ids)
-        return {
+        live = {
             asset: (to_micros(first), to_micros(last))
             for asset, first, last in self._snapshot.rows(query)
         }
+        return live if self._past is None else self._past.edges(live, series)
 
     def _mapped(self) -> dict[str, list[tuple[int, str | None]]]:
         which = self._which(self._request.asset_ids)
@@ -237,7 +264,9 @@ class _Reader:
         first, last = request.start - request.lookback, request.end + request.lookahead
         which = self._which(request.asset_ids)
         sizes = sql.series_sizes(request.tenant_id, request.series, which, first, last)
-        counts = dict(self._snapshot.rows(sizes))
+        counts = Counter(dict(self._snapshot.rows(sizes)))
+        if self._past is not None:
+            counts += self._past.counts(first, last)
         assets = self._edges if request.asset_ids is None else request.asset_ids
         return counts if assets is None else {one: counts.get(one, 0) for one in assets}
 
@@ -250,7 +279,11 @@ class _Reader:
         which = sql.EVERYTHING if assets is None else sql.among(self._sources_of(assets))
         first = request.start - request.weather_lookback
         sizes = sql.weather_sizes(request.tenant_id, which, first, request.end)
-        return dict(self._snapshot.rows(sizes))
+        counts = Counter(dict(self._snapshot.rows(sizes)))
+        if self._past is not None:
+            sources = None if assets is None else self._sources_of(assets)
+            counts += self._past.source_counts(sources, first, request.end)
+        return counts
 
     def _times(self, asset_id: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         """One asset's times in parts that fit; where rows are dense, they are counted finer.
@@ -284,6 +317,10 @@ class _Reader:
             where = (request.tenant_id, which, start, end, width)
             counted.append((sql.weather_by_time(*where), self._weather_row))
         sizes = np.zeros((end - start) // width + 1, np.int64)
+        if self._past is not None:
+            span, sources = (start, end, width), self._sources_of([asset_id])
+            row, weather_row = _SERIES_ROW, self._weather_row
+            sizes += self._past.sizes_by_time(asset_id, sources, span, row, weather_row)
         for query, size in counted:
             for time, count in self._snapshot.rows(query):
                 sizes[(to_micros(time) - start) // width] += size * count

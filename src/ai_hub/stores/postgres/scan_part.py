@@ -9,15 +9,22 @@ import numpy as np
 
 from ai_hub.engines.arrays import (
     AttributeTable,
+    Floats,
     HistoryArrays,
     Ints,
+    Series,
     SourceTable,
     ViewColumn,
     Weather,
     attributes_of,
 )
 from ai_hub.engines.views import view_series
-from ai_hub.stores.arrays import sorted_series, sorted_weather
+from ai_hub.stores.arrays import (
+    first_of_each,
+    first_of_each_issue,
+    sorted_series,
+    sorted_weather,
+)
 from ai_hub.stores.base import Chunk, Edges, ScanRequest
 from ai_hub.stores.chunks import cut, groups
 from ai_hub.stores.postgres.grouped_rows import Column, GroupedRows
@@ -45,6 +52,8 @@ class ScanPart:
     edges: Edges | None = None
     attributes: Mapping[str, AttributeTable] = field(default_factory=dict)
     views: Mapping[ViewColumn, GroupedRows] = field(default_factory=dict)
+    in_layers: bool = False
+    """Whether there may be several rows of a key, the first of which holds."""
 
 
 def part_chunks(part: ScanPart, request: ScanRequest) -> Iterator[Chunk]:
@@ -71,7 +80,7 @@ def _history(part: ScanPart, request: ScanRequest, codes: Ints) -> HistoryArrays
     series = {}
     for name, rows in part.series.items():
         places, (time, value) = rows.of(codes)
-        series[name] = sorted_series(places, time, value)
+        series[name] = _series(part, places, time, value)
     views = {}
     for column, rows in part.views.items():
         places, (time, value) = rows.of(codes)
@@ -81,7 +90,7 @@ def _history(part: ScanPart, request: ScanRequest, codes: Ints) -> HistoryArrays
         return HistoryArrays(series, None, attributes, views)
     sources, source_of = part.source_of.of(codes)
     places, columns = part.weather.of(sources)
-    weather = _weather(request, places, columns, source_of)
+    weather = _weather(part, request, places, columns, source_of)
     return HistoryArrays(series, weather, attributes, views)
 
 
@@ -105,7 +114,7 @@ def _history_of_one(
     series = {}
     for name, rows in part.series.items():
         time, value = rows.within(code, start - request.lookback, end + request.lookahead)
-        series[name] = sorted_series(np.zeros(len(time), np.int64), time, value)
+        series[name] = _series(part, np.zeros(len(time), np.int64), time, value)
     views = {}
     for column, rows in part.views.items():
         time, value = rows.within(code, start - request.view_lookback, end)
@@ -118,13 +127,23 @@ def _history_of_one(
     parts = [part.weather.within(source, since, end) for source in sources.tolist()]
     places = np.repeat(np.arange(len(parts)), [len(own[0]) for own in parts])
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    weather = _weather(request, places, columns, source_of)
+    weather = _weather(part, request, places, columns, source_of)
     return HistoryArrays(series, weather, attributes, views)
 
 
+def _series(part: ScanPart, places: Ints, time: Ints, value: Floats) -> Series:
+    series = sorted_series(places, time, value)
+    return first_of_each(series) if part.in_layers else series
+
+
 def _weather(
-    request: ScanRequest, places: Ints, columns: list[Column], source_of: SourceTable
+    part: ScanPart,
+    request: ScanRequest,
+    places: Ints,
+    columns: list[Column],
+    source_of: SourceTable,
 ) -> Weather:
     time, issued, *values = columns
     named = dict(zip(request.weather, values, strict=True))
-    return sorted_weather(places, time, issued, named, source_of)
+    weather = sorted_weather(places, time, issued, named, source_of)
+    return first_of_each_issue(weather) if part.in_layers else weather

@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ai_hub.archive.layer import COLUMNS, Kind
 from ai_hub.definitions.values import FIRST_INSTANT, LAST_INSTANT, SECOND, to_datetime
+from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
 from ai_hub.engines.plan import ViewReads
 from ai_hub.engines.sql_views import has_number, number, quoted
 
@@ -95,6 +97,54 @@ def weather(tenant_id: str, columns: Sequence[str], which: Query, first: int, la
     wanted = ", ".join(("asset_id", "timestamp", "issued_at", *columns))
     rows = _weather(tenant_id, which, first, last)
     return Query(f"SELECT {wanted} {rows.text}", rows.given)
+
+
+def gone(tenant_id: str, name: str, which: Query, first: int, last: int) -> Query:
+    """The archived observations of one series in [first, last] that were taken back since."""
+    rows = _observations(tenant_id, [name], which, first, last, "ai_hub_archive_gone")
+    return Query(f"SELECT asset_id, timestamp, 'NaN'::float8 AS value {rows.text}", rows.given)
+
+
+def having_gone(tenant_id: str, name: str) -> Query:
+    """The assets with such observations."""
+    return Query(
+        "SELECT DISTINCT asset_id FROM ai_hub_archive_gone "
+        f"WHERE tenant_id = {_text('tenant')} AND feature_type = {_text('series_0')}",
+        {"tenant": tenant_id, "series_0": name},
+    )
+
+
+DROPPED = Query("SELECT kind, dropped_before FROM ai_hub_archive")
+"""Before when rows are in the archive alone."""
+
+
+def layers(tenant_id: str) -> Query:
+    """The layers of a tenant's archive."""
+    return Query(
+        f"SELECT {', '.join(COLUMNS)} FROM ai_hub_archive_layers "
+        f"WHERE tenant_id = {_text('tenant')} ORDER BY number",
+        {"tenant": tenant_id},
+    )
+
+
+def archived(kind: Kind, tenant_id: str, first: int, last: int) -> Query:
+    """What an archive has of a tenant's rows about [first, last]."""
+    given = {"tenant": tenant_id, "first": instant(first), "last": instant(last)}
+    where = (
+        f"WHERE tenant_id = {_text('tenant')} "
+        f"AND timestamp BETWEEN {_time('first')} AND {_time('last')}"
+    )
+    if kind == "weather":
+        wanted = ", ".join(("timestamp", "issued_at", "asset_id", *WEATHER_COLUMNS))
+        return Query(f"SELECT {wanted} FROM weather_features {where}", given)
+    key = "timestamp, asset_id, feature_type"
+    return Query(
+        f"SELECT {key}, value, 1 AS quality FROM ai_features {where} UNION ALL "
+        f"SELECT {key}, NULL, 0 FROM ai_hub_archive_gone g {where} AND NOT EXISTS ("
+        "SELECT FROM ai_features f WHERE f.tenant_id = g.tenant_id AND f.asset_id = g.asset_id "
+        "AND f.feature_type = g.feature_type AND f.timestamp = g.timestamp)",
+        given,
+    )
 
 
 def view(
@@ -185,12 +235,17 @@ def weather_by_time(tenant_id: str, which: Query, first: int, last: int, width: 
 
 
 def _observations(
-    tenant_id: str, names: Sequence[str], which: Query, first: int, last: int
+    tenant_id: str,
+    names: Sequence[str],
+    which: Query,
+    first: int,
+    last: int,
+    table: str = "ai_features",
 ) -> Query:
     places = {f"series_{place}": name for place, name in enumerate(names)}
     found = " OR ".join(f"feature_type = {_text(place)}" for place in places) or "false"
     return Query(
-        f"FROM ai_features WHERE tenant_id = {_text('tenant')} AND ({found}){which.text} "
+        f"FROM {table} WHERE tenant_id = {_text('tenant')} AND ({found}){which.text} "
         f"AND timestamp BETWEEN {_time('first')} AND {_time('last')}",
         {"tenant": tenant_id, **places, **which.given,
          "first": instant(first), "last": instant(last)},

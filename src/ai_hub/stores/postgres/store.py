@@ -15,6 +15,7 @@ from ai_hub.engines.plan import Plan
 from ai_hub.stores.asset_facts import AssetFacts
 from ai_hub.stores.audit_log import AuditRecord
 from ai_hub.stores.base import Announce, Changed, Chunk, Followed, Landed, ScanRequest, Vectors
+from ai_hub.stores.postgres.archive import PostgresArchiveTable
 from ai_hub.stores.postgres.assets import describe_assets, tenants
 from ai_hub.stores.postgres.attributes import append_attributes
 from ai_hub.stores.postgres.audit_log import PostgresAuditLog
@@ -30,6 +31,7 @@ from ai_hub.stores.postgres.removal import PostgresRemoval
 from ai_hub.stores.postgres.scan import scan_chunks
 from ai_hub.stores.postgres.seen import assets_seen, most_rows
 from ai_hub.stores.postgres.session import Connection, Sessions
+from ai_hub.stores.postgres.sources import assign_sources
 from ai_hub.stores.postgres.status import status
 from ai_hub.stores.postgres.time_chunks import TimeChunks
 from ai_hub.stores.postgres.views import PostgresViews
@@ -38,7 +40,6 @@ from ai_hub.stores.postgres.write import (
     RetentionPeriods,
     append_observations,
     append_weather,
-    assign_sources,
 )
 from ai_hub.stores.removal import Removal, Removed, Survey
 
@@ -64,6 +65,7 @@ class PostgresStore:
         )
         self._weather_periods = RetentionPeriods(None, keep.get("weather_features"))
         self.export_log = PostgresExportLog(settings, sessions)
+        self.archive = PostgresArchiveTable(settings, sessions)
         self.audit_log = PostgresAuditLog(sessions)
         self.registry_table = PostgresRegistryTable(settings, sessions)
         self.drift_table = PostgresDriftTable(sessions)

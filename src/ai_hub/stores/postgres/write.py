@@ -19,7 +19,7 @@ import numpy as np
 
 from ai_hub.definitions.values import FIRST_INSTANT, Duration, Entity
 from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
-from ai_hub.stores.audit_log import AuditRecord, counting, landed
+from ai_hub.stores.audit_log import AuditRecord, landed
 from ai_hub.stores.base import Landed
 from ai_hub.stores.postgres.audit_log import write_audit
 from ai_hub.stores.postgres.fresh import fresh_rows
@@ -100,6 +100,14 @@ WITH written AS (
     RETURNING t.timestamp, true AS old
 ) SELECT count(*), count(*) FILTER (WHERE timestamp < $2) FROM written
 """
+# Of what is in the archive alone there is no row to delete.
+_GONE_FROM_ARCHIVE = """
+INSERT INTO ai_hub_archive_gone (timestamp, tenant_id, asset_id, feature_type)
+SELECT timestamp, tenant_id, asset_id, feature_type FROM ai_hub_observations_in
+WHERE quality < 1 AND timestamp <
+  (SELECT dropped_before FROM ai_hub_archive WHERE kind = 'observations')
+ON CONFLICT DO NOTHING
+"""
 _WEATHER_ROWS = f"""
 WITH written AS (
     INSERT INTO weather_features AS t (timestamp, issued_at, tenant_id, asset_id, {_WEATHER})
@@ -120,25 +128,6 @@ JOIN unnest($1::text[], $2::text[]) AS s(tenant_id, source_id)
 # An asset that is mapped to a station while it gets weather must see both: until the commit nobody
 # maps any. Writers of weather do not wait for each other.
 _UNMAPPED = "LOCK TABLE asset_weather_source IN ROW EXCLUSIVE MODE"
-# What an asset's first mapping is depends on those before it: one change at a time.
-_ALONE = "LOCK TABLE asset_weather_source IN SHARE ROW EXCLUSIVE MODE"
-_ASSIGN = """
-INSERT INTO asset_weather_source AS m (tenant_id, asset_id, valid_from, source_id)
-SELECT $1, a.id, a.since, $2
-FROM (
-    SELECT id, coalesce($4::timestamptz, CASE WHEN EXISTS (
-        SELECT FROM asset_weather_source o WHERE o.tenant_id = $1 AND o.asset_id = id
-    ) THEN $5::timestamptz ELSE $6::timestamptz END) AS since
-    FROM unnest($3::text[]) AS given(id)
-) AS a
-WHERE $4 IS NOT NULL OR coalesce($2, a.id) <> coalesce((
-    SELECT o.source_id FROM asset_weather_source o
-    WHERE o.tenant_id = $1 AND o.asset_id = a.id AND o.valid_from <= a.since
-    ORDER BY o.valid_from DESC LIMIT 1), a.id)
-ON CONFLICT (tenant_id, asset_id, valid_from) DO UPDATE SET source_id = excluded.source_id
-WHERE m.source_id IS DISTINCT FROM excluded.source_id
-RETURNING m.asset_id
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +215,7 @@ async def _upsert(connection: Connection, batch: pa.Table, since: int) -> tuple[
         written, replaced = written + fresh, replaced + changed
     if not usable.all():
         _, gone = await connection.fetchrow(_GONE, first, since, last)
+        await connection.execute(_GONE_FROM_ARCHIVE)
         written, replaced = written + gone, replaced + gone
     return replaced, batch.num_rows - written
 
@@ -234,6 +224,12 @@ async def copy_observations(connection: Connection, batch: pa.Table) -> None:
     """Send a batch into a temporary table of the session, emptied when the transaction ends."""
     await connection.execute(_OBSERVATIONS_IN)
     await _copy(connection, "ai_hub_observations_in", batch)
+
+
+async def copy_weather(connection: Connection, batch: pa.Table) -> None:
+    """The same of weather."""
+    await connection.execute(_WEATHER_IN)
+    await _copy(connection, "ai_hub_weather_in", batch)
 
 
 async def append_weather(
@@ -249,8 +245,7 @@ async def append_weather(
     times = np.asarray(batch["timestamp"].cast("int64"))
     pairs = await _computed(pairs_of, batch)
     async with connection.transaction():
-        await connection.execute(_WEATHER_IN)
-        await _copy(connection, "ai_hub_weather_in", batch)
+        await copy_weather(connection, batch)
         written, replaced = await connection.fetchrow(_WEATHER_ROWS)
         await connection.execute(_UNMAPPED)
         mapped: set[Entity] = set()
@@ -263,32 +258,6 @@ async def append_weather(
         await before(entities)
     aged = int((times < periods.features_since(time.time_ns() // 1_000)).sum())
     return Landed(replaced, batch.num_rows - written, entities, aged)
-
-
-async def assign_sources(
-    connection: Connection,
-    tenant_id: str,
-    source_id: str | None,
-    asset_ids: Sequence[str],
-    valid_from: int | None,
-    changed_at: int,
-    before: Before,
-    audit: Sequence[AuditRecord] = (),
-) -> frozenset[Entity]:
-    """Store a mapping of some assets; the entities with a mapping that was not there before."""
-    ids = sorted(set(asset_ids))
-    entities: set[Entity] = set()
-    async with connection.transaction():
-        await connection.execute(_ALONE)
-        for first in range(0, len(ids), _FEW_ROWS):
-            some = ids[first : first + _FEW_ROWS]
-            rows = await connection.fetch(
-                _ASSIGN, tenant_id, source_id, some, valid_from, changed_at, FIRST_INSTANT
-            )
-            entities.update(Entity(tenant_id, asset_id) for (asset_id,) in rows)
-        await write_audit(connection, counting(audit, len(entities)))
-        await before(entities)
-    return frozenset(entities)
 
 
 def _touched(batch: pa.Table) -> Collection[Entity]:

@@ -1,0 +1,178 @@
+"""The files of a layer: written part by part, with the manifest as the commit, and read again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ai_hub.archive.layer import Kind, Layer, Part, bucket_of
+from ai_hub.archive.rows import SCHEMAS, extents_of, in_order, micros, ranks
+from ai_hub.definitions.values import DAY
+from ai_hub.storage.base import Storage
+
+BUCKET_ROWS = 1_048_576
+"""Rows of a part, about."""
+_GROUP_ROWS = 65_536
+_AT_ONCE = 4
+
+
+def write_layer(storage: Storage, layer: Layer, table: pa.Table) -> Layer:
+    """Write the rows of a layer, and its manifest once all parts are there. Raises StorageError.
+
+    Before the manifest nobody knows of them, and there is one manifest of a layer.
+    """
+    written = write_parts(storage, layer, table)
+    commit(storage, written)
+    return written
+
+
+def write_parts(storage: Storage, layer: Layer, table: pa.Table) -> Layer:
+    """The layer with some rows in parts of its own."""
+    days = micros(table["timestamp"]) // DAY
+    most = int(np.unique(days, return_counts=True)[1].max()) if len(days) else 0
+    buckets = 1 << max(0, (-(-most // BUCKET_ROWS) - 1).bit_length())
+    table = in_order(layer.kind, table, buckets)
+    days = micros(table["timestamp"]) // DAY
+    assets, code = ranks(table["asset_id"])
+    bucket = np.array([bucket_of(one, buckets) for one in assets], np.int64)[code]
+    place = days * buckets + bucket
+    cuts = [0, *(np.flatnonzero(np.diff(place)) + 1).tolist(), len(place)]
+    spans = [(a, b) for a, b in pairwise(cuts) if b > a]
+
+    def write(span: tuple[int, int]) -> Part:
+        first, end = span
+        day, own = int(days[first]) * DAY, int(bucket[first])
+        return _write_part(storage, layer, table.slice(first, end - first), day, own)
+
+    with ThreadPoolExecutor(_AT_ONCE, "ai-hub-archive") as pool:
+        parts = tuple(pool.map(write, spans))
+    return replace(layer, buckets=buckets, parts=parts, extents=extents_of(layer.kind, table))
+
+
+def commit(storage: Storage, layer: Layer) -> None:
+    """Write the manifest of a layer: from then on it is there. Raises ObjectExists."""
+    storage.put(layer.manifest_name, layer.manifest(), new=True)
+
+
+def _write_part(storage: Storage, layer: Layer, rows: pa.Table, day: int, bucket: int) -> Part:
+    name = layer.part_name(day, bucket)
+    whole = rows.append_column("tenant_id", _constant(layer.tenant_id, len(rows)))
+    whole = whole.append_column("layer", pa.array(np.full(len(rows), layer.number, np.int64)))
+    with storage.writer(name) as sink:
+        pq.write_table(
+            whole,
+            sink,
+            row_group_size=_GROUP_ROWS,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=["asset_id", "feature_type", "tenant_id", "layer", "quality"],
+            column_encoding={
+                name: "DELTA_BINARY_PACKED"
+                for name in ("timestamp", "issued_at")
+                if name in rows.column_names
+            },
+            store_schema=False,
+        )
+    return Part(name, day, bucket, len(rows), sink.size, sink.checksum)
+
+
+def _constant(text: str, size: int) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(size, np.int32)), pa.array([text]))
+
+
+def read_layer(
+    storage: Storage,
+    layer: Layer,
+    first: int,
+    last: int,
+    asset_ids: Collection[str] | None = None,
+    series: str | None = None,
+    columns: Collection[str] | None = None,
+) -> Iterator[pa.Table]:
+    """The rows of a layer about [first, last], of some assets and one series (None: all of them),
+    part by part. Raises StorageError."""
+    wanted = SCHEMAS[layer.kind].names if columns is None else list(columns)
+    buckets = None
+    if asset_ids is not None:
+        buckets = {bucket_of(one, layer.buckets) for one in asset_ids}
+    parts = [one for one in layer.within(first, last) if buckets is None or one.bucket in buckets]
+    with ThreadPoolExecutor(_AT_ONCE, "ai-hub-archive") as pool:
+        read = pool.map(
+            lambda part: read_part(
+                storage, layer.kind, part, first, last, asset_ids, series, wanted
+            ),
+            parts,
+        )
+        yield from read
+
+
+def read_part(
+    storage: Storage,
+    kind: Kind,
+    part: Part,
+    first: int,
+    last: int,
+    asset_ids: Collection[str] | None,
+    series: str | None,
+    columns: Collection[str],
+) -> pa.Table:
+    """The rows of a part, by its row groups that may have some."""
+    schema = SCHEMAS[kind]
+    needed = [*columns, *(["feature_type"] if series is not None else [])]
+    ids = [name for name in ("asset_id", "feature_type") if name in schema.names]
+    with closing(storage.open(part.name)) as file:
+        found = pq.ParquetFile(file, read_dictionary=ids)
+        groups = _groups(found.metadata, asset_ids)
+        table = found.read_row_groups(groups, columns=list(dict.fromkeys(needed)))
+    if series is not None:
+        table = table.filter(pc.equal(table["feature_type"].cast(pa.string()), series))
+    if part.day < first or part.day + DAY - 1 > last:
+        time = micros(table["timestamp"])
+        table = table.filter(pa.array((time >= first) & (time <= last)))
+    if asset_ids is not None and len(groups) and len(table):
+        known = pc.is_in(table["asset_id"].cast(pa.string()), pa.array([*asset_ids], pa.string()))
+        table = table.filter(known)
+    return table.select(list(columns))
+
+
+def _groups(metadata: pq.FileMetaData, asset_ids: Collection[str] | None) -> list[int]:
+    """The row groups that may have rows of some assets."""
+    if asset_ids is None:
+        return list(range(metadata.num_row_groups))
+    ordered = sorted(asset_ids)
+    place = metadata.schema.names.index("asset_id")
+    found = []
+    for group in range(metadata.num_row_groups):
+        known = metadata.row_group(group).column(place).statistics
+        if known is None or not known.has_min_max or _any_between(ordered, known.min, known.max):
+            found.append(group)
+    return found
+
+
+def _any_between(ordered: list[str], low: str, high: str) -> bool:
+    at = int(np.searchsorted(np.array(ordered, object), low))
+    return at < len(ordered) and ordered[at] <= high
+
+
+def remove_layer(storage: Storage, layer: Layer, keep: Iterable[str] = ()) -> None:
+    """Remove the files of a layer but those to keep: the manifest first. Raises StorageError."""
+    kept = {*keep}
+    storage.delete([layer.manifest_name])
+    storage.delete(one.name for one in layer.parts if one.name not in kept)
+
+
+def remove_unfinished(storage: Storage, layer: Layer) -> None:
+    """Remove what a process left of a layer that has no manifest. Raises StorageError."""
+    ending = f"/{layer.id}.parquet"
+    for upload in storage.uploads(layer.folder) or ():
+        if upload.name.endswith(ending):
+            storage.abort(upload)
+    storage.delete([one.name for one in storage.list(layer.folder) if one.name.endswith(ending)])

@@ -1,0 +1,89 @@
+"""What a store keeps of its archive: the layers that there are, before when rows were taken out,
+and what is asked to seal some and to take them out.
+
+Times are microseconds since the epoch, spans are [start, end) and begin and end with days (UTC).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Protocol
+
+from ai_hub.archive.layer import Kind, Layer
+from ai_hub.stores.audit_log import AuditRecord
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Archived = Callable[[str, int, int], "pa.Table"]
+"""What the archive has of a tenant's rows of one kind about a span. Blocking."""
+DROP_ROWS = 200_000
+"""Rows that are taken out at once, about."""
+
+
+class ArchiveTable(Protocol):
+    """The archive of one database. Raises StoreError."""
+
+    def alone(self) -> AbstractAsyncContextManager[None]:
+        """While nobody else changes the archive. Raises Busy at once where somebody does."""
+
+    async def layers(self, tenant_id: str | None = None) -> list[Layer]:
+        """The layers of a tenant (None: of all), by number."""
+
+    async def dropped(self) -> Mapping[Kind, int]:
+        """Before when rows were taken out of the database, by kind."""
+
+    async def tenants(self, kind: Kind, before: int) -> list[str]:
+        """Whose rows of a kind there are about a time before another one, sorted."""
+
+    async def days(self, kind: Kind, tenant_id: str, before: int) -> list[tuple[int, int]]:
+        """The days before a time with rows of a tenant, and how many rows each has."""
+
+    async def rows(self, kind: Kind, tenant_id: str, start: int, end: int) -> pa.Table:
+        """The rows of a tenant about a span, those too that say that there is none, in no
+        order."""
+
+    async def begin(self, layer: Layer) -> Layer:
+        """Keep that a layer is under way; it, with its number."""
+
+    async def keep(self, layers: list[Layer], audit: AuditRecord | None = None) -> None:
+        """Keep what is known of layers by their ids, together."""
+
+    async def forget(self, layers: list[Layer], audit: AuditRecord | None = None) -> None:
+        """Keep nothing of layers any more."""
+
+    async def replace(self, old: Layer, new: Layer) -> None:
+        """Let a layer take another one's place."""
+
+    async def steps(self, kind: Kind, before: int) -> list[int]:
+        """The ends of the steps in which rows before a time are taken out, ascending."""
+
+    async def drop(
+        self,
+        kind: Kind,
+        start: int,
+        end: int,
+        tenants: Collection[str],
+        archived: Archived,
+        audit: AuditRecord,
+    ) -> bool:
+        """Take the rows about a span out, if the archive has just these, of these tenants; whether
+        it has. From then on what came in about times before its end is late."""
+
+    async def drop_late(
+        self, kind: Kind, tenant_id: str, rows: pa.Table, audit: AuditRecord
+    ) -> int:
+        """Take late rows out that are these; how many."""
+
+
+def steps_of(days: Iterable[tuple[int, int]], before: int) -> list[int]:
+    """The ends of steps of about DROP_ROWS rows, from some days with so many each."""
+    ends: list[int] = []
+    size = 0
+    for day, rows in days:
+        if size and size + rows > DROP_ROWS:
+            ends.append(day)
+            size = 0
+        size += rows
+    return [*ends, before]

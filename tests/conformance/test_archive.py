@@ -1,0 +1,234 @@
+"""Sealed history on every store: exports and training sets read archive and live rows as one."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ai_hub import FeatureStore
+from ai_hub.definitions.values import DAY, HOUR, MINUTE, parse_time, to_datetime
+from ai_hub.errors import Busy, InvalidInput
+from ai_hub.serving import archiver
+from ai_hub.stores import archive_table
+from conformance.kit import MEMORY, ON_STORES, Deployment, Row, folder, observation, run
+
+T = parse_time("2025-03-01T00:00:00Z")
+DAYS = 12
+KEPT = {"retention_raw": "none", "retention_features": "none", "retention_weather": "none"}
+SERIES = ("value", "load")
+ASSETS = ("a", "c")
+TENANT, OTHER = "acme", "../o'brien\\ %/é"
+
+
+@dataclass
+class World:
+    """Rows of some weeks with gaps, several series, and weather of a station with its issues."""
+
+    seed: int = 1
+    rows: list[Row] = field(default_factory=list)
+    weather: list[Row] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        draw = random.Random(self.seed)
+        for asset in ASSETS:
+            for series in SERIES:
+                at = T + draw.randrange(DAY)
+                while at < T + DAYS * DAY:
+                    quality = draw.choice((0, 1, 1, 2))
+                    self.rows.append(observation(asset, at, draw.random(), series, quality))
+                    at += draw.choice((20 * MINUTE, HOUR, HOUR, 5 * HOUR, 2 * DAY))
+        for hour in range(DAYS * 24):
+            for before in (0, 6):
+                if draw.random() < 0.7:
+                    about = T + hour * HOUR
+                    self.weather.append({
+                        "timestamp": to_datetime(about),
+                        "issued_at": to_datetime(about - before * HOUR),
+                        "asset_id": draw.choice(("station", "c")),
+                        "temperature": draw.choice((None, draw.uniform(-5, 30))),
+                        "humidity": 50.0,
+                    })  # fmt: skip
+
+    def late(self, draw: random.Random, until: int) -> list[Row]:
+        """Corrections, rows that are called unusable, and new ones, about times before one."""
+        old = [row for row in self.rows if row["timestamp"] < to_datetime(until)]
+        changed = [
+            {**row, "value": draw.random(), "quality": draw.choice((0, 1, 1))}
+            for row in draw.sample(old, len(old) // 4)
+        ]
+        new = [observation("late", T + i * 5 * HOUR, float(i)) for i in range(20)]
+        return [*changed, *new]
+
+
+async def load(store: FeatureStore, world: World) -> None:
+    await store.ingest(world.rows, TENANT)
+    await store.ingest(world.rows[:40], OTHER)
+    await store.ingest_weather(world.weather, TENANT)
+    await store.assign_weather_source(
+        tenant_id=TENANT, source_id="station", asset_ids=["a"], valid_from=to_datetime(T + DAY)
+    )
+
+
+async def exported(store: FeatureStore, root: Path) -> list[pa.Table]:
+    """Training sets of all kinds: rows of observations, of a step, and of a spine."""
+    end = to_datetime(T + (DAYS + 1) * DAY)
+    asked: list[dict[str, Any]] = [
+        {"feature_set": "forecast_advanced", "horizons": ["1h", "24h"], "indicators": True},
+        {"feature_set": "forecast_basic", "frequency": "7h"},
+        {"feature_set": "forecast_advanced", "asset_ids": ["a", "late", "nobody"]},
+    ]
+    found = []
+    for number, one in enumerate(asked):
+        path = root / f"{number}.parquet"
+        await store.export_features_to_parquet(
+            TENANT, start_time=to_datetime(T), end_time=end, output_path=path, force=True, **one
+        )
+        found.append(pq.read_table(path))
+    spine = pa.table({
+        "asset_id": [asset for asset in (*ASSETS, "late") for _ in range(DAYS)],
+        "timestamp": [to_datetime(T + i * DAY + HOUR) for _ in range(3) for i in range(DAYS)],
+    })  # fmt: skip
+    made = await store.get_training_set(
+        spine, "forecast_advanced", tenant_id=TENANT, horizons=["6h"], missing="keep"
+    )
+    return [*found, made.to_arrow()]
+
+
+def same(found: list[pa.Table], expected: list[pa.Table]) -> bool:
+    return all(one.equals(other) for one, other in zip(found, expected, strict=True))
+
+
+async def never_archived(world: World, late: list[Row], root: Path) -> list[pa.Table]:
+    async with MEMORY.open(root, **KEPT) as store:
+        await load(store, world)
+        if late:
+            await store.ingest(late, TENANT)
+        return await exported(store, root / "exports")
+
+
+async def test_what_is_archived_reads_as_before(deployment: Deployment, tmp_path: Path) -> None:
+    world, draw = World(), random.Random(2)
+    root, to = tmp_path / "exports", str(tmp_path / "archive")
+    async with deployment.open(tmp_path, **KEPT) as store:
+        await load(store, world)
+        before = await exported(store, root)
+        assert same(before, await never_archived(world, [], tmp_path))
+        sealed = await store.archive(to_datetime(T + 9 * DAY + HOUR), to)
+        assert {step["action"] for step in sealed["steps"]} == {"sealed", "verified"}
+        assert same(await exported(store, root), before)
+        assert (await store.archives())["dropped_before"] == {}
+
+        done = await store.archive(to_datetime(T + 9 * DAY + HOUR), to, drop=True)
+        assert {step["action"] for step in done["steps"]} == {"dropped"}
+        assert (await store.archives())["dropped_before"].keys() == {"observations", "weather"}
+        assert same(await exported(store, root), before)
+
+        late = world.late(draw, T + 9 * DAY)
+        await store.ingest(late, TENANT)
+        expected = await never_archived(world, late, tmp_path)
+        assert same(await exported(store, root), expected)
+        for drop in (False, True, True):
+            again = await store.archive(to_datetime(T + 10 * DAY), to, drop=drop)
+            assert same(await exported(store, root), expected)
+        assert not any(step["action"] == "sealed" for step in again["steps"])
+
+
+async def test_what_was_taken_back_may_come_again(deployment: Deployment, tmp_path: Path) -> None:
+    root, to = tmp_path / "exports", str(tmp_path / "archive")
+    world = World(3)
+    key = next(row for row in world.rows if row["quality"] >= 1)
+    late: list[Row] = []
+    async with deployment.open(tmp_path, **KEPT) as store:
+        await load(store, world)
+        await store.archive(to_datetime(T + 9 * DAY), to, drop=True)
+        for value, quality, drop in ((1, 0, False), (2, 1, True), (3, 0, True)):
+            late.append({**key, "value": float(value), "quality": quality})
+            await store.ingest(late[-1:], TENANT)
+            await store.archive(to_datetime(T + 9 * DAY), to, drop=drop)
+            expected = await never_archived(world, late, tmp_path)
+            assert same(await exported(store, root), expected)
+
+
+async def test_what_changes_between_sealing_and_dropping_is_sealed_again(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    root, to = tmp_path / "exports", str(tmp_path / "archive")
+    world, draw = World(4), random.Random(4)
+    async with deployment.open(tmp_path, **KEPT) as store:
+        await load(store, world)
+        await store.archive(to_datetime(T + 9 * DAY), to)
+        late = world.late(draw, T + 9 * DAY)
+        await store.ingest(late, TENANT)
+        expected = await never_archived(world, late, tmp_path)
+        done = await store.archive(to_datetime(T + 9 * DAY), to, drop=True)
+        assert {"sealed", "verified", "dropped"} == {step["action"] for step in done["steps"]}
+        assert same(await exported(store, root), expected)
+
+
+@settings(ON_STORES, max_examples=4)
+@given(
+    seed=st.integers(0, 1_000),
+    days=st.integers(1, DAYS + 2),
+    rows=st.sampled_from((30, 200, 10**6)),
+)
+def test_wherever_it_is_cut(seed: int, days: int, rows: int) -> None:
+    async def example(root: Path) -> None:
+        world, draw = World(seed), random.Random(seed)
+        async with MEMORY.open(root, **KEPT) as store:
+            await load(store, world)
+            to = str(root / "archive")
+            await store.archive(to_datetime(T + days * DAY), to, drop=True)
+            late = world.late(draw, T + DAYS * DAY)
+            await store.ingest(late, TENANT)
+            expected = await never_archived(world, late, root)
+            assert same(await exported(store, root / "exports"), expected)
+            await store.archive(to_datetime(T + (days + 2) * DAY), to, drop=True)
+            assert same(await exported(store, root / "exports"), expected)
+
+    with pytest.MonkeyPatch.context() as patch, folder() as root:
+        patch.setattr(archiver, "LAYER_ROWS", rows)
+        patch.setattr(archive_table, "DROP_ROWS", rows)
+        run(example(Path(root)))
+
+
+async def test_the_files_say_all_that_other_programs_need(tmp_path: Path) -> None:
+    world = World(5)
+    async with MEMORY.open(tmp_path, **KEPT) as store:
+        await load(store, world)
+        await store.archive(to_datetime(T + 40 * DAY), str(tmp_path / "archive"), drop=True)
+    files = [*(tmp_path / "archive" / "observations" / f"tenant={TENANT}").rglob("*.parquet")]
+    table = pa.concat_tables([pq.ParquetFile(one).read() for one in files])
+    assert {*table["tenant_id"].to_pylist()} == {TENANT}
+    found = {
+        (row["asset_id"], row["feature_type"], row["timestamp"]): (row["value"], row["quality"])
+        for row in table.to_pylist()
+    }
+    given_rows = {
+        (row["asset_id"], row["feature_type"], row["timestamp"]): (row["value"], row["quality"])
+        for row in world.rows
+    }
+    assert found == given_rows
+    assert len(table) == len(given_rows)
+
+
+async def test_what_is_refused(tmp_path: Path) -> None:
+    async with MEMORY.open(tmp_path, **KEPT) as store:
+        to = str(tmp_path / "archive")
+        with pytest.raises(InvalidInput, match="before: got '9999"):
+            await store.archive(to_datetime(parse_time("9999-01-02T00:00:00Z")), to)
+        with pytest.raises(InvalidInput, match="drop: got True"):
+            await store.archive(to_datetime(T), to, TENANT, drop=True)
+        async with store._open.store.archive.alone():
+            with pytest.raises(Busy):
+                await store.archive(to_datetime(T), to)
+        assert await store.archive(to_datetime(T), to) == {
+            "before": "2025-03-01T00:00:00Z", "to": to, "steps": []
+        }  # fmt: skip
