@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import socket
 import threading
 import time
+from contextlib import closing, suppress
 from typing import Any
 
 import httpx
@@ -93,3 +96,37 @@ def test_the_worst_body_stalls_nobody(server: Server, method: str, path: str) ->
             assert answer.status_code in (400, 422)
     # Tests share the processor; what stalled was seconds long.
     assert max(beside.seconds, default=0) < 1
+
+
+@pytest.mark.parametrize("size", [MIB + 1, 5 * MIB, 20 * MIB, 60 * MIB])
+def test_who_sends_all_of_a_body_first_sees_why_it_is_refused(server: Server, size: int) -> None:
+    """As Python's own client does, which looks at no answer before."""
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)) as client:
+        client.request("POST", "/ai/features/get", b" " * size)
+        answer = client.getresponse()
+        assert answer.status == 413
+        assert b"over the limit" in answer.read()
+
+
+@pytest.mark.parametrize("headers", [{"host": "elsewhere"}, {"origin": "http://elsewhere"}])
+def test_also_where_its_head_is_refused(server: Server, headers: dict[str, str]) -> None:
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)) as client:
+        client.request("POST", "/ai/features/ingest?tenant_id=t", b" " * 20 * MIB, headers)
+        assert client.getresponse().status in (403, 421)
+
+
+def test_a_body_of_any_other_length_is_not_read_to_its_end(server: Server) -> None:
+    for length in (b"content-length: 99999999999", b"transfer-encoding: chunked"):
+        head = b"POST /ai/features/get HTTP/1.1\r\nhost: elsewhere\r\n" + length + b"\r\n\r\n"
+        unit = b"ffff\r\n" + b" " * 65_535 + b"\r\n"
+        sent = 0
+        with (
+            suppress(ConnectionError),
+            socket.create_connection(("127.0.0.1", server.port), 20) as connection,
+        ):
+            connection.sendall(head)
+            while sent < 100 * MIB:
+                connection.sendall(unit)
+                sent += len(unit)
+        # What the systems on both sides hold is more than what was read.
+        assert sent < 16 * MIB

@@ -66,6 +66,7 @@ class Clients:
         self._tick = min(_MOST_SECONDS, min(seconds) / _TICKS)
         self.patience = Patience(*(math.ceil(one / self._tick) for one in seconds))
         self.most_head = settings.max_head
+        self.most_body = settings.max_body
         self.too_large: Reply = reply_of(
             431,
             Problem(

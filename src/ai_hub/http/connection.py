@@ -17,7 +17,7 @@ import httptools
 
 from ai_hub.http.body import AUTHORIZATION, Reply, Scope
 from ai_hub.http.clients import Clients
-from ai_hub.http.exchange import Exchange, target_of
+from ai_hub.http.exchange import Exchange, most_dropped, target_of
 from ai_hub.http.refused import CONNECT, FRAMING, NO_HTTP, TOO_SLOW, WEBSOCKET, Refused
 from ai_hub.http.stage import Stage
 
@@ -33,8 +33,6 @@ _TRAILER = 64
 """How many parts a trailer counts for."""
 _MOST_FRAMING = 64 * 1024
 """Bytes that may carry a body besides its own and as many again: sizes of chunks and trailers."""
-_MOST_DROPPED = 1024 * 1024
-"""Bytes that are read and dropped behind a refusal."""
 
 
 class Connection(asyncio.Protocol):
@@ -394,5 +392,5 @@ class Connection(asyncio.Protocol):
 
     def _drop(self, size: int) -> None:
         self._arrived += size
-        if self._arrived > _MOST_DROPPED:
+        if self._arrived > most_dropped(self._headers, self._clients.most_body):
             self._transport.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from http import HTTPStatus
@@ -19,6 +20,8 @@ _PIECE = 64 * 1024
 """Bytes of an answer that are sent at once, whether the client reads or not."""
 _READ = 1024 * 1024
 """Bytes that are read of a file at once."""
+_MOST_DROPPED = 1024 * 1024
+_MOST_DIGITS = 18
 FILE = "http.response.zerocopysend"
 """The message that a file is the body, from its first byte on: ASGI's extension of that name."""
 _GOES_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -202,6 +205,19 @@ def target_of(url: bytes) -> tuple[str, bytes, bytes]:
     Raises HttpParserError or UnicodeDecodeError.
     """
     return _short_target(url) if len(url) <= _SHORT else _parsed(url)
+
+
+def most_dropped(headers: Iterable[tuple[bytes, bytes]], most_body: int) -> int:
+    """How many bytes are read and dropped behind a refusal: 1 MiB, and a body whose head says that
+    it is none of the largest.
+
+    Most clients look at what they were answered when they have sent all of it.
+    """
+    for name, value in headers:
+        if name == b"content-length" and value.isdigit() and len(value) <= _MOST_DIGITS:
+            size = int(value)
+            return _MOST_DROPPED + (size if size <= most_body else 0)
+    return _MOST_DROPPED
 
 
 def _parsed(url: bytes) -> tuple[str, bytes, bytes]:
