@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from ai_hub import FeatureStore
 from ai_hub.administration import set_retention
 from ai_hub.cli.app import app
+from ai_hub.definitions.document import document_of
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import (
     Attribute,
@@ -107,6 +109,10 @@ CASES = (
     Case("nobody", "unknown_asset", "lag", ("Nothing is stored", "'meter 1'"), file=csv((-24, 5))),
     Case("others", "other_series", "lag", ("series value", "load, power"),
          [at(-24, series="load"), at(-24, series="power")], file=csv((-24, 5))),
+    Case("attributes alone", "no_readings", "lag", ("No usable reading of the asset is stored",),
+         sets=[{"key": "capacity", "value": 5.0}], file=csv((-24, 5))),
+    Case("all bad elsewhere", "no_readings", "lag", ("No usable reading of the asset",),
+         [at(-30, quality=0)], file=csv((-24, 5))),
     Case("bad", "unusable", "lag", ("All 2 readings of value", LAG, "quality below 1"),
          [at(-24, quality=0), at(-24.5, quality=0), at(-30)], file=csv((-24, 5), more=",0")),
     Case("all bad", "unusable", "lag", ("The one reading of value",), [at(-24, quality=0)],
@@ -196,12 +202,12 @@ async def keep_all(deployment: Deployment, folder: Path) -> None:
             await set_retention(store.settings, "timeseries_data", "none")
 
 
-async def explained(store: FeatureStore, case: Case) -> dict[str, Any]:
+async def explained(store: FeatureStore, case: Case, name: str = "own") -> dict[str, Any]:
     found = await store.explain(
-        tenant_id=case.tenant, asset_id=case.asset, feature_set="own", timestamp=to_datetime(T)
+        tenant_id=case.tenant, asset_id=case.asset, feature_set=name, timestamp=to_datetime(T)
     )
     answer = await store.get(
-        tenant_id=case.tenant, asset_id=case.asset, feature_set="own", timestamp=to_datetime(T)
+        tenant_id=case.tenant, asset_id=case.asset, feature_set=name, timestamp=to_datetime(T)
     )
     assert {one["name"]: one["value"] for one in found["features"]} == answer.features
     assert tuple(found["missing"]) == answer.missing
@@ -264,6 +270,50 @@ def test_what_is_advised_mends_it(
                     continue
                 feature = await explained(store, case)
                 assert not feature["missing"], (case.name, commands[case.name], feature["why"])
+
+    in_a_loop(end())
+
+
+# What a new version of the set mends: the next one has these features in place of its own.
+NEW_VERSIONS = {
+    "others": Lag("lag", "24h", series="load"),
+    "by zero": Derived("ratio", "coalesce(lag / capacity, 0)"),
+    "outside": Lag("ranged", "1h", valid=(0, 1000)),
+}
+
+
+@pytest.mark.parametrize("lasting", LASTING)
+def test_a_new_version_that_is_advised_mends_it(
+    lasting: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands = {}
+
+    async def begin() -> None:
+        async with lasting.open(tmp_path) as store:
+            await store.apply([OWN])
+            for case in CASES:
+                if case.name in NEW_VERSIONS:
+                    await prepare(store, case)
+                    why = (await explained(store, case))["why"]
+                    (commands[case.name],) = [
+                        part for part in why.split("`") if part.startswith("ai-hub apply")
+                    ]
+
+    in_a_loop(begin())
+    monkeypatch.setenv("AI_HUB_DATABASE_URL", lasting.url(tmp_path))
+    for version, (name, feature) in enumerate(NEW_VERSIONS.items(), 2):
+        features = tuple(feature if one.name == feature.name else one for one in OWN.features)
+        file = tmp_path / f"{name}.json"
+        document = document_of([replace(OWN, version=version, features=features)])
+        file.write_text(json.dumps(document))
+        ran(commands[name], {"FILE": str(file)})
+
+    async def end() -> None:
+        async with lasting.open(tmp_path) as store:
+            for version, name in enumerate(NEW_VERSIONS, 2):
+                (case,) = [one for one in CASES if one.name == name]
+                feature = await explained(store, case, f"own@{version}")
+                assert not feature["missing"], (name, feature["why"])
 
     in_a_loop(end())
 

@@ -21,7 +21,7 @@ from ai_hub.testing.sets import HOLIDAYS
 from conformance.kit import PLAIN, TIMESCALEDB, Deployment, observation
 from conformance.kit import run as in_a_loop
 from conformance.own_views import KEYS, execute, insert, row
-from conformance.test_explain import ran
+from conformance.test_explain import LASTING, ran
 from servers import Server
 
 NOW = time.time_ns() // 1_000
@@ -119,6 +119,71 @@ async def test_a_view_of_ones_own(deployment: Deployment, tmp_path: Path) -> Non
         assert one["command"] == "ai-hub apply FILE"
         await store.apply([replace(OWN, version=2)])
         assert (await explained(store, T, "score", "own@2"))["value"] == 6.5
+
+
+SLOW = {
+    "postgres": (
+        "CREATE VIEW scores AS SELECT s.* FROM score_rows s, "
+        "(SELECT pg_sleep(seconds) FROM delay OFFSET 0) AS d",
+        "UPDATE delay SET seconds = 0.5",
+    ),
+    "embedded": (
+        "CREATE VIEW scores AS SELECT s.* FROM score_rows s WHERE (SELECT count(*) FROM delay a, "
+        "delay b, delay c WHERE hash(a.seconds, b.seconds, c.seconds) = 1) < 1000",
+        "INSERT INTO delay SELECT range / 100 FROM range(400)",
+    ),
+}
+
+
+@pytest.mark.parametrize("lasting", LASTING)
+async def test_a_view_that_is_slow(lasting: Deployment, tmp_path: Path) -> None:
+    async with lasting.open(tmp_path, view_timeout="30s") as store:
+        view, slower = SLOW[store.settings.store_kind]
+        await store.ingest([observation("a", T - HOUR, 1.0)], "acme")
+        await execute(
+            store, f"CREATE TABLE score_rows ({KEYS}, score FLOAT8)",
+            "CREATE TABLE delay AS SELECT 0.0::float8 AS seconds", view,
+            *insert("score_rows", [row(T - HOUR, "acme", "a", 5.5)]),
+        )  # fmt: skip
+        await store.apply([OWN])
+        await execute(store, slower)
+    async with lasting.open(tmp_path, view_timeout="20ms") as store:
+        one = await explained(store, T, "score")
+        assert one["cause"] == "view"
+        assert "have answers wait longer with that setting" in one["why"]
+    async with lasting.open(tmp_path, view_timeout="30s") as store:
+        one = await explained(store, T, "score")
+        assert (one["value"], one["why"]) == (5.5, None)
+
+
+@pytest.mark.parametrize("lasting", LASTING[1:])
+async def test_a_view_that_may_not_be_read(lasting: Deployment, tmp_path: Path) -> None:
+    async with lasting.open(tmp_path) as store:
+        await store.ingest([observation("a", T - HOUR, 1.0)], "acme")
+        await execute(store, f"CREATE TABLE score_rows ({KEYS}, score FLOAT8)", VIEW)
+        await execute(store, *insert("score_rows", [row(T - HOUR, "acme", "a", 5.5)]))
+        await store.apply([OWN])
+        await execute(
+            store,
+            "CREATE ROLE reads_little LOGIN PASSWORD 'reader'",
+            "GRANT SELECT ON ALL TABLES IN SCHEMA public TO reads_little",
+            "REVOKE SELECT ON scores FROM reads_little",
+        )
+        try:
+            url = store.settings.database_url
+            reader = f"postgresql://reads_little:reader@{url.rpartition('@')[2]}"
+            async with FeatureStore(replace(store.settings, database_url=reader)) as other:
+                one = await explained(other, T, "score")
+                assert one["cause"] == "view"
+                assert (
+                    "Grant the role of AI_HUB_DATABASE_URL the right to it (SELECT)" in one["why"]
+                )
+                await execute(store, "GRANT SELECT ON scores TO reads_little")
+            async with FeatureStore(replace(store.settings, database_url=reader)) as other:
+                one = await explained(other, T, "score")
+                assert (one["value"], one["why"]) == (5.5, None)
+        finally:
+            await execute(store, "DROP OWNED BY reads_little", "DROP ROLE reads_little")
 
 
 @pytest.mark.postgresql

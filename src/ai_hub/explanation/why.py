@@ -148,8 +148,8 @@ def why_derived(
         said = ", ".join(f"{name} = {values[name]!r}" for name in feature.inputs)
         return Why(
             "no_number",
-            f"The expression gives no finite number for {said}: guard it with where(...) or "
-            "coalesce(...) in a new version of the set, with `ai-hub apply FILE`.",
+            f"The expression gives no finite number for {said}: say what it is then, as in "
+            "coalesce(..., 0), in a new version of the set, with `ai-hub apply FILE`.",
             "ai-hub apply FILE",
         )
     first = whys.get(null[0])
@@ -211,8 +211,8 @@ def why_readings(
             return Why(
                 "other_series",
                 f"The asset has no reading of the series {name}, but it has {named(sorted(series))}"
-                f"{' (' + hint + ')' if hint else ''}: load {name} with `{command}`, or let the "
-                "set read a series that is there.",
+                f"{' (' + hint + ')' if hint else ''}: load {name} with `{command}`, or have a new "
+                "version of the set read a series that is there, with `ai-hub apply FILE`.",
                 command,
             )
         return Why(

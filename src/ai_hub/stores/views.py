@@ -124,8 +124,8 @@ def fault_in_words(fault: Fault) -> str:
             return f"may not be read. {_GRANT}"
         case "slow":
             return (
-                "does not answer within view_timeout: give it an index on tenant_id, asset_id and "
-                "timestamp, or make it a materialized view"
+                "does not answer within AI_HUB_VIEW_TIMEOUT: give what it reads an index on "
+                "tenant_id, asset_id and timestamp, or have answers wait longer with that setting"
             )
         case "failed":
             return "fails when it is read"
