@@ -230,10 +230,19 @@ def test_an_offer_to_upgrade_keeps_its_body(
             assert heads(one_answer(connection)) == [b"200"]
 
 
-def test_a_websocket_is_refused(server: Server) -> None:
-    sent = HEALTH[:-2] + b"connection: Upgrade\r\nupgrade: WebSocket\r\n\r\n"
+@pytest.mark.parametrize("offer", [b"WebSocket", b"h2c, websocket", b"websocket/13, h2c"])
+def test_a_websocket_is_refused(server: Server, offer: bytes) -> None:
+    sent = HEALTH[:-2] + b"connection: keep-alive, Upgrade\r\nupgrade: " + offer + b"\r\n\r\n"
     found = problem(server.raw(sent))
     assert found["field"] == "upgrade"
+
+
+@pytest.mark.parametrize("coding", [b"gzip, chunked", b"x, chunked", b"gzip,deflate , chunked"])
+def test_a_body_in_another_coding_is_refused(server: Server, coding: bytes) -> None:
+    """Taken as it is it would be other bytes than a proxy in front saw."""
+    body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
+    found = problem(server.raw(POST + b"transfer-encoding: " + coding + b"\r\n\r\n" + body))
+    assert found["field"] == "transfer-encoding"
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,8 @@ def test_names_of_this_machine_are_taken(server: Server, host: str) -> None:
 @pytest.mark.parametrize(
     "host",
     ["evil.example", "localhost.evil.example", "evil.example:8003", "127.0.0.1.nip.io", "",
-     "0.0.0.0", "localhost,evil.example", "evil.example#localhost", "a@localhost"],
+     "0.0.0.0", "localhost,evil.example", "evil.example#localhost", "a@localhost",
+     "[::1].evil.example", "[::1]evil", "[::1]:evil"],
 )  # fmt: skip
 def test_other_names_are_421(server: Server, host: str) -> None:
     assert status(server, {"host": host}) == 421
@@ -61,6 +62,27 @@ def test_pages_of_other_sites_are_403(server: Server) -> None:
     for origin in ("http://evil.example", "null", "", "http://127.0.0.1.evil.example", "file://"):
         for path in ("/ai/features/get", "/ai/features/ingest", "/ai/features/cache/warm"):
             assert status(server, {"origin": origin}, path) == 403
+
+
+def test_a_target_with_a_host_of_its_own_is_asked_by_that(server: Server) -> None:
+    one = b"GET %b HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+    for target in (b"http://localhost/health", b"http://127.0.0.1:8003/health", b"//evil/x"):
+        assert b" 421 " not in server.raw(one % target)[:20]
+    for target in (b"http://evil.example/health", b"http://localhost@evil.example/health",
+                   b"https://[::1].evil.example/", b"http:///health"):  # fmt: skip
+        # What is no target at all is no HTTP.
+        assert server.raw(one % target)[9:12] in (b"421", b"400")
+
+
+def test_what_a_page_of_another_site_loads_is_403_and_a_link_to_this_one_is_not(
+    server: Server,
+) -> None:
+    for site, mode, expected in (
+        ("cross-site", "no-cors", 403), ("cross-site", "cors", 403), ("Cross-Site", "", 403),
+        ("cross-site", "navigate", 200), ("same-origin", "cors", 200), ("none", "navigate", 200),
+    ):  # fmt: skip
+        said = {"sec-fetch-site": site, "sec-fetch-mode": mode}
+        assert server.client.get("/docs", headers=said).status_code == expected
 
 
 @pytest.mark.parametrize(

@@ -49,10 +49,10 @@ def whole(text: str | None, field: str) -> int | None:
 
 def check_once(connection: Any, handler: Any) -> None:
     """Of a parameter that is no list, whether there is one value at most. Raises InvalidInput."""
-    taken = handler.parsed_fn_signature.parameters
-    for name in connection.query_params:
-        values = connection.query_params.getall(name)
-        if len(values) > 1 and name in taken and not taken[name].is_non_string_collection:
+    for name, kind in handler.parsed_fn_signature.parameters.items():
+        values = connection.query_params.getall(name, [])
+        kinds = (kind, *kind.inner_types)
+        if len(values) > 1 and not any(one.is_non_string_collection for one in kinds):
             raise InvalidInput(name, values, "one value")
 
 

@@ -17,7 +17,7 @@ import httptools
 
 from ai_hub.http.body import AUTHORIZATION, Reply, Scope
 from ai_hub.http.clients import Clients
-from ai_hub.http.exchange import Exchange, most_dropped, target_of
+from ai_hub.http.exchange import Exchange, most_dropped, offers_websocket, target_of
 from ai_hub.http.refused import CONNECT, FRAMING, NO_HTTP, TOO_SLOW, WEBSOCKET, Refused
 from ai_hub.http.stage import Stage
 
@@ -178,7 +178,7 @@ class Connection(asyncio.Protocol):
         if parser.should_upgrade():
             if parser.get_method() == b"CONNECT":
                 raise Refused(CONNECT)
-            if any(one[0] == b"upgrade" and one[1].lower() == b"websocket" for one in headers):
+            if offers_websocket(headers):
                 raise Refused(WEBSOCKET)
             return
         version = parser.get_http_version()
@@ -189,6 +189,8 @@ class Connection(asyncio.Protocol):
         self._host, expects, authorization, refused = clients.gate.look(
             headers, version, self._host, self._addresses[0][0], path
         )
+        if refused is None and self._url[:1] != b"/":
+            refused = clients.gate.refused_target(self._url, self._addresses[0][0])
         if refused is not None:
             raise Refused(refused)
         scope: Scope = {

@@ -207,6 +207,16 @@ def target_of(url: bytes) -> tuple[str, bytes, bytes]:
     return _short_target(url) if len(url) <= _SHORT else _parsed(url)
 
 
+def offers_websocket(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a websocket is among the protocols that a head offers to go on in."""
+    return any(
+        one.strip().partition(b"/")[0].lower() == b"websocket"
+        for name, value in headers
+        if name == b"upgrade"
+        for one in value.split(b",")
+    )
+
+
 def most_dropped(headers: Iterable[tuple[bytes, bytes]], most_body: int) -> int:
     """How many bytes are read and dropped behind a refusal: 1 MiB, and a body whose head says that
     it is none of the largest.

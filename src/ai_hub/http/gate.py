@@ -25,6 +25,7 @@ _LOOKED_AT = frozenset(
         b"host",
         b"authorization",
         b"expect",
+        b"transfer-encoding",
         b"origin",
         b"sec-fetch-site",
         b"sec-fetch-mode",
@@ -44,12 +45,21 @@ _FORM = reply_of(
     ),
 )
 
+_CODED = reply_of(
+    400,
+    Problem("transfer-encoding: got another one, expected chunked alone", "transfer-encoding"),
+)
+_ELSEWHERE = reply_of(
+    403, Problem("origin: got a page of another site, expected a page of this server", "origin")
+)
+
 
 def name_of(host: bytes) -> str:
     """The name or address in a `Host`, without its port, in lower case."""
     text = host.decode("latin-1").strip().lower()
     if text.startswith("["):
-        return text[1:].partition("]")[0]
+        address, _, rest = text[1:].partition("]")
+        return address if not rest or (rest[0] == ":" and rest[1:].isdecimal()) else text
     name, colon, port = text.rpartition(":")
     bare = name if colon and port.isdecimal() else text
     return bare.removesuffix(".")
@@ -75,6 +85,7 @@ class Gate:
         host: bytes | None = None
         authorization: bytes | None = None
         expects = browser = False
+        refused: Reply | None = None
         for name, value in headers:
             if name not in _LOOKED_AT:
                 continue
@@ -87,14 +98,15 @@ class Gate:
                 authorization = value if authorization is None else b""
             elif name == b"expect":
                 expects = value.lower() == b"100-continue"
+            elif name == b"transfer-encoding":
+                refused = None if value.strip().lower() == b"chunked" else _CODED
             else:
                 browser = True
-        refused: Reply | None = None
         if host is None:
             # Only before HTTP/1.1 a client may say nothing, and no browser is that old.
-            refused = NO_HOST if version == "1.1" else None
+            refused = NO_HOST if version == "1.1" else refused
         elif host != known:
-            refused = self.refused_host(host, address)
+            refused = self.refused_host(host, address) or refused
         if browser and refused is None:
             refused = self.refused_page(headers, host, path)
         return host, expects, authorization, refused
@@ -114,18 +126,30 @@ class Gate:
             ),
         )
 
+    def refused_target(self, target: bytes, address: object) -> Reply | None:
+        """Why a target that is no path is refused: its own host counts as `Host` does."""
+        _, absolute, rest = target.partition(b"://")
+        return self.refused_host(rest.partition(b"/")[0], address) if absolute else None
+
     def refused_page(self, headers: Headers, host: bytes | None, path: str) -> Reply | None:
         """Why a request of a browser is refused; None if it is not.
 
         Only the pages of this server have forms, and look closer at who sends one.
         """
         origin: bytes | None = None
-        kind = b""
+        kind = site = mode = b""
         for name, value in headers:
             if name == b"origin":
                 origin = value
             elif name == b"content-type":
                 kind = value.partition(b";")[0].strip().lower()
+            elif name == b"sec-fetch-site":
+                site = value.lower()
+            elif name == b"sec-fetch-mode":
+                mode = value.lower()
+        if origin is None and site == b"cross-site" and mode != b"navigate":
+            # Who follows a link from elsewhere sees a page of this server; all else is that page's.
+            return _ELSEWHERE
         if origin is not None:
             page = name_of(origin.partition(b"://")[2])
             if not page or host is None or page != name_of(host):
