@@ -155,6 +155,8 @@ KINDS = {
     "export/request.py": "decides",
     "export/row_groups.py": "decides",
     "export/fields.py": "decides",
+    "export/layout.py": "decides",
+    "export/spool.py": "decides",
     "export/rows.py": "decides",
     "export/spine.py": "decides",
     "export/thrift.py": "decides",

@@ -71,6 +71,21 @@ def export(
             help="Write a folder: Parquet files of a million rows or so, and manifest.json.",
         ),
     ] = False,
+    partition_by: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--partition-by",
+            metavar="WORD",
+            help="With --parts, or a URL: folders by month, or by asset_bucket, as Hive names "
+            "them; repeatable, the first is the outer one.",
+        ),
+    ] = None,
+    buckets: Annotated[
+        int | None,
+        typer.Option(
+            "--buckets", metavar="COUNT", help="How many there are of asset_bucket; 16 by default."
+        ),
+    ] = None,
     force: Annotated[
         bool,
         typer.Option("--force", help="Replace a file that no export wrote, too."),
@@ -134,6 +149,8 @@ def export(
         "indicators": indicators or None,
         "frequency": frequency,
         "parts": parts or None,
+        "partition_by": partition_by or None,
+        "buckets": buckets,
     }
     request = {key: value for key, value in given.items() if value is not None}
     _check_rows(request, spine)

@@ -184,7 +184,7 @@ def _write(
         return Written(0, {}, {})
     if isinstance(job, SpineJob):
         found = rows_of_spine(job, scan, sample, told)
-        return write_training_set(found, draft, job.compression, workers)
+        return write_training_set(found, draft, job.compression, workers, job.layout)
     return write_export(job, scan(job.scan_request()), draft, told, workers, sample)
 
 

@@ -316,7 +316,7 @@ class Exports:
         export_id: str,
     ) -> AnyPlace:
         if isinstance(path, Url):
-            return ObjectPlace.of(path / export_id)
+            return ObjectPlace.of(path / export_id, self._places)
         if in_tenant_folder:
             return self._places.of_tenant(tenant_id, path or PurePath(default))
         return self._places.place(Path(path or self._places.root / default), force)
@@ -324,7 +324,7 @@ class Exports:
     def _place_again(self, record: ExportRecord, force: bool) -> AnyPlace:
         """Where the file of a job is to be that was begun before."""
         if is_url(record.storage_path):
-            return ObjectPlace.of(Url.of(record.storage_path))
+            return ObjectPlace.of(Url.of(record.storage_path), self._places)
         return self._places.place(Path(record.storage_path), force)
 
 

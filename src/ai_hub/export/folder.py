@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ai_hub.errors import ExportTaken, InvalidInput
+from ai_hub.export import inside
 from ai_hub.export.journal import JOURNAL, Finished, Journal, Key
 from ai_hub.export.manifest import (
     MANIFEST,
@@ -94,12 +95,15 @@ class FolderDraft:
         """What files in it have."""
         return 0o666 & ~self.place.places.umask
 
-    def part(self) -> PartFile:
-        """The next part, empty. Raises OSError."""
-        name = part_name(self._next)
+    def part(self, folder: str = "", place: int | None = None) -> PartFile:
+        """The next part, or that in a place, empty; in a folder of its layout. Raises OSError."""
+        name = part_name(self._next if place is None else place, folder)
         self._next += 1
-        self._begun.append(PartFile(self._new(name), name))
-        return self._begun[-1]
+        if folder:
+            inside.make(self.handle, folder, 0o777 & ~self.place.places.umask)
+        part = PartFile(self._new(name), name)
+        self._begun.append(part)
+        return part
 
     def finish_part(
         self, part: PartFile, rows: int, last: Key | None = None, counts: Counts | None = None
@@ -145,7 +149,7 @@ class FolderDraft:
         """Have the names of its files on the disk. Raises ExportFailed."""
         with self.place.said():
             os.fchmod(self.handle, 0o777 & ~self.place.places.umask)
-            os.fsync(self.handle)
+            inside.sync(self.handle)
 
     def publish(self) -> None:
         """Let it take its place, whole and on the disk. Raises InvalidInput and ExportFailed.
@@ -225,9 +229,7 @@ def _left(handle: int) -> list[Finished]:
     """The finished parts in the folder of an export; all else of ours in it goes."""
     finished = Journal(handle).read(map(part_name, count()))
     names = {one.path for one in finished}
-    for name in os.listdir(handle):
-        if name == MANIFEST or (PART.fullmatch(name) and name not in names):
-            os.unlink(name, dir_fd=handle)
+    inside.clear(handle, lambda name: _is_ours(name) and name not in names and name != JOURNAL)
     return finished
 
 
@@ -238,13 +240,15 @@ def copy_folder(source: Path, place: Place) -> None:
     """
     content = (source / MANIFEST).read_bytes()
     with ExitStack() as stack:
-        files = [
-            stack.enter_context((source / part["path"]).open("rb")) for part in read_parts(content)
-        ]
+        # All are open before one is copied: another export may take their place meanwhile.
+        files = {
+            part["path"]: stack.enter_context((source / part["path"]).open("rb"))
+            for part in read_parts(content)
+        }
         with folder_draft(place, uuid.uuid4().hex) as draft:
             with place.said():
-                for file in files:
-                    part = draft.part()
+                for number, (path, file) in enumerate(files.items()):
+                    part = draft.part(path.rpartition("/")[0], number)
                     shutil.copyfileobj(file, part, 1 << 20)
                     draft.finish_part(part, 0)
                 draft.write_manifest(content)
@@ -296,7 +300,7 @@ def parts_state(place: Place) -> Literal["ok", "changed", "missing"]:
                         return "changed"
         except FileNotFoundError:
             return "missing"
-        return "ok" if {*os.listdir(handle)} <= _names(parts) else "changed"
+        return "ok" if {*inside.names_in(handle)} <= _names(parts) else "changed"
 
 
 @contextmanager
@@ -322,10 +326,10 @@ def _replaced(place: Place, folder: int) -> bool:
         raise place.refusal("A file is there.", _EXPECTED)
     handle = os.open(place.name, _FOLDER, dir_fd=folder)
     try:
-        inside = {*os.listdir(handle)}
-        if not inside:
+        there = {*inside.names_in(handle)}
+        if not there:
             return False
-        if inside <= _names(read_parts(_manifest(handle))):
+        if there <= _names(read_parts(_manifest(handle))):
             return True
     except (OSError, ValueError, TypeError, KeyError):
         pass  # a manifest of somebody else
@@ -351,12 +355,15 @@ def _remove(folder: int, name: str) -> None:
     """Remove a folder with what we write into one; with anything else it stays."""
     handle = os.open(name, _FOLDER, dir_fd=folder)
     try:
-        for inside in sorted(os.listdir(handle)):  # the manifest first
-            if inside in (JOURNAL, MANIFEST) or PART.fullmatch(inside):
-                os.unlink(inside, dir_fd=handle)
+        inside.clear(handle, lambda name: name == MANIFEST)  # first
+        inside.clear(handle, _is_ours)
     finally:
         os.close(handle)
     os.rmdir(name, dir_fd=folder)
+
+
+def _is_ours(name: str) -> bool:
+    return name in (JOURNAL, MANIFEST) or PART.fullmatch(name) is not None
 
 
 def _exchanged(folder: int, one: str, other: str) -> bool:

@@ -21,6 +21,7 @@ from ai_hub.definitions.values import (
 )
 from ai_hub.engines.arrays import Ints, Points
 from ai_hub.errors import InvalidInput
+from ai_hub.export.layout import Layout
 from ai_hub.export.rows import Rows
 from ai_hub.export.spine import Spine, spine_of
 from ai_hub.serving.spec import Spec
@@ -52,6 +53,7 @@ class ExportJob:
     asset_ids: tuple[str, ...] | None = None
     compression: Compression = "snappy"
     frequency: Duration | None = None
+    layout: Layout | None = None
 
     def __post_init__(self) -> None:
         check_compression(self.compression)
@@ -126,6 +128,7 @@ class SpineJob:
     rows: Rows
     spine: Spine
     compression: Compression = "snappy"
+    layout: Layout | None = None
 
     @property
     def counted_by(self) -> str:
@@ -165,6 +168,7 @@ def job_of(
     indicators: bool = False,
     frequency: str | None = None,
     spine: object = None,
+    layout: Layout | None = None,
 ) -> ExportJob | SpineJob:
     """The job that a caller describes: aware times, widths such as "24h", a table as spine.
 
@@ -176,7 +180,7 @@ def job_of(
         for field, value in given.items():
             if value is not None:
                 raise InvalidInput(field, value, "none with a spine, which says each row")
-        return spine_job(spec, tenant_id, spine, horizons, indicators, compression)
+        return spine_job(spec, tenant_id, spine, horizons, indicators, compression, layout)
     start = None if start_time is None else to_micros(start_time, "start_time", "up")
     end = None if end_time is None else to_micros(end_time, "end_time")
     if start is None or end is None:
@@ -194,6 +198,7 @@ def job_of(
         asset_ids,
         check_compression(compression),
         None if frequency is None else Duration.of(frequency, "frequency"),
+        layout,
     )
 
 
@@ -204,6 +209,7 @@ def spine_job(
     horizons: Sequence[Horizon] = (),
     indicators: bool = False,
     compression: str = "snappy",
+    layout: Layout | None = None,
 ) -> SpineJob:
     """The rows of a spine, or of what a function gives, as a job.
 
@@ -219,7 +225,7 @@ def spine_job(
         raise InvalidInput(
             "spine", wrong, "labels whose names no feature, no target and no <feature>__missing has"
         )
-    return SpineJob(rows, table, check_compression(compression))
+    return SpineJob(rows, table, check_compression(compression), layout)
 
 
 def targets_of(horizons: Sequence[Horizon]) -> tuple[Target, ...]:

@@ -8,22 +8,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ai_hub.export.journal import Finished
+from ai_hub.export.layout import COLUMNS
 
 MANIFEST = "manifest.json"
 MOST_BYTES = 1 << 28
-PART = re.compile(r"part-\d{5,}\.parquet")
+PART = re.compile(rf"(({'|'.join(COLUMNS)})=[0-9-]+/)*part-\d{{5,}}\.parquet")
+"""The path of a part, in folders of its layout."""
 _FORM = 1
 """Of the manifest; another one would have to be read otherwise."""
 
 
-def part_name(place: int) -> str:
-    """The name of the part in a place, from 0 on."""
-    return f"part-{place:05}.parquet"
+def part_name(place: int, folder: str = "") -> str:
+    """The name of the part in a place, from 0 on, in a folder of its layout."""
+    return f"{folder and folder + '/'}part-{place:05}.parquet"
+
+
+def _place_of(part: Finished) -> tuple[int, str]:
+    name = part.path.rpartition("/")[2]
+    return len(name), name
 
 
 def manifest_of(export_id: str, finished: Sequence[Finished], said: Mapping[str, object]) -> bytes:
     """The manifest of some parts, with what is `said` of the export."""
-    in_order = sorted(finished, key=lambda one: (len(one.path), one.path))
+    in_order = sorted(finished, key=_place_of)
     parts = [
         {"path": one.path, "rows": one.rows, "bytes": one.size, "sha256": one.checksum}
         for one in in_order

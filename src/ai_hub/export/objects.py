@@ -18,6 +18,7 @@ from typing import Literal
 from ai_hub.errors import ExportFailed, ObjectExists, ObjectMissing, StorageError
 from ai_hub.export.journal import Finished, Key, line_of, part_of
 from ai_hub.export.manifest import MANIFEST, manifest_of, part_name, read_parts
+from ai_hub.export.place import Places
 from ai_hub.export.rows import Counts
 from ai_hub.storage.base import Storage
 from ai_hub.storage.opening import open_storage
@@ -37,13 +38,15 @@ class ObjectPlace:
 
     url: Url
     storage: Storage
+    places: Places
+    """Where files are that are needed meanwhile."""
 
     @classmethod
-    def of(cls, url: Url) -> ObjectPlace:
+    def of(cls, url: Url, places: Places) -> ObjectPlace:
         """The place of an export's own URL. Raises InvalidInput without the extra `cloud`,
         ExportFailed."""
         try:
-            return cls(url, open_storage(url))
+            return cls(url, open_storage(url), places)
         except StorageError as error:
             raise _failed(url, error) from error
 
@@ -156,12 +159,14 @@ class ObjectDraft:
     _manifest: bytes = b""
     _finishing: threading.Lock = field(default_factory=threading.Lock)
 
-    def part(self) -> ObjectPart:
-        """The next part, empty. Raises StorageError."""
-        name = part_name(self._next)
+    def part(self, folder: str = "", place: int | None = None) -> ObjectPart:
+        """The next part, or that in a place, empty; in a folder of its layout. Raises
+        StorageError."""
+        name = part_name(self._next if place is None else place, folder)
         self._next += 1
-        self._begun.append(ObjectPart(self.place.storage.writer(name), name))
-        return self._begun[-1]
+        part = ObjectPart(self.place.storage.writer(name), name)
+        self._begun.append(part)
+        return part
 
     def finish_part(
         self, part: ObjectPart, rows: int, last: Key | None = None, counts: Counts | None = None

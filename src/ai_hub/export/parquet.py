@@ -20,9 +20,8 @@ from ai_hub.errors import ExportFailed
 from ai_hub.export.drafts import AnyDraft
 from ai_hub.export.job import ExportJob
 from ai_hub.export.journal import Key
-from ai_hub.export.output import output_of
+from ai_hub.export.output import Made, output_of
 from ai_hub.export.place import Draft
-from ai_hub.export.row_groups import RowGroup, encoded
 from ai_hub.export.rows import Computed, Counts, arrow_column
 from ai_hub.export.threads import Workers, threads
 from ai_hub.stores.base import Chunk
@@ -89,14 +88,16 @@ def _write(
     schema = schema_of(job)
     with (
         closing(chunks),
-        output_of(draft, schema, partial(job.rows.metadata, job.range)) as output,
+        output_of(
+            draft, schema, partial(job.rows.metadata, job.range), job.compression, job.layout
+        ) as output,
         threads("read") as read_pool,
     ):
         work = ((chunk, points) for chunk in chunks for points in job.points(chunk))
         after = None if isinstance(draft, Draft) else draft.after
         rest = work if after is None else _after(after, work)
         made = (
-            workers.submit(_made, job, schema, chunk, points, sample)
+            workers.submit(_made, job, schema, chunk, points, sample, output.make)
             for chunk, points in read_ahead(rest, read_pool)
         )
         with closing(ordered(made, workers.count + _AHEAD)) as groups:
@@ -112,12 +113,17 @@ def _write(
 
 
 def _made(
-    job: ExportJob, schema: pa.Schema, chunk: Chunk, points: Points, sample: Sample | None
-) -> tuple[RowGroup | None, Counts, Drawn | None, Key | None]:
-    """The rows at some points of a chunk, encoded, None if there are none; what is drawn of them,
-    and the key of the last one."""
+    job: ExportJob,
+    schema: pa.Schema,
+    chunk: Chunk,
+    points: Points,
+    sample: Sample | None,
+    make: Callable[[pa.Table], Made],
+) -> tuple[Made | None, Counts, Drawn | None, Key | None]:
+    """The rows at some points of a chunk, made ready, None if there are none; what is drawn of
+    them, and the key of the last one."""
     rows, found = feature_rows(job, schema, chunk, points)
-    group = encoded(rows, job.compression) if rows.num_rows else None
+    group = make(rows) if rows.num_rows else None
     drawn = None if sample is None else job.rows.drawn(sample, chunk, points, found)
     last = None
     if len(points):

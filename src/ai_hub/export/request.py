@@ -9,6 +9,7 @@ from ai_hub.definitions.target import Target
 from ai_hub.definitions.values import Duration, TimeRange
 from ai_hub.errors import ExportFailed
 from ai_hub.export.job import ExportJob, SpineJob
+from ai_hub.export.layout import Layout
 from ai_hub.export.rows import Rows, target_fields
 from ai_hub.serving.spec import Spec
 from ai_hub.stores.export_log import ExportRecord
@@ -30,6 +31,7 @@ def request_of(job: ExportJob | SpineJob, parts: bool, force: bool) -> dict[str,
         "indicators": job.rows.indicators,
         "frequency": None if job.frequency is None else str(job.frequency),
         "compression": job.compression,
+        "layout": None if job.layout is None else [[*job.layout.by], job.layout.buckets],
         "parts": parts,
         "force": force,
     }
@@ -42,7 +44,7 @@ def job_again(record: ExportRecord, resolve: Resolve) -> ExportJob:
     spec = resolve(label, request["missing"])
     if spec.plan.feature_set.fingerprint != request["fingerprint"]:
         raise ExportFailed(f"the feature set {label} is another one than it was asked for with")
-    frequency = request["frequency"]
+    frequency, layout = request["frequency"], request["layout"]
     targets = tuple(Target.of(one) for one in request["targets"])
     return ExportJob(
         Rows(record.tenant_id, spec.plan, spec.missing, targets, request["indicators"]),
@@ -50,6 +52,7 @@ def job_again(record: ExportRecord, resolve: Resolve) -> ExportJob:
         record.asset_ids,
         request["compression"],
         None if frequency is None else Duration.of(frequency, "frequency"),
+        None if layout is None else Layout(tuple(layout[0]), layout[1]),
     )
 
 

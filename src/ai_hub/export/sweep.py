@@ -69,7 +69,7 @@ def remove_half(places: Places, record: ExportRecord, in_place: bool = False) ->
     """Remove the half file, or folder, of an export, or what is left of one that is `in_place`."""
     if is_url(record.storage_path):
         with suppress(AiHubError):  # what is left is swept later
-            far = ObjectPlace.of(Url.of(record.storage_path))
+            far = ObjectPlace.of(Url.of(record.storage_path), places)
             if in_place:
                 far.tidy()
             else:
@@ -84,7 +84,7 @@ def _in_place(places: Places, record: ExportRecord) -> bool:
     """Whether the whole file, or folder, of an export is in its place already. Raises ExportFailed
     and StorageError where its storage does not answer."""
     if is_url(record.storage_path):
-        far = ObjectPlace.of(Url.of(record.storage_path))
+        far = ObjectPlace.of(Url.of(record.storage_path), places)
         return record.checksum is not None and record.checksum == far.manifest_checksum()
     place = places.place(Path(record.storage_path))
     try:
@@ -105,7 +105,8 @@ def _remove(place: ObjectPlace, record: ExportRecord) -> None:
 class Leftovers:
     """What failed exports left in object storage, as it did not answer them at their end either."""
 
-    def __init__(self) -> None:
+    def __init__(self, places: Places) -> None:
+        self._places = places
         self._gone: set[str] = set()
 
     async def remove(self, log: ExportLog) -> None:
@@ -121,7 +122,7 @@ class Leftovers:
                     self._gone.add(record.export_id)
 
     def _of(self, record: ExportRecord) -> None:
-        _remove(ObjectPlace.of(Url.of(record.storage_path)), record)
+        _remove(ObjectPlace.of(Url.of(record.storage_path), self._places), record)
 
 
 class Sweeper:
@@ -136,7 +137,7 @@ class Sweeper:
         await asyncio.wait([self._sweeping])
 
     async def _keep_sweeping(self, log: ExportLog, places: Places, now: Callable[[], int]) -> None:
-        leftovers = Leftovers()
+        leftovers = Leftovers(places)
         while True:
             try:
                 await sweep(log, places, now)

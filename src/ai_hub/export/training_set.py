@@ -18,10 +18,10 @@ from ai_hub.engines.arrays import Ints, Points
 from ai_hub.errors import ExportFailed, OutOfRange
 from ai_hub.export.drafts import AnyDraft
 from ai_hub.export.job import PART_ROWS, Compression, SpineJob, check_compression
+from ai_hub.export.layout import Layout
 from ai_hub.export.output import output_of
 from ai_hub.export.parquet import Written, ordered, read_ahead
 from ai_hub.export.place import Places
-from ai_hub.export.row_groups import encoded
 from ai_hub.export.rows import SEVERAL, Counts, Values, arrow_column
 from ai_hub.export.threads import Workers, threads
 from ai_hub.stores.base import Chunk, ScanRequest
@@ -104,9 +104,10 @@ def write_training_set(
     draft: AnyDraft,
     compression: Compression,
     workers: Workers | None = None,
+    layout: Layout | None = None,
 ) -> Written:
-    """Write a training set to a file, or a folder, under way, encoded by `workers`. Raises
-    ExportFailed."""
+    """Write a training set to a file, or a folder, under way, encoded by `workers`; a folder may
+    have a `layout`. Raises ExportFailed."""
     table, said = found.to_arrow(), found.metadata
 
     def describe(rows: int, _: Counts) -> dict[str, str]:
@@ -114,11 +115,11 @@ def write_training_set(
 
     try:
         with (
-            output_of(draft, table.schema, describe) as output,
+            output_of(draft, table.schema, describe, compression, layout) as output,
             nullcontext(workers) if workers else Workers() as own,
         ):
             made = (
-                own.submit(encoded, table.slice(first, PART_ROWS), compression)
+                own.submit(output.make, table.slice(first, PART_ROWS))
                 for first in range(0, max(1, len(table)), PART_ROWS)
             )
             with closing(ordered(made, own.count + 1)) as groups:

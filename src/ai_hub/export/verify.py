@@ -27,7 +27,7 @@ def verify(places: Places, record: Mapping[str, Any]) -> State:
     in object storage."""
     try:
         if is_url(record["storage_path"]):
-            return _far(ObjectPlace.of(Url.of(record["storage_path"])), record["checksum"])
+            return _far(ObjectPlace.of(Url.of(record["storage_path"]), places), record["checksum"])
         place = places.place(Path(record["storage_path"]))
         found, folder = place.checksum(), manifest_checksum(place)
         if found is None and folder is None:

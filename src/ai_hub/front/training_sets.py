@@ -16,12 +16,12 @@ from ai_hub.errors import InvalidInput
 from ai_hub.export.fields import record_fields
 from ai_hub.export.place import named_path
 from ai_hub.front.feature_sets import FeatureSets
+from ai_hub.storage.url import Url
 
 if TYPE_CHECKING:
     from ai_hub.definitions.target import Horizon
     from ai_hub.export.training_set import TrainingSet
     from ai_hub.serving.spec import Spec
-    from ai_hub.storage.url import Url
 
 _Progress = Callable[[int], None] | None
 
@@ -49,6 +49,8 @@ class TrainingSets(FeatureSets):
         progress: _Progress = None,
         model: str | None = None,
         parts: bool = False,
+        partition_by: str | Sequence[str] | None = None,
+        buckets: int | None = None,
         wait_seconds: float | None = None,
         detached: bool = False,
     ) -> dict[str, Any]:
@@ -59,7 +61,8 @@ class TrainingSets(FeatureSets):
         `model` stands for the set and policy that it is bound to. `horizons` add targets,
         `indicators` say where a feature was missing. By default the file is in the export root
         (`in_tenant_folder`: in the tenant's own folder there); `parts` make a folder,
-        `manifest.json` last. So does a URL (`s3://`, `gs://`, `az://`; extra `cloud`): a new one
+        `manifest.json` last, with folders in it by `partition_by`: `month`, `asset_bucket` (of
+        `buckets`, 16), or both. So does a URL (`s3://`, `gs://`, `az://`; extra `cloud`): a new one
         below it, named by the export's id. What no export wrote is replaced with `force` only, a
         folder never. Status `no_data` if there are no rows. Raises ExportFailed, or Busy if too
         many wait.
@@ -69,17 +72,23 @@ class TrainingSets(FeatureSets):
         only, for a server of the same database.
         """
         from ai_hub.export.job import job_of
+        from ai_hub.export.layout import Layout
 
         spec = self.specs.one_set(feature_set, missing, model)
         job = await asyncio.to_thread(
             job_of, spec, tenant_id, start_time=start_time, end_time=end_time,
             asset_ids=asset_ids, compression=compression, horizons=horizons,
             indicators=indicators, frequency=frequency, spine=spine,
+            layout=Layout.of(partition_by, buckets),
         )  # fmt: skip
+        path = named_path(output_path)
+        if job.layout is not None and not (parts or isinstance(path, Url)):
+            expected = "none without parts (--parts), or a URL as output_path (--output)"
+            raise InvalidInput("partition_by", partition_by, expected)
         seconds = _seconds(wait_seconds)
         exports = self._open.exports
         record = await exports.start(
-            job, named_path(output_path), progress, force=force, in_tenant_folder=in_tenant_folder,
+            job, path, progress, force=force, in_tenant_folder=in_tenant_folder,
             parts=parts, detached=detached,
         )  # fmt: skip
         if not detached and seconds is None:

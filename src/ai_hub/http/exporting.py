@@ -45,6 +45,8 @@ async def export(request: _Asked, state: State) -> Response[_Record]:
         in_tenant_folder=True,
         model=data.model,
         parts=data.parts,
+        partition_by=data.partition_by,
+        buckets=data.buckets,
         wait_seconds=0,
     )
     try:

@@ -65,8 +65,8 @@ class ExportRequest(msgspec.Struct, forbid_unknown_fields=True):
     """A training set, of `feature_set` or `model`; `output_path` is relative to the export root,
     or a URL that the settings allow.
 
-    With `parts` it is a folder. The answer comes when the export has ended, or after
-    `wait_seconds`.
+    With `parts` it is a folder, with others in it by `partition_by`. The answer comes when the
+    export has ended, or after `wait_seconds`.
     """
 
     tenant_id: str
@@ -82,6 +82,8 @@ class ExportRequest(msgspec.Struct, forbid_unknown_fields=True):
     frequency: str | None = None
     model: str | None = None
     parts: bool = False
+    partition_by: list[str] | None = None
+    buckets: int | None = None
     wait_seconds: int | float = 10
 
 

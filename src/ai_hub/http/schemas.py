@@ -21,6 +21,7 @@ from ai_hub.definitions.values import (
 )
 from ai_hub.definitions.vocabulary import ON_VIOLATION, STATS, WEATHER_COLUMNS
 from ai_hub.export.job import Compression
+from ai_hub.export.layout import MOST_BUCKETS, By
 from ai_hub.stores.export_log import ExportStatus
 
 Schema = dict[str, Any]
@@ -161,6 +162,10 @@ def _requests(registry: Registry) -> Schema:
                 "frequency": nullable(WIDTH),
                 "model": nullable(MODEL),
                 "parts": FLAG,
+                "partition_by": nullable(
+                    listed({"type": "string", "enum": [*get_args(By)]}, 0, len(get_args(By)))
+                ),
+                "buckets": nullable({"type": "integer", "minimum": 1, "maximum": MOST_BUCKETS}),
                 "wait_seconds": {"type": "number", "minimum": 0, "maximum": 3_600},
             },
         ), "oneOf": [
