@@ -78,6 +78,7 @@ AT_THE_TOP = {"__future__", "importlib", "typing"}
 ARRAYS = (
     "archive/*.py",
     "serving/archiver.py",
+    "serving/eraser.py",
     "intake*.py",
     "stores/*.py",
     "engines/*.py",

@@ -30,6 +30,7 @@ AiHubError
 ├── Busy                   as much as may is under way or waits; it is tried again later
 ├── ServerUnreachable      a command needs a running server and there is none
 └── StoreError             the offline store did not do what was asked
+    ├── HistoryArchived    it has no more of the rows that an answer reads: they are archived
     ├── StoreUnavailable   it cannot be reached, or did not answer in time
     ├── StoreLocked        another process holds the embedded file
     ├── StoreRefused       the database does not let this user do what was asked
@@ -350,6 +351,10 @@ class ServerUnreachable(AiHubError):
 
 class StoreError(AiHubError):
     """The offline store did not do what was asked."""
+
+
+class HistoryArchived(StoreError):
+    """What an answer reads is in the archive alone, which exports read and answers do not."""
 
 
 class StoreUnavailable(StoreError):

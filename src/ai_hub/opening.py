@@ -100,6 +100,7 @@ async def open_parts(
         patience, step = settings.patience.seconds, settings.granularity
         reader = closed_later(Reader(store, cache, now, patience, metrics))
         reader.computed = served.note
+        reader.live_part.dropped = store.archive.dropped
         if settings.warm_ahead:
             asked = AskedFor(step, now)
             reader.noted = asked.note

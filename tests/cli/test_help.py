@@ -40,6 +40,8 @@ COMMANDS = (
     "keys",
     "audit",
     "delete",
+    "archive",
+    "archives",
     "warm",
     "invalidate",
     "config",

@@ -62,6 +62,8 @@ CASES: dict[str, Case] = {
     "assets": Case(("--tenant", "nobody")),
     "assets set": Case(("none", "area=1", "--tenant", "nobody"), empty=0),
     "audit": Case(),
+    "archive": Case(("--before", "2024-01-01T00:00:00Z", "--to", "history")),
+    "archives": Case(),
     "delete": Case(("--tenant", "nobody", "--yes")),
     "get": Case(OF_BOTH),
     "explain": Case(OF_BOTH),

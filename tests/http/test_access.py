@@ -50,7 +50,7 @@ NEEDS: dict[tuple[str, str], str] = {
         ("post", "sets/plan"), ("post", "sets/apply"), ("post", "sets/default"),
         ("post", "sets/retire"), ("post", "sets/{name}/rollout"), ("post", "models/bind"),
         ("post", "models/unbind"), ("get", "keys"), ("post", "keys"), ("post", "keys/revoke"),
-        ("get", "audit"), ("post", "delete"),
+        ("get", "audit"), ("post", "delete"), ("post", "archive"), ("get", "archives"),
     )},
     **{("get", p): "read" for p in ("/", "/page/assets")},
 }  # fmt: skip

@@ -35,6 +35,8 @@ ROUTES = {
     "/ai/features/keys/revoke": "post",
     "/ai/features/audit": "get",
     "/ai/features/delete": "post",
+    "/ai/features/archive": "post",
+    "/ai/features/archives": "get",
     "/ai/features/ingest": "post",
     "/ai/features/ingest/weather": "post",
     "/ai/features/ingest/attributes": "post",

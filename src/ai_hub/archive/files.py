@@ -34,11 +34,13 @@ def write_layer(storage: Storage, layer: Layer, table: pa.Table) -> Layer:
     return written
 
 
-def write_parts(storage: Storage, layer: Layer, table: pa.Table) -> Layer:
-    """The layer with some rows in parts of its own."""
+def write_parts(
+    storage: Storage, layer: Layer, table: pa.Table, buckets: int | None = None
+) -> Layer:
+    """The layer with some rows in parts of its own, in so many buckets (None: what they need)."""
     days = micros(table["timestamp"]) // DAY
     most = int(np.unique(days, return_counts=True)[1].max()) if len(days) else 0
-    buckets = 1 << max(0, (-(-most // BUCKET_ROWS) - 1).bit_length())
+    buckets = buckets or 1 << max(0, (-(-most // BUCKET_ROWS) - 1).bit_length())
     table = in_order(layer.kind, table, buckets)
     days = micros(table["timestamp"]) // DAY
     assets, code = ranks(table["asset_id"])

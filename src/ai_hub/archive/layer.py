@@ -21,6 +21,8 @@ Kind = Literal["observations", "weather"]
 KINDS: tuple[Kind, ...] = ("observations", "weather")
 State = Literal["writing", "written", "verified"]
 """Under way (or left by a process that died); sealed; and found equal to the database's rows."""
+LIVE = 30 * DAY
+"""What is younger than this stays in the database: answers as of now read it."""
 FORM = 1
 """Of the manifest; another one would have to be read otherwise."""
 _LONGEST_NAME = 200

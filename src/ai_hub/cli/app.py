@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from ai_hub import __version__
 from ai_hub.cli import (
+    archiving,
     assets,
     audit,
     database,
@@ -144,6 +145,8 @@ _COMMANDS: tuple[tuple[str, Callable[..., None] | typer.Typer], ...] = (
     ("keys", keys.commands),
     ("audit", audit.audit),
     ("delete", removal.delete),
+    ("archive", archiving.archive),
+    ("archives", archiving.archives),
     ("warm", warming.warm),
     ("invalidate", vectors.invalidate),
     ("config", server.config),

@@ -70,6 +70,12 @@ class Backend(Protocol):
     async def delete(self, request: Document) -> Document:
         """Remove data, or count what would go."""
 
+    async def archive(self, request: Document) -> Document:
+        """Seal history before a time; the steps that it took."""
+
+    async def archives(self, tenant_id: str | None) -> Document:
+        """What is sealed."""
+
     @property
     def registry(self) -> RegistryBackend:
         """The feature sets."""

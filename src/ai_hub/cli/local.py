@@ -40,7 +40,7 @@ class LocalBackend:
         spoken = {asset_id: _spoken(answer) for asset_id, answer in answers.items()}
         shared = {key: next(iter(spoken.values()))[key] for key in _SHARED}
         kept: tuple[str, ...] = (
-            "error", "features", "missing", "violations", "degraded", "cache_hit",
+            "error", "reason", "features", "missing", "violations", "degraded", "cache_hit",
         )  # fmt: skip
         if len({one["version"] for one in spoken.values()}) > 1:
             # Under a rollout each names its own.
@@ -130,6 +130,15 @@ class LocalBackend:
         times = {key: _datetime(request.get(key)) for key in ("start_time", "end_time")}
         return await self._store.delete(**{**request, **times})
 
+    async def archive(self, request: Document) -> Document:
+        """Seal history before a time; the steps that it took."""
+        before = to_datetime(parse_time(request["before"]))
+        return await self._store.archive(**{**request, "before": before})
+
+    async def archives(self, tenant_id: str | None) -> Document:
+        """What is sealed."""
+        return await self._store.archives(tenant_id)
+
     @property
     def registry(self) -> LocalRegistry:
         """The feature sets of the database."""
@@ -155,7 +164,8 @@ def _spoken(answer: Answer) -> Document:
     members["computed_at"] = iso(to_micros(answer.computed_at))
     members["missing"] = list(answer.missing)
     members["violations"] = list(answer.violations)
-    if answer.error is None:
-        del members["error"]
+    for name in ("error", "reason"):
+        if members[name] is None:
+            del members[name]
     members["feature_count"] = answer.feature_count
     return members

@@ -228,6 +228,17 @@ class RemoteBackend:
             "POST", "/ai/features/delete", body=request, timeout=_TIMEOUT_OF_WORK
         )
 
+    async def archive(self, request: Document) -> Document:
+        """Seal history before a time; the steps that it took."""
+        return await self._ask(
+            "POST", "/ai/features/archive", body=request, timeout=_TIMEOUT_OF_WORK
+        )
+
+    async def archives(self, tenant_id: str | None) -> Document:
+        """What is sealed."""
+        only = {} if tenant_id is None else {"tenant_id": tenant_id}
+        return await self._ask("GET", "/ai/features/archives", params=only)
+
     async def doctor(self, tenant_id: str | None) -> Document:
         """What is wrong there: `lines`, and the label of its process."""
         only = {} if tenant_id is None else {"tenant_id": tenant_id}

@@ -175,7 +175,7 @@ def _show_vector(found: Document) -> None:
     if found["violations"]:
         say(f"Outside their range: {', '.join(found['violations'])}", "yellow")
     if found["degraded"]:
-        say(_DEGRADED, "yellow")
+        say(found.get("reason") or _DEGRADED, "yellow")
 
 
 def _show_batch(found: Document) -> None:
@@ -201,11 +201,12 @@ def _show_batch(found: Document) -> None:
         if one["violations"]:
             why = one.get("error") or ", ".join(one["violations"])
             say(f"outside their range for {asset_id}: {why}", "yellow")
+    reason = next((one["reason"] for one in results.values() if "reason" in one), _DEGRADED)
     degraded = [asset_id for asset_id, one in results.items() if one["degraded"]]
     if len(degraded) == len(results):
-        say(_DEGRADED, "yellow")
+        say(reason, "yellow")
     elif degraded:
-        say(f"{_DEGRADED} That is so for {', '.join(degraded)}.", "yellow")
+        say(f"{reason} That is so for {', '.join(degraded)}.", "yellow")
 
 
 def _title(found: Document) -> str:

@@ -42,6 +42,7 @@ class _Vector(msgspec.Struct):
     degraded: bool
     computed_at: str
     error: str | None = None
+    reason: str | None = None
 
 
 _decode = msgspec.json.Decoder(_Vector).decode
@@ -66,7 +67,7 @@ class Explainer:
                 values = Values(
                     answer.features, frozenset(answer.missing), frozenset(answer.violations)
                 )
-                return _document(spec, asked, answer, degraded(spec, asked, values))
+                return _document(spec, asked, answer, degraded(spec, asked, values, answer.reason))
             values = await self._values(spec, asked, answer)
             known = await self._known(spec, asked, values)
             gathered = await self._gathered(spec, asked, known, values)
@@ -181,4 +182,6 @@ def _document(spec: Spec, asked: Asked, answer: _Vector, features: list[Document
     }
     if answer.error is not None:
         document["error"] = answer.error
+    if answer.reason is not None:
+        document["reason"] = answer.reason
     return document

@@ -144,14 +144,17 @@ def explained(
     return [documents[feature.name] for feature in shown(spec, asked)]
 
 
-def degraded(spec: Spec, asked: Asked, values: Values) -> list[Document]:
-    """Every feature of an answer that the store had no part in."""
+def degraded(spec: Spec, asked: Asked, values: Values, reason: str | None = None) -> list[Document]:
+    """Every feature of an answer that the store had no part in, or (`reason`) that is archived."""
+    why = why_degraded()
+    if reason is not None:
+        why = Why("archived", f"{reason[0].upper()}{reason[1:]}.", "ai-hub export")
     return [
         document_of(
             feature,
             values.features.get(feature.name),
             spec,
-            why_degraded() if feature.name in values.missing else None,
+            why if feature.name in values.missing else None,
             missing=feature.name in values.missing,
             source=source_of(feature, asked, None),
         )

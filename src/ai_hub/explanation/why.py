@@ -18,6 +18,7 @@ from ai_hub.stores.views import fault_in_words
 
 Cause = Literal[
     "degraded",
+    "archived",
     "unknown_asset",
     "other_series",
     "no_readings",

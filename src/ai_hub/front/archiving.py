@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
-from ai_hub.archive.layer import Layer, day_of
-from ai_hub.definitions.values import check_id, iso, to_micros
+from ai_hub.archive.layer import LIVE, Layer, day_of
+from ai_hub.definitions.values import Time, check_id, iso, to_micros
 from ai_hub.errors import InvalidInput
 from ai_hub.front.base import Front
 from ai_hub.serving.archiver import Archiver, ArchiveStep
@@ -19,7 +18,7 @@ class Archiving(Front):
 
     async def archive(
         self,
-        before: datetime,
+        before: Time,
         to: str,
         tenant_id: str | None = None,
         *,
@@ -30,14 +29,18 @@ class Archiving(Front):
         or of all, as Parquet below a folder or a URL of object storage.
 
         What is sealed is compared with the database, row by row. With `drop` it is taken out of
-        the database then, and exports and training sets read both as one history; that is for all
-        tenants at once. What came in since the last time is sealed in further files. It goes step
-        by step, and `tell` is called with each: one that was stopped is run again. Gives the
-        `steps`. Raises InvalidInput, Busy, StorageError and StoreError.
+        the database then, and exports and training sets read both as one history; that is for
+        days that are 30 days old, and for all tenants at once. What came in since the last time is
+        sealed in further files. It goes step by step, and `tell` is called with each: one that was
+        stopped is run again. Gives the `steps`. Raises InvalidInput, Busy, StorageError and
+        StoreError.
         """
         until = to_micros(before, "before")
         if day_of(until) > self.now():
             raise InvalidInput("before", iso(until), "a time that is not in the future")
+        if drop and day_of(until) > self.now() - LIVE:
+            youngest = f"30 days old or older, with drop: at most {iso(self.now() - LIVE)}"
+            raise InvalidInput("before", iso(until), youngest)
         if tenant_id is not None:
             check_id("tenant_id", tenant_id)
             if drop:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ai_hub.definitions.values import MAX_SERIES_LENGTH, Time, check_id, iso, to_micros
@@ -10,9 +11,10 @@ from ai_hub.errors import InvalidInput
 from ai_hub.export.exports import MOST_RECORDS
 from ai_hub.front.base import Front
 from ai_hub.serving.assets import check_assets
-from ai_hub.stores.audit_log import noted
+from ai_hub.serving.eraser import Eraser
+from ai_hub.stores.audit_log import AuditRecord, noted
 from ai_hub.stores.export_log import ExportRecord
-from ai_hub.stores.removal import Removal, shown
+from ai_hub.stores.removal import Removal, Survey, shown
 
 MOST_SHOWN = 1_000
 """Series that an answer names."""
@@ -37,8 +39,9 @@ class Removing(Front):
         Readings of one `series` (None: all) and of [start_time, end_time), each open where it is
         None; with `weather` that of this time too. Without series and time assets go as a whole,
         with weather, stations and attributes. Cached vectors are dropped; files of exports stay,
-        and are counted. It goes step by step: one that was stopped is run again. A `dry_run` counts
-        what would go. Raises InvalidInput, and StoreError.
+        and are counted; files of the archive are written anew without it. It goes step by step: one
+        that was stopped is run again. A `dry_run` counts what would go. Raises InvalidInput, Busy
+        while the archive is written to, StorageError and StoreError.
         """
         removal = self._removal(tenant_id, asset_ids, series, start_time, end_time, weather)
         store = self._open.store
@@ -46,9 +49,12 @@ class Removing(Front):
             # What is written down of its drift later would come back.
             await self._open.exports.baselines.settle()
             await self._open.served.flush()
-        found = await store.survey(removal)
-        rows = found.rows
-        if not dry_run:
+        if dry_run:
+            found = await store.survey(removal)
+            return await self._told(removal, found, found.rows, await self._archived(removal), True)
+        # What is removed is not sealed meanwhile.
+        async with store.archive.alone():
+            found = await store.survey(removal)
             asked = {
                 "series": series,
                 "start_time": None if removal.start is None else iso(removal.start),
@@ -56,13 +62,43 @@ class Removing(Front):
             }
             record = noted("delete", tenant_id, 0, None, **asked)
             gone = await self._open.writer.remove(removal, found, record)
-            rows = {name: gone.get(name, 0) for name in rows}
-        exports = await self._open.exports.find(tenant_id, MOST_RECORDS)
+            rows = {name: gone.get(name, 0) for name in found.rows}
+            archived = await self._erased(removal, record)
+        return await self._told(removal, found, rows, archived, False)
+
+    async def _archived(self, removal: Removal) -> int | None:
+        """How many archived rows would go; None where there is no archive."""
+        table = self._open.store.archive
+        if not await table.layers(removal.tenant_id):
+            return None
+        return await Eraser(table, removal).count()
+
+    async def _erased(self, removal: Removal, record: AuditRecord) -> int | None:
+        """Remove archived rows, and keep who did; None where there is no archive."""
+        table = self._open.store.archive
+        if not await table.layers(removal.tenant_id):
+            return None
+        count = 0
+        async for more in Eraser(table, removal).run():
+            count += more
+            details = {**record.details, "removed": {"archive": more}}
+            await table.keep([], replace(record, count=more, details=details))
+        return count
+
+    async def _told(
+        self,
+        removal: Removal,
+        found: Survey,
+        rows: dict[str, int],
+        archived: int | None,
+        dry_run: bool,
+    ) -> dict[str, Any]:
+        exports = await self._open.exports.find(removal.tenant_id, MOST_RECORDS)
         named = sorted(found.found, key=lambda one: (one.asset_id, one.series or ""))
         return {
-            "tenant_id": tenant_id,
+            "tenant_id": removal.tenant_id,
             "dry_run": dry_run,
-            "removed": rows,
+            "removed": rows if archived is None else {**rows, "archive": archived},
             "series": [shown(one) for one in named[:MOST_SHOWN]],
             "series_count": len(named),
             "exports": sum(_has(one, removal) for one in exports),

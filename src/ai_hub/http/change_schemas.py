@@ -42,6 +42,23 @@ CHANGES: Schema = {
             "properties": {"series": TEXT, "weather": {"const": True}},
         },
     },
+    "ArchiveRequest": fields(
+        {"before": TIME, "to": TEXT}, {"tenant_id": nullable(ID), "drop": FLAG}, closed=True
+    ),
+    "Archived": fields(
+        {"before": TIME, "to": TEXT,
+         "steps": listed(
+             fields({"action": TEXT, "kind": TEXT, "tenant_id": nullable(ID), "start_time": TIME,
+                     "end_time": TIME, "rows": COUNT, "bytes": COUNT}), 0)}
+    ),
+    "Archives": fields(
+        {"dropped_before": table(TIME),
+         "layers": listed(
+             fields({"layer_id": TEXT, "number": {"type": "integer"}, "kind": TEXT,
+                     "tenant_id": ID, "start_time": TIME, "end_time": TIME, "state": TEXT,
+                     "rows": COUNT, "bytes": COUNT, "files": COUNT, "url": TEXT,
+                     "created_at": TIME}), 0)}
+    ),
     "Removed": fields(
         {"tenant_id": ID, "dry_run": FLAG, "removed": table(COUNT),
          "series": listed(

@@ -129,6 +129,15 @@ ROUTES = (
         _ACME | {"asset_ids": ["meter-001"]} | _DAY | {"dry_run": True}, refuses=(503,),
     ),
     Route(
+        "post", "/ai/features/archive", "Seal days of history as Parquet files.", "Archived",
+        "ArchiveRequest", {"before": "2024-01-01T00:00:00Z", "to": "history", "drop": True},
+        refuses=(503,),
+    ),
+    Route(
+        "get", "/ai/features/archives", "What is sealed, of a tenant or of all.", "Archives",
+        query=("tenant_id",), refuses=(422, 503),
+    ),
+    Route(
         "post", "/ai/features/ingest",
         "Land observations; 200 when any row landed. Rejected rows are counted and named.",
         "IngestResult", "Observations",

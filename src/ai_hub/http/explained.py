@@ -54,7 +54,7 @@ EXPLAINED: Schema = {
             "degraded": FLAG,
             "computed_at": TIME,
         },
-        {"error": TEXT},
+        {"error": TEXT, "reason": TEXT},
     ),
     "ExplainedFeature": fields(
         {

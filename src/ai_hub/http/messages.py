@@ -190,6 +190,15 @@ class DeleteRequest(msgspec.Struct, forbid_unknown_fields=True):
     dry_run: bool = False
 
 
+class ArchiveRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """What to seal, and where: days before a time, of a tenant or (null) of all."""
+
+    before: str
+    to: str
+    tenant_id: str | None = None
+    drop: bool = False
+
+
 class Problem(msgspec.Struct):
     """Why a request was refused: a sentence, and the field it is about."""
 

@@ -20,6 +20,7 @@ from ai_hub.errors import AiHubError, InvalidInput, shown
 from ai_hub.export.turns import Turns
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.access import NOTHING, READ, READ_ALL, WRITE, Access, check_need
+from ai_hub.http.archiving import archive, archives
 from ai_hub.http.asked import body as _body
 from ai_hub.http.asked import check_once, grant_of, whole
 from ai_hub.http.audit import audit
@@ -301,6 +302,8 @@ def build(
             revoke_key,
             audit,
             delete,
+            archive,
+            archives,
             ingest_observations,
             ingest_weather,
             ingest_attributes,

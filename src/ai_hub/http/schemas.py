@@ -281,13 +281,14 @@ _KEY: Schema = {
 _ANSWERS: Schema = {
     "FeatureVector": fields(
         {"tenant_id": ID, "asset_id": ID, "timestamp": TIME, **_NAMED, **_ENTRY,
-         "feature_count": COUNT, "computed_at": TIME}
+         "feature_count": COUNT, "computed_at": TIME},
+        {"reason": TEXT},
     ),
     "BatchVectors": fields(
         {"tenant_id": ID, "timestamp": TIME, "feature_set": nullable(TEXT),
          **{name: nullable(schema) for name, schema in _VERSION.items()},
          # Under a rollout entities of one batch may have two versions: then each names its own.
-         "results": table(fields(_ENTRY, {**_VERSION, "error": TEXT}))}
+         "results": table(fields(_ENTRY, {**_VERSION, "error": TEXT, "reason": TEXT}))}
     ),
     "FeatureSet": fields(
         {"name": TEXT, "version": COUNT, "fingerprint": TEXT, "description": TEXT,

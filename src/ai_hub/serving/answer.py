@@ -26,7 +26,8 @@ class Answer:
     `policy` is the missing policy of the request, else that of the set; features with one of their
     own say so in their definition.
     `violations` names the features whose values are outside their range. Where the set rejects
-    such values, `error` says so in a batch, and there are no features.
+    such values, `error` says so in a batch, and there are no features. `reason` says why an answer
+    is degraded where that is for good: what it reads is archived.
     `feature_set` and `version` are None where features were asked for by name.
     """
 
@@ -44,6 +45,7 @@ class Answer:
     computed_at: datetime
     violations: tuple[str, ...] = ()
     error: str | None = None
+    reason: str | None = None
 
     @property
     def feature_count(self) -> int:
@@ -124,6 +126,7 @@ class _Vector(msgspec.Struct):
     computed_at: datetime
     violations: tuple[str, ...] = ()
     error: str | None = None
+    reason: str | None = None
 
 
 _decode = msgspec.json.Decoder(_Vector).decode
@@ -154,6 +157,7 @@ def answers_of(
                 vector.computed_at,
                 vector.violations,
                 vector.error,
+                vector.reason,
             )
         )
     return answers

@@ -24,6 +24,7 @@ from ai_hub.archive.past import storage_at, whole
 from ai_hub.archive.rows import differences, table_of
 from ai_hub.definitions.values import DAY, FIRST_INSTANT, iso
 from ai_hub.errors import ObjectMissing
+from ai_hub.serving.eraser import clean
 from ai_hub.stores.archive_table import ArchiveTable
 from ai_hub.stores.audit_log import noted
 
@@ -83,6 +84,10 @@ class Archiver:
             if layer.state != "writing":
                 continue
             storage = storage_at(layer.url)
+            if layer.number < 0:
+                await clean(self._table, layer)
+                yield _step("removed", layer)
+                continue
             try:
                 manifest = await asyncio.to_thread(storage.get, layer.manifest_name)
             except ObjectMissing:

@@ -24,11 +24,12 @@ from ai_hub.engines.calendars import calendar_at
 from ai_hub.engines.plan import Plan
 from ai_hub.engines.views import Fault
 from ai_hub.engines.violations import in_words
-from ai_hub.errors import StoreError, StoreSlow
+from ai_hub.errors import HistoryArchived, StoreError, StoreSlow
 from ai_hub.fairness import others_first
 from ai_hub.metrics import Metrics
 from ai_hub.serving.cache import Cache, Token
 from ai_hub.serving.flights import Asked, Flights
+from ai_hub.serving.live_part import LivePart
 from ai_hub.serving.spec import Spec
 from ai_hub.stores.base import Store, Vectors
 from ai_hub.stores.views import fault_in_words
@@ -94,6 +95,8 @@ class Reader:
         self._away_since: float | None = None
         self._answered = -math.inf
         self._looking: asyncio.Task[None] | None = None
+        self.live_part = LivePart(now)
+        """Told of the archive, if the store has one."""
         self._flights = Flights(self._from_store, cache, self._is_away)
         self.noted: Noted | None = None
         """Told of the keys that are asked for, if anybody wants to know."""
@@ -235,6 +238,7 @@ class Reader:
         spec, tenant_id, at, _ = asked
         begin = time.monotonic()
         vectors = await self._store.compute(spec.plan, spec.missing, tenant_id, asset_ids, at)
+        await self.live_part.check(spec, at)
         now = time.monotonic()
         if len(asset_ids) > _AT_ONCE:
             await others_first()
@@ -293,7 +297,7 @@ class Reader:
 
     def _is_away(self, error: Exception) -> None:
         """Log the first of the failures in a row; a request that took too long is none."""
-        if self._away_since is None and not isinstance(error, StoreSlow):
+        if self._away_since is None and not isinstance(error, StoreSlow | HistoryArchived):
             self._away_since = time.monotonic()
             why = str(error) or f"no answer within {self._patience:g} s"
             _log.warning("store unavailable", extra={"error": why, "answers": "degraded"})
@@ -310,7 +314,11 @@ class Reader:
         found, names = calendar_at(spec.plan.calendars, at), spec.feature_set.feature_names
         features = {name: found[name] for name in names if name in found}
         absent = tuple(name for name in names if name not in features)
-        return _encode(_members(features, absent, (), True, iso(self._now())))
+        members = _members(features, absent, (), True, iso(self._now()))
+        if (why := self.live_part.why(spec, at)) is not None:
+            # Before what a batch leaves out.
+            members = {"reason": why, **members}
+        return _encode(members)
 
 
 def _seen(task: asyncio.Task[Any]) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ai_hub.archive.layer import Kind, Layer
 from ai_hub.stores.audit_log import AuditRecord
+from ai_hub.stores.removal import Removal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,8 +54,8 @@ class ArchiveTable(Protocol):
     async def forget(self, layers: list[Layer], audit: AuditRecord | None = None) -> None:
         """Keep nothing of layers any more."""
 
-    async def replace(self, old: Layer, new: Layer) -> None:
-        """Let a layer take another one's place."""
+    async def forget_gone(self, removal: Removal) -> None:
+        """Keep nothing of what was taken back of rows that are removed."""
 
     async def steps(self, kind: Kind, before: int) -> list[int]:
         """The ends of the steps in which rows before a time are taken out, ascending."""

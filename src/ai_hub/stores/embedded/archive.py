@@ -15,6 +15,7 @@ from ai_hub.stores.archive_table import Archived, steps_of
 from ai_hub.stores.audit_log import AuditRecord
 from ai_hub.stores.embedded.audit_log import EmbeddedAuditLog
 from ai_hub.stores.embedded.session import Cursor, Sessions, registered, transaction
+from ai_hub.stores.removal import Removal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -113,15 +114,8 @@ class EmbeddedArchiveTable:
 
         await self._sessions.write(forget)
 
-    async def replace(self, old: Layer, new: Layer) -> None:
-        """Let a layer take another one's place."""
-
-        def change(cursor: Cursor) -> None:
-            with transaction(cursor):
-                _forget(cursor, old)
-                _keep(cursor, new)
-
-        await self._sessions.write(change)
+    async def forget_gone(self, removal: Removal) -> None:
+        """They are rows of their own, and removed as such."""
 
     async def steps(self, kind: Kind, before: int) -> list[int]:
         """The ends of the steps in which rows before a time are taken out."""

@@ -29,6 +29,7 @@ from ai_hub.stores.postgres.maintain import MAINTENANCE_LOCK, check_owner
 from ai_hub.stores.postgres.session import Connection, Sessions, session
 from ai_hub.stores.postgres.snapshot import Snapshot
 from ai_hub.stores.postgres.write import copy_observations, copy_weather
+from ai_hub.stores.removal import Removal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,7 +42,7 @@ _WAIT = "5s"
 
 _NAMES = ", ".join(COLUMNS)
 _MARKS = ", ".join(f"${place}" for place in range(1, len(COLUMNS) + 1))
-_SETS = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS[2:])
+_SETS = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS[1:])
 _LAYERS = f"""
 SELECT {_NAMES} FROM ai_hub_archive_layers WHERE $1::text IS NULL OR tenant_id = $1 ORDER BY number
 """
@@ -50,6 +51,13 @@ _KEEP = (
     f"ON CONFLICT (layer_id) DO UPDATE SET {_SETS}"
 )
 _FORGET = "DELETE FROM ai_hub_archive_layers WHERE layer_id = ANY($1::text[])"
+_FORGET_GONE = """
+DELETE FROM ai_hub_archive_gone
+WHERE tenant_id = $1 AND ($2::text[] IS NULL OR asset_id = ANY($2))
+  AND ($3::text IS NULL OR feature_type = $3)
+  AND ($4::timestamptz IS NULL OR timestamp >= $4)
+  AND ($5::timestamptz IS NULL OR timestamp < $5)
+"""
 _DROPPED = "SELECT kind, dropped_before FROM ai_hub_archive"
 _MOVE = """
 INSERT INTO ai_hub_archive (kind, dropped_before) VALUES ($1, $2)
@@ -201,15 +209,15 @@ class PostgresArchiveTable:
 
         await self._sessions.write(forget)
 
-    async def replace(self, old: Layer, new: Layer) -> None:
-        """Let a layer take another one's place."""
+    async def forget_gone(self, removal: Removal) -> None:
+        """Keep nothing of what was taken back of rows that are removed."""
+        ids = None if removal.asset_ids is None else list(removal.asset_ids)
+        asked = removal.tenant_id, ids, removal.series, removal.start, removal.end
 
-        async def change(on: Connection) -> None:
-            async with on.transaction():
-                await on.execute(_FORGET, [old.id])
-                await on.execute(_KEEP, *row_of(new).values())
+        async def forget(on: Connection) -> None:
+            await on.execute(_FORGET_GONE, *asked)
 
-        await self._sessions.write(change)
+        await self._sessions.write(forget)
 
     async def steps(self, kind: Kind, before: int) -> list[int]:
         """The ends of the steps in which rows before a time are taken out."""
