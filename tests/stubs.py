@@ -18,6 +18,7 @@ from ai_hub.blocking import _OWN, blocking_doc
 SOURCE = Path(__file__).parents[1] / "src"
 STUBS = {
     "ai_hub/sync.pyi": ("ai_hub.feature_store", "FeatureStore", "FeatureStore"),
+    "ai_hub/client/waiting.pyi": ("ai_hub.client.asynchronous", "AsyncClient", "Client"),
 }
 """Of each stub the module and the name of the asynchronous class, and the name of the blocking."""
 

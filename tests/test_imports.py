@@ -33,6 +33,7 @@ STEPS = (
     ("export",),
     ("importance", "mlflow"),
     ("doctor",),
+    ("client",),
     ("opening",),
     ("front",),
     ("feature_store", "administration"),
@@ -46,6 +47,10 @@ BESIDE = {"testing": {"errors", "definitions", "engines"}}
 LAZILY = {"cli": {"http", "demo"}, "demo": {"http"}}
 # In a folder everything may import everything, but in these it is again only what is above.
 WITHIN = {
+    "client": (
+        *("failures", "connection", "base", "arrow_bodies", "rows", "vectors", "data"),
+        *("registry", "training_sets", "asynchronous", "waiting"),
+    ),
     "doctor": (
         *("line", "database", "data", "cache", "exports", "disk", "clock", "settings"),
         *("processes", "lines", "examination"),
@@ -143,7 +148,10 @@ KINDS = {
     "archive/*.py": "talks",
     "allocation.py": "decides",
     "blocking.py": "talks",
-    "cli/arrow_bodies.py": "decides",
+    "client/__init__.py": "decides",
+    "client/arrow_bodies.py": "decides",
+    "client/failures.py": "decides",
+    "client/*.py": "talks",
     "cli/backend.py": "decides",
     "cli/failure.py": "decides",
     "cli/*.py": "talks",

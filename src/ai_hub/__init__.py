@@ -6,12 +6,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ai_hub.client.asynchronous import AsyncClient as AsyncClient
+    from ai_hub.client.waiting import Client as Client
     from ai_hub.feature_store import FeatureStore as FeatureStore
 
 __version__ = "0.2.0"
 
 _HOMES = {
     "FeatureStore": "ai_hub.feature_store",
+    "Client": "ai_hub.client.waiting",
+    "AsyncClient": "ai_hub.client.asynchronous",
     "Settings": "ai_hub.config",
     "AiHubError": "ai_hub.errors",
     "InvalidInput": "ai_hub.errors",

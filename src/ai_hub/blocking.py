@@ -6,16 +6,17 @@ notebook.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import os
 import threading
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    import asyncio
 
 T = TypeVar("T")
 
@@ -42,7 +43,12 @@ class Loop:
 
         Whoever is interrupted (Ctrl-C) ends it first, so that nothing goes on behind their back.
         """
-        loop, result, tasks = self._running(), Future[T](), list[asyncio.Task[None]]()
+        # What takes long to import is needed only here.
+        from concurrent.futures import Future
+
+        loop = self._running()
+        result: Future[T] = Future()
+        tasks: list[asyncio.Task[None]] = []
 
         async def hand_over() -> None:
             try:
@@ -71,6 +77,8 @@ class Loop:
         self._loop = self._thread = None
 
     def _running(self) -> asyncio.AbstractEventLoop:
+        import asyncio
+
         if self._loop is None or self._thread is None:
             self._loop, self._process = asyncio.new_event_loop(), os.getpid()
             self._thread = threading.Thread(
@@ -209,6 +217,8 @@ def _awaited(
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    import asyncio
+
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()

@@ -28,7 +28,8 @@ AiHubError
 │   ├── ObjectMissing      a file, or its bucket, is not there
 │   └── ObjectExists       a file that must be new is there
 ├── Busy                   as much as may is under way or waits; it is tried again later
-├── ServerUnreachable      a command needs a running server and there is none
+├── ServerUnreachable      a command or client needs a running server and there is none
+├── ServerFailed           a server did not do what was asked, or is none of ours
 └── StoreError             the offline store did not do what was asked
     ├── HistoryArchived    it has no more of the rows that an answer reads: they are archived
     ├── StoreUnavailable   it cannot be reached, or did not answer in time
@@ -346,7 +347,11 @@ class Busy(AiHubError):
 
 
 class ServerUnreachable(AiHubError):
-    """A command needs a running server and none answers."""
+    """A command or client needs a running server and none answers."""
+
+
+class ServerFailed(AiHubError):
+    """A server did not do what was asked and its log says why, or what answers is none of ours."""
 
 
 class StoreError(AiHubError):

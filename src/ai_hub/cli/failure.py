@@ -8,6 +8,7 @@ from ai_hub.errors import (
     AiHubError,
     ExportFailed,
     NoDatabase,
+    ServerFailed,
     ServerUnreachable,
     StoreUnavailable,
 )
@@ -20,7 +21,7 @@ ALARM = 4
 """Features drift."""
 INTERRUPTED = 130
 
-_NOT_THE_CALLERS_FAULT = (ExportFailed, ServerUnreachable, StoreUnavailable)
+_NOT_THE_CALLERS_FAULT = (ExportFailed, ServerFailed, ServerUnreachable, StoreUnavailable)
 
 
 class Stop(Exception):

@@ -4,69 +4,59 @@ from __future__ import annotations
 
 import asyncio
 import io
-import json
 import shutil
 import uuid
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
-from ai_hub.cli.arrow_bodies import arrow_stream, by_tenant
 from ai_hub.cli.failure import BAD_INPUT, FAILED, Stop
 from ai_hub.cli.registry import RemoteRegistry
-from ai_hub.errors import InvalidInput, ServerUnreachable
-from ai_hub.intake.result import MAX_REASONS, IngestResult, Rejection
+from ai_hub.client.connection import HEALTH, MAX_BODY, Connection, Stranger
+from ai_hub.errors import (
+    AiHubError,
+    Busy,
+    ExportFailed,
+    InvalidInput,
+    IssuerUnreachable,
+    ServerFailed,
+    ServerUnreachable,
+    StoreError,
+    Unauthorized,
+)
 
 if TYPE_CHECKING:
     from ai_hub.cli.backend import Document, Output
     from ai_hub.cli.output import Progress
     from ai_hub.export.place import Place
     from ai_hub.intake.batch import Batch, BatchKind
+    from ai_hub.intake.result import IngestResult
 
-_LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
-# Connecting is quick or it fails; an export answers when it is done.
-_TIMEOUT = httpx.Timeout(60, connect=5)
-_TIMEOUT_OF_WORK = httpx.Timeout(None, connect=5)
-_ARROW_STREAM = "application/vnd.apache.arrow.stream"
-_INGEST_PATHS: dict[BatchKind, str] = {
-    "observations": "/ai/features/ingest",
-    "weather": "/ai/features/ingest/weather",
-    "attributes": "/ai/features/ingest/attributes",
-}
-_MAX_BODY = 64 * 1024**2
-_ALWAYS_READ = 1024**2
-_NONE_LANDED = 422
-_TOO_LARGE = 413
-_UNKNOWN = 401
-_HEALTH = "/health"
-
-
-class _Broke(ServerUnreachable):
-    """The connection ended before there was an answer."""
+_SLOW = 60.0
+"""Seconds that an answer may take; an export answers when it is done."""
 
 
 class RemoteBackend:
     """The commands through a server, for `async with`.
 
     `local`: it was found by way of a database file that it holds, so it shares our file system.
-    `key` is what it is asked with.
+    `key` is what it is asked with. A command that fails says so at once: it is not sent again.
     """
 
     def __init__(
-        self, url: str, key: str = "", local: bool = False, max_body: int = _MAX_BODY
+        self, url: str, key: str = "", local: bool = False, max_body: int = MAX_BODY
     ) -> None:
-        self._key = {"authorization": f"Bearer {key}"} if key else {}
-        self.url = url.rstrip("/")
+        try:
+            self._connection = Connection(
+                url, key, timeout=_SLOW, work_timeout=None, patience=0, direct=local
+            )
+        except InvalidInput as error:
+            raise InvalidInput("--url", url, error.expected) from None
+        self.url = self._connection.url
         self._local = local
         self._max_body = max_body
-        host = _host_of(url)
-        # A proxy of the environment knows nothing of this machine's own ports.
-        self._http = httpx.AsyncClient(
-            base_url=self.url, timeout=_TIMEOUT, trust_env=not local and host not in _LOCAL_HOSTS
-        )
 
     async def __aenter__(self) -> RemoteBackend:
         return self
@@ -77,13 +67,13 @@ class RemoteBackend:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._http.aclose()
+        await self._connection.close()
 
     async def database(self) -> str:
         """The path of the database that it serves, `:memory:` for none."""
-        found = (await self._ask("GET", _HEALTH)).get("database")
+        found = (await self._ask("GET", HEALTH)).get("database")
         if not isinstance(found, str):
-            raise self._stranger()
+            raise self._connection.stranger()
         return found
 
     async def get(self, request: Document) -> Document:
@@ -100,18 +90,10 @@ class RemoteBackend:
 
     async def land(self, batch: Batch, kind: BatchKind) -> IngestResult:
         """Land the rows of a checked batch; what became of all that were sent."""
-        stored = IngestResult()
-        for tenant_id, table in by_tenant(batch.table):
-            stored += await self._send(_INGEST_PATHS[kind], tenant_id, table)
-        # The server was sent the accepted rows only, and one of those with the same key. Its own
-        # settings may refuse some of them.
-        found = batch.landed(stored.replaced, stored.unchanged, stored.aged)
-        return replace(
-            found,
-            accepted=found.accepted - stored.rejected,
-            rejected=found.rejected + stored.rejected,
-            reasons=(*found.reasons, *stored.reasons)[:MAX_REASONS],
-        )
+        from ai_hub.client.rows import land
+
+        with self._ending():
+            return await land(self._connection, batch, kind, self._max_body)
 
     @property
     def in_chunks(self) -> bool:
@@ -142,9 +124,7 @@ class RemoteBackend:
                 raise Stop("--force: expected without --url: files on a server are its own")
             wanted = {**request, "output_path": str(output)}
         show(None, 0)
-        record = await self._ask(
-            "POST", "/ai/features/export", body=wanted, timeout=_TIMEOUT_OF_WORK
-        )
+        record = await self._ask("POST", "/ai/features/export", body=wanted, work=True)
         written = record.get("storage_path")
         if place is not None and written is not None:
             await asyncio.to_thread(_copy, Path(written), place, parts)
@@ -170,16 +150,15 @@ class RemoteBackend:
         content = io.BytesIO()
         await asyncio.to_thread(write_labelled, table, FORMATS["parquet"], content)
         show(None, 0)
-        response = await self._response(
-            "POST",
-            "/ai/features/training-set",
-            params=request,
-            content=content.getvalue(),
-            headers={"content-type": FORMATS["parquet"]},
-            timeout=_TIMEOUT_OF_WORK,
-        )
-        if response.status_code != httpx.codes.OK:
-            self._document(response)
+        with self._ending():
+            response = await self._connection.send(
+                "POST",
+                "/ai/features/training-set",
+                params=request,
+                content=content.getvalue(),
+                content_type=FORMATS["parquet"],
+                work=True,
+            )
         await asyncio.to_thread(_keep, response.content, place)
         return {
             "export_id": None,
@@ -210,23 +189,21 @@ class RemoteBackend:
         """What the database is like."""
         asked = {"exact": str(exact).lower()}
         path = "/ai/features/status"
-        return await self._ask("GET", path, params=asked, timeout=_TIMEOUT_OF_WORK)
+        return await self._ask("GET", path, params=asked, work=True)
 
     async def drift(self, request: Document) -> Document:
         """How far a set's values are from a baseline."""
         path = "/ai/features/drift"
-        return await self._ask("POST", path, body=request, timeout=_TIMEOUT_OF_WORK)
+        return await self._ask("POST", path, body=request, work=True)
 
     async def drift_baseline(self, request: Document) -> Document:
         """Keep what a set's values were in a time of history."""
         path = "/ai/features/drift/baseline"
-        return await self._ask("POST", path, body=request, timeout=_TIMEOUT_OF_WORK)
+        return await self._ask("POST", path, body=request, work=True)
 
     async def delete(self, request: Document) -> Document:
         """Remove data, or count what would go."""
-        return await self._ask(
-            "POST", "/ai/features/delete", body=request, timeout=_TIMEOUT_OF_WORK
-        )
+        return await self._ask("POST", "/ai/features/delete", body=request, work=True)
 
     async def archive(self, request: Document) -> Document:
         """Seal history before a time; the steps that it took."""
@@ -251,9 +228,9 @@ class RemoteBackend:
 
     async def granularity(self) -> str:
         """The step to which it truncates times."""
-        found = (await self._ask("GET", _HEALTH)).get("granularity")
+        found = (await self._ask("GET", HEALTH)).get("granularity")
         if not isinstance(found, str):
-            raise self._stranger()
+            raise self._connection.stranger()
         return found
 
     async def seen_assets(self, tenant_id: str) -> list[str]:
@@ -264,104 +241,31 @@ class RemoteBackend:
 
     async def warm(self, request: Document) -> Document:
         """Have vectors ready in its cache."""
-        return await self._ask(
-            "POST", "/ai/features/cache/warm", body=request, timeout=_TIMEOUT_OF_WORK
-        )
+        return await self._ask("POST", "/ai/features/cache/warm", body=request, work=True)
 
     async def invalidate(self, request: Document) -> Document:
         """Forget vectors in its cache."""
         return await self._ask("POST", "/ai/features/cache/invalidate", body=request)
 
-    async def _send(self, path: str, tenant_id: str, table: Any) -> IngestResult:
-        """Send rows of one tenant; in halves where they are more than a body may hold."""
-        body = arrow_stream(table)
-        response = None
-        if len(body) <= self._max_body:
-            try:
-                response = await self._response(
-                    "POST",
-                    path,
-                    params={"tenant_id": tenant_id},
-                    content=body,
-                    headers={"content-type": _ARROW_STREAM},
-                    timeout=_TIMEOUT_OF_WORK,
-                )
-            except _Broke:
-                # A server that refuses a large body does not read the rest of it, and its answer
-                # may be lost with the connection.
-                if len(body) <= _ALWAYS_READ:
-                    raise
-        if response is None or response.status_code == _TOO_LARGE:
-            half = len(table) // 2
-            if not half:
-                raise Stop("A single row is larger than the largest body that the server accepts.")
-            first = await self._send(path, tenant_id, table.slice(0, half))
-            return first + await self._send(path, tenant_id, table.slice(half))
-        counts = self._document(response, ends=response.status_code != _NONE_LANDED)
-        return IngestResult(
-            replaced=int(counts.get("replaced", 0)),
-            unchanged=int(counts.get("unchanged", 0)),
-            aged=int(counts.get("aged", 0)),
-            rejected=int(counts.get("rejected", 0)),
-            # Their places are those in what was sent, which no file has.
-            reasons=tuple(Rejection(**{**one, "row": None}) for one in counts.get("reasons", ())),
-        )
-
     async def _ask(
-        self, method: str, path: str, body: Document | None = None, **content: Any
+        self, method: str, path: str, body: Document | None = None, **how: Any
     ) -> Document:
-        if body is not None:
-            # In ASCII: an id that UTF-8 cannot say is for the server to refuse.
-            content |= {
-                "content": json.dumps(body).encode(),
-                "headers": {"content-type": "application/json"},
-            }
-        return self._document(await self._response(method, path, **content))
+        with self._ending():
+            return await self._connection.ask(method, path, body, **how)
 
-    async def _response(self, method: str, path: str, **content: Any) -> httpx.Response:
-        # Who answers is looked at without it.
-        if path != _HEALTH:
-            content["headers"] = {**content.get("headers", {}), **self._key}
+    @contextmanager
+    def _ending(self) -> Iterator[None]:
+        """What the server refuses, and what fails there, ends the command with its words."""
         try:
-            return await self._http.request(method, path, **content)
-        except httpx.ConnectError:
-            raise ServerUnreachable(
-                f"No server answers at {self.url}. Start one with `ai-hub serve`."
-            ) from None
-        except httpx.TimeoutException:
-            raise ServerUnreachable(f"The server at {self.url} did not answer in time.") from None
-        except httpx.TransportError as error:
-            why = str(error) or type(error).__name__
-            raise _Broke(f"The connection to {self.url} broke: {why}") from None
-
-    def _document(self, response: httpx.Response, ends: bool = True) -> Document:
-        try:
-            found = response.json()
-        except ValueError:
-            raise self._stranger() from None
-        if not isinstance(found, dict):
-            raise self._stranger()
-        if response.is_success or (not ends and "rejected" in found):
-            return found
-        why = found.get("detail") or f"it answered {response.status_code}"
-        if response.status_code == _UNKNOWN:
-            why = f"{why}. Commands take theirs from AI_HUB_API_KEY."
-        if response.is_client_error:
-            raise Stop(str(why), BAD_INPUT)
-        raise Stop(f"The server at {self.url} failed: {why}", FAILED)
-
-    def _stranger(self) -> Stop:
-        return Stop(f"What answers at {self.url} is not an AI Hub server.", FAILED)
-
-
-def _host_of(url: str) -> str:
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL:
-        parsed = httpx.URL("")
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise InvalidInput("--url", url, "the address of a server, such as http://127.0.0.1:8003")
-    return parsed.host
+            yield
+        except (ServerUnreachable, Stranger):
+            raise
+        except Unauthorized as error:
+            raise Stop(f"{error}. Commands take theirs from AI_HUB_API_KEY.", BAD_INPUT) from None
+        except (ServerFailed, StoreError, ExportFailed, Busy, IssuerUnreachable) as error:
+            raise Stop(f"The server at {self.url} failed: {error}", FAILED) from None
+        except AiHubError as error:
+            raise Stop(str(error), BAD_INPUT) from None
 
 
 def _place(output: str | Path, force: bool) -> Place:

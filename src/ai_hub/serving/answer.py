@@ -27,7 +27,8 @@ class Answer:
     own say so in their definition.
     `violations` names the features whose values are outside their range. Where the set rejects
     such values, `error` says so in a batch, and there are no features. `reason` says why an answer
-    is degraded where that is for good: what it reads is archived.
+    is degraded where that is for good: what it reads is archived. `computed_at` is None where a
+    server does not say it, in a batch.
     `feature_set` and `version` are None where features were asked for by name.
     """
 
@@ -42,7 +43,7 @@ class Answer:
     missing: tuple[str, ...]
     degraded: bool
     cache_hit: bool
-    computed_at: datetime
+    computed_at: datetime | None
     violations: tuple[str, ...] = ()
     error: str | None = None
     reason: str | None = None
