@@ -232,10 +232,7 @@ class NoRows(NotFound):
 
 
 class OutOfRange(AiHubError):
-    """Values outside their range, of an asset and a set that rejects such vectors.
-
-    The message names asset, time, feature, value and range.
-    """
+    """Values outside their range, of an asset and a set that rejects such vectors."""
 
     field = "feature_set"
 
@@ -269,10 +266,7 @@ class IssuerUnreachable(AiHubError):
 
 
 class Forbidden(AiHubError):
-    """Something that the key or token of a request does not allow.
-
-    What is there and what is not are told alike.
-    """
+    """Something that a key or token does not allow; what is there and what is not are told alike."""
 
     def __init__(self, field: str, value: object, expected: str) -> None:
         self.field = field
@@ -283,7 +277,6 @@ class TooMany(AiHubError):
     """More requests with one key or token than are allowed."""
 
     field = "authorization"
-
     retry_after = 1
     """Seconds."""
 

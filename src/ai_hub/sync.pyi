@@ -31,7 +31,6 @@ from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Sequence
-from datetime import datetime
 from os import PathLike
 from pathlib import PurePath
 from typing import Any
@@ -395,6 +394,8 @@ class FeatureStore:
         progress: Training_setsProgress = None,
         model: str | None = None,
         parts: bool = False,
+        partition_by: str | Sequence[str] | None = None,
+        buckets: int | None = None,
         wait_seconds: float | None = None,
         detached: bool = False,
     ) -> dict[str, Any]:
@@ -405,7 +406,8 @@ class FeatureStore:
         `model` stands for the set and policy that it is bound to. `horizons` add targets,
         `indicators` say where a feature was missing. By default the file is in the export root
         (`in_tenant_folder`: in the tenant's own folder there); `parts` make a folder,
-        `manifest.json` last. So does a URL (`s3://`, `gs://`, `az://`; extra `cloud`): a new one
+        `manifest.json` last, with folders in it by `partition_by`: `month`, `asset_bucket` (of
+        `buckets`, 16), or both. So does a URL (`s3://`, `gs://`, `az://`; extra `cloud`): a new one
         below it, named by the export's id. What no export wrote is replaced with `force` only, a
         folder never. Status `no_data` if there are no rows. Raises ExportFailed, or Busy if too
         many wait.
@@ -674,12 +676,13 @@ class FeatureStore:
         Readings of one `series` (None: all) and of [start_time, end_time), each open where it is
         None; with `weather` that of this time too. Without series and time assets go as a whole,
         with weather, stations and attributes. Cached vectors are dropped; files of exports stay,
-        and are counted. It goes step by step: one that was stopped is run again. A `dry_run` counts
-        what would go. Raises InvalidInput, and StoreError."""
+        and are counted; files of the archive are written anew without it. It goes step by step: one
+        that was stopped is run again. A `dry_run` counts what would go. Raises InvalidInput, Busy
+        while the archive is written to, StorageError and StoreError."""
 
     def archive(
         self,
-        before: datetime,
+        before: Time,
         to: str,
         tenant_id: str | None = None,
         *,
@@ -690,10 +693,11 @@ class FeatureStore:
         or of all, as Parquet below a folder or a URL of object storage.
 
         What is sealed is compared with the database, row by row. With `drop` it is taken out of
-        the database then, and exports and training sets read both as one history; that is for all
-        tenants at once. What came in since the last time is sealed in further files. It goes step
-        by step, and `tell` is called with each: one that was stopped is run again. Gives the
-        `steps`. Raises InvalidInput, Busy, StorageError and StoreError."""
+        the database then, and exports and training sets read both as one history; that is for
+        days that are 30 days old, and for all tenants at once. What came in since the last time is
+        sealed in further files. It goes step by step, and `tell` is called with each: one that was
+        stopped is run again. Gives the `steps`. Raises InvalidInput, Busy, StorageError and
+        StoreError."""
 
     def archives(
         self,

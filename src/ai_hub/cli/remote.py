@@ -207,9 +207,7 @@ class RemoteBackend:
 
     async def archive(self, request: Document) -> Document:
         """Seal history before a time; the steps that it took."""
-        return await self._ask(
-            "POST", "/ai/features/archive", body=request, timeout=_TIMEOUT_OF_WORK
-        )
+        return await self._ask("POST", "/ai/features/archive", body=request, work=True)
 
     async def archives(self, tenant_id: str | None) -> Document:
         """What is sealed."""
