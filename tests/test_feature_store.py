@@ -62,6 +62,8 @@ USES: dict[str, Use] = {
     "warm_feature_cache": lambda s: s.warm_feature_cache("t", ["a"]),
     "assets": lambda s: s.assets("t"),
     "tenants": lambda s: s.tenants(),
+    "asset": lambda s: s.asset("t", "a"),
+    "chart": lambda s: s.chart("t", "a", BEFORE, T, feature_set=SET, feature="lag_1h"),
     "seen_assets": lambda s: s.seen_assets("t"),
     "invalidate_feature_cache": lambda s: s.invalidate_feature_cache("t", "a"),
     "cache_stats": lambda s: s.cache_stats(),
@@ -99,7 +101,7 @@ FINDS = {
     *("export_record", "wait_for_export", "cancel_export", "resume_export"),
     *("retire", "revoke_key", "unbind_model"),
     *("roll_out", "finish_rollout", "abort_rollout"),
-    *("drift", "drift_baseline"),
+    *("drift", "drift_baseline", "asset"),
 }
 # What opens and closes it, what is for a batch that is checked already, and what reads a file.
 BESIDE = {"close", "land", "ingest_bulk"}

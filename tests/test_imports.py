@@ -63,8 +63,8 @@ WITHIN = {
     ),
     "front": (
         *("base", "audit", "ingestion", "feature_sets", "vectors", "caching", "training_sets"),
-        *("drift", "models", "rollouts", "access_keys", "explaining", "doctor", "removal"),
-        "archiving",
+        *("drift", "models", "rollouts", "access_keys", "explaining", "charting"),
+        *("doctor", "removal", "archiving"),
     ),
 }
 # `import ai_hub` must stay light: names of the package are imported from where they are defined.
@@ -153,6 +153,7 @@ KINDS = {
     "definitions/file.py": "talks",
     "demo/tour.py": "talks",
     "explanation/explaining.py": "talks",
+    "export/chart.py": "decides",
     "export/job.py": "decides",
     "export/request.py": "decides",
     "export/row_groups.py": "decides",

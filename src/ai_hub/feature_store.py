@@ -11,9 +11,9 @@ from ai_hub.definitions.registry import Registry
 from ai_hub.front.access_keys import AccessKeys
 from ai_hub.front.archiving import Archiving
 from ai_hub.front.audit import Audit
+from ai_hub.front.charting import Charting
 from ai_hub.front.doctor import Doctor
 from ai_hub.front.drift import Drift
-from ai_hub.front.explaining import Explaining
 from ai_hub.front.ingestion import Ingestion
 from ai_hub.front.removal import Removing
 from ai_hub.metrics import Metrics
@@ -25,7 +25,7 @@ def _now() -> int:
     return time.time_ns() // 1_000
 
 
-class FeatureStore(Ingestion, Explaining, Doctor, Drift, AccessKeys, Audit, Removing, Archiving):
+class FeatureStore(Ingestion, Charting, Doctor, Drift, AccessKeys, Audit, Removing, Archiving):
     """Meter readings in, feature vectors and training sets out.
 
     Use it as `async with FeatureStore.open("duckdb:///features.duckdb") as store:`. Instants are

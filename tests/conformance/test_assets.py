@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ai_hub import FeatureStore
+from ai_hub.access.grant import Grant
 from ai_hub.definitions.values import (
     DAY,
     HOUR,
@@ -21,7 +22,7 @@ from ai_hub.definitions.values import (
     to_datetime,
     to_micros,
 )
-from ai_hub.errors import InvalidInput
+from ai_hub.errors import InvalidInput, NotFound
 from conformance.kit import Deployment, Row, observation
 from conformance.test_entities import HOSTILE, TENANTS
 
@@ -92,11 +93,15 @@ def _series(name: str, times: list[int]) -> dict[str, Any]:
 
 
 async def pages(
-    store: FeatureStore, tenant: str, limit: int, since: datetime | None = None
+    store: FeatureStore,
+    tenant: str,
+    limit: int,
+    since: datetime | None = None,
+    search: str | None = None,
 ) -> list[Any]:
     found, after = [], None
     while True:
-        page = await store.assets(tenant, since, after=after, limit=limit)
+        page = await store.assets(tenant, since, after=after, limit=limit, search=search)
         assert len(page["assets"]) == limit or page["next"] is None
         found += page["assets"]
         after = page["next"]
@@ -132,7 +137,35 @@ async def test_assets_are_listed_with_what_is_known_of_them(
                     if any(parse_time(series["last"]) >= since for series in one["series"])
                 ]  # fmt: skip
                 assert await pages(store, tenant, 3, to_datetime(since)) == recent
+            for text in ("a", "'", "%", "_", every[-1]["asset_id"]):
+                found = [one for one in every if text in one["asset_id"]]
+                assert await pages(store, tenant, 2, search=text) == found
+                late = [one for one in found if one in recent]
+                assert await pages(store, tenant, 2, to_datetime(since), text) == late
+            for one in every[:5]:
+                assert await store.asset(tenant, one["asset_id"]) == one
         assert await pages(store, "nobody", 5) == []
+        known = sorted({row["tenant_id"] for row in rows if row["quality"]} | {*TENANTS})
+        assert await store.tenants() == known
+        assert await store.tenants(limit=1) == known[:1]
+        few = Grant("", frozenset(("nobody", "b")), frozenset())
+        assert await store.tenants(few) == ["b", "nobody"]
+        with pytest.raises(NotFound, match="asset_id: got 'nothing'"):
+            await store.asset("a", "nothing")
+
+
+async def test_a_tenant_that_was_removed_is_listed_no_more(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    async with deployment.open(tmp_path) as store:
+        store.now = lambda: NOW
+        for tenant in ("t", "u"):
+            await store.ingest([observation(one, NOW, 1.0) for one in ("a", "b")], tenant)
+        assert await store.tenants() == ["t", "u"]
+        await store.ingest([observation("c", NOW, 1.0)], "t")
+        assert [one["asset_id"] for one in await pages(store, "t", 2)] == ["a", "b", "c"]
+        await store.delete("t", ["b"])
+        assert [one["asset_id"] for one in await pages(store, "t", 2)] == ["a", "c"]
 
 
 async def test_an_asset_whose_source_is_itself_has_no_station(

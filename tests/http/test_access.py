@@ -52,7 +52,7 @@ NEEDS: dict[tuple[str, str], str] = {
         ("post", "models/unbind"), ("get", "keys"), ("post", "keys"), ("post", "keys/revoke"),
         ("get", "audit"), ("post", "delete"), ("post", "archive"), ("get", "archives"),
     )},
-    **{("get", p): "read" for p in ("/", "/page/assets")},
+    **{("get", p): "read" for p in ("/", "/page/assets", "/page/asset")},
 }  # fmt: skip
 SHOWN = [Route("get", one.path, one.title, None, query=("tenant_id",)) for one in PAGES]
 """What people look at: fenced as what programs ask for."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -61,7 +62,7 @@ def browser(server: Server) -> httpx.Client:
 @pytest.mark.parametrize("page", PAGES, ids=lambda one: one.name)
 def test_a_page_loads_nothing_from_elsewhere(server: Server, tenant: str, page: Page) -> None:
     server.call("POST", "/ingest", {"tenant_id": tenant, "rows": [ROW]})
-    answer = server.client.get(page.path, params={"tenant_id": tenant})
+    answer = server.client.get(page.path, params={"tenant_id": tenant, "asset_id": "meter-001"})
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     policy = answer.headers["content-security-policy"]
@@ -70,7 +71,8 @@ def test_a_page_loads_nothing_from_elsewhere(server: Server, tenant: str, page: 
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["referrer-policy"] == "same-origin"
     assert answer.headers["cache-control"] == "no-store"
-    assert not re.search(r'<script(?! src="/page/files/)| style=|<style| on[a-z]+="', answer.text)
+    script = r'<script(?! src="/page/files/| type="application/json")'
+    assert not re.search(script + r'| style=|<style| on[a-z]+="', answer.text)
     linked = re.findall(r'(?:src|href|action)="([^"]*)"', answer.text)
     assert all(one.startswith(("/", "#")) and not one.startswith("//") for one in linked)
     loaded = {one for one in linked if one.startswith(PREFIX)}
@@ -97,13 +99,51 @@ def test_assets_are_searched_and_paged(server: Server, tenant: str) -> None:
     path = f"/page/assets?tenant_id={tenant}"
     while path:
         page = server.client.get(path).text
-        seen += re.findall(r'scope="rowgroup"[^>]*><[^>]*>([^<]*)<', page)
+        seen += re.findall(r'href="/page/asset\?[^"]*">([^<]*)<', page)
         following = re.search(r'href="(/page/assets\?[^"]*)" rel="next"', page)
         path = following[1].replace("&amp;", "&") if following else ""
     assert seen == [f"meter-{n:03d}" for n in range(120)]
     found = server.client.get("/page/assets", params={"tenant_id": tenant, "search": "r-017"}).text
     assert "meter-017" in found
     assert "meter-018" not in found
+
+
+def test_a_part_of_a_page_is_asked_for_alone(server: Server, tenant: str) -> None:
+    rows = [ROW | {"timestamp": f"2025-10-09T{n:02d}:00:00Z"} for n in range(20)]
+    server.call("POST", "/ingest", {"tenant_id": tenant, "rows": rows})
+    asked = {"tenant_id": tenant, "asset_id": "meter-001", "at": "2025-10-09T14:00"}
+    whole = server.client.get("/page/asset", params=asked).text
+    chart, vector = (
+        server.client.get("/page/asset", params=asked | {"part": part}).text
+        for part in ("chart", "vector")
+    )
+    assert "<html" in whole
+    assert "<html" not in chart + vector
+    assert 'id="drawn"' in chart
+    assert 'as of <span class="when">2025-10-09 14:00:00<' in vector
+    assert vector.strip() in whole
+    for wrong in ({"part": "base"}, {"at": "soon"}, {"from": "2026-01-01"}, {"set": "nothing"}):
+        refused = server.client.get("/page/asset", params=asked | wrong)
+        assert refused.status_code in (404, 422), refused.text
+    unknown = server.client.get(
+        "/page/asset", params=asked | {"asset_id": "</script>"}, headers=HTML
+    )
+    assert unknown.status_code == 404
+    assert "</script>'" not in unknown.text
+
+
+def test_a_chart_of_a_year_of_minutes_is_short(server: Server, tenant: str) -> None:
+    start = datetime(2025, 1, 1, tzinfo=UTC)
+    lines = [f"{start + timedelta(minutes=n):%Y-%m-%dT%H:%MZ},m,{n % 977}" for n in range(525_600)]
+    server.client.post(
+        "/ai/features/ingest", params={"tenant_id": tenant},
+        content="timestamp,asset_id,value\n" + "\n".join(lines),
+        headers={"content-type": "text/csv"},
+    ).raise_for_status()  # fmt: skip
+    asked = {"tenant_id": tenant, "asset_id": "m", "from": "2025-01-01", "to": "2026-01-01"}
+    chart = server.client.get("/page/asset", params=asked | {"part": "chart"})
+    assert "525,600 readings" in chart.text
+    assert len(chart.content) < 200_000
 
 
 def test_a_key_is_taken_into_a_cookie_that_only_pages_read(fenced: tuple[Server, str]) -> None:

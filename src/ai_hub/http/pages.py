@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
@@ -36,9 +37,10 @@ _FOR_EVER = HEADERS | {"cache-control": "public, max-age=31536000, immutable"}
 def _handler(one: Page) -> HTTPRouteHandler:
     @get(one.path, opt=need(one.scope, one.whose), media_type=MediaType.HTML, name=one.name)
     async def handler(request: _Asked, state: State) -> Response[bytes]:
-        return Response(
-            await page(one, asked_of(request, state)), media_type=MediaType.HTML, headers=HEADERS
-        )
+        asked = asked_of(request, state)
+        async with state.showing if one.is_long else nullcontext():
+            shown = await page(one, asked)
+        return Response(shown, media_type=MediaType.HTML, headers=HEADERS)
 
     return handler
 

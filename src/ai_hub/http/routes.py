@@ -338,6 +338,7 @@ def build(
                 "warming": asyncio.Semaphore(1),
                 "forgetting": asyncio.Semaphore(1),
                 "explaining": asyncio.Semaphore(AT_ONCE),
+                "showing": asyncio.Semaphore(AT_ONCE),
                 "examining": asyncio.Semaphore(1),
                 "training_turns": Turns(1, store.settings.export_queue),
             }

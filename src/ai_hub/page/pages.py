@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ai_hub.access.grant import Scope
-from ai_hub.page import assets, catalog
+from ai_hub.errors import InvalidInput
+from ai_hub.page import asset, assets, catalog
 from ai_hub.page.asked import Asked, View
 from ai_hub.page.render import render
 
@@ -25,19 +26,33 @@ class Page:
     scope: Scope = "read"
     whose: Literal["some", "everybody"] = "some"
     is_listed: bool = True
+    is_long: bool = False
+    """Whether it reads much: few of such are made at a time."""
+    parts: frozenset[str] = frozenset()
+    """What of it is asked for alone, each a template of its own."""
 
 
 PAGES = (
     Page("catalog", "Catalog", "/", catalog.view),
     Page("assets", "Assets", "/page/assets", assets.view),
-)
+    Page(
+        "asset", "Asset", "/page/asset", asset.view,
+        is_listed=False, is_long=True, parts=frozenset(("chart", "vector")),
+    ),
+)  # fmt: skip
 
 
 async def page(one: Page, asked: Asked) -> bytes:
-    """A page as HTML. Raises AiHubError."""
+    """A page as HTML, or a part of it. Raises AiHubError."""
     tenants = await asked.tenants()
     tenant = asked.tenant(tenants)
+    part = asked.word("part")
+    if part is not None and part not in one.parts:
+        expected = ", ".join(sorted(one.parts)) or "none of this page"
+        raise InvalidInput("part", part, expected)
     shown = await one.view(asked, tenant)
+    if part is not None:
+        return render(f"{one.name}-{part}", **shown)
     return render(one.name, **frame(one.title, asked, tenant, tenants), **shown)
 
 

@@ -1,0 +1,73 @@
+"""A long history made short enough to look at: the extremes of each part of the time, and gaps."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ai_hub.engines.arrays import Floats, Ints
+
+
+class Part(NamedTuple):
+    """A part of the time, [start, end) in microseconds: how many readings, and their values."""
+
+    start: int
+    end: int
+    readings: int
+    low: float | None
+    mean: float | None
+    high: float | None
+
+
+def thinned(time: Ints, value: Floats, start: int, end: int, parts: int) -> tuple[Ints, Floats]:
+    """Readings sorted by time: of each of so many equal parts of [start, end] the lowest and the
+    highest, at their times; all of them where these would not be fewer.
+
+    What is drawn of them in as many columns of pixels is what would be drawn of all.
+    """
+    if len(time) <= 2 * parts:
+        return time, value
+    edges = _edges(start, end, parts)
+    bounds = np.searchsorted(time, edges)
+    kept: list[int] = []
+    for first, last in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+        if first < last:
+            low, high = first + value[first:last].argmin(), first + value[first:last].argmax()
+            kept += sorted({int(low), int(high)})
+    return time[kept], value[kept]
+
+
+def parts_of(time: Ints, value: Floats, start: int, end: int, parts: int) -> list[Part]:
+    """What there is in each of so many equal parts of [start, end], the end inside the last."""
+    edges = _edges(start, end, parts)
+    bounds = np.searchsorted(time, edges)
+    found = []
+    for place in range(parts):
+        some = value[bounds[place] : bounds[place + 1]]
+        ends = int(edges[place]), int(edges[place + 1])
+        if len(some):
+            low, mean, high = float(some.min()), float(some.mean()), float(some.max())
+            found.append(Part(*ends, len(some), low, mean, high))
+        else:
+            found.append(Part(*ends, 0, None, None, None))
+    return found
+
+
+def cadence_of(time: Ints) -> int | None:
+    """The (lower) median step between readings; None for fewer than two."""
+    steps = np.sort(np.diff(time))
+    return int(steps[(len(steps) - 1) // 2]) if len(steps) else None
+
+
+def gaps(time: Ints, longer: int) -> list[tuple[int, int]]:
+    """The steps between readings that are longer than that: the readings before and after."""
+    after = np.flatnonzero(np.diff(time) > longer) + 1
+    return [(int(time[place - 1]), int(time[place])) for place in after.tolist()]
+
+
+def _edges(start: int, end: int, parts: int) -> Ints:
+    # The end itself is inside.
+    edges = start + np.arange(parts + 1, dtype=np.int64) * ((end - start) // parts)
+    edges[-1] = end + 1
+    return edges

@@ -1,0 +1,92 @@
+"""The history of one asset as a chart shows it: readings, gaps, and a feature as rows have it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ai_hub.definitions.values import HOUR, SECOND, Granularity, TimeRange, iso
+from ai_hub.engines.arrays import Floats, Ints, Mask, Points
+from ai_hub.engines.thinning import cadence_of, gaps, parts_of, thinned
+from ai_hub.export.rows import Rows
+from ai_hub.serving.spec import Spec
+from ai_hub.stores.base import Store
+
+_FEATURE_POINTS = 400
+_PARTS = 24
+_MOST_GAPS = 200
+_GAP_CADENCES, _GAP_AT_LEAST = 3, HOUR // 2
+_DIGITS = 6
+
+
+def charted(
+    store: Store,
+    spec: Spec,
+    tenant_id: str,
+    asset_id: str,
+    times: TimeRange,
+    feature: str | None,
+    points: int,
+    granularity: Granularity,
+) -> dict[str, Any]:
+    """The members of a chart that are read, all in one scan (blocking). Raises StoreError."""
+    own = spec.feature_set.series
+    rows = Rows(tenant_id, spec.plan, spec.missing)
+    wanted = _grid(times, granularity) if feature is not None else np.empty(0, np.int64)
+    read: list[tuple[Ints, Floats]] = []
+    values: list[tuple[Ints, Floats, Mask]] = []
+    for chunk in store.scan(rows.scan_request(times.start, times.end, (asset_id,))):
+        series = chunk.history.series[own]
+        inside = (series.time >= chunk.start) & (series.time <= chunk.end)
+        read.append((series.time[inside], series.value[inside]))
+        some = wanted[(wanted >= chunk.start) & (wanted <= chunk.end)]
+        if feature is not None and len(some) and chunk.asset_ids:
+            found = rows.columns(chunk, Points(np.zeros(len(some), np.int64), some))
+            column = np.asarray(found.columns[feature], np.float64)
+            values.append((some, column, found.missing.get(feature, np.zeros(len(some), bool))))
+    time = np.concatenate([np.empty(0, np.int64), *(one for one, _ in read)])
+    value = np.concatenate([np.empty(0), *(one for _, one in read)])
+    cadence = cadence_of(time)
+    apart = gaps(time, max(_GAP_AT_LEAST, _GAP_CADENCES * (cadence or 0)))
+    longest = sorted(apart, key=lambda gap: gap[0] - gap[1])[:_MOST_GAPS]
+    kept, drawn = thinned(time, value, times.start, times.end, points)
+    parts = parts_of(time, value, times.start, times.end, _PARTS)
+    return {
+        "count": len(time),
+        "cadence_seconds": None if cadence is None else cadence / SECOND,
+        "readings": {"time": _seconds(kept), "value": _numbers(drawn)},
+        "gap_count": len(apart),
+        "gaps": [[start / SECOND, end / SECOND] for start, end in sorted(longest)],
+        "parts": [
+            part._asdict() | {"start": iso(part.start), "end": iso(part.end)} for part in parts
+        ],
+        "feature": None if feature is None else _feature(feature, values),
+    }
+
+
+def _feature(name: str, values: list[tuple[Ints, Floats, Mask]]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "time": [one for some, _, _ in values for one in _seconds(some)],
+        "value": [one for _, some, _ in values for one in _numbers(some)],
+        "missing": [int(one) for _, _, some in values for one in some],
+    }
+
+
+def _grid(times: TimeRange, granularity: Granularity) -> Ints:
+    """The times of a range at which a feature is computed, of those that answers are for."""
+    evenly = np.linspace(times.start, times.end, _FEATURE_POINTS).astype(np.int64)
+    found = np.unique([granularity.truncate(one) for one in evenly.tolist()])
+    return found[found >= times.start]
+
+
+def _seconds(times: Ints) -> list[float]:
+    # Whole seconds as such: a digit and a point less of each of some thousand.
+    return [one // SECOND if one % SECOND == 0 else one / SECOND for one in times.tolist()]
+
+
+def _numbers(values: Floats) -> list[float | None]:
+    """Numbers in as many digits as a chart can show; None for none."""
+    return [float(f"{one:.{_DIGITS}g}") if math.isfinite(one) else None for one in values.tolist()]

@@ -1,0 +1,88 @@
+"""What a feature store shows of one asset over time: the part of the front that is for charts."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Any
+
+from ai_hub.definitions.values import DAY, TimeRange, check_count, check_id, iso, to_micros
+from ai_hub.errors import InvalidInput, NotFound, UnknownFeature, shown
+from ai_hub.front.explaining import Explaining
+from ai_hub.serving.assets import described
+from ai_hub.stores.asset_facts import AssetFacts
+from ai_hub.stores.attributes import value_at
+from ai_hub.stores.weather_sources import source_at
+
+MOST_POINTS = 2_000
+LONGEST = 5 * 366 * DAY
+"""Of a chart."""
+
+
+class Charting(Explaining):
+    """Vectors explained, and the history that they are made of."""
+
+    async def asset(self, tenant_id: str, asset_id: str) -> dict[str, Any]:
+        """What is known of an asset, as in a page of `assets`. Raises NotFound."""
+        check_id("tenant_id", tenant_id)
+        check_id("asset_id", asset_id)
+        found, now = await self._open.store.evidence.asset(tenant_id, asset_id), self.now()
+        if found.is_unknown:
+            raise NotFound(f"asset_id: got {shown(asset_id)}, expected one that has data")
+        station = source_at(asset_id, found.mappings, now)
+        held = {key: value_at(found.attributes[key], now) for key in sorted(found.attributes)}
+        facts = AssetFacts(
+            asset_id,
+            found.series,
+            None if station == asset_id else station,
+            {key: value for key, value in held.items() if value is not None},
+        )
+        return described(facts)
+
+    async def chart(
+        self,
+        tenant_id: str,
+        asset_id: str,
+        start_time: datetime,
+        end_time: datetime,
+        *,
+        feature_set: str,
+        feature: str | None = None,
+        points: int = 800,
+    ) -> dict[str, Any]:
+        """The readings of an asset over [start_time, end_time] (of the set's series) and one of the
+        set's features, as plain values for a chart; times are seconds since the epoch.
+
+        `readings` are at most two for each of `points` parts of the time, its lowest and its
+        highest; `count` is how many there are, `gaps` where steps between them are much longer than
+        usual, and `parts` what there is in each of 24 parts. `feature` has values at up to 400
+        times, as `get` would have answered then, and where these were `missing` and filled. Raises
+        InvalidInput, UnknownFeature, UnknownFeatureSet and StoreError.
+        """
+        from ai_hub.export.chart import charted
+
+        check_id("tenant_id", tenant_id)
+        check_id("asset_id", asset_id)
+        check_count("points", points, MOST_POINTS)
+        start, end = to_micros(start_time, "start_time", "up"), to_micros(end_time, "end_time")
+        if not start < end <= start + LONGEST:
+            expected = "a time before end_time, by at most five years"
+            raise InvalidInput("start_time", iso(start), expected)
+        spec = self.specs.one_set(feature_set)
+        chosen = spec.feature_set
+        if feature is not None and feature not in chosen.feature_names:
+            raise UnknownFeature(feature, chosen.feature_names)
+        drawn = await asyncio.to_thread(
+            charted, self._open.store, spec, tenant_id, asset_id, TimeRange(start, end), feature,
+            points, self.settings.granularity,
+        )  # fmt: skip
+        return {
+            "tenant_id": tenant_id,
+            "asset_id": asset_id,
+            "feature_set": chosen.name,
+            "version": chosen.version,
+            "series": chosen.series,
+            "start_time": iso(start),
+            "end_time": iso(end),
+            **drawn,
+        }

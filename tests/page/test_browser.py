@@ -1,0 +1,103 @@
+"""The page in a browser: what somebody does with it, and whether everybody can."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ai_hub.page.pages import PAGES
+from page.conftest import Shown, sync_api
+
+AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text("utf-8")
+PATHS = [
+    "/page/sign-in",
+    "/docs",
+    *(f"{one.path}?tenant_id=acme&asset_id=meter-017" for one in PAGES),
+]
+expect = sync_api.expect if sync_api else None
+
+
+def test_somebody_signs_in_and_sees_why_a_feature_is_missing(shown: Shown) -> None:
+    page = shown.page()
+    page.goto(shown.origin + "/page/assets?tenant_id=acme&search=meter-0")
+    # What nobody signed in for is refused with a status that a browser tells its console.
+    refused = [one for one in shown.problems if "401" in one]
+    assert len(refused) == len(shown.problems)
+    shown.problems.clear()
+    page.get_by_label("Access key").fill(shown.key)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(re.compile("/page/assets"))
+    page.goto(shown.origin + "/")
+    page.get_by_role("link", name="Assets").click()
+    page.get_by_role("link", name="meter-017").click()
+    expect(page.get_by_role("heading", name="meter-017")).to_be_visible()
+    why = page.locator("tr", has_text="lag_24h").locator(".why")
+    expect(why).to_contain_text("There is no reading of value in")
+    expect(why).to_contain_text("ai-hub ingest FILE --tenant acme")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Access key")).to_be_visible()
+    assert page.context.cookies() == []
+
+
+def test_a_chart_is_zoomed_moved_and_asked(shown: Shown) -> None:
+    page = shown.signed_in("/page/asset?tenant_id=acme&asset_id=meter-017&feature=lag_24h")
+    said = page.locator("#said")
+    expect(said).to_contain_text("717 readings")
+    expect(said).to_contain_text("1 gap")
+    expect(page.locator("#chart canvas")).to_be_visible()
+    page.get_by_role("link", name="Year").click()
+    expect(page).to_have_url(re.compile(r"from=\d{4}-"))
+    page.get_by_role("link", name="Week").click()
+    expect(said).to_contain_text("mostly every 1 h")
+    whole = said.inner_text()
+    box = page.locator("#chart .u-over").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + 60, steps=5)
+    page.mouse.up()
+    expect(said).not_to_have_text(whole)
+    zoomed = said.inner_text()
+    page.locator("#chart").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(said).not_to_have_text(zoomed)
+    expect(page.locator("#chart")).to_be_focused()
+    box = page.locator("#chart .u-over").bounding_box()
+    assert box is not None
+    before = page.locator("#vector-part h2").inner_text()
+    page.mouse.click(box["x"] + box["width"] * 0.2, box["y"] + 50)
+    expect(page.locator("#vector-part h2")).not_to_have_text(before)
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.partition("?")[0])
+def test_everybody_can_use_it(shown: Shown, path: str) -> None:
+    """axe finds nothing serious, in light and dark; on a telephone nothing is beside the screen."""
+    for width, scheme in ((1280, "light"), (360, "dark")):
+        page = shown.signed_in(path, width=width, scheme=scheme)
+        wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, (width, wide)
+        # axe is evaluated by the browser's tools, which no policy of a page is about.
+        page.evaluate(AXE)
+        found = page.evaluate("axe.run().then((found) => found.violations)")
+        serious = [
+            (one["id"], [node["html"] for node in one["nodes"]][:3])
+            for one in found
+            if one["impact"] in ("serious", "critical")
+        ]
+        assert serious == [], (width, scheme)
+        page.context.close()
+
+
+def test_it_is_used_by_keyboard(shown: Shown) -> None:
+    page = shown.signed_in("/")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    page.get_by_role("link", name="Assets").press("Enter")
+    page.get_by_label("Asset", exact=True).press_sequentially("r-017")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="meter-017")).to_be_visible()
+    assert page.get_by_role("link", name=re.compile("meter-")).count() == 1
