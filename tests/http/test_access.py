@@ -52,7 +52,10 @@ NEEDS: dict[tuple[str, str], str] = {
         ("post", "models/unbind"), ("get", "keys"), ("post", "keys"), ("post", "keys/revoke"),
         ("get", "audit"), ("post", "delete"), ("post", "archive"), ("get", "archives"),
     )},
-    **{("get", p): "read" for p in ("/", "/page/assets", "/page/asset")},
+    **{("get", p): "read" for p in (
+        "/", "/page/assets", "/page/asset", "/page/drift", "/page/doctor",
+    )},
+    ("get", "/page/exports"): "export",
 }  # fmt: skip
 SHOWN = [Route("get", one.path, one.title, None, query=("tenant_id",)) for one in PAGES]
 """What people look at: fenced as what programs ask for."""
@@ -60,7 +63,9 @@ FENCED = [*(route for route in ROUTES if route.path not in OPEN), *SHOWN]
 OF_ALL = {route.path for route in FENCED if NEEDS[route.method, route.path] == "admin"} - {
     "/ai/features/keys", "/ai/features/keys/revoke", "/ai/features/audit",
     "/ai/features/delete",
-} | {"/ai/features/cache/stats", "/ai/features/status", "/ai/features/doctor"}  # fmt: skip
+} | {
+    "/ai/features/cache/stats", "/ai/features/status", "/ai/features/doctor", "/page/doctor",
+}  # fmt: skip
 
 
 def ai_hub(folder: Path, *arguments: str, **settings: object) -> str:

@@ -132,6 +132,40 @@ def test_a_part_of_a_page_is_asked_for_alone(server: Server, tenant: str) -> Non
     assert "</script>'" not in unknown.text
 
 
+def test_the_file_of_an_export_is_its_tenants(server: Server, tenant: str, tmp_path: Path) -> None:
+    server.call("POST", "/ingest", {"tenant_id": tenant, "rows": [ROW]})
+    day = {"start_time": "2025-10-09T00:00:00Z", "end_time": "2025-10-10T00:00:00Z"}
+    asked = {"tenant_id": tenant, "feature_set": "forecast_basic", **day}
+    made = server.call("POST", "/export", asked)
+    page = server.client.get("/page/exports", params={"tenant_id": tenant}).text
+    (link,) = re.findall(r'href="(/page/exports/file\?[^"]*)"', page)
+    file = server.client.get(link)
+    assert file.content == Path(made["storage_path"]).read_bytes()
+    assert file.headers["content-disposition"].startswith("attachment")
+    assert "default-src 'none'" in file.headers["content-security-policy"]
+    nothing = {"export_id": "00000000-0000-0000-0000-000000000000"}
+    assert server.client.get("/page/exports/file", params=nothing).status_code == 404
+    moved = tmp_path / "elsewhere.parquet"
+    place = Path(made["storage_path"])
+    place.rename(moved)
+    place.symlink_to(moved)
+    assert server.client.get(link).status_code == 404
+
+
+def test_who_may_not_export_sees_and_ends_none(fenced: tuple[Server, str]) -> None:
+
+    server, key = fenced
+    with browser(server) as client:
+        client.cookies.set(COOKIE, key)
+        for export_id in ("00000000-0000-0000-0000-000000000000", ""):
+            told = client.post("/page/exports/cancel", data={"export_id": export_id})
+            # The key of this fixture reads and exports nothing.
+            assert told.status_code == 403
+        assert client.get("/page/exports?tenant_id=acme").status_code == 403
+        assert "Exports</a>" not in client.get("/").text
+        assert "Doctor</a>" not in client.get("/").text
+
+
 def test_a_chart_of_a_year_of_minutes_is_short(server: Server, tenant: str) -> None:
     start = datetime(2025, 1, 1, tzinfo=UTC)
     lines = [f"{start + timedelta(minutes=n):%Y-%m-%dT%H:%MZ},m,{n % 977}" for n in range(525_600)]
@@ -196,7 +230,7 @@ def test_a_form_of_another_page_does_nothing(
 ) -> None:
     server, key = fenced
     cookie = {"cookie": f"{COOKIE}={key}"}
-    for path in ("/page/sign-in", "/page/sign-out"):
+    for path in ("/page/sign-in", "/page/sign-out", "/page/exports/cancel"):
         forged = server.client.post(path, data={"key": key}, headers=headers | cookie)
         assert forged.status_code == 403, forged.text
         assert "set-cookie" not in forged.headers

@@ -70,13 +70,13 @@ async def exports(
 @get("/exports/{export_id:str}", opt=EXPORT)
 async def export_by_id(request: _Asked, export_id: str, state: State) -> _Record:
     """One recorded export, and how far it is."""
-    return await _own(request, export_id, state)
+    return await own_export(request, export_id, state)
 
 
 @delete("/exports/{export_id:str}", opt=EXPORT, status_code=200)
 async def cancel_export(request: _Asked, export_id: str, state: State) -> Response[_Record]:
     """End an export that is under way; one that has ended stays as it is."""
-    await _own(request, export_id, state)
+    await own_export(request, export_id, state)
     store: FeatureStore = state.store
     return _answer(await store.cancel_export(export_id))
 
@@ -84,12 +84,12 @@ async def cancel_export(request: _Asked, export_id: str, state: State) -> Respon
 @post("/exports/{export_id:str}/resume", opt=EXPORT, status_code=200)
 async def resume_export(request: _Asked, export_id: str, state: State) -> Response[_Record]:
     """Go on with an export that waits for a process, failed or was cancelled."""
-    await _own(request, export_id, state)
+    await own_export(request, export_id, state)
     store: FeatureStore = state.store
     return _answer(await store.resume_export(export_id))
 
 
-async def _own(request: _Asked, export_id: str, state: State) -> _Record:
+async def own_export(request: _Asked, export_id: str, state: State) -> _Record:
     """The record of an export, if it is of a tenant of the key. Raises UnknownExport."""
     store: FeatureStore = state.store
     found = await store.export_record(export_id)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any, cast
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from litestar import MediaType, Request, Response, get, post
 from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
+from litestar.response import File
 
-from ai_hub.errors import AiHubError, Forbidden, InvalidInput, NotFound
+from ai_hub.errors import AiHubError, Forbidden, InvalidInput, NotFound, UnknownExport
 from ai_hub.errors import shown as quoted
-from ai_hub.http.access import NOTHING, granted, need
+from ai_hub.http.access import EXPORT, NOTHING, granted, need
 from ai_hub.http.asked import grant_of
 from ai_hub.http.body import BODY, Scope, refusal
+from ai_hub.http.exporting import own_export
 from ai_hub.http.session import (
     HEADERS,
     SIGN_IN,
@@ -26,11 +30,13 @@ from ai_hub.http.session import (
     wants_html,
 )
 from ai_hub.page.asked import Asked
+from ai_hub.page.exports import is_file
 from ai_hub.page.pages import PAGES, Page, page
 from ai_hub.page.refused import sign_in_page
 from ai_hub.page.static import FILES, PREFIX
 
 _Asked = Request[Any, Any, Any]
+_PARQUET = "application/vnd.apache.parquet"
 _FOR_EVER = HEADERS | {"cache-control": "public, max-age=31536000, immutable"}
 
 
@@ -91,6 +97,33 @@ async def sign_out(request: _Asked) -> Response[bytes]:
     return _to(SIGN_IN, cookie("", _is_secure(request)))
 
 
+@post("/page/exports/cancel", opt=EXPORT)
+async def cancel(request: _Asked, state: State) -> Response[bytes]:
+    """Cancel an export, and show them all again."""
+    form = form_of(request)
+    found = await own_export(request, form.get("export_id", ""), state)
+    await state.store.cancel_export(found["export_id"])
+    return _to("/page/exports?" + urlencode({"tenant_id": found["tenant_id"]}))
+
+
+@get("/page/exports/file", opt=EXPORT)
+async def export_file(request: _Asked, export_id: str, state: State) -> File:
+    """The file of an export, if it is one below the export root."""
+    found = await own_export(request, export_id, state)
+    root: Path = state.store.settings.export_root
+    path = Path(found["storage_path"] or "")
+    is_there = found["status"] == "completed" and is_file(str(path))
+    if not (is_there and await asyncio.to_thread(_is_below, path, root)):
+        raise UnknownExport(export_id)
+    name = f"{found['feature_set']}-{found['export_id']}.parquet"
+    return File(path, filename=name, media_type=_PARQUET, headers=HEADERS)
+
+
+def _is_below(path: Path, root: Path) -> bool:
+    """Whether there is such a file, inside a folder whatever links say."""
+    return path.is_file() and path.resolve().is_relative_to(root.resolve())
+
+
 def form_of(request: _Asked) -> dict[str, str]:
     """What a form of a page of this server says. Raises Forbidden for one of another page."""
     check_own(request)
@@ -123,8 +156,8 @@ def _is_secure(request: _Asked) -> bool:
     return by_proxy or headers.get("origin", "").startswith("https://")
 
 
-def _to(path: str, cookie: str) -> Response[bytes]:
-    headers = HEADERS | {"location": path, "set-cookie": cookie}
+def _to(path: str, cookie: str | None = None) -> Response[bytes]:
+    headers = HEADERS | {"location": path} | ({} if cookie is None else {"set-cookie": cookie})
     return Response(b"", status_code=303, media_type=MediaType.HTML, headers=headers)
 
 
@@ -138,5 +171,5 @@ def refused_page(request: _Asked, error: AiHubError) -> Response[bytes] | None:
     return Response(content, status_code=status, media_type=MediaType.HTML, headers=HEADERS)
 
 
-PAGE_ROUTES = [*map(_handler, PAGES), files, sign_in_form, sign_in, sign_out]
+PAGE_ROUTES = [*map(_handler, PAGES), files, sign_in_form, sign_in, sign_out, cancel, export_file]
 """Every route of the pages."""

@@ -20,6 +20,16 @@ def number(value: object) -> str:
     return f"{value:,.{_MOST_DIGITS}g}" if abs(value) < 1e6 else f"{value:,.0f}"
 
 
+def plural(count: int, one: str) -> str:
+    """How many there are of what is named, such as `2 exports`."""
+    return f"{count:,} {one}{'' if count == 1 else 's'}"
+
+
+def rounded(value: float) -> str:
+    """A number in four digits: of what is drawn beside it, more cannot be seen."""
+    return number(float(f"{value:.4g}"))
+
+
 def width(seconds: float | None) -> str:
     """A width of time, such as `3.2 h`; a dash for none."""
     if seconds is None:
@@ -31,8 +41,9 @@ def width(seconds: float | None) -> str:
 
 
 def instant(text: str | None) -> str:
-    """An instant as answers write it, without what is the same everywhere; a dash for none."""
-    return "–" if text is None else text.removesuffix("Z").replace("T", " ")
+    """An instant as answers write it, to the second and without what is the same everywhere; a
+    dash for none."""
+    return "–" if text is None else text.partition(".")[0].removesuffix("Z").replace("T", " ")
 
 
 def share(value: float | None) -> str:
@@ -56,6 +67,8 @@ def query(names: dict[str, Any]) -> str:
 
 FILTERS = {
     "number": number,
+    "rounded": rounded,
+    "plural": plural,
     "width": width,
     "instant": instant,
     "share": share,
