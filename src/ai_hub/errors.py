@@ -266,7 +266,7 @@ class IssuerUnreachable(AiHubError):
 
 
 class Forbidden(AiHubError):
-    """Something that a key or token does not allow; what is there and what is not are told alike."""
+    """Something that a key or token does not allow: what is there and what is not alike."""
 
     def __init__(self, field: str, value: object, expected: str) -> None:
         self.field = field

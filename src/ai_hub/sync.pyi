@@ -31,6 +31,7 @@ from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Sequence
+from datetime import datetime
 from os import PathLike
 from pathlib import PurePath
 from typing import Any
@@ -161,6 +162,33 @@ class FeatureStore:
         It holds from `valid_from` on, until the asset's next one; one of the same instant is
         replaced. By default an asset's first holds always, a later one from now on. How many
         assets that was a change for."""
+
+    def asset(
+        self,
+        tenant_id: str,
+        asset_id: str,
+    ) -> dict[str, Any]:
+        """What is known of an asset, as in a page of `assets`. Raises NotFound."""
+
+    def chart(
+        self,
+        tenant_id: str,
+        asset_id: str,
+        start_time: datetime,
+        end_time: datetime,
+        *,
+        feature_set: str,
+        feature: str | None = None,
+        points: int = 800,
+    ) -> dict[str, Any]:
+        """The readings of an asset over [start_time, end_time] (of the set's series) and one of the
+        set's features, as plain values for a chart; times are seconds since the epoch.
+
+        `readings` are at most two for each of `points` parts of the time, its lowest and its
+        highest; `count` is how many there are, `gaps` where steps between them are much longer than
+        usual, and `parts` what there is in each of 24 parts. `feature` has values at up to 400
+        times, as `get` would have answered then, and where these were `missing` and filled. Raises
+        InvalidInput, UnknownFeature, UnknownFeatureSet and StoreError."""
 
     def explain(
         self,
