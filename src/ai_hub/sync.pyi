@@ -367,21 +367,23 @@ class FeatureStore:
 
     def drift_baseline(
         self,
-        tenant_id: str,
+        tenant_id: str | None = None,
         feature_set: str | None = None,
         start_time: Time | None = None,
         end_time: Time | None = None,
         *,
         model: str | None = None,
+        by: Grant = ...,
     ) -> dict[str, Any]:
         """Keep what the values of a set were in a time of history, as each export does of its rows.
 
-        By default of the year before now. A `model` stands for the version that it is bound to.
-        Gives the baseline as plain values. Raises NoRows where there are none, Busy and StoreError."""
+        By default of the year before now, and of the one tenant with data of those of `by`. A
+        `model` stands for the version that it is bound to. Gives the baseline as plain values.
+        Raises NoRows where there are none, Busy and StoreError."""
 
     def drift(
         self,
-        tenant_id: str,
+        tenant_id: str | None = None,
         feature_set: str | None = None,
         start_time: Time | None = None,
         end_time: Time | None = None,
@@ -389,13 +391,14 @@ class FeatureStore:
         source: str | None = None,
         baseline_id: str | None = None,
         model: str | None = None,
+        by: Grant = ...,
     ) -> dict[str, Any]:
         """How far a set's values over at most seven days (by default the last ones) are from a
         baseline, feature by feature, as plain values: the newest one, or that of an export.
 
         The values are those that were `served`, or those that `history` gives for that time; by
-        default the former where there are any. Raises NoRows where there are none, UnknownBaseline,
-        Busy and StoreError."""
+        default the former where there are any. Without `tenant_id` it is the one tenant with data
+        of those of `by`. Raises NoRows where there are none, UnknownBaseline, Busy and StoreError."""
 
     def drifting(
         self,

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ai_hub import FeatureSet, FeatureStore, Lag, Rolling
+from ai_hub.access.grant import Grant
 from ai_hub.definitions.values import HOUR, to_micros
 from ai_hub.drift.sample import baseline_of
 from ai_hub.drift.sketch import Sketch
@@ -227,3 +228,21 @@ async def test_what_is_not_there_is_said(deployment: Deployment, tmp_path: Path)
         assert found["source"] == "history"
         assert found["baseline"]["baseline_id"] == made["baseline_id"]
         assert not found["alarm"]
+
+
+async def test_a_tenant_need_not_be_named_where_there_is_one(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    async with deployment.open(tmp_path, OWN) as store:
+        end = START + timedelta(hours=400)
+        with pytest.raises(InvalidInput, match="tenant_id: got None, expected a tenant with data"):
+            await store.drift_baseline(feature_set="own@1")
+        await ingested(store, START, 400)
+        made = await store.drift_baseline(None, "own@1", START, end)
+        assert made["tenant_id"] == "t"
+        assert (await store.drift(feature_set="own@1", end_time=end))["tenant_id"] == "t"
+        await store.ingest([{"timestamp": START, "asset_id": "a", "value": 1.0}], "u")
+        with pytest.raises(InvalidInput, match=r"got None, expected one of t, u\. Name it"):
+            await store.drift(feature_set="own@1", end_time=end)
+        mine = Grant("k", frozenset({"t"}), frozenset({"read"}))
+        assert (await store.drift(feature_set="own@1", end_time=end, by=mine))["tenant_id"] == "t"

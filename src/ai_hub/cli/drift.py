@@ -16,12 +16,14 @@ from ai_hub.cli.output import counted, document, progress, say, table
 if TYPE_CHECKING:
     from ai_hub.cli.backend import Document
 
-_Tenant = Annotated[str | None, typer.Option("--tenant", metavar="ID", help="The tenant.")]
+_Tenant = Annotated[
+    str | None,
+    typer.Option("--tenant", metavar="ID", help="The tenant; by default the one with data."),
+]
 _Set = Annotated[
     str | None,
     typer.Option("--set", metavar="NAME", help="The feature set, or a version of it (NAME@2)."),
 ]
-_TIMES = {"start_time": "--from", "end_time": "--to"}
 _EFFECTS = {
     "psi": "PSI",
     "wasserstein": "distance",
@@ -82,7 +84,7 @@ def drift(
     Like with like: the same hours of the week, and the same season where the baseline has a year.
     Ends with 4 where a feature drifts. A picture needs the extra `importance`.
 
-    Example: ai-hub drift --tenant acme --set forecast_basic --days 7
+    Example: ai-hub drift --set forecast_basic --days 7
     """
     if context.invoked_subcommand is not None:
         return
@@ -158,8 +160,6 @@ def _request(
 ) -> Document:
     from ai_hub.errors import InvalidInput
 
-    if tenant is None:
-        raise InvalidInput("--tenant", None, "a tenant")
     if feature_set is None and model is None:
         raise InvalidInput("--set", None, "a feature set (or --model MODEL@VERSION)")
     given = {

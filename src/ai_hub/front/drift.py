@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from typing import Any
 
+from ai_hub.access.grant import EVERYTHING, Grant
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.values import DAY, HOUR, Time, TimeRange, check_id, iso, to_micros
 from ai_hub.drift.baseline import clock_features
@@ -22,6 +23,7 @@ from ai_hub.stores.drift_table import SetOf, StoredBaseline, set_of
 _WINDOW = 7 * DAY
 _BASELINE = 365 * DAY
 _SOURCES = ("served", "history")
+_MOST_NAMED = 20
 
 
 class Drift(TrainingSets):
@@ -29,19 +31,21 @@ class Drift(TrainingSets):
 
     async def drift_baseline(
         self,
-        tenant_id: str,
+        tenant_id: str | None = None,
         feature_set: str | None = None,
         start_time: Time | None = None,
         end_time: Time | None = None,
         *,
         model: str | None = None,
+        by: Grant = EVERYTHING,
     ) -> dict[str, Any]:
         """Keep what the values of a set were in a time of history, as each export does of its rows.
 
-        By default of the year before now. A `model` stands for the version that it is bound to.
-        Gives the baseline as plain values. Raises NoRows where there are none, Busy and StoreError.
+        By default of the year before now, and of the one tenant with data of those of `by`. A
+        `model` stands for the version that it is bound to. Gives the baseline as plain values.
+        Raises NoRows where there are none, Busy and StoreError.
         """
-        of, _ = self._set_of(tenant_id, feature_set, model)
+        of, _ = await self._set_of(tenant_id, feature_set, model, by)
         end = self._at(end_time)
         start = end - _BASELINE if start_time is None else to_micros(start_time, "start_time", "up")
         times = TimeRange(start, end)
@@ -51,7 +55,7 @@ class Drift(TrainingSets):
         new = str(uuid.uuid4())
         made = await asyncio.to_thread(made_of, sample, of, times, self.now(), new, False)
         record = noted(
-            "drift-baseline", tenant_id, made.row_count, None,
+            "drift-baseline", of.tenant_id, made.row_count, None,
             feature_set=f"{of.feature_set}@{of.version}", baseline_id=new,
         )  # fmt: skip
         await self._open.store.drift_table.keep_baseline(made, [record])
@@ -59,7 +63,7 @@ class Drift(TrainingSets):
 
     async def drift(
         self,
-        tenant_id: str,
+        tenant_id: str | None = None,
         feature_set: str | None = None,
         start_time: Time | None = None,
         end_time: Time | None = None,
@@ -67,15 +71,16 @@ class Drift(TrainingSets):
         source: str | None = None,
         baseline_id: str | None = None,
         model: str | None = None,
+        by: Grant = EVERYTHING,
     ) -> dict[str, Any]:
         """How far a set's values over at most seven days (by default the last ones) are from a
         baseline, feature by feature, as plain values: the newest one, or that of an export.
 
         The values are those that were `served`, or those that `history` gives for that time; by
-        default the former where there are any. Raises NoRows where there are none, UnknownBaseline,
-        Busy and StoreError.
+        default the former where there are any. Without `tenant_id` it is the one tenant with data
+        of those of `by`. Raises NoRows where there are none, UnknownBaseline, Busy and StoreError.
         """
-        of, chosen = self._set_of(tenant_id, feature_set, model)
+        of, chosen = await self._set_of(tenant_id, feature_set, model, by)
         if source not in (None, *_SOURCES):
             raise InvalidInput("source", source, "served or history")
         times = self._times(start_time, end_time)
@@ -96,7 +101,7 @@ class Drift(TrainingSets):
             "baseline": _baseline(stored),
             **found,
         }
-        self.metrics.drifted(tenant_id, chosen.label, found["features"], self.now())
+        self.metrics.drifted(of.tenant_id, chosen.label, found["features"], self.now())
         return drifted
 
     async def drifting(self) -> list[SetOf]:
@@ -105,14 +110,30 @@ class Drift(TrainingSets):
         now = self.now()
         return await self._open.store.drift_table.served_sets(now - _WINDOW, now)
 
-    def _set_of(
-        self, tenant_id: str, feature_set: str | None, model: str | None
+    async def _set_of(
+        self, tenant_id: str | None, feature_set: str | None, model: str | None, by: Grant
     ) -> tuple[SetOf, FeatureSet]:
+        if tenant_id is None:
+            tenant_id = await self._only_tenant(by)
         check_id("tenant_id", tenant_id)
         chosen = self.specs.one_set(feature_set, None, model).feature_set
         of = set_of(tenant_id, chosen)
         assert of is not None  # a set by name has a version
         return of, chosen
+
+    async def _only_tenant(self, by: Grant) -> str:
+        """The tenant that is meant where none is named. Raises InvalidInput unless there is one."""
+        if by.tenants is not None:
+            known = sorted(by.tenants)
+        else:
+            known = await self._open.store.tenants(_MOST_NAMED + 1)
+        if len(known) == 1:
+            return known[0]
+        more = ", ..." if len(known) > _MOST_NAMED else ""
+        expected = (
+            f"one of {', '.join(known[:_MOST_NAMED])}{more}" if known else "a tenant with data"
+        )
+        raise InvalidInput("tenant_id", None, expected, "Name it (--tenant on a command line).")
 
     def _times(self, start_time: Time | None, end_time: Time | None) -> TimeRange:
         end = self._at(end_time)

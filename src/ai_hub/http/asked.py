@@ -27,9 +27,10 @@ async def body(request: Request[Any, Any, Any], into: type[_T]) -> _T:
         said = await asyncio.to_thread(decode, content, into)
     else:
         said = decode(content, into)
-    # What is about a tenant names it in its body.
-    if hasattr(said, "tenant_id"):
-        grant_of(request).check_tenant(said.tenant_id)
+    # What is about a tenant names it in its body, or leaves the one to be found that there is.
+    tenant_id = getattr(said, "tenant_id", None)
+    if tenant_id is not None:
+        grant_of(request).check_tenant(tenant_id)
     return said
 
 

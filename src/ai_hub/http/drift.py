@@ -11,7 +11,7 @@ from litestar.datastructures import State
 from ai_hub.definitions.values import parse_time, to_datetime
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.access import EXPORT, READ
-from ai_hub.http.asked import body
+from ai_hub.http.asked import body, grant_of
 from ai_hub.http.body import while_connected
 from ai_hub.http.messages import BaselineRequest, DriftRequest
 
@@ -30,6 +30,7 @@ async def drift(request: _Asked, state: State) -> dict[str, Any]:
         source=data.source,
         baseline_id=data.baseline_id,
         model=data.model,
+        by=grant_of(request),
     )
     return await while_connected(request.receive, found)
 
@@ -39,7 +40,13 @@ async def drift_baseline(request: _Asked, state: State) -> dict[str, Any]:
     """Keep what the values of a set were in a time of history."""
     data = await body(request, BaselineRequest)
     store: FeatureStore = state.store
-    made = store.drift_baseline(data.tenant_id, data.feature_set, *_times(data), model=data.model)
+    made = store.drift_baseline(
+        data.tenant_id,
+        data.feature_set,
+        *_times(data),
+        model=data.model,
+        by=grant_of(request),
+    )
     return await while_connected(request.receive, made)
 
 

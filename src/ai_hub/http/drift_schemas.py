@@ -64,13 +64,18 @@ _ANSWERS: Schema = {
 def drift_components(registry: Registry) -> Schema:
     """The named schemas of drift, with the names of a registry's sets."""
     times = {"start_time": nullable(TIME), "end_time": nullable(TIME)}
-    over = {"feature_set": nullable(set_name(registry)), **times, "model": nullable(MODEL)}
+    over = {
+        "tenant_id": nullable(ID),
+        "feature_set": nullable(set_name(registry)),
+        **times,
+        "model": nullable(MODEL),
+    }
     seen = {"source": {"enum": ["served", "history", None]}, "baseline_id": nullable(TEXT)}
     one_of = [
         {"required": [one], "properties": {one: TEXT, other: {"type": "null"}}}
         for one, other in permutations(("feature_set", "model"))
     ]
     return _ANSWERS | {
-        "BaselineRequest": {**fields({"tenant_id": ID}, over, closed=True), "oneOf": one_of},
-        "DriftRequest": {**fields({"tenant_id": ID}, over | seen, closed=True), "oneOf": one_of},
+        "BaselineRequest": {**fields({}, over, closed=True), "oneOf": one_of},
+        "DriftRequest": {**fields({}, over | seen, closed=True), "oneOf": one_of},
     }

@@ -88,9 +88,10 @@ class ExportRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class BaselineRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """A time of history of `feature_set` or `model`: by default the year before now."""
+    """A time of history of `feature_set` or `model`: by default the year before now, of the one
+    tenant that there is."""
 
-    tenant_id: str
+    tenant_id: str | None = None
     feature_set: str | None = None
     start_time: str | None = None
     end_time: str | None = None
