@@ -47,6 +47,13 @@ class Backend(Protocol):
     ) -> Document:
         """Write a training set; its record, where `storage_path` says where the file is."""
 
+    async def detach(self, request: Document, output: Output) -> Document:
+        """Have a training set written by a server, at once or later; its record."""
+
+    @property
+    def jobs(self) -> JobsBackend:
+        """Exports as jobs."""
+
     async def training_set(
         self, request: Document, spine: Path, output: Output, force: bool, show: Progress
     ) -> Document:
@@ -79,6 +86,29 @@ class Backend(Protocol):
     @property
     def registry(self) -> RegistryBackend:
         """The feature sets."""
+
+
+class JobsBackend(Protocol):
+    """What commands ask for that are about exports under way."""
+
+    @property
+    def here(self) -> bool:
+        """Whether a job that is resumed is this process's."""
+
+    async def record(self, export_id: str) -> Document:
+        """A job as it is now."""
+
+    async def wait(self, export_id: str, seconds: float) -> Document:
+        """A job once it has ended, or after so many seconds."""
+
+    async def cancel(self, export_id: str) -> Document:
+        """End a job."""
+
+    async def resume(self, export_id: str) -> Document:
+        """Go on with a job."""
+
+    def check_had(self, record: Document) -> None:
+        """Raise Stop for a job under way that no process takes."""
 
 
 class RegistryBackend(Protocol):

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ai_hub.cli.failure import FAILED
+from ai_hub.cli.failure import FAILED, Stop
 from ai_hub.cli.finding import opened
+from ai_hub.cli.jobs import cancel, report, resume, told, watch
 from ai_hub.cli.options import (
     Json,
     Missing_,
@@ -126,6 +127,12 @@ def export(
             help="A row for every step of this width, such as 1h, not for every reading.",
         ),
     ] = None,
+    detach: Annotated[
+        bool,
+        typer.Option(
+            "--detach", help="Print the id and end: a server writes it. See `ai-hub exports watch`."
+        ),
+    ] = False,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
@@ -154,14 +161,18 @@ def export(
     }
     request = {key: value for key, value in given.items() if value is not None}
     _check_rows(request, spine)
+    if detach:
+        if spine is not None or force:
+            option = "--force" if force else "--spine"
+            raise Stop(f"{option}: expected without --detach, as a server writes the file")
+        return told(asyncio.run(_detached(request, _place(output), url)), as_json)
     with progress(f"Exporting {feature_set or model}", quiet=as_json) as show:
         record = asyncio.run(_export(request, spine, _place(output), force, url, show))
-    if as_json:
-        document(record)
-    if record["status"] == "no_data":
-        nothing("There are no rows like that, so no file was written.")
-    if not as_json:
-        _report(record, url)
+    # A server answers a spine with its rows; the files of other exports are where it is.
+    here = url is None or record.get("export_id") is None
+    path = record["storage_path"]
+    where = None if path is None else _near(path) if here else f"{path} on {url}"
+    report(record, as_json, where)
 
 
 def _place(output: str | None) -> Output:
@@ -212,15 +223,18 @@ async def _export(
         return await backend.training_set(request, spine, output, force, show)
 
 
-def _report(record: Document, url: str | None) -> None:
-    # A server answers a spine with its rows; the files of other exports are where it is.
-    here = url is None or record.get("export_id") is None
-    where = _near(record["storage_path"]) if here else f"{record['storage_path']} on {url}"
-    rows = counted(record["row_count"], "row")
-    say(f"{where}: {rows}, {record['file_size_mb']:,.2f} MB", "green")
+async def _detached(request: Document, output: Output, url: str | None) -> Document:
+    from ai_hub.config import Settings
+
+    async with opened(Settings.load(), url) as backend:
+        return await backend.detach(request, output)
 
 
 commands = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+
+
+for command in (watch, cancel, resume):
+    commands.command()(command)
 
 
 @commands.callback()
@@ -235,7 +249,7 @@ def exports(
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """List exports, the newest first, or verify their files.
+    """List exports, the newest first; watch, cancel, resume or verify.
 
     Example: ai-hub exports --tenant acme
     """

@@ -7,6 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ai_hub.cli.failure import Stop
+from ai_hub.cli.following import LocalJobs
 from ai_hub.cli.registry import LocalRegistry
 from ai_hub.definitions.values import iso, parse_time, to_datetime, to_micros
 
@@ -86,6 +88,23 @@ class LocalBackend:
             force=force,
             progress=lambda rows: show(None, rows),
         )
+
+    async def detach(self, request: Document, output: Output) -> Document:
+        """Record an export for a server of the same database; its record."""
+        if not self._store.settings.on_server:
+            raise Stop(
+                "--detach: expected a server, which goes on with it when this command has ended: "
+                "start one with `ai-hub serve`"
+            )
+        times = {key: _datetime(request[key]) for key in ("start_time", "end_time")}
+        return await self._store.export_features_to_parquet(
+            **{**request, **times}, output_path=output, detached=True
+        )
+
+    @property
+    def jobs(self) -> LocalJobs:
+        """Exports as jobs."""
+        return LocalJobs(self._store)
 
     async def training_set(
         self, request: Document, spine: Path, output: Output, force: bool, show: Progress

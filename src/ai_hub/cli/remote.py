@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ai_hub.cli.failure import BAD_INPUT, FAILED, Stop
+from ai_hub.cli.following import RemoteJobs, check_ended, ended
 from ai_hub.cli.registry import RemoteRegistry
 from ai_hub.client.connection import HEALTH, MAX_BODY, Connection, Stranger
 from ai_hub.errors import (
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from ai_hub.intake.batch import Batch, BatchKind
     from ai_hub.intake.result import IngestResult
 
+_EXPORT = "/ai/features/export"
+_SOON = 1
+"""Seconds: an export that takes longer is looked at."""
 _SLOW = 60.0
 """Seconds that an answer may take; an export answers when it is done."""
 
@@ -124,12 +128,36 @@ class RemoteBackend:
                 raise Stop("--force: expected without --url: files on a server are its own")
             wanted = {**request, "output_path": str(output)}
         show(None, 0)
-        record = await self._ask("POST", "/ai/features/export", body=wanted, work=True)
+        record = await self._exported(wanted, show)
         written = record.get("storage_path")
         if place is not None and written is not None:
             await asyncio.to_thread(_copy, Path(written), place, parts)
             record["storage_path"] = str(place.path)
         return record
+
+    async def detach(self, request: Document, output: Output) -> Document:
+        """Have the server write a training set; its record. The file is the server's."""
+        if isinstance(output, Path) and self._local:
+            raise Stop(
+                "--output: expected none with --detach where a server has the database: the file "
+                "will be in the tenant's folder of its export root"
+            )
+        wanted = request if output is None else {**request, "output_path": str(output)}
+        return await self._ask("POST", _EXPORT, body={**wanted, "wait_seconds": 0})
+
+    @property
+    def jobs(self) -> RemoteJobs:
+        """Exports as jobs."""
+        return RemoteJobs(self._ask)
+
+    async def _exported(self, request: Document, show: Progress) -> Document:
+        """The record of an export that has ended; it ends with who waits for it."""
+        record = await self._ask("POST", _EXPORT, body={**request, "wait_seconds": _SOON})
+        try:
+            return check_ended(await ended(self.jobs, record, show))
+        except asyncio.CancelledError:
+            await self.jobs.cancel(record["export_id"])
+            raise
 
     async def training_set(
         self, request: Document, spine: Path, output: Output, force: bool, show: Progress
