@@ -20,9 +20,7 @@ Rows = list[list[str | None]]
 @given(st.lists(st.sampled_from(["a", "b,", "\n", "\r", "\r\n", "\n\n"]), max_size=40))
 def test_a_block_of_very_many_lines_is_read_in_parts(pieces: list[str]) -> None:
     block = "".join(pieces).encode()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csv_text, "_MOST_LINES", 3)
-        parts = [*csv_text._parts(block)]
+    parts = [*csv_text._parts(block, 3)]
     assert b"".join(parts) == block
     counts = [csv_text.count_lines(part) for part in parts]
     assert sum(counts) == csv_text.count_lines(block)
@@ -131,6 +129,19 @@ def test_every_line_is_accounted_for_and_no_block_changes_what_is_read(
     assert lines.rows == len(rows)
     again, _ = read(data, shape, size)
     assert again == rows
+
+
+@given(texts, st.integers(3, 7), st.integers(1, 6))
+def test_columns_that_are_read_some_at_a_time_are_the_same(
+    text: str, width: int, size: int
+) -> None:
+    data = text.encode("utf-8", "surrogateescape")
+    shape = Shape(width, (1, 0, *range(2, width)))
+    whole, _ = read(data, shape)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("_COLUMNS", 2), ("_FEW_PLACES", 1), ("_MOST_CELLS", size)):
+            patch.setattr(csv_text, name, value)
+        assert read(data, shape)[0] == whole
 
 
 @given(texts, st.integers(2, 4))

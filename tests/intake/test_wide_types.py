@@ -9,8 +9,10 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import Batch
 from ai_hub.intake.checks import check_observations
+from ai_hub.intake.dialect.wide import MAX_WIDE, find_wide
 from ai_hub.intake.frames import to_table
 from ai_hub.intake.read_options import ReadOptions
 from intake.reading import data_file
@@ -77,3 +79,11 @@ def test_a_wide_frame_of_polars_is_read() -> None:
     batch = stored(table, {"timestamp": "day", "asset_id": "meter"}, wide="times", timezone="UTC")
     assert batch.table.column("value").to_pylist() == [0.5, 1.5]
     assert date(2025, 1, 13) == batch.table.column("timestamp")[0].as_py().date()
+
+
+def test_a_wide_table_has_a_bound_on_its_columns() -> None:
+    """Each takes some kilobytes, however few rows there are: 2 MB of text took more than 1 GB."""
+    names = ["timestamp", *(f"a{n}" for n in range(MAX_WIDE + 1))]
+    assert len(find_wide("assets", names[:-1], {"timestamp": 0}, None).places) == MAX_WIDE
+    with pytest.raises(InvalidInput, match=r"got '15001 columns', expected at most 15,000\. Turn"):
+        find_wide("assets", names, {"timestamp": 0}, None)

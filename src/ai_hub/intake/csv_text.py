@@ -29,6 +29,11 @@ on."""
 _MAX_RECORD_LINES = 100
 _FEW_LINES = 2 * _MAX_RECORD_LINES  # more than a piece and a row that goes on into it
 _MOST_LINES = 1 << 18
+_FEW_PLACES = 16
+_MOST_CELLS = 1 << 17
+"""Of a table of more columns than a few: what is read at once."""
+_COLUMNS = 1_000
+"""Columns that Arrow reads at once. Each takes 14 KB meanwhile, however few rows there are."""
 _PIECES = 16
 _SHOWN = 200
 
@@ -71,6 +76,12 @@ class Shape:
         """The columns of the tables that are read: the places, as texts."""
         return [str(place) for place in self.places]
 
+    @property
+    def most_lines(self) -> int:
+        """How many lines are read at once."""
+        few = len(self.places) <= _FEW_PLACES
+        return _MOST_LINES if few else max(_MOST_CELLS // len(self.places), 1)
+
 
 def count_lines(data: bytes) -> int:
     """How many lines `data` has; a last one without a line break is one too."""
@@ -91,7 +102,7 @@ def read_tables(
     reader = _Reader(shape, lines)
     rest = b""
     for block in _blocks(stream, field, size):
-        for part in _parts(block):
+        for part in _parts(block, shape.most_lines):
             count = count_lines(part)
             lines.total += count
             table, rest = reader.read(rest + part, count_lines(rest) + count, final=False)
@@ -115,10 +126,10 @@ def _blocks(stream: BinaryIO, field: str, size: int) -> Iterator[bytes]:
         yield rest
 
 
-def _parts(block: bytes) -> Iterator[bytes]:
-    """A block in parts of no more lines than may be objects at once."""
+def _parts(block: bytes, most: int) -> Iterator[bytes]:
+    """A block in parts of so many lines, which may be objects at once."""
     count = count_lines(block)
-    if count <= _MOST_LINES:
+    if count <= most:
         yield block
         return
     half = len(block) // 2
@@ -128,8 +139,8 @@ def _parts(block: bytes) -> Iterator[bytes]:
     if end >= len(block):
         # One line is all of its second half.
         end = _last_line_end(block[:half])
-    yield from _parts(block[:end])
-    yield from _parts(block[end:])
+    yield from _parts(block[:end], most)
+    yield from _parts(block[end:], most)
 
 
 def _last_line_end(data: bytes) -> int:
@@ -173,24 +184,16 @@ class _Reader:
         """The rows, if Arrow finds as many as there are lines that are not blank."""
         if not data:
             return self._table([[] for _ in self._shape.places])
-        columns = [str(place) for place in range(self._shape.width)]
         read = list(dict.fromkeys(self._shape.names))
         try:
-            table = arrow_csv.read_csv(
-                BytesIO(data),
-                read_options=arrow_csv.ReadOptions(
-                    column_names=columns, use_threads=len(data) > _FEW_BYTES
-                ),
-                parse_options=arrow_csv.ParseOptions(
-                    delimiter=self._shape.delimiter, newlines_in_values=b'"' in data
-                ),
-                convert_options=arrow_csv.ConvertOptions(
-                    column_types=dict.fromkeys(read, pa.string()),
-                    include_columns=read,
-                    null_values=[""],
-                    strings_can_be_null=True,
-                ),
-            )
+            if len(read) <= _COLUMNS:
+                table = self._columns(data, read)
+            else:
+                groups = (read[at : at + _COLUMNS] for at in range(0, len(read), _COLUMNS))
+                columns: dict[str, pa.Array] = {}
+                for some in groups:
+                    columns |= _dense(self._columns(data, some))
+                table = pa.table(columns)
         except pa.ArrowInvalid:
             return None
         blank = 0 if len(table) == count else sum(not line for line in data.splitlines())
@@ -199,6 +202,25 @@ class _Reader:
         self._lines.rows += len(table)
         self._lines.blank += blank
         return table
+
+    def _columns(self, data: bytes, read: list[str]) -> pa.Table:
+        """Some of the columns, as Arrow finds them. Raises ArrowInvalid."""
+        return arrow_csv.read_csv(
+            BytesIO(data),
+            read_options=arrow_csv.ReadOptions(
+                column_names=[str(place) for place in range(self._shape.width)],
+                use_threads=len(data) > _FEW_BYTES,
+            ),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter=self._shape.delimiter, newlines_in_values=b'"' in data
+            ),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=dict.fromkeys(read, pa.string()),
+                include_columns=read,
+                null_values=[""],
+                strings_can_be_null=True,
+            ),
+        )
 
     def _by_line(self, data: Sequence[bytes], final: bool) -> tuple[pa.Table, bytes]:
         shape = self._shape
@@ -241,6 +263,13 @@ class _Reader:
     def _table(self, columns: Sequence[Sequence[str | None]]) -> pa.Table:
         named = dict(zip(self._shape.names, columns, strict=True))
         return pa.table({name: pa.array(cells, pa.string()) for name, cells in named.items()})
+
+
+def _dense(table: pa.Table) -> dict[str, pa.Array]:
+    """The columns of a table as parts of one array, which takes little more than their cells."""
+    chunks = [chunk for column in table.columns for chunk in column.chunks]
+    whole, size = pa.concat_arrays([pa.array([], pa.string()), *chunks]), len(table)
+    return {name: whole.slice(at * size, size) for at, name in enumerate(table.column_names)}
 
 
 def _open_at_the_end(data: bytes, delimiter: str) -> bool:

@@ -22,6 +22,8 @@ _BESIDE = {
     "times": ("timestamp", "issued_at", "tenant_id", "asset_id", "feature_type"),
 }
 
+MAX_WIDE = 15_000
+"""The most columns of a wide table: each takes some memory, however few rows there are."""
 _SPREAD = {"assets": "asset_id", "series": "feature_type", "times": "time"}
 LABEL_FORMAT = "%H:%M:%S"
 """How the labels of times of day are written, whatever the names in the file were."""
@@ -67,6 +69,8 @@ class Wide:
 
 def numbers(values: pa.ChunkedArray) -> pa.Array:
     """A column of readings; what is no number by its type is so as a text."""
+    if pa.types.is_string(values.type) and values.num_chunks == 1:
+        return values.chunk(0)
     found = plain_cells("value", values)
     numbers = (pa.types.is_null, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
     return found if any(is_of(found.type) for is_of in numbers) else found.cast(pa.string())
@@ -112,6 +116,11 @@ def find_wide(
     rest = [place for place in rest if place != time]
     if not rest:
         raise InvalidInput("wide", what, "columns beside that of the times", _came(names))
+    if len(rest) > MAX_WIDE:
+        hint = (
+            "Turn the table, so that each reading has a row, or send the columns in several files."
+        )
+        raise InvalidInput("wide", f"{len(rest)} columns", f"at most {MAX_WIDE:,}", hint)
     return Wide(what, tuple(" ".join(names[place].split()) for place in rest), tuple(rest))
 
 
