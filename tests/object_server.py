@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import socket
 import subprocess
 import sys
@@ -74,7 +75,11 @@ def object_server() -> Iterator[ObjectServer]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     program = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # Pieces of an upload may be as small as tests are.
+    environment = os.environ | {"S3_UPLOAD_PART_MIN_SIZE": "1"}
+    process = subprocess.Popen(
+        program, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         server = ObjectServer(f"http://127.0.0.1:{port}")
         until = time.monotonic() + _STARTS_WITHIN
@@ -128,6 +133,8 @@ class Between:
         self.host, self.port = host, port
         self.calls: list[Call] = []
         self.plan: Callable[[Call], Fault | None] = lambda call: None
+        self.lost: Callable[[Call], None] = lambda call: None
+        """Called once a call is done whose answer gets lost."""
         self._lock = threading.Lock()
 
     def begin(self, plan: Callable[[Call], Fault | None] = lambda call: None) -> None:
@@ -135,11 +142,11 @@ class Between:
         with self._lock:
             self.calls, self.plan = [], plan
 
-    def called(self, method: str, path: str) -> Fault | None:
+    def called(self, method: str, path: str) -> tuple[Call, Fault | None]:
         with self._lock:
             call = Call(len(self.calls), method, unquote(path))
             self.calls.append(call)
-        return self.plan(call)
+        return call, self.plan(call)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -151,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _pass_on(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        fault = self.between.called(self.command, self.path)
+        call, fault = self.between.called(self.command, self.path)
         if fault is not None and fault.kind == "error":
             text = f"<Error><Code>{fault.code}</Code><Message>{fault.message}</Message></Error>"
             return self._answer(fault.status, [("content-type", "application/xml")], text.encode())
@@ -168,6 +175,7 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             connection.close()
         if fault is not None and fault.kind == "lose":
+            self.between.lost(call)
             self.close_connection = True
             return None
         return self._answer(answer.status, headers, content)
