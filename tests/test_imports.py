@@ -109,6 +109,7 @@ LIBRARIES = {
     "yaml": ("definitions/file.py",),
     "joserfc": ("access/tokens.py",),
     "python_calamine": ("intake/readers/spreadsheet.py",),
+    "deltalake": ("export/delta.py",),
     "obstore": ("storage/faults.py", "storage/objects.py"),
     "mlflow": ("mlflow.py",),
     "joblib": ("importance/model_file.py",),

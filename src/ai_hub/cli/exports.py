@@ -91,6 +91,12 @@ def export(
         bool,
         typer.Option("--force", help="Replace a file that no export wrote, too."),
     ] = False,
+    format: Annotated[
+        str,
+        typer.Option(
+            "--format", metavar="NAME", help="parquet, or delta: --output is a Delta table then."
+        ),
+    ] = "parquet",
     compression: Annotated[
         str, typer.Option("--compression", metavar="NAME", help="snappy or zstd.")
     ] = "snappy",
@@ -158,6 +164,7 @@ def export(
         "parts": parts or None,
         "partition_by": partition_by or None,
         "buckets": buckets,
+        "format": None if format == "parquet" else format,
     }
     request = {key: value for key, value in given.items() if value is not None}
     _check_rows(request, spine)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -140,7 +141,14 @@ class Attempts:
         for outcome in await asyncio.gather(*both, return_exceptions=True):
             if outcome is not None:
                 raise outcome
-        await self.working.do(draft.publish)
+        try:
+            await self.working.do(draft.publish)
+        except BaseException:
+            if draft.published:
+                # What is decided and not done yet, a sweep does, also one of this process.
+                with suppress(StoreError):
+                    await self.log.record(whole, keep=False)
+            raise
         ended = whole.completed(self.now())
         if not self.log.writable:
             await self.working.do(keep_beside, draft, ended)

@@ -26,5 +26,5 @@ def drafting(place: AnyPlace, export_id: str, parts: bool) -> AbstractContextMan
     Raises InvalidInput and ExportFailed, as `check` does.
     """
     if isinstance(place, ObjectPlace):
-        return object_draft(place, export_id, parts)
+        return object_draft(place, export_id, parts or place.delta)
     return folder_draft(place, export_id) if parts else place.draft(export_id)

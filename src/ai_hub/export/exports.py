@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ai_hub.config import Settings
 from ai_hub.definitions.values import check_count, check_id
@@ -95,13 +95,15 @@ class Exports:
         force: bool = False,
         in_tenant_folder: bool = False,
         parts: bool = False,
+        delta: bool = False,
         detached: bool = False,
     ) -> ExportRecord:
         """Begin to write the file of a job, or a folder of `parts`; its record.
 
         `path` is relative to the tenant's own folder with `in_tenant_folder`, and to the working
         directory without; by default the file is in that folder, or in the export root. In object
-        storage it is in a folder below a URL that has the export's id. `force` replaces a file that
+        storage it is in a folder below a URL that has the export's id; with `delta` the URL is that
+        of a Delta table, which has a new version then. `force` replaces a file that
         no export wrote. A job that is `detached` waits for another process.
         Raises InvalidInput for a path where no file may be and for more rows than one may have,
         Busy if too many exports wait, StoreError.
@@ -117,7 +119,7 @@ class Exports:
         try:
             tenant_id = job.rows.tenant_id
             place = await asyncio.to_thread(
-                self._place, tenant_id, path, default, force, in_tenant_folder, export_id
+                self._place, tenant_id, path, default, force, in_tenant_folder, export_id, delta
             )
             await asyncio.to_thread(check, place, parts)
             record = ExportRecord(
@@ -131,7 +133,7 @@ class Exports:
                 job.range.end,
                 job.asset_ids,
                 self._now(),
-                request=request_of(job, parts, force) if self._log.writable else None,
+                request=request_of(job, parts, force, delta) if self._log.writable else None,
                 rows_expected=expected,
             )
             if detached and record.request is None:
@@ -297,7 +299,7 @@ class Exports:
             if record.replaced_by is not None:
                 raise ExportFailed(f"the export {record.replaced_by} has its place since")
             job, request = job_again(record, resolve), said(record)
-            place = await asyncio.to_thread(self._place_again, record, request["force"])
+            place = await asyncio.to_thread(self._place_again, record, request)
         except AiHubError as error:
             await asyncio.to_thread(remove_half, self._places, record)
             await self._log.record(record.failed(self._now(), str(error)))
@@ -314,18 +316,19 @@ class Exports:
         force: bool,
         in_tenant_folder: bool,
         export_id: str,
+        delta: bool,
     ) -> AnyPlace:
         if isinstance(path, Url):
-            return ObjectPlace.of(path / export_id, self._places)
+            return ObjectPlace.of(path / export_id, self._places, delta)
         if in_tenant_folder:
             return self._places.of_tenant(tenant_id, path or PurePath(default))
         return self._places.place(Path(path or self._places.root / default), force)
 
-    def _place_again(self, record: ExportRecord, force: bool) -> AnyPlace:
+    def _place_again(self, record: ExportRecord, request: Mapping[str, Any]) -> AnyPlace:
         """Where the file of a job is to be that was begun before."""
         if is_url(record.storage_path):
-            return ObjectPlace.of(Url.of(record.storage_path), self._places)
-        return self._places.place(Path(record.storage_path), force)
+            return ObjectPlace.of(Url.of(record.storage_path), self._places, request["delta"])
+        return self._places.place(Path(record.storage_path), request["force"])
 
 
 async def _done(running: Running) -> None:

@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Literal
+from urllib.parse import quote
+
+import pyarrow as pa
 
 from ai_hub.errors import ExportFailed, ObjectExists, ObjectMissing, StorageError
+from ai_hub.export.delta import check_extra, check_table, commit
 from ai_hub.export.journal import Finished, Key, line_of, part_of
-from ai_hub.export.manifest import MANIFEST, manifest_of, part_name, read_parts
+from ai_hub.export.manifest import MANIFEST, manifest_of, part_name, read, read_parts
 from ai_hub.export.place import Places
 from ai_hub.export.rows import Counts
 from ai_hub.storage.base import Storage
@@ -25,6 +30,7 @@ from ai_hub.storage.opening import open_storage
 from ai_hub.storage.sink import Sink
 from ai_hub.storage.url import Url
 
+DELTA = "delta"
 _JOURNAL = "_journal"
 """The folder of what is said of finished parts: readers of folders pass over a name like that."""
 RECORD = "record.json"
@@ -40,23 +46,32 @@ class ObjectPlace:
     storage: Storage
     places: Places
     """Where files are that are needed meanwhile."""
+    delta: bool = False
+    """Whether the folder that it is in is a Delta table."""
 
     @classmethod
-    def of(cls, url: Url, places: Places) -> ObjectPlace:
+    def of(cls, url: Url, places: Places, delta: bool = False) -> ObjectPlace:
         """The place of an export's own URL. Raises InvalidInput without the extra `cloud`,
         ExportFailed."""
         try:
-            return cls(url, open_storage(url), places)
+            return cls(url, open_storage(url, umask=places.umask), places, delta)
         except StorageError as error:
             raise _failed(url, error) from error
 
     @property
     def path(self) -> str:
-        """The URL."""
-        return str(self.url)
+        """The URL, also of a folder."""
+        return f"file://{quote(str(self.url))}" if self.url.scheme == "file" else str(self.url)
+
+    @property
+    def table(self) -> Url:
+        """The folder that it is in."""
+        return Url(self.url.scheme, self.url.bucket, self.url.segments[:-1])
 
     def check(self) -> None:
         """Raise ExportFailed where the storage does not answer or does not allow it."""
+        if self.delta:
+            check_extra()
         with self.said():
             next(self.storage.list(), None)
 
@@ -74,6 +89,13 @@ class ObjectPlace:
         with suppress(ObjectMissing):
             return hashlib.sha256(self.storage.get(MANIFEST)).hexdigest()
         return None
+
+    def complete(self) -> None:
+        """Do what follows from its manifest: in a Delta table, the commit. Raises ExportFailed and
+        StorageError."""
+        manifest = read(self.storage.get(MANIFEST))
+        if manifest.get("format") == DELTA:
+            commit(self.table, self.url.segments[-1], manifest)
 
     def parts_state(self) -> Literal["ok", "changed", "missing"]:
         """Whether the parts of the manifest are there, as they were, and no other file. Raises
@@ -190,8 +212,15 @@ class ObjectDraft:
         for part in self._begun:
             part.close()
 
+    def fit(self, schema: pa.Schema, columns: Sequence[str]) -> None:
+        """Raise InvalidInput where rows with these columns, and these of a layout, cannot be."""
+        if self.place.delta:
+            check_table(self.place.table, schema, columns)
+
     def conclude(self, said: Mapping[str, object]) -> None:
         """Make the manifest, once all parts are finished."""
+        if self.place.delta:
+            said = {**said, "format": DELTA, "written_at": time.time_ns() // 1_000_000}
         self._manifest = manifest_of(self.export_id, self.finished, said)
         self.size = sum(one.size for one in self.finished) + len(self._manifest)
         self.checksum = hashlib.sha256(self._manifest).hexdigest()
@@ -215,7 +244,10 @@ class ObjectDraft:
                 raise ExportFailed(
                     f"output_path: another process wrote {self.place.url / MANIFEST} already"
                 ) from None
+            # From here on it is decided: should the rest fail, a sweep does it.
             self.published = True
+            if self.place.delta:
+                self.place.complete()
         with suppress(StorageError):  # nobody minds them
             self.place.tidy()
 

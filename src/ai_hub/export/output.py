@@ -68,6 +68,8 @@ def output_of(
     layout: Layout | None = None,
 ) -> Iterator[Output]:
     """What writes to a draft, and works beside whoever writes. Without any rows it is nothing."""
+    if isinstance(draft, ObjectDraft):
+        draft.fit(schema, () if layout is None else layout.columns(schema.names))
     if not isinstance(draft, Draft):
         if layout is not None:
             with (

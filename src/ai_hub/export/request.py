@@ -18,7 +18,9 @@ Resolve = Callable[[str, Any], Spec]
 """The set of a label (`name@version`) with a missing policy. Raises NotFound."""
 
 
-def request_of(job: ExportJob | SpineJob, parts: bool, force: bool) -> dict[str, Any] | None:
+def request_of(
+    job: ExportJob | SpineJob, parts: bool, force: bool, delta: bool = False
+) -> dict[str, Any] | None:
     """What it takes to make a job again beside the columns of its record; None for one that cannot
     be: its rows came with it, or its features have no name."""
     chosen = job.rows.feature_set
@@ -33,6 +35,7 @@ def request_of(job: ExportJob | SpineJob, parts: bool, force: bool) -> dict[str,
         "compression": job.compression,
         "layout": None if job.layout is None else [[*job.layout.by], job.layout.buckets],
         "parts": parts,
+        "delta": delta,
         "force": force,
     }
 

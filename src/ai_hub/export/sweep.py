@@ -85,7 +85,10 @@ def _in_place(places: Places, record: ExportRecord) -> bool:
     and StorageError where its storage does not answer."""
     if is_url(record.storage_path):
         far = ObjectPlace.of(Url.of(record.storage_path), places)
-        return record.checksum is not None and record.checksum == far.manifest_checksum()
+        if record.checksum is None or record.checksum != far.manifest_checksum():
+            return False
+        far.complete()
+        return True
     place = places.place(Path(record.storage_path))
     try:
         return record.checksum is not None and record.checksum in (

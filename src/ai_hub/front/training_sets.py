@@ -51,6 +51,7 @@ class TrainingSets(FeatureSets):
         parts: bool = False,
         partition_by: str | Sequence[str] | None = None,
         buckets: int | None = None,
+        format: str = "parquet",
         wait_seconds: float | None = None,
         detached: bool = False,
     ) -> dict[str, Any]:
@@ -64,7 +65,8 @@ class TrainingSets(FeatureSets):
         `manifest.json` last, with folders in it by `partition_by`: `month`, `asset_bucket` (of
         `buckets`, 16), or both. So does a URL (`s3://`, `gs://`, `az://`; extra `cloud`): a new one
         below it, named by the export's id. What no export wrote is replaced with `force` only, a
-        folder never. Status `no_data` if there are no rows. Raises ExportFailed, or Busy if too
+        folder never. With `format="delta"` (extra `delta`) that place is a Delta table, which has a
+        new version then. Status `no_data` if there are no rows. Raises ExportFailed, or Busy if too
         many wait.
 
         It is a job: with `wait_seconds` the record comes after so long, and the job goes on in this
@@ -82,6 +84,10 @@ class TrainingSets(FeatureSets):
             layout=Layout.of(partition_by, buckets),
         )  # fmt: skip
         path = named_path(output_path)
+        if format == "delta":
+            path = _table(path, in_tenant_folder)
+        elif format != "parquet":
+            raise InvalidInput("format", format, "parquet or delta")
         if job.layout is not None and not (parts or isinstance(path, Url)):
             expected = "none without parts (--parts), or a URL as output_path (--output)"
             raise InvalidInput("partition_by", partition_by, expected)
@@ -89,7 +95,7 @@ class TrainingSets(FeatureSets):
         exports = self._open.exports
         record = await exports.start(
             job, path, progress, force=force, in_tenant_folder=in_tenant_folder,
-            parts=parts, detached=detached,
+            parts=parts, delta=format == "delta", detached=detached,
         )  # fmt: skip
         if not detached and seconds is None:
             record = await exports.run(record.export_id, acting().who)
@@ -169,3 +175,14 @@ def _seconds(given: object) -> float | None:
     if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given < math.inf:
         raise InvalidInput("wait_seconds", given, "seconds from 0, or none to wait to the end")
     return float(given)
+
+
+def _table(path: PurePath | Url | None, in_tenant_folder: bool) -> Url:
+    """The URL of a Delta table. Raises InvalidInput."""
+    if path is None:
+        raise InvalidInput("output_path", None, "the folder or URL of a Delta table")
+    if isinstance(path, Url):
+        return path
+    if in_tenant_folder:
+        raise InvalidInput("output_path", str(path), "a URL, with delta as format")
+    return Url.of(path, "output_path")

@@ -47,6 +47,7 @@ async def export(request: _Asked, state: State) -> Response[_Record]:
         parts=data.parts,
         partition_by=data.partition_by,
         buckets=data.buckets,
+        format=data.format,
         wait_seconds=0,
     )
     try:

@@ -84,6 +84,7 @@ class ExportRequest(msgspec.Struct, forbid_unknown_fields=True):
     parts: bool = False
     partition_by: list[str] | None = None
     buckets: int | None = None
+    format: str = "parquet"
     wait_seconds: int | float = 10
 
 

@@ -166,6 +166,7 @@ def _requests(registry: Registry) -> Schema:
                     listed({"type": "string", "enum": [*get_args(By)]}, 0, len(get_args(By)))
                 ),
                 "buckets": nullable({"type": "integer", "minimum": 1, "maximum": MOST_BUCKETS}),
+                "format": {"type": "string", "enum": ["parquet", "delta"]},
                 "wait_seconds": {"type": "number", "minimum": 0, "maximum": 3_600},
             },
         ), "oneOf": [

@@ -215,6 +215,20 @@ def _opened(url: Url, patience: Patience) -> ObjectStore:
                 raise StorageError(f"{url} is a folder")
 
 
+def delta_options(url: Url) -> dict[str, str] | None:
+    """The same storage for `deltalake`, which takes the rest from the environment, too."""
+    endpoint = _named_endpoint(url)
+    patience = Patience()
+    if url.scheme == "file":
+        return None
+    return {
+        "timeout": f"{patience.answer:g}s",
+        "connect_timeout": f"{patience.connect:g}s",
+        "allow_http": str(endpoint.startswith("http://")).lower(),
+        **({"endpoint": endpoint} if endpoint else {}),
+    }
+
+
 def _named_endpoint(url: Url) -> str:
     names = {
         "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
