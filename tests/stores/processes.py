@@ -103,6 +103,22 @@ asyncio.run(main())
 """
 )
 
+ARCHIVE = (
+    _START
+    + """
+from ai_hub.serving import archiver
+from ai_hub.stores import archive_table
+archiver.LAYER_ROWS, archive_table.DROP_ROWS = 200, 150
+async def main():
+    async with opened() as store:
+        print("ready", flush=True)
+        for days in range(2, int(sys.argv[3]) + 1, 2):
+            before = datetime(2024, 1, 1, tzinfo=timezone.utc) + timedelta(days=days)
+            await store.archive(before, sys.argv[2], drop=True)
+asyncio.run(main())
+"""
+)
+
 HOLD = (
     _START
     + """

@@ -38,10 +38,11 @@ def archive(
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """Seal old days as Parquet files, which exports read with live rows as one history.
+    """Seal old days of history as Parquet files.
 
-    What is sealed is compared with the database, row by row. It goes step by step: one that was
-    stopped is run again, and seals what came in late too.
+    Exports read them with live rows as one history. What is sealed is compared with the database,
+    row by row. It goes step by step: one that was stopped is run again, and seals what came in
+    late too.
 
     Example: ai-hub archive --before 2024-01-01T00:00:00Z --to s3://history/features --drop
     """
@@ -78,7 +79,9 @@ def archives(
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """Show what is sealed, and before when rows are in the archive alone.
+    """Show which days of history are sealed.
+
+    And before when rows are in the archive alone.
 
     Example: ai-hub archives --tenant acme
     """
