@@ -39,13 +39,16 @@ BESIDE = {
     "drifting",
     # It reads a file in an order that depends on the store.
     "ingest_bulk",
+    "take_exports",
+    # They are commands of who has the database.
+    *("archive", "archives"),
     # What a key is for says the key.
     "tenants",
 }
 # Arguments of the store that have no meaning at a server, or no word in its requests.
 NOT_SAID = {
     *("by", "exact", "progress", "abreast", "force", "in_tenant_folder", "spine", "limit", "since"),
-    *("resume", "search"),
+    *("detached", "search"),
 }
 
 
@@ -113,7 +116,7 @@ CALLS: dict[str, Callable[[Any, str], Any]] = {
     "keys": lambda s, t: s.keys(),
     "plan": lambda s, t: s.plan([FeatureSet("own", 1, (Lag("lag", "1h"),))]).document(),
     "training set": lambda s, t: s.get_training_set(
-        [{"asset_id": "a", "timestamp": T, "label": "x"}], SET, tenant_id=t,
+        [{"asset_id": "a", "timestamp": T - timedelta(days=1), "label": "x"}], SET, tenant_id=t,
         horizons=["1h", Target("peak", "24h", stat="max", window="6h")], indicators=True,
     ).to_pandas().to_dict(),
     "delete": lambda s, t: s.delete(t, ["a"], dry_run=True),

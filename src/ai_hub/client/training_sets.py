@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ai_hub.client.base import FEATURES, Asking, said, texts, time_of
 from ai_hub.definitions.values import Time
 from ai_hub.definitions.vocabulary import Missing
+from ai_hub.errors import ExportFailed
+from ai_hub.export.fields import Record
 
 if TYPE_CHECKING:
     from ai_hub.definitions.target import Horizon
@@ -15,8 +18,8 @@ if TYPE_CHECKING:
 
 _PARQUET = "application/vnd.apache.parquet"
 _UNDER_WAY = ("pending", "processing")
-_LOOKS = 1.0
-"""Seconds between two looks at an export that is under way."""
+_FIRST_LOOK, _LOOKS = 0.05, 1.0
+"""Seconds between two looks at an export that is under way: at first, and later on."""
 
 
 class TrainingSets(Asking):
@@ -38,27 +41,55 @@ class TrainingSets(Asking):
         frequency: str | None = None,
         model: str | None = None,
         parts: bool = False,
+        wait_seconds: float | None = None,
     ) -> dict[str, Any]:
         """Write a feature set over [start_time, end_time] to a Parquet file of the server; the
-        export's record, once it has ended.
+        export's record once it has ended, or after `wait_seconds`.
 
-        `output_path` is relative to the tenant's folder there. It is not sent again where it is
-        unknown whether it arrived: `exports` says what there is.
+        `output_path` is relative to the tenant's folder there, or a URL that the server allows. It
+        is not sent again where it is unknown whether it arrived: `exports` says what there is.
+        Raises ExportFailed.
         """
-        import asyncio
-
         asked = said(
             tenant_id=tenant_id, feature_set=feature_set, model=model,
             start_time=time_of(start_time, "start_time", "up"),
             end_time=time_of(end_time, "end_time"), output_path=output_path,
             asset_ids=texts(asset_ids), missing=missing, compression=compression,
             horizons=_plain(horizons), indicators=indicators, frequency=frequency, parts=parts,
+            wait_seconds=0,
         )  # fmt: skip
-        record = await self._ask("POST", "/export", asked, work=True)
-        while record["status"] in _UNDER_WAY:
-            await asyncio.sleep(_LOOKS)
-            record = await self.export_record(record["export_id"])
-        return record
+        record = await self._ask("POST", "/export", asked)
+        return await self.wait_for_export(record["export_id"], wait_seconds)
+
+    async def wait_for_export(
+        self, export_id: str, wait_seconds: float | None = None
+    ) -> dict[str, Any]:
+        """The record of an export once it has ended, or after so many seconds; the job goes on.
+
+        Raises UnknownExport, and ExportFailed.
+        """
+        import asyncio
+
+        wait, until = _FIRST_LOOK, None if wait_seconds is None else monotonic() + wait_seconds
+        while True:
+            record = await self.export_record(export_id)
+            if record["status"] == "failed":
+                raise ExportFailed(record.get("error") or f"export {export_id} failed")
+            left = wait if until is None else min(wait, until - monotonic())
+            if record["status"] not in _UNDER_WAY or left <= 0:
+                return record
+            await asyncio.sleep(left)
+            wait = min(2 * wait, _LOOKS)
+
+    async def cancel_export(self, export_id: str) -> dict[str, Any]:
+        """End an export that is under way; its record, `cancelled` as soon as it has stopped. One
+        that has ended stays as it is."""
+        return Record(await self._ask("DELETE", _export(export_id), safe=True))
+
+    async def resume_export(self, export_id: str) -> dict[str, Any]:
+        """Go on with an export that waits for a process, failed or was cancelled; its record
+        (`wait_for_export`)."""
+        return Record(await self._ask("POST", f"{_export(export_id)}/resume"))
 
     async def get_training_set(
         self,
@@ -113,15 +144,11 @@ class TrainingSets(Asking):
         """Recorded exports of a tenant, or of all of the key, the newest first, up to 10,000."""
         asked = said(tenant_id=tenant_id, limit=limit)
         found = await self._ask("GET", "/exports", params=asked, safe=True)
-        records: list[dict[str, Any]] = found["exports"]
-        return records
+        return [Record(one) for one in found["exports"]]
 
     async def export_record(self, export_id: str) -> dict[str, Any]:
         """One recorded export."""
-        from urllib.parse import quote
-
-        path = f"/exports/{quote(export_id, '', errors='replace')}"
-        return await self._ask("GET", path, safe=True)
+        return Record(await self._ask("GET", _export(export_id), safe=True))
 
     async def drift(
         self,
@@ -159,6 +186,12 @@ class TrainingSets(Asking):
             end_time=time_of(end_time, "end_time"),
         )  # fmt: skip
         return await self._ask("POST", "/drift/baseline", asked, work=True)
+
+
+def _export(export_id: str) -> str:
+    from urllib.parse import quote
+
+    return f"/exports/{quote(export_id, '', errors='replace')}"
 
 
 def _plain(horizons: Sequence[Horizon]) -> list[str | dict[str, Any]]:

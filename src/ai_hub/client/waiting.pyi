@@ -262,12 +262,37 @@ class Client:
         frequency: str | None = None,
         model: str | None = None,
         parts: bool = False,
+        wait_seconds: float | None = None,
     ) -> dict[str, Any]:
         """Write a feature set over [start_time, end_time] to a Parquet file of the server; the
-        export's record, once it has ended.
+        export's record once it has ended, or after `wait_seconds`.
 
-        `output_path` is relative to the tenant's folder there. It is not sent again where it is
-        unknown whether it arrived: `exports` says what there is."""
+        `output_path` is relative to the tenant's folder there, or a URL that the server allows. It
+        is not sent again where it is unknown whether it arrived: `exports` says what there is.
+        Raises ExportFailed."""
+
+    def wait_for_export(
+        self,
+        export_id: str,
+        wait_seconds: float | None = None,
+    ) -> dict[str, Any]:
+        """The record of an export once it has ended, or after so many seconds; the job goes on.
+
+        Raises UnknownExport, and ExportFailed."""
+
+    def cancel_export(
+        self,
+        export_id: str,
+    ) -> dict[str, Any]:
+        """End an export that is under way; its record, `cancelled` as soon as it has stopped. One
+        that has ended stays as it is."""
+
+    def resume_export(
+        self,
+        export_id: str,
+    ) -> dict[str, Any]:
+        """Go on with an export that waits for a process, failed or was cancelled; its record
+        (`wait_for_export`)."""
 
     def get_training_set(
         self,

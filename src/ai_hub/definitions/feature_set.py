@@ -160,6 +160,13 @@ class FeatureSet:
             "definitions": [definition_of(feature) for feature in self.features],
         }
 
+    def _repr_html_(self) -> str:
+        from ai_hub.notebooks import table
+
+        rows = [[one.name, type(one).__name__, one.unit, one.description] for one in self.features]
+        caption = f"{self.label}, fingerprint {self.fingerprint}"
+        return table(caption, ["feature", "kind", "unit", "what it is"], rows)
+
     def policy_of(self, feature: Feature, requested: Missing | None) -> Missing:
         """The missing policy that applies: the request's, else the feature's, else the set's."""
         if requested is not None:

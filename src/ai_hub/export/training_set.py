@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import polars
 
 _ID = pa.dictionary(pa.int32(), pa.string())
+_SHOWN = 5
+"""Rows that a notebook shows."""
 _TOGETHER = 16_384
 """Rows that are computed at once: what is made of them on the way stays close to the processor."""
 
@@ -67,6 +69,21 @@ class TrainingSet:
         """In how many rows a feature is null since a view has several rows of the newest time."""
         found: dict[str, int] = json.loads(self.metadata.get(SEVERAL, "{}"))
         return found
+
+    def _repr_html_(self) -> str:
+        from ai_hub.notebooks import table
+
+        said = self.metadata
+        label = said.get("ai_hub.feature_set") or "features"
+        version = said.get("ai_hub.version")
+        caption = (
+            f"{label}{f'@{version}' if version else ''}: {len(self):,} rows of "
+            f"{said.get('ai_hub.tenant_id')}, missing values: {said.get('ai_hub.policy')}"
+        )
+        names = self._table.column_names
+        first = self._table.slice(0, _SHOWN).to_pydict()
+        rows = [[first[name][row] for name in names] for row in range(min(len(self), _SHOWN))]
+        return table(caption, names, rows)
 
     def to_arrow(self) -> pa.Table:
         """As an Arrow table, with the metadata in its schema."""

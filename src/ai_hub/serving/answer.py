@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ai_hub.definitions.values import to_datetime
+from ai_hub.definitions.values import iso, to_datetime, to_micros
 from ai_hub.definitions.vocabulary import Missing
 
 if TYPE_CHECKING:
@@ -53,6 +53,26 @@ class Answer:
         """How many features there are: fewer than asked for when degraded."""
         return len(self.features)
 
+    def _repr_html_(self) -> str:
+        from ai_hub.notebooks import table
+
+        named = "" if self.feature_set is None else f", {self.feature_set}@{self.version}"
+        degraded = ", degraded" if self.degraded else ""
+        at = iso(to_micros(self.timestamp))
+        caption = f"{self.tenant_id} / {self.asset_id}{named} as of {at}{degraded}"
+        if self.error is not None:
+            return table(caption, ["error"], [[self.error]])
+        names = dict.fromkeys((*self.features, *self.missing))
+        return table(
+            caption, ["feature", "value", ""],
+            ([name, self.features.get(name), self._remark(name)] for name in names),
+        )  # fmt: skip
+
+    def _remark(self, name: str) -> str:
+        remarks = ["missing"] * (name in self.missing)
+        remarks += ["outside its range"] * (name in self.violations)
+        return ", ".join(remarks)
+
 
 class Features(dict[str, Any]):
     """Feature name to value: a plain dict that also knows the answer that it is of.
@@ -74,6 +94,10 @@ class Features(dict[str, Any]):
         # Without one, as in `type(features)(pairs)`, it does not claim that nothing was missing.
         if answer is not None:
             self.answer = answer
+
+    def _repr_html_(self) -> str | None:
+        answer = getattr(self, "answer", None)
+        return None if answer is None else answer._repr_html_()
 
     def copy(self) -> Features:
         """The same features, of the same answer."""
