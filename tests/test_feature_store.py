@@ -62,6 +62,7 @@ USES: dict[str, Use] = {
     "warm_feature_cache": lambda s: s.warm_feature_cache("t", ["a"]),
     "assets": lambda s: s.assets("t"),
     "tenants": lambda s: s.tenants(),
+    "freshness": lambda s: s.freshness("t"),
     "asset": lambda s: s.asset("t", "a"),
     "chart": lambda s: s.chart("t", "a", BEFORE, T, feature_set=SET, feature="lag_1h"),
     "seen_assets": lambda s: s.seen_assets("t"),

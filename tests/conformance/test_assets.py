@@ -154,6 +154,28 @@ async def test_assets_are_listed_with_what_is_known_of_them(
             await store.asset("a", "nothing")
 
 
+async def test_who_is_late_is_known_by_the_day(deployment: Deployment, tmp_path: Path) -> None:
+    day = NOW - NOW % DAY
+    ages = {"now": 0, "today": NOW - day, "before": NOW - day + 1, "week": 7 * DAY, "old": 9 * DAY}
+    async with deployment.open(tmp_path) as store:
+        store.now = lambda: NOW
+        assert (await store.freshness("t"))["assets"] == 0
+        rows = [observation(one, NOW - age, 1.0) for one, age in ages.items()]
+        await store.ingest([*rows, observation("old", NOW - 400 * DAY, 1.0)], "t")
+        await store.ingest([observation("unused", NOW, 1.0, "value", 0)], "t")
+        await store.ingest([observation("other", NOW, 1.0)], "u")
+        await store.ingest_attributes([{"asset_id": "bare", "capacity": 1}], "t")
+        found = await store.freshness("t", 2)
+        stalest = found.pop("stalest")
+        assert found == {
+            "tenant_id": "t", "assets": 5, "today": 2, "yesterday": 1, "week": 1, "older": 1,
+        }  # fmt: skip
+        assert [one["asset_id"] for one in stalest] == ["old", "week"]
+        assert stalest == [await store.asset("t", one) for one in ("old", "week")]
+        await store.ingest([observation("old", NOW, 1.0)], "t")
+        assert [one["asset_id"] for one in (await store.freshness("t", 1))["stalest"]] == ["week"]
+
+
 async def test_a_tenant_that_was_removed_is_listed_no_more(
     deployment: Deployment, tmp_path: Path
 ) -> None:

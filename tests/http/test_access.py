@@ -53,7 +53,7 @@ NEEDS: dict[tuple[str, str], str] = {
         ("get", "audit"), ("post", "delete"), ("post", "archive"), ("get", "archives"),
     )},
     **{("get", p): "read" for p in (
-        "/", "/page/assets", "/page/asset", "/page/drift", "/page/doctor",
+        "/", "/page/assets", "/page/asset", "/page/drift", "/page/doctor", "/page/freshness",
     )},
     ("get", "/page/exports"): "export",
 }  # fmt: skip

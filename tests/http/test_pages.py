@@ -132,6 +132,18 @@ def test_a_part_of_a_page_is_asked_for_alone(server: Server, tenant: str) -> Non
     assert "</script>'" not in unknown.text
 
 
+def test_rows_that_came_are_told_by_the_hour(server: Server, tenant: str) -> None:
+    late = [ROW | {"asset_id": "<late>"}, ROW | {"value": "much"}, ROW | {"timestamp": "soon"}]
+    server.call("POST", "/ingest", {"tenant_id": tenant, "rows": late})
+    page = server.client.get("/page/freshness", params={"tenant_id": tenant}).text
+    assert "1 row taken and <b>2</b> rejected: 1 and 2 rejected of observations" in page
+    assert "row 1: value: got &#39;much&#39;, expected" in page
+    assert "&lt;late&gt;" in page
+    other = server.client.get("/page/freshness", params={"tenant_id": f"not-{tenant}"}).text
+    assert "0 rows taken and <b>0</b> rejected" in other
+    assert "much" not in other
+
+
 def test_the_file_of_an_export_is_its_tenants(server: Server, tenant: str, tmp_path: Path) -> None:
     server.call("POST", "/ingest", {"tenant_id": tenant, "rows": [ROW]})
     day = {"start_time": "2025-10-09T00:00:00Z", "end_time": "2025-10-10T00:00:00Z"}

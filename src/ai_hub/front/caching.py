@@ -9,6 +9,7 @@ from ai_hub.access.grant import EVERYTHING, Grant
 from ai_hub.definitions.values import (
     DAY,
     MAX_ASSETS,
+    MAX_BATCH,
     Time,
     check_count,
     check_id,
@@ -92,6 +93,32 @@ class Caching(Vectors):
         )
         following = found[limit - 1].asset_id if len(found) > limit else None
         return {"assets": [described(one) for one in found[:limit]], "next": following}
+
+    async def freshness(self, tenant_id: str, limit: int = 50) -> dict[str, Any]:
+        """How new a tenant's data is: how many `assets` have readings, how many of them one of
+        `today` (in UTC), of `yesterday`, of the `week` before now and today, and none since
+        (`older`); and the `stalest`, as `assets` lists them: those whose newest reading is the
+        oldest. Raises StoreError.
+        """
+        check_id("tenant_id", tenant_id)
+        check_count("limit", limit, MAX_BATCH)
+        now = self.now()
+        today = now - now % DAY
+        since = (today, today - DAY, today - 7 * DAY)
+        found = await self._open.store.freshness(tenant_id, since, limit)
+        facts = await self._open.store.describe_assets(
+            tenant_id, None, "", limit, now, asset_ids=found.stalest
+        )
+        of_today, of_two, of_week = found.newer
+        return {
+            "tenant_id": tenant_id,
+            "assets": found.assets,
+            "today": of_today,
+            "yesterday": of_two - of_today,
+            "week": of_week - of_two,
+            "older": found.assets - of_week,
+            "stalest": [described(one) for one in facts],
+        }
 
     async def invalidate_feature_cache(
         self,

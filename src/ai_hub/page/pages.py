@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from ai_hub.access.grant import Scope
 from ai_hub.errors import InvalidInput
-from ai_hub.page import asset, assets, catalog, doctor, drift, exports
+from ai_hub.page import asset, assets, catalog, doctor, drift, exports, freshness
 from ai_hub.page.asked import Asked, View
 from ai_hub.page.render import render
 
@@ -39,6 +39,7 @@ PAGES = (
         "asset", "Asset", "/page/asset", asset.view,
         is_listed=False, is_long=True, parts=frozenset(("chart", "vector")),
     ),
+    Page("freshness", "Freshness", "/page/freshness", freshness.view),
     Page("drift", "Drift", "/page/drift", drift.view, is_long=True),
     Page("exports", "Exports", "/page/exports", exports.view, "export"),
     Page("doctor", "Doctor", "/page/doctor", doctor.view, whose="everybody", is_long=True),

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
-from ai_hub.errors import StoreUnavailable
+from ai_hub.errors import StoreUnavailable, shown
 from ai_hub.metrics import Metrics
 from ai_hub.serving.cache import Cache
 from ai_hub.stores.audit_log import AuditRecord, What, noted
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _SILENT_SECONDS = 10.0
+_MOST_REASON = 300
 _WHAT: dict[BatchKind, What] = {
     "observations": "ingest",
     "weather": "ingest-weather",
@@ -119,6 +120,9 @@ class Writer:
             raise
         newest = batch.newest() if kind == "observations" else {}
         self._metrics.landed(kind, batch.accepted, batch.rejected, newest)
+        self._metrics.came(
+            kind, batch.rows_by_tenant(), batch.tenant_id or "", batch.rejected, _why(batch), _now()
+        )
         return batch.landed(landed.replaced, landed.unchanged, landed.aged)
 
     async def _appended(self, batch: Batch, kind: BatchKind, announce: Announce) -> Landed:
@@ -190,6 +194,16 @@ class Writer:
 
 def _records(batch: Batch, kind: BatchKind) -> list[AuditRecord]:
     return [noted(_WHAT[kind], tenant, rows) for tenant, rows in batch.rows_by_tenant().items()]
+
+
+def _why(batch: Batch) -> str:
+    """Why the first row was rejected, as far as a line tells it; empty where none was."""
+    if not batch.reasons:
+        return ""
+    first = batch.reasons[0]
+    place = "" if first.row is None else f"row {first.row}: "
+    named = "" if first.field is None else f"{first.field}: got {shown(first.value)}, "
+    return f"{place}{named}{first.why}"[:_MOST_REASON]
 
 
 class _Marking:

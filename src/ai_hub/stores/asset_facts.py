@@ -34,3 +34,13 @@ class AssetFacts:
     series: tuple[SeriesFacts, ...]
     station: str | None
     attributes: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How new the data of a tenant's assets is: how many have a reading, how many of these have one
+    at or after each of some times, and those whose newest one is the oldest."""
+
+    assets: int
+    newer: tuple[int, ...]
+    stalest: tuple[str, ...]

@@ -14,7 +14,7 @@ from ai_hub.definitions.values import Entity
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.plan import Plan, ViewReads
 from ai_hub.stores.archive_table import ArchiveTable
-from ai_hub.stores.asset_facts import AssetFacts
+from ai_hub.stores.asset_facts import AssetFacts, Freshness
 from ai_hub.stores.audit_log import AuditLog, AuditRecord
 from ai_hub.stores.checkup import Checkup
 from ai_hub.stores.drift_table import DriftTable
@@ -249,13 +249,18 @@ class Store(Protocol):
         limit: int,
         at: int,
         containing: str = "",
+        asset_ids: Sequence[str] | None = None,
     ) -> list[AssetFacts]:
         """The assets that have a usable observation or an attribute and a text in their id, those
         after `after` (by id, sorted), at most `limit`; with `since`, those with an observation at
         or after that time.
 
-        Stations and attributes are those of the time `at`.
+        Stations and attributes are those of the time `at`. With `asset_ids` these, and no others.
         """
+
+    async def freshness(self, tenant_id: str, since: Sequence[int], limit: int) -> Freshness:
+        """How new the data of a tenant is: by the starts of some days (UTC), and the `limit` assets
+        whose newest reading is the oldest."""
 
     async def watch(self, changed: Changed, followed: Followed) -> None:
         """Report what other processes write, from now on, and whether that can be heard of."""

@@ -40,8 +40,11 @@ def describe_assets(
     limit: int,
     at: int,
     containing: str,
+    asset_ids: Sequence[str] | None,
 ) -> list[AssetFacts]:
     """A page of assets; see `Store.describe_assets`."""
+    if asset_ids is not None:
+        return [*_described(cursor, sources, attributes, tenant_id, asset_ids, at)]
     if since is not None:
         page = {"tenant": tenant_id, "after": after, "since": since, "limit": limit}
         found = cursor.execute(_SINCE, page | {"containing": containing}).fetchall()

@@ -21,7 +21,7 @@ from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.arrays import Series, ViewColumn
 from ai_hub.engines.plan import Plan
 from ai_hub.engines.views import Fault, Faults
-from ai_hub.stores.asset_facts import AssetFacts
+from ai_hub.stores.asset_facts import AssetFacts, Freshness
 from ai_hub.stores.audit_log import AuditRecord, counting, landed
 from ai_hub.stores.base import Announce, Changed, Chunk, Followed, Landed, ScanRequest, Vectors
 from ai_hub.stores.embedded import removal as removals
@@ -180,7 +180,7 @@ class EmbeddedStore:
 
         def append(cursor: Cursor) -> Landed:
             done = append_attributes(cursor, held, attributes, changed_at, before, note)
-            self._names.landed(done.touched)
+            self._names.described(done.touched)
             return done
 
         return await self._sessions.write(append)
@@ -284,14 +284,21 @@ class EmbeddedStore:
         limit: int,
         at: int,
         containing: str = "",
+        asset_ids: Sequence[str] | None = None,
     ) -> list[AssetFacts]:
         """A page of assets, with what is known of each."""
         return await self._sessions.read(
             lambda cursor: describe_assets(
                 cursor, self._names, self._sources, self._attributes, tenant_id, since, after,
-                limit, at, containing,
+                limit, at, containing, asset_ids,
             )
         )  # fmt: skip
+
+    async def freshness(self, tenant_id: str, since: Sequence[int], limit: int) -> Freshness:
+        """How new the data of a tenant is."""
+        return await self._sessions.read(
+            lambda cursor: self._names.freshness(cursor, tenant_id, since, limit)
+        )
 
     async def status(self, exact: bool = False) -> dict[str, Any]:
         """What the database is like; counts are exact without being asked to."""
@@ -320,7 +327,7 @@ class EmbeddedStore:
         done = append_rows(cursor, table, batch, self._sources, before, note)
         self._points.landed(kind, batch)
         if kind == "series":
-            self._names.landed(done.touched)
+            self._names.landed(batch)
         return done
 
     def _noting(self, audit: Sequence[AuditRecord]) -> Note:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ai_hub.definitions.values import FIRST_INSTANT
-from ai_hub.stores.asset_facts import CADENCE_READINGS, AssetFacts, SeriesFacts
+from ai_hub.stores.asset_facts import CADENCE_READINGS, AssetFacts, Freshness, SeriesFacts
 from ai_hub.stores.attributes import Value
 from ai_hub.stores.postgres.seen import HAS_SINCE
 from ai_hub.stores.postgres.session import Connection, Sessions
@@ -55,6 +57,19 @@ WHERE asset_id IS NOT NULL AND (
         WHERE s.tenant_id = $1 AND s.asset_id = asset.asset_id AND {HAS_SINCE % (5, 5, 5)}))
 LIMIT $4
 """
+# Of the days that each series has: no reading is looked at.
+_NEWEST = """
+WITH newest AS (
+    SELECT asset_id, max(last_day) AS day FROM ai_hub_series WHERE tenant_id = $1 GROUP BY asset_id
+)
+"""
+_NEWER = f"""
+{_NEWEST}
+SELECT (SELECT count(*) FROM newest), ARRAY(
+    SELECT (SELECT count(*) FROM newest WHERE day >= s.at)
+    FROM unnest($2::timestamptz[]) WITH ORDINALITY AS s(at, place) ORDER BY place)
+"""
+_STALEST = f"{_NEWEST} SELECT asset_id FROM newest ORDER BY day, asset_id LIMIT $2"
 _MINE = """f.tenant_id = $1 AND f.asset_id = s.asset_id AND f.feature_type = s.feature_type
     AND f.timestamp >= s.first_day AND f.timestamp < s.last_day + INTERVAL '1 day'"""
 SERIES = f"""
@@ -93,6 +108,19 @@ async def tenants(sessions: Sessions, limit: int) -> list[str]:
     return [tenant_id for (tenant_id,) in await sessions.fetch(_TENANTS, [limit])]
 
 
+async def freshness(
+    sessions: Sessions, tenant_id: str, since: Sequence[int], limit: int
+) -> Freshness:
+    """How new the data of a tenant is; see `Store.freshness`."""
+
+    async def read(on: Connection) -> Freshness:
+        ((assets, newer),) = await on.fetch(_NEWER, tenant_id, list(since))
+        stalest = await on.fetch(_STALEST, tenant_id, limit)
+        return Freshness(assets, tuple(newer), tuple(asset_id for (asset_id,) in stalest))
+
+    return await sessions.in_snapshot(read, [])
+
+
 async def describe_assets(
     sessions: Sessions,
     tenant_id: str,
@@ -101,13 +129,16 @@ async def describe_assets(
     limit: int,
     at: int,
     containing: str,
+    asset_ids: Sequence[str] | None,
 ) -> list[AssetFacts]:
     """A page of assets; see `Store.describe_assets`."""
 
     async def read(on: Connection) -> list[AssetFacts]:
         oldest = FIRST_INSTANT if since is None else since
         asked = [tenant_id, after, since, limit, oldest]
-        if containing:
+        if asset_ids is not None:
+            page = [(asset_id,) for asset_id in asset_ids]
+        elif containing:
             page = await on.fetch(_SEARCH + _PAGE, *asked, containing)
         else:
             page = await on.fetch(_STEPS + _PAGE, *asked)

@@ -12,11 +12,11 @@ from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import FIRST_INSTANT, Entity
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.engines.plan import Plan
-from ai_hub.stores.asset_facts import AssetFacts
+from ai_hub.stores.asset_facts import AssetFacts, Freshness
 from ai_hub.stores.audit_log import AuditRecord
 from ai_hub.stores.base import Announce, Changed, Chunk, Followed, Landed, ScanRequest, Vectors
 from ai_hub.stores.postgres.archive import PostgresArchiveTable
-from ai_hub.stores.postgres.assets import describe_assets, tenants
+from ai_hub.stores.postgres.assets import describe_assets, freshness, tenants
 from ai_hub.stores.postgres.attributes import append_attributes
 from ai_hub.stores.postgres.audit_log import PostgresAuditLog
 from ai_hub.stores.postgres.changes import Changes
@@ -202,9 +202,16 @@ class PostgresStore:
         limit: int,
         at: int,
         containing: str = "",
+        asset_ids: Sequence[str] | None = None,
     ) -> list[AssetFacts]:
         """A page of assets, with what is known of each."""
-        return await describe_assets(self._sessions, tenant_id, since, after, limit, at, containing)
+        return await describe_assets(
+            self._sessions, tenant_id, since, after, limit, at, containing, asset_ids
+        )
+
+    async def freshness(self, tenant_id: str, since: Sequence[int], limit: int) -> Freshness:
+        """How new the data of a tenant is."""
+        return await freshness(self._sessions, tenant_id, since, limit)
 
     async def status(self, exact: bool = False) -> dict[str, Any]:
         """What the database is like."""
