@@ -194,32 +194,45 @@ def slowly(seconds: float) -> None:
     chunks.CHUNK_ROWS, output.PART_ROWS = 4, 8
 
 
-@pytest.mark.parametrize(
-    "moment", [1, *(pytest.param(n, marks=pytest.mark.long) for n in range(20))]
-)
 async def test_a_killed_process_leaves_what_another_ends_the_same(
+    tmp_path: Path, slow: pytest.MonkeyPatch
+) -> None:
+    await killed(FILE, tmp_path, 1)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("moment", range(6))
+async def test_a_process_killed_at_any_moment(
     deployment: Deployment, tmp_path: Path, slow: pytest.MonkeyPatch, moment: int
 ) -> None:
     if not deployment.lasts:
         pytest.skip("its data ends with its process")
-    async with deployment.open(tmp_path) as store:
+    await killed(deployment, tmp_path, moment)
+
+
+async def killed(deployment: Deployment, place: Path, moment: int) -> None:
+    """Kill a process amid its export, and have this one go on."""
+    async with deployment.open(place) as store:
         await filled(store)
-        await store.wait_for_export((await begin(store, tmp_path / "y", parts=True))["export_id"])
-    program = [sys.executable, "-c", _PROGRAM, deployment.url(tmp_path), str(tmp_path), "0.05"]
+        await store.wait_for_export((await begin(store, place / "y", parts=True))["export_id"])
+    program = [sys.executable, "-c", _PROGRAM, deployment.url(place), str(place), "0.05"]
     paths = [*sys.path, str(Path(__file__).parent.parent)]
-    with subprocess.Popen(
-        program, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
-    ) as process:
-        assert process.stdout is not None
-        export_id = (await asyncio.to_thread(process.stdout.readline)).decode().strip()
-        await asyncio.sleep(random.Random(moment).random() * 0.7)
-        process.send_signal(signal.SIGKILL)
-    async with deployment.open(tmp_path) as store:
+    process = await asyncio.create_subprocess_exec(
+        *program,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+    )
+    assert process.stdout is not None
+    export_id = (await process.stdout.readline()).decode().strip()
+    await asyncio.sleep(random.Random(moment).random() * 0.7)
+    process.send_signal(signal.SIGKILL)
+    await process.wait()
+    async with deployment.open(place) as store:
         await store.take_exports()
         done = await store.wait_for_export(export_id)
         assert (done["status"], done["row_count"]) == ("completed", ROWS)
-    assert whole(tmp_path / "x") == whole(tmp_path / "y")
-    assert not [name for name in os.listdir(tmp_path) if name.startswith(".")]
+    assert whole(place / "x") == whole(place / "y")
+    assert not [name for name in os.listdir(place) if name.startswith(".")]
 
 
 def whole(path: Path) -> dict[str, Any]:
