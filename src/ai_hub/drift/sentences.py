@@ -52,7 +52,8 @@ def sentence(effects: Sequence[Effect], now: Now) -> str:
 
 def reference_in_words(weeks: Ints, seasonal: bool, hours: int) -> str:
     """What vectors are compared with."""
-    same = "" if hours == HOURS else f", at {hours} hours of the week"
+    some = "one hour" if hours == 1 else f"{hours} hours"
+    same = "" if hours == HOURS else f", at {some} of the week"
     if seasonal:
         return f"the weeks of the same season, of {len(weeks)} past weeks{same}"
     few = "" if len(weeks) >= FEWEST_WEEKS else f" ({FEWEST_WEEKS} are needed)"
