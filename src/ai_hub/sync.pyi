@@ -269,6 +269,16 @@ class FeatureStore:
         usable reading or an attribute; with `since`, those with a reading since then; with
         `search`, those with that text in their id."""
 
+    def freshness(
+        self,
+        tenant_id: str,
+        limit: int = 50,
+    ) -> dict[str, Any]:
+        """How new a tenant's data is: how many `assets` have readings, how many of them one of
+        `today` (in UTC), of `yesterday`, of the `week` before now and today, and none since
+        (`older`); and the `stalest`, as `assets` lists them: those whose newest reading is the
+        oldest. Raises StoreError."""
+
     def invalidate_feature_cache(
         self,
         tenant_id: str,
@@ -427,6 +437,7 @@ class FeatureStore:
         parts: bool = False,
         partition_by: str | Sequence[str] | None = None,
         buckets: int | None = None,
+        format: str = 'parquet',
         wait_seconds: float | None = None,
         detached: bool = False,
     ) -> dict[str, Any]:
@@ -440,7 +451,8 @@ class FeatureStore:
         `manifest.json` last, with folders in it by `partition_by`: `month`, `asset_bucket` (of
         `buckets`, 16), or both. So does a URL (`s3://`, `gs://`, `az://`; extra `cloud`): a new one
         below it, named by the export's id. What no export wrote is replaced with `force` only, a
-        folder never. Status `no_data` if there are no rows. Raises ExportFailed, or Busy if too
+        folder never. With `format="delta"` (extra `delta`) that place is a Delta table, which has a
+        new version then. Status `no_data` if there are no rows. Raises ExportFailed, or Busy if too
         many wait.
 
         It is a job: with `wait_seconds` the record comes after so long, and the job goes on in this

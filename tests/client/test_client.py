@@ -180,6 +180,11 @@ def test_an_export_has_its_record(client: Any, tenant: str) -> None:
     assert (record["status"], record["row_count"]) == ("completed", len(FRAME))
     assert client.export_record(record["export_id"]) == record
     assert client.exports(tenant) == [record]
+    laid = client.export_features_to_parquet(
+        tenant, SET, START, T, "laid", parts=True, partition_by="asset_bucket", buckets=1
+    )
+    assert laid["row_count"] == len(FRAME)
+    assert Path(laid["storage_path"], "asset_bucket=00", "part-00000.parquet").is_file()
 
 
 def test_sets_models_and_rollouts_change_as_in_the_store(client: Any) -> None:

@@ -41,6 +41,9 @@ class TrainingSets(Asking):
         frequency: str | None = None,
         model: str | None = None,
         parts: bool = False,
+        partition_by: str | Sequence[str] | None = None,
+        buckets: int | None = None,
+        format: str = "parquet",
         wait_seconds: float | None = None,
     ) -> dict[str, Any]:
         """Write a feature set over [start_time, end_time] to a Parquet file of the server; the
@@ -57,6 +60,11 @@ class TrainingSets(Asking):
             asset_ids=texts(asset_ids), missing=missing, compression=compression,
             horizons=_plain(horizons), indicators=indicators, frequency=frequency, parts=parts,
             wait_seconds=0,
+            partition_by=texts(
+                [partition_by] if isinstance(partition_by, str) else partition_by,
+                "partition_by", "words",
+            ),
+            buckets=buckets, format=format,
         )  # fmt: skip
         record = await self._ask("POST", "/export", asked)
         return await self.wait_for_export(record["export_id"], wait_seconds)

@@ -262,6 +262,9 @@ class Client:
         frequency: str | None = None,
         model: str | None = None,
         parts: bool = False,
+        partition_by: str | Sequence[str] | None = None,
+        buckets: int | None = None,
+        format: str = 'parquet',
         wait_seconds: float | None = None,
     ) -> dict[str, Any]:
         """Write a feature set over [start_time, end_time] to a Parquet file of the server; the
