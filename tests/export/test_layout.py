@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from ai_hub import FeatureStore
 from ai_hub.definitions.values import HOUR, parse_time, to_datetime
-from ai_hub.errors import InvalidInput
+from ai_hub.errors import ExportFailed, InvalidInput
 from ai_hub.export import hive, output
 from ai_hub.export.layout import Layout, asset_bucket
 from ai_hub.export.place import Places
@@ -176,6 +176,23 @@ async def test_a_spine_has_a_layout_and_a_folder_is_replaced_whole(tmp_path: Pat
     assert {path.name for path in (tmp_path / "x").iterdir()} == {
         "part-00000.parquet", "manifest.json"}  # fmt: skip
     assert [name for name in os.listdir(tmp_path) if name.startswith(".")] == []
+
+
+async def test_a_full_disk_is_told_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with MEMORY.open(tmp_path) as store:
+        await filled(store)
+        # The device that is always full, in place of a disk that is.
+        monkeypatch.setattr(
+            output, "nameless", lambda _: os.fdopen(os.open("/dev/full", os.O_RDWR), "r+b", 0)
+        )
+        with pytest.raises(ExportFailed, match=r"output_path: .*No space left on device"):
+            await exported(store, tmp_path / "x", parts=True, partition_by="month")
+        (record,) = await store.exports()
+    assert record["status"] == "failed"
+    assert "No space left on device" in record["error"]
+    assert sorted(os.listdir(tmp_path)) in ([], ["exports"])
 
 
 @pytest.mark.parametrize(

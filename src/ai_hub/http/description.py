@@ -173,7 +173,8 @@ ROUTES = (
     ),
     Route(
         "post", "/ai/features/export",
-        "Write a training set to Parquet under the export root; answers when it is done, or after "
+        "Write a training set to Parquet in the export root, or below a URL that the settings "
+        "allow (AI_HUB_EXPORT_URLS); answers when it is done, or after "
         "`wait_seconds` (10) with 202 and where to look at it. Who leaves does not end it.",
         "Export", "ExportRequest",
         _ACME | {"feature_set": "forecast_basic"} | _DAY | {"horizons": ["24h"]},
