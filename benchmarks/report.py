@@ -35,6 +35,7 @@ _TITLES = {
     "hostile": "A caller of years ago",
     "growth": "As the database grows",
     "late": "Late data on TimescaleDB",
+    "archive": "Archive",
 }
 
 
