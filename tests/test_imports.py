@@ -86,7 +86,6 @@ ARRAYS = (
     "importance/*.py",
     "client/training_sets.py",
     "mlflow.py",
-    "client/training_sets.py",
     "storage/arrow.py",
 )
 LIBRARIES = {

@@ -42,6 +42,8 @@ BESIDE = {
     "take_exports",
     # They are commands of who has the database.
     *("archive", "archives"),
+    # What the page shows.
+    *("asset", "chart"),
     # What a key is for says the key.
     "tenants",
 }
