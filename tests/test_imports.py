@@ -20,7 +20,7 @@ STEPS = (
     ("allocation", "fairness", "blocking"),
     ("allocation", "fairness", "storage"),
     ("config_keys", "config_values", "config_tokens", "config_sources"),
-    ("config",),
+    ("config", "arrivals"),
     ("metrics", "logs", "process"),
     ("access",),
     ("intake",),

@@ -14,7 +14,8 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from ai_hub import __version__
-from ai_hub.definitions.values import DAY, HOUR, SECOND
+from ai_hub.arrivals import Arrivals
+from ai_hub.definitions.values import SECOND
 
 Kind = Literal["counter", "gauge", "histogram"]
 Sample = tuple[tuple[str, ...], float]
@@ -32,10 +33,6 @@ MOST_FEATURES = 1_000
 """Features of versions with a count of their own, as missing and as outside; likewise."""
 MOST_DRIFTS = 2_000
 """Features of versions of tenants whose drift is told; of all others the command tells it."""
-MOST_LATELY = 10_000
-"""Tenants, targets and hours of the last day with counts of their own."""
-MOST_REJECTS = 50
-"""Batches with rejected rows that are told; others are counted."""
 OTHERS = "other"
 _OTHER_FEATURES = (OTHERS, OTHERS)
 _DRIFT_LABELS = ("tenant", "feature_set", "feature")
@@ -52,9 +49,7 @@ class Metrics(msgspec.Struct):
     `requests` has, for a route and a class of status, the count of each bucket and then the sum of
     seconds. `newest` is the time of the newest observation of a tenant, in microseconds. `drifts`
     says of a tenant, a version and a feature when it was last looked at, whether there is an alarm,
-    and two sizes. `lately` counts accepted and rejected rows by tenant, target and the hour (in
-    microseconds) in which they came, of the last day; `rejects` are its newest batches with
-    rejected rows: when, of which tenant and target, how many, and the first reason.
+    and two sizes.
     """
 
     requests: dict[tuple[str, str], list[float]] = {}
@@ -73,8 +68,7 @@ class Metrics(msgspec.Struct):
     ingested: dict[tuple[str, str], int] = {}
     ingest_failures: dict[str, int] = {}
     newest: dict[str, int] = {}
-    lately: dict[tuple[str, str, int], tuple[int, int]] = {}
-    rejects: list[tuple[int, str, str, int, str]] = []
+    arrivals: Arrivals = msgspec.field(default_factory=Arrivals)
     exports: dict[str, int] = {}
     export_rows: int = 0
     unsketched: int = 0
@@ -127,11 +121,8 @@ class Metrics(msgspec.Struct):
         """The same counts, of what is told by tenant only that of some."""
         newest = {one: time for one, time in self.newest.items() if one in tenants}
         drifts = {key: found for key, found in self.drifts.items() if key[0] in tenants}
-        lately = {place: rows for place, rows in self.lately.items() if place[0] in tenants}
-        rejects = [one for one in self.rejects if one[1] in tenants]
-        return msgspec.structs.replace(
-            self, newest=newest, drifts=drifts, lately=lately, rejects=rejects
-        )
+        arrivals = self.arrivals.of_tenants(tenants)
+        return msgspec.structs.replace(self, newest=newest, drifts=drifts, arrivals=arrivals)
 
     def landed(self, target: str, accepted: int, rejected: int, newest: Mapping[str, int]) -> None:
         """A batch landed; `newest` has its last observation time by tenant."""
@@ -140,30 +131,6 @@ class Metrics(msgspec.Struct):
             self.ingested[key] = self.ingested.get(key, 0) + rows
         for tenant, time in newest.items():
             self._seen(tenant, time)
-
-    def came(
-        self,
-        target: str,
-        accepted: Mapping[str, int],
-        tenant: str,
-        rejected: int,
-        why: str,
-        at: int,
-    ) -> None:
-        """Rows of some tenants came; of those that were rejected one tenant is known, or none."""
-        hour, oldest = at - at % HOUR, at - DAY
-        counts = {one: (rows, 0) for one, rows in accepted.items()}
-        if rejected:
-            counts[tenant] = (counts.get(tenant, (0, 0))[0], rejected)
-            self.rejects = _newest([*self.rejects, (at, tenant, target, rejected, why)], oldest)
-        for one, (taken, refused) in counts.items():
-            place = (one, target, hour)
-            if place not in self.lately:
-                past = {was: rows for was, rows in self.lately.items() if was[2] > oldest - HOUR}
-                self.lately = past
-                place = _kept(past, place, MOST_LATELY, (OTHERS, target, hour))
-            before = self.lately.get(place, (0, 0))
-            self.lately[place] = (before[0] + taken, before[1] + refused)
 
     def lost(self, target: str) -> None:
         """A batch did not land."""
@@ -196,23 +163,13 @@ class Metrics(msgspec.Struct):
         self.cache_state = max(self.cache_state, other.cache_state)
         for tenant, time in other.newest.items():
             self._seen(tenant, time)
-        for place, (taken, refused) in other.lately.items():
-            before = self.lately.get(place, (0, 0))
-            self.lately[place] = (before[0] + taken, before[1] + refused)
-        self.rejects = _newest([*self.rejects, *other.rejects], 0)
+        self.arrivals.add(other.arrivals)
         for drift, found in other.drifts.items():
             self.drifts[drift] = max(found, self.drifts.get(drift, found), key=lambda one: one[0])
 
     def _seen(self, tenant: str, time: int) -> None:
         tenant = _kept(self.newest, tenant, MOST_TENANTS, OTHERS)
         self.newest[tenant] = max(time, self.newest.get(tenant, time))
-
-
-def _newest(
-    rejects: list[tuple[int, str, str, int, str]], oldest: int
-) -> list[tuple[int, str, str, int, str]]:
-    """The newest batches with rejected rows, the newest last."""
-    return sorted(one for one in rejects if one[0] > oldest)[-MOST_REJECTS:]
 
 
 def _kept(table: Collection[_Key], key: _Key, most: int, rest: _Key) -> _Key:

@@ -31,7 +31,6 @@ from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Sequence
-from datetime import datetime
 from os import PathLike
 from pathlib import PurePath
 from typing import Any
@@ -174,8 +173,8 @@ class FeatureStore:
         self,
         tenant_id: str,
         asset_id: str,
-        start_time: datetime,
-        end_time: datetime,
+        start_time: Time,
+        end_time: Time,
         *,
         feature_set: str,
         feature: str | None = None,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
 from typing import Any
 
-from ai_hub.definitions.values import DAY, TimeRange, check_count, check_id, iso, to_micros
+from ai_hub.definitions.values import DAY, Time, TimeRange, check_count, check_id, iso, to_micros
 from ai_hub.errors import InvalidInput, NotFound, UnknownFeature, shown
 from ai_hub.front.explaining import Explaining
 from ai_hub.serving.assets import described
@@ -43,8 +42,8 @@ class Charting(Explaining):
         self,
         tenant_id: str,
         asset_id: str,
-        start_time: datetime,
-        end_time: datetime,
+        start_time: Time,
+        end_time: Time,
         *,
         feature_set: str,
         feature: str | None = None,

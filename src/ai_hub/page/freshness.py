@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ai_hub.arrivals import Arrivals
 from ai_hub.definitions.values import DAY, HOUR, iso
-from ai_hub.metrics import Metrics
 from ai_hub.page.asked import Asked
 from ai_hub.page.assets import series_shown
 
@@ -17,7 +17,7 @@ _HOURS = 24
 async def view(asked: Asked, tenant: str | None) -> dict[str, Any]:
     """How new the data of a tenant is, its latest assets, and the rows of the last day."""
     now = asked.store.now()
-    counted = await asked.counted()
+    counted = (await asked.counted()).arrivals
     shown: dict[str, Any] = {"found": None, "late": [], "on_time": 0}
     if tenant is not None:
         found = await asked.store.freshness(tenant, _STALEST)
@@ -30,12 +30,12 @@ async def view(asked: Asked, tenant: str | None) -> dict[str, Any]:
     return shown | _came(counted, tenant or "", now)
 
 
-def _came(counted: Metrics, tenant: str, now: int) -> dict[str, Any]:
+def _came(counted: Arrivals, tenant: str, now: int) -> dict[str, Any]:
     """Rows by hour and by target, and the batches that had some rejected."""
     first = now - now % HOUR - (_HOURS - 1) * HOUR
     hours = [[0, 0] for _ in range(_HOURS)]
     totals = {target: [0, 0] for target in _TARGETS}
-    for (whose, target, hour), rows in counted.lately.items():
+    for (whose, target, hour), rows in counted.rows.items():
         if whose == tenant and hour >= first:
             for which in (0, 1):
                 hours[(hour - first) // HOUR][which] += rows[which]

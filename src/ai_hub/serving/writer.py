@@ -120,7 +120,7 @@ class Writer:
             raise
         newest = batch.newest() if kind == "observations" else {}
         self._metrics.landed(kind, batch.accepted, batch.rejected, newest)
-        self._metrics.came(
+        self._metrics.arrivals.came(
             kind, batch.rows_by_tenant(), batch.tenant_id or "", batch.rejected, _why(batch), _now()
         )
         return batch.landed(landed.replaced, landed.unchanged, landed.aged)
