@@ -47,6 +47,8 @@ async def sweep(log: ExportLog, places: Places, now: Callable[[], int], far: boo
             anew = record.request is not None and not record.request["parts"]
             if not ended.under_way or (anew and not is_url(record.storage_path)):
                 await asyncio.to_thread(remove_half, places, record, in_place)
+            elif is_url(record.storage_path):
+                await asyncio.to_thread(_give_up_uploads, places, record)
             await log.record(ended, keep=not ended.under_way)
     return swept
 
@@ -78,6 +80,12 @@ def remove_half(places: Places, record: ExportRecord, in_place: bool = False) ->
     place = places.place(Path(record.storage_path))
     if not place.remove_partial(record.export_id):
         remove_partial_folder(place, record.export_id)
+
+
+def _give_up_uploads(places: Places, record: ExportRecord) -> None:
+    """Nobody can go on with what is uploaded of a part: parts that are finished stay."""
+    with suppress(AiHubError):  # who goes on with it does it, too
+        ObjectPlace.of(Url.of(record.storage_path), places).give_up_uploads()
 
 
 def _in_place(places: Places, record: ExportRecord) -> bool:
