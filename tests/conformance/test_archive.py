@@ -14,11 +14,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ai_hub import FeatureStore
+from ai_hub.administration import maintain
 from ai_hub.definitions.values import DAY, HOUR, MINUTE, parse_time, to_datetime
 from ai_hub.errors import Busy, InvalidInput
 from ai_hub.serving import archiver
 from ai_hub.stores import archive_table
-from conformance.kit import FILE, MEMORY, ON_STORES, Deployment, Row, folder, observation, run
+from conformance.kit import (
+    FILE,
+    MEMORY,
+    ON_STORES,
+    PLAIN,
+    TIMESCALEDB,
+    Deployment,
+    Row,
+    folder,
+    observation,
+    run,
+)
 
 T = parse_time("2025-03-01T00:00:00Z")
 DAYS = 12
@@ -288,6 +300,27 @@ async def test_what_is_removed_is_gone_from_the_archive(
                 valid_from=to_datetime(T + DAY),
             )  # fmt: skip
         assert same(found, await exported(store, tmp_path / "others"))
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        pytest.param(PLAIN, marks=pytest.mark.postgresql),
+        pytest.param(TIMESCALEDB, marks=pytest.mark.timescaledb),
+    ],
+    ids=str,
+)
+async def test_retention_leaves_what_is_not_archived(server: Deployment, tmp_path: Path) -> None:
+    world = World(8)
+    kept = {**KEPT, "retention_features": "30d"}
+    async with server.open(tmp_path, **kept) as store:
+        await load(store, world)
+        await store.archive(to_datetime(T + 2 * DAY), str(tmp_path / "archive"))
+        before = await exported(store, tmp_path / "exports")
+        steps = await maintain(store.settings, at_once=True)
+        assert any("ai-hub archive --drop" in step["said"] for step in steps)
+        assert not any(step["action"] == "delete" for step in steps)
+        assert same(await exported(store, tmp_path / "exports"), before)
 
 
 async def test_the_files_say_all_that_other_programs_need(tmp_path: Path) -> None:

@@ -243,6 +243,8 @@ class PostgresArchiveTable:
         """Take the rows about a span out, if the archive has just these."""
         try:
             async with session(self._settings, _LONGEST) as on:
+                # While rows are compared, the transaction waits for us.
+                await on.execute("SET idle_in_transaction_session_timeout = 0")
                 if self._has_chunks:
                     await self._drop_chunks(on, kind, end, tenants, archived, audit)
                 else:
