@@ -26,7 +26,7 @@ MEMORY = ":memory:"
 _READERS = 4
 # One thread for a query: readers run side by side, and a small read needs no hand-over.
 _SETTINGS = (
-    "SET TimeZone = 'UTC'; SET threads = 1; SET enable_progress_bar = false; "
+    "SET TimeZone = 'UTC'; SET threads = 1; "
     "SET memory_limit = '{}'; SET checkpoint_threshold = '{}B';"
 )
 # The file takes up the log when it is this long, or would be by DuckDB's own count of changes.
@@ -154,6 +154,9 @@ def connect(path: str, read_only: bool = False) -> Cursor:
         raise StoreError(
             f"{path} cannot be opened as an embedded database: {_first_line(error)}"
         ) from error
+    # In a notebook it is on where it can be drawn; where it cannot, even `false` is refused.
+    if root.execute("SELECT current_setting('enable_progress_bar')").fetchone() == (True,):
+        root.execute("SET enable_progress_bar = false")
     root.execute(_SETTINGS.format(_MEMORY_BYTES if path == MEMORY else _FILE_BYTES, _LOG_BYTES))
     return root
 
