@@ -36,6 +36,7 @@ _TITLES = {
     "growth": "As the database grows",
     "late": "Late data on TimescaleDB",
     "archive": "Archive",
+    "looked_at": "The page",
 }
 
 

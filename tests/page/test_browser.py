@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from ai_hub.page.pages import PAGES
 from page.conftest import NOW, Shown, sync_api
 
 AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text("utf-8")
+DOCS = Path(__file__).parents[2] / "docs" / "pictures"
 PATHS = [
     "/page/sign-in",
     "/docs",
@@ -126,3 +129,27 @@ def test_it_is_used_by_keyboard(shown: Shown) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_role("link", name="meter-017")).to_be_visible()
     assert page.get_by_role("link", name=re.compile("meter-")).count() == 1
+
+
+PICTURES = {
+    "page": "/page/asset?tenant_id=acme&asset_id=meter-017&feature=lag_24h",
+    "page-catalog": "/?tenant_id=acme&set=forecast_advanced",
+    "page-assets": "/page/assets?tenant_id=acme",
+    "page-drift": "/page/drift?tenant_id=acme&source=history",
+}
+MOST_BYTES = 100_000
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", PICTURES)
+def test_the_pictures_of_the_docs_are_of_the_page(shown: Shown, name: str) -> None:
+    """Taken anew where it runs: they are as the page is, and small."""
+    page = shown.signed_in(PICTURES[name], width=1280, height=820)
+    page.wait_for_load_state("networkidle")
+    taken = Image.open(BytesIO(page.screenshot())).convert("RGB")
+    # A palette: such pages have few colours.
+    small = taken.quantize(64, dither=Image.Dither.NONE)
+    place = DOCS / f"{name}.png"
+    place.parent.mkdir(exist_ok=True)
+    small.save(place, optimize=True)
+    assert place.stat().st_size < MOST_BYTES

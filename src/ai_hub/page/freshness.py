@@ -36,7 +36,7 @@ def _came(counted: Arrivals, tenant: str, now: int) -> dict[str, Any]:
     hours = [[0, 0] for _ in range(_HOURS)]
     totals = {target: [0, 0] for target in _TARGETS}
     for (whose, target, hour), rows in counted.rows.items():
-        if whose == tenant and hour >= first:
+        if whose == tenant and first <= hour <= now:
             for which in (0, 1):
                 hours[(hour - first) // HOUR][which] += rows[which]
                 totals[target][which] += rows[which]
