@@ -168,7 +168,11 @@ def test_an_export_needs_no_primary(pair: Pair, tmp_path: Path) -> None:
     async def export() -> dict[str, Any]:
         async with FeatureStore(settings) as store:
             start, end = (datetime.fromisoformat(EXPORT[one]) for one in ("start_time", "end_time"))
-            return await store.export_features_to_parquet("t", "forecast_basic", start, end)
+            made = await store.export_features_to_parquet("t", "forecast_basic", start, end)
+            # Nobody else knows of it: who looks at a job finds it as long as its process lives.
+            assert await store.wait_for_export(made["export_id"]) == made
+            assert await store.cancel_export(made["export_id"]) == made
+            return made
 
     beside(servers.apart(export()))
 

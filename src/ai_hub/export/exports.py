@@ -273,7 +273,9 @@ class Exports:
 
     def _live(self, export_id: str) -> ExportRecord | None:
         running = self._jobs.running.get(export_id)
-        return None if running is None else running.shown(self._now())
+        if running is None:
+            return self._jobs.ended.get(export_id)
+        return running.shown(self._now())
 
     async def _take_up(self, resolve: Resolve, record: ExportRecord, turn: Turn) -> None:
         """Go on with a job that waited, and is this process's now."""

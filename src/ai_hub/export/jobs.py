@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _ENDING_SECONDS = 2.0
+_MOST_KEPT = 1_000
 COUNTED_AFTER = 3.0
 """Seconds: how many rows there will be is counted for exports that take longer than a moment."""
 
@@ -33,6 +34,8 @@ class Jobs:
 
     def __init__(self, attempts: Attempts, limits: Limits, turns: Turns) -> None:
         self.running: dict[str, Running] = {}
+        self.ended: dict[str, ExportRecord] = {}
+        """The newest that ended, where the database takes no records: a standby's."""
         self._attempts = attempts
         self._limits = limits
         self._turns = turns
@@ -99,6 +102,13 @@ class Jobs:
             counting.cancel()
             turn.leave()
             del self.running[running.record.export_id]
+            if not attempts.log.writable:
+                self._keep(running.record)
+
+    def _keep(self, record: ExportRecord) -> None:
+        self.ended[record.export_id] = record
+        if len(self.ended) > _MOST_KEPT:
+            del self.ended[next(iter(self.ended))]
 
     async def _count(self, running: Running, job: ExportJob | SpineJob) -> None:
         """Find out how many rows a job will have, if it takes longer than a moment."""
