@@ -74,7 +74,8 @@ def check_row(
     series = history.series.get(feature_set.series, ())
     assert row["tenant_id"] == TENANT
     assert row["value"] == {o.timestamp: o.value for o in series}.get(t)
-    assert not wrong(feature_set, t, history, vector_of(feature_set, row), missing)
+    found = wrong(feature_set, t, history, vector_of(feature_set, row), missing)
+    assert not found, found
     check_targets(wanted, t, series, row)
 
 

@@ -107,6 +107,11 @@ class Recipe:
         found._check(spine or ())
         return found
 
+    @property
+    def has_rows_of_observations(self) -> bool:
+        """Whether each row is an observation, so that none is without a `value`."""
+        return self.frequency is None and not self.has_spine
+
     def _check(self, spine: Sequence[str]) -> None:
         job = ExportJob(self.rows("any"), self.range, frequency=self.frequency)
         taken = job.rows.taken()
