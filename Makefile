@@ -9,7 +9,7 @@ WORKERS ?= 2
 MUTANTS_FOR ?= 30m
 
 # Each has one extra, for a library that wants other versions than ours beside it.
-ENVIRONMENTS := build/env-mlflow/made
+ENVIRONMENTS := build/env-mlflow/made build/env-spark/made build/env-ray/made
 
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -79,7 +79,7 @@ migrations: .venv/base  ## write migrations/001_create_feature_views.sql anew, a
 build/env-%/made: pyproject.toml constraints-%.txt
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-$*.txt \
-		-e '.[$*]' 'pytest>=8.4'
+		-e '.[$*]' 'pytest>=8.4' 'hypothesis>=6.100'
 	@touch $@
 
 # Written only when all of it is known, and only if no line holds an address.
@@ -92,7 +92,7 @@ constraints:  ## pin the newest release of every dependency in constraints.txt, 
 	{ echo '# Every dependency of every extra; written by `make constraints`.'; \
 		cat build/pins/freeze; } > constraints.txt; \
 	for name in $(patsubst build/env-%/made,%,$(ENVIRONMENTS)); do \
-		pins -e ".[$$name]" 'pytest>=8.4'; \
+		pins -e ".[$$name]" 'pytest>=8.4' 'hypothesis>=6.100'; \
 		{ echo "# Of the extra $$name, for build/env-$$name; written by \`make constraints\`."; \
 			cat build/pins/freeze; } > constraints-$$name.txt; \
 	done

@@ -37,6 +37,7 @@ _TITLES = {
     "late": "Late data on TimescaleDB",
     "archive": "Archive",
     "looked_at": "The page",
+    "spark": "Spark",
 }
 
 

@@ -31,7 +31,6 @@ from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Sequence
-from datetime import datetime
 from os import PathLike
 from pathlib import PurePath
 from typing import Any

@@ -22,9 +22,18 @@ from ai_hub.cli.options import (
     missing_policy,
 )
 from ai_hub.cli.output import Progress, counted, document, nothing, progress, say, table
+from ai_hub.cli.spark import (
+    Attributes,
+    Definitions,
+    Engine,
+    Source,
+    Weather,
+    WeatherSources,
+    export_by_spark,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ai_hub.cli.backend import Document, Output
 
@@ -46,7 +55,7 @@ def export(
         str | None, typer.Option("--end", metavar="TIME", help="The last time, included.")
     ] = None,
     spine: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--spine",
             metavar="FILE",
@@ -139,6 +148,12 @@ def export(
             "--detach", help="Print the id and end: a server writes it. See `ai-hub exports watch`."
         ),
     ] = False,
+    engine: Engine = "local",
+    source: Source = None,
+    weather: Weather = None,
+    weather_sources: WeatherSources = None,
+    attributes: Attributes = None,
+    definitions: Definitions = None,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
@@ -167,6 +182,13 @@ def export(
         "format": None if format == "parquet" else format,
     }
     request = {key: value for key, value in given.items() if value is not None}
+    files = {"observations": source, "weather": weather, "weather_sources": weather_sources,
+             "attributes": attributes}  # fmt: skip
+    if _is_by_spark(engine, files, definitions):
+        files["spine"] = spine
+        asked = request | ({"detach": True} if detach else {})
+        export_by_spark(asked, files, definitions, output, force, url, as_json)
+        return
     _check_rows(request, spine)
     if detach:
         if spine is not None or force:
@@ -198,7 +220,20 @@ def _targets(given: Sequence[str]) -> list[str]:
     return [*given]
 
 
-def _check_rows(request: Document, spine: Path | None) -> None:
+def _is_by_spark(engine: str, files: Mapping[str, str | None], definitions: str | None) -> bool:
+    """Whether Spark reads the history, and not what is stored here."""
+    from ai_hub.errors import InvalidInput
+
+    if engine not in ("local", "spark"):
+        raise InvalidInput("--engine", engine, "local or spark")
+    given = {"source" if name == "observations" else name: path for name, path in files.items()}
+    for name, path in (given | {"definitions": definitions}).items():
+        if engine == "local" and path is not None:
+            raise InvalidInput(f"--{name.replace('_', '-')}", path, "none without --engine spark")
+    return engine == "spark"
+
+
+def _check_rows(request: Document, spine: str | None) -> None:
     """Rows are those of a range or those of a spine."""
     from ai_hub.errors import InvalidInput
 
@@ -216,7 +251,7 @@ def _check_rows(request: Document, spine: Path | None) -> None:
 
 async def _export(
     request: Document,
-    spine: Path | None,
+    spine: str | None,
     output: Output,
     force: bool,
     url: str | None,
@@ -227,7 +262,7 @@ async def _export(
     async with opened(Settings.load(), url) as backend:
         if spine is None:
             return await backend.export(request, output, force, show)
-        return await backend.training_set(request, spine, output, force, show)
+        return await backend.training_set(request, Path(spine), output, force, show)
 
 
 async def _detached(request: Document, output: Output, url: str | None) -> Document:

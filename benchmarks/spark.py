@@ -1,0 +1,207 @@
+"""Five million rows by Spark, Parquet to Parquet, beside its own sort and its window functions.
+
+Its own sort is what moving the rows costs: repartition, sort and write, with no features. Window
+functions compute the same features, without means for what is missing. Runs in the environment
+that `make test-spark` makes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.data import HOUR, START, TENANT
+from benchmarks.measure import Check, Table, Topic, interleaved, median_ratio
+
+_ASSETS = 1_000
+_ROUNDS = 3
+_MINUTE = HOUR // 60
+_CORES = 2
+_SORT, _WINDOWS, _SKEWED = 1.7, 0.5, 0.1
+_MEGABYTES = 300
+
+
+def run(rows: int = 5_000_000, chunks: int = _ROUNDS) -> Topic:
+    """`chunks` are the rounds."""
+    topic = Topic("spark")
+    with tempfile.TemporaryDirectory() as folder, _Session() as spark, _Workers() as workers:
+        even, skewed = Path(folder, "even"), Path(folder, "skewed")
+        _write(even, [(_ASSETS, rows // _ASSETS, HOUR)])
+        _write(skewed, [(_ASSETS, rows // 2 // _ASSETS, HOUR), (1, rows // 2, _MINUTE)])
+        ways: dict[str, Callable[[Any, str, str], None]] = {
+            "ours": ours, "sort": own_sort, "windows": window_functions
+        }  # fmt: skip
+        small = Path(folder, "small")
+        _write(small, [(10, 1_000, HOUR)])
+        for way in ways.values():
+            way(spark, str(small), str(Path(folder, "warm")))
+        workers.reset()
+        lines = []
+        ratios: dict[tuple[str, str], float] = {}
+        for label, source in (("even", even), ("skewed", skewed)):
+            work = {
+                name: partial(way, spark, str(source), str(Path(folder, name)))
+                for name, way in ways.items()
+            }
+            seconds = interleaved(work, chunks if label == "even" else 1)
+            for name in ("sort", "windows"):
+                ratios[label, name] = median_ratio(seconds["ours"], seconds[name])
+            lines.append(
+                (
+                    label,
+                    f"{rows:,}",
+                    *(f"{median(seconds[name]):.1f}" for name in ways),
+                    f"{ratios[label, 'sort']:.2f}",
+                    f"{ratios[label, 'windows']:.2f}",
+                )
+            )
+        megabytes = workers.peak
+    topic.tables.append(
+        Table(
+            f"forecast_basic by Spark on {_CORES} cores, {_ASSETS:,} assets, Parquet to Parquet",
+            ("assets", "rows", "ours s", "sort s", "windows s", "ours / sort", "ours / windows"),
+            lines,
+            "Sort: Spark's own repartition, sort and write of the same rows. Windows: the same "
+            "features by its window functions, nothing filled. Skewed: half of all rows are of one "
+            f"asset. The largest of Spark's Python workers had {megabytes:,.0f} MB; "
+            f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} at the end.",
+        )
+    )
+    topic.checks += [
+        Check("Spark, x its own sort", ratios["even", "sort"], _SORT),
+        Check("Spark, x its window functions", ratios["even", "windows"], _WINDOWS),
+        Check("Spark, one asset with half of the rows, x windows", ratios["skewed", "windows"],
+              _SKEWED),
+        Check("Spark, the largest worker", megabytes, _MEGABYTES, "MB"),
+    ]  # fmt: skip
+    return topic
+
+
+def ours(spark: Any, source: str, target: str) -> None:
+    from ai_hub.spark import training_set
+
+    _put(training_set(spark.read.parquet(source), "forecast_basic"), target)
+
+
+def own_sort(spark: Any, source: str, target: str) -> None:
+    keys = ("tenant_id", "asset_id")
+    rows = spark.read.parquet(source).repartition(*keys).sortWithinPartitions(*keys, "timestamp")
+    _put(rows, target)
+
+
+def window_functions(spark: Any, source: str, target: str) -> None:
+    spark.read.parquet(source).createOrReplaceTempView("observations")
+    day = 24 * HOUR
+
+    def window(first: int, last: int) -> str:
+        return (
+            "OVER (PARTITION BY tenant_id, asset_id ORDER BY unix_micros(timestamp) "
+            f"RANGE BETWEEN {first} PRECEDING AND {last} PRECEDING)"
+        )
+
+    rows = spark.sql(
+        f"""
+        SELECT timestamp, tenant_id, asset_id, value,
+               CAST(hour(timestamp) AS BIGINT) AS hour_of_day,
+               CAST(weekday(timestamp) AS BIGINT) AS day_of_week,
+               CAST(weekday(timestamp) >= 5 AS BIGINT) AS is_weekend,
+               last_value(value) {window(2 * HOUR - 1, HOUR)} AS lag_1h,
+               last_value(value) {window(day + HOUR - 1, day)} AS lag_24h,
+               avg(value) {window(day, 0)} AS rolling_avg_24h
+        FROM observations
+        """
+    )
+    _put(rows, target)
+
+
+def _put(rows: Any, target: str) -> None:
+    rows.write.mode("overwrite").parquet(target)
+
+
+def _write(target: Path, kinds: list[tuple[int, int, int]]) -> None:
+    """Assets, rows of each and their step, in files of a few hundred thousand rows in any order."""
+    draws = np.random.default_rng(0)
+    target.mkdir()
+    for place, (assets, rows, step) in enumerate(kinds):
+        time = START + np.arange(rows) * step
+        table = pa.table(
+            {
+                "timestamp": pa.array(np.tile(time, assets), pa.timestamp("us", "UTC")),
+                "tenant_id": pa.DictionaryArray.from_arrays(
+                    np.zeros(rows * assets, np.int32), [TENANT]
+                ),
+                "asset_id": pa.DictionaryArray.from_arrays(
+                    np.repeat(np.arange(assets, dtype=np.int32), rows),
+                    [f"meter-{place}-{i:05}" for i in range(assets)],
+                ),
+                "value": np.round(draws.normal(50, 15, rows * assets), 3),
+            }
+        )
+        table = table.take(draws.permutation(len(table)))
+        for part, first in enumerate(range(0, len(table), 500_000)):
+            pq.write_table(table.slice(first, 500_000), target / f"{place}-{part:03}.parquet")
+
+
+class _Session:
+    """Spark on two cores of this machine."""
+
+    def __enter__(self) -> Any:
+        os.environ["PYSPARK_PYTHON"] = sys.executable
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+        from pyspark.sql import SparkSession
+
+        builder = SparkSession.builder.master(f"local[{_CORES}]")
+        for key, value in {
+            "spark.ui.enabled": "false",
+            "spark.ui.showConsoleProgress": "false",
+            "spark.driver.memory": "3g",
+            "spark.sql.session.timeZone": "UTC",
+        }.items():
+            builder = builder.config(key, value)
+        self._session = builder.getOrCreate()
+        return self._session
+
+    def __exit__(self, *_: object) -> None:
+        self._session.stop()
+
+
+class _Workers:
+    """The most memory that any of Spark's Python workers has, in MB."""
+
+    def __enter__(self) -> _Workers:
+        self.peak = 0.0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def reset(self) -> None:
+        self.peak = 0.0
+
+    def _look(self) -> None:
+        while not self._done.wait(0.5):
+            for status in Path("/proc").glob("[0-9]*/status"):
+                try:
+                    command = (status.parent / "cmdline").read_bytes()
+                    text = status.read_text("utf-8") if b"pyspark.daemon" in command else ""
+                except OSError:
+                    continue
+                found = re.search(r"VmHWM:\s+(\d+) kB", text)
+                if found is not None:
+                    self.peak = max(self.peak, int(found[1]) * 1024 / 1e6)

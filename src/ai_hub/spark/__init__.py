@@ -1,0 +1,7 @@
+"""Training sets by Spark: DataFrames in, a DataFrame out, with the kernel that exports run."""
+
+from __future__ import annotations
+
+from ai_hub.spark.training import training_set as training_set
+
+__all__ = ["training_set"]

@@ -1,0 +1,129 @@
+"""Which worker needs which rows: slices of long assets, and the assets that share a weather."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ai_hub.definitions.values import FIRST_INSTANT, LAST_INSTANT
+from ai_hub.spark.extra import functions as F
+from ai_hub.spark.extra import window as W
+from ai_hub.spark.frames import ENTITY
+from ai_hub.stores.base import ScanRequest
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+SHARES = 32
+"""So many workers at most are sent the weather of one source."""
+_FEWEST_REACHES = 4
+"""A slice is so many times as long as what its rows reach at least, so that little comes twice."""
+
+
+@dataclass(frozen=True)
+class Slices:
+    """How the rows of assets are spread.
+
+    `long` has the assets that are cut: tenant_id, asset_id, width (of a slice, in microseconds),
+    and the numbers low and high of their first and last slice. `readers` say who reads the weather
+    of which source (source_id) from `since` to `until`.
+    """
+
+    needs: ScanRequest
+    long: DataFrame | None = None
+    readers: DataFrame | None = None
+    has_weather: bool = False
+
+    def spread(self, frame: DataFrame, first: Column, last: Column) -> DataFrame:
+        """Rows that are read at instants from `first` to `last`, each for every worker that needs
+        it; its asset's or (without `readers`) its source's weather is there too."""
+        names = frame.columns
+        found = frame
+        if self.long is not None or self.readers is not None:
+            found = found.withColumn("_first", first).withColumn("_last", last)
+            start, end = F.lit(FIRST_INSTANT), F.lit(LAST_INSTANT)
+            if self.readers is not None:
+                found = found.join(self.readers, [*ENTITY], "left")
+                start = F.coalesce(F.col("since"), start)
+                end = F.coalesce(F.col("until"), end)
+            found = found.withColumn("window_start", start).withColumn("window_end", end)
+            if self.long is not None:
+                found = self._cut(found.join(F.broadcast(self.long), [*ENTITY], "left"))
+            begin, ends = F.col("window_start"), F.col("window_end")
+            read = (begin <= ends) & (begin <= F.col("_last")) & (ends >= F.col("_first"))
+            wanted = (begin <= self.needs.end) & (ends >= self.needs.start)
+            found = found.where(read & wanted)
+            names = [*names, "window_start", "window_end"]
+        if not self.has_weather:
+            return found.select(*names)
+        source, share = F.col("asset_id"), F.lit(0)
+        if self.readers is not None:
+            source = F.coalesce(F.col("source_id"), source)
+            share = F.pmod(F.xxhash64("asset_id"), F.lit(SHARES)).cast("int")
+        return found.select(*names, source.alias("source_id"), share.alias("share"))
+
+    def _cut(self, frame: DataFrame) -> DataFrame:
+        """A row for each slice in which it is read; of assets that are not cut as it is."""
+        low, high, width = F.col("low"), F.col("high"), F.col("width")
+
+        def numbered(at: Column) -> Column:
+            return F.least(F.greatest(floored(at, width), low), high)
+
+        numbers = F.sequence(numbered(F.col("_first")), numbered(F.col("_last")))
+        alone = F.array(F.lit(None).cast("bigint"))
+        found = frame.withColumn(
+            "number", F.explode(F.when(width.isNull(), alone).otherwise(numbers))
+        )
+        number = F.col("number")
+        start = F.when(number > low, number * width)
+        end = F.when(number < high, (number + 1) * width - 1)
+        return found.withColumn(
+            "window_start", F.greatest(F.col("window_start"), start)
+        ).withColumn("window_end", F.least(F.col("window_end"), end))
+
+
+def floored(instant: Column, width: Column) -> Column:
+    """The number of the slice of an instant, before 1970 too: Spark's own division rounds to 0."""
+    return F.call_function("div", instant - F.pmod(instant, width), width)
+
+
+def long_assets(observations: DataFrame, needs: ScanRequest, most: int) -> DataFrame | None:
+    """The assets with more than so many observations, and how they are cut; None if there are none.
+
+    They are counted, and those that are long are known to the driver.
+    """
+    time = F.unix_micros("timestamp")
+    counted = observations.groupBy(*ENTITY).agg(
+        F.count(F.lit(1)).alias("rows"), F.min(time).alias("first"), F.max(time).alias("last")
+    )
+    reach = max(needs.lookback, needs.weather_lookback) + needs.lookahead
+    rows = []
+    for one in counted.where(F.col("rows") > most).collect():
+        width = max(-(-(one["last"] - one["first"] + 1) * most // one["rows"]), 1)
+        width = max(width, _FEWEST_REACHES * reach)
+        low, high = one["first"] // width, one["last"] // width
+        if high > low:
+            rows.append((one["tenant_id"], one["asset_id"], width, low, high))
+    if not rows:
+        return None
+    layout = "tenant_id string, asset_id string, width bigint, low bigint, high bigint"
+    return observations.sparkSession.createDataFrame(rows, layout)
+
+
+def readers_of(mappings: DataFrame) -> DataFrame:
+    """Who reads the weather of which source, from when to when; before its first mapping an asset
+    has its own."""
+    over = W.Window.partitionBy(*ENTITY).orderBy("since")
+    source = F.coalesce(F.col("source_id"), F.col("asset_id"))
+    until = F.coalesce(F.lead("since").over(over) - 1, F.lit(LAST_INSTANT))
+    mapped = mappings.select(
+        *ENTITY, source.alias("source_id"), "since", until.alias("until")
+    ).where(F.col("since") <= F.col("until"))
+    begins = mappings.groupBy(*ENTITY).agg(F.min("since").alias("begins"))
+    before = begins.where(F.col("begins") > FIRST_INSTANT).select(
+        *ENTITY,
+        F.col("asset_id").alias("source_id"),
+        F.lit(FIRST_INSTANT).alias("since"),
+        (F.col("begins") - 1).alias("until"),
+    )
+    return mapped.unionByName(before)

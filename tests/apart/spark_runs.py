@@ -1,0 +1,265 @@
+"""Spark gives the rows that the reference and the local engine give, however it spreads them.
+
+Run by `tests/test_spark.py` with the interpreter of an environment of its own; with
+SPARK_REMOTE=local[2] through Spark Connect.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from pyspark import cloudpickle
+from pyspark.sql import SparkSession
+
+from ai_hub import FeatureSet, FromView, InvalidInput, Latest
+from ai_hub.definitions.target import Target
+from ai_hub.definitions.values import (
+    DAY,
+    FIRST_INSTANT,
+    HOUR,
+    LAST_INSTANT,
+    to_datetime,
+    to_micros,
+)
+from ai_hub.definitions.vocabulary import Missing
+from ai_hub.export.recipe import Recipe
+from ai_hub.export.worker import training_batches
+from ai_hub.spark import training_set
+from ai_hub.spark.training import _work
+from ai_hub.testing import feature_sets, frequency_times, observed_times, policies
+from conformance.rows import Pair, check_row, chosen_targets, pairs, tables_of
+from conformance.worlds import World, worlds
+
+# Workers run this interpreter, and find the tests' sources.
+os.environ["PYSPARK_PYTHON"] = sys.executable
+os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+
+_SETTINGS = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.memory": "2g",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+    "spark.sql.shuffle.partitions": "3",
+    "spark.sql.session.timeZone": "America/St_Johns",
+}
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[Any]:
+    builder = SparkSession.builder
+    remote = os.environ.get("SPARK_REMOTE")
+    builder = builder.master("local[2]") if remote is None else builder.remote(remote)
+    for key, value in _SETTINGS.items():
+        if remote is None or key.startswith("spark.sql"):
+            builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    yield session
+    session.stop()
+
+
+# A job of Spark takes seconds, however little there is to do: each has many worlds in it.
+FEW = settings(
+    max_examples=5,
+    phases=(Phase.explicit, Phase.generate),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+KEYS = [("tenant_id", "ascending"), ("asset_id", "ascending"), ("timestamp", "ascending")]
+
+
+def together(tables: list[pa.Table]) -> pa.Table:
+    """Tables of several tenants as one."""
+    return pa.concat_tables(
+        table.append_column("tenant_id", pa.array([f"tenant-{i}"] * len(table), pa.string()))
+        for i, table in enumerate(tables)
+    )
+
+
+def frame(spark: Any, table: pa.Table) -> Any:
+    return spark.createDataFrame(table)
+
+
+@FEW
+@given(
+    feature_set=feature_sets(asset_zone=True, max_size=12),
+    wanted=chosen_targets(),
+    missing=policies(),
+    some=st.lists(worlds(), min_size=8, max_size=8),
+    slice_rows=st.sampled_from((None, 2, 7)),
+    partitions=st.sampled_from((1, 2, 5)),
+    rows=st.sampled_from(("observations", "spine", "frequency")),
+    data=st.data(),
+)
+def test_any_partitions_and_slices_give_the_references_rows(
+    spark: Any,
+    feature_set: FeatureSet,
+    wanted: tuple[Target, ...],
+    missing: Missing | None,
+    some: list[World],
+    slice_rows: int | None,
+    partitions: int,
+    rows: str,
+    data: st.DataObject,
+) -> None:
+    spark.conf.set("spark.sql.shuffle.partitions", str(partitions))
+    every = [tables_of(world) for world in some]
+    given = {name: frame(spark, together([one[name] for one in every])) for name in every[0]}
+    how: dict[str, Any] = {"horizons": wanted, "missing": missing, "indicators": True}
+    expected: list[tuple[int, Pair]] = []
+    start = some[0].instants[some[0].assets[0]][0] - 3 * HOUR
+    end = start + 5 * HOUR
+    match rows:
+        case "spine":
+            each = [data.draw(pairs(world)) for world in some]
+            expected = [(i, pair) for i, mine in enumerate(each) for pair in mine]
+            table = pa.table(
+                {
+                    "tenant_id": [f"tenant-{i}" for i, _ in expected],
+                    "asset_id": [asset for _, (asset, _) in expected],
+                    "timestamp": pa.array([t for _, (_, t) in expected], pa.timestamp("us", "UTC")),
+                    "label": range(len(expected)),
+                }
+            )
+            given["spine"] = frame(spark, table)
+        case "frequency":
+            how |= {"frequency": "1h", "start_time": to_datetime(start)}
+            how |= {"end_time": to_datetime(end)}
+    recipe = Recipe.of(feature_set, **how | {"spine": ["label"] if rows == "spine" else None})
+    for i, world in enumerate(some if rows != "spine" else ()):
+        for asset in world.assets:
+            history = world.history(asset)
+            times = (
+                frequency_times(recipe.feature_set, history, start, end, HOUR)
+                if rows == "frequency"
+                else observed_times(recipe.feature_set, history, FIRST_INSTANT, LAST_INSTANT)
+            )
+            expected += [(i, (asset, t)) for t in times]
+    made = training_set(feature_set=feature_set, slice_rows=slice_rows, **given, **how)
+    found = made.toArrow().to_pylist()
+    places = [(int(r["tenant_id"].removeprefix("tenant-")), pair_of(r)) for r in found]
+    assert sorted(places) == sorted(expected)
+    for (i, pair), row in zip(places, found, strict=True):
+        assert rows != "spine" or expected[row["label"]] == (i, pair)
+        row = row | {"tenant_id": "tenant-1"}
+        check_row(recipe.feature_set, wanted, missing, some[i], pair, row)
+
+
+def pair_of(row: dict[str, Any]) -> Pair:
+    return row["asset_id"], to_micros(row["timestamp"])
+
+
+def hours(assets: int, rows: int, start: int = -40 * DAY) -> pa.Table:
+    """Hourly observations with gaps, about 1970."""
+    draws = np.random.default_rng(0)
+    time = np.sort(draws.choice(rows * 2, (assets, rows)), axis=1) * HOUR + start
+    ids = np.repeat([f"meter-{i}" for i in range(assets)], rows)
+    table = pa.table(
+        {
+            "timestamp": pa.array(time.ravel(), pa.timestamp("us", "UTC")),
+            "asset_id": ids,
+            "value": draws.random(assets * rows),
+        }
+    )
+    found = table.group_by(["asset_id", "timestamp"]).aggregate([("value", "min")])
+    return found.rename_columns(["asset_id", "timestamp", "value"])
+
+
+WEATHER = FeatureSet("w", 1, (Latest("t", "temperature"), "lag_1h", "rolling_avg_24h"))
+
+
+def test_the_rows_are_those_of_the_local_engine(spark: Any) -> None:
+    observed = hours(6, 900)
+    weather = pa.table(
+        {
+            "timestamp": observed["timestamp"],
+            "asset_id": [f"station-{i % 2}" for i in range(len(observed))],
+            "issued_at": pa.array(
+                [t.as_py() - timedelta(hours=i % 5) for i, t in enumerate(observed["timestamp"])],
+                pa.timestamp("us", "UTC"),
+            ),
+            "temperature": [float(i % 90) for i in range(len(observed))],
+        }
+    )
+    weather = weather.group_by(["asset_id", "timestamp", "issued_at"]).aggregate(
+        [("temperature", "min")]
+    )
+    weather = weather.rename_columns(["asset_id", "timestamp", "issued_at", "temperature"])
+    sources = pa.table(
+        {
+            "asset_id": [f"meter-{i}" for i in range(5)],
+            "source_id": [f"station-{i % 2}" for i in range(5)],
+        }
+    )
+    tables = {"observations": observed, "weather": weather, "weather_sources": sources}
+    how: dict[str, Any] = {"horizons": ["24h"], "indicators": True, "tenant_id": "acme"}
+    local = pa.Table.from_batches(training_batches(feature_set=WEATHER, **tables, **how))
+    given = {name: frame(spark, table) for name, table in tables.items()}
+    for slice_rows in (100, None):
+        made = training_set(feature_set=WEATHER, slice_rows=slice_rows, **given, **how)
+        found = made.toArrow().sort_by(KEYS)
+        assert found.column_names == local.column_names
+        for name in local.column_names:
+            ours, theirs = found[name].to_pylist(), local[name].to_pylist()
+            assert ours == (pytest.approx(theirs, rel=1e-9) if name.startswith("roll") else theirs)
+    said = json.loads(made.schema["timestamp"].metadata["ai_hub"])
+    assert said["ai_hub.fingerprint"] == WEATHER.fingerprint
+
+
+def test_labels_of_a_spine_come_back_as_they_are(spark: Any) -> None:
+    observed = hours(2, 50)
+    spine = pa.table(
+        {
+            "kind": pa.array([{"a": 1, "b": ["x", None]}, None]),
+            "value": [7, 8],
+            "asset_id": ["meter-1", "nobody"],
+            "timestamp": observed["timestamp"].slice(60, 2),
+        }
+    )
+    made = training_set(
+        frame(spark, observed), "forecast_basic", tenant_id="acme", spine=frame(spark, spine)
+    )
+    assert made.columns[:5] == ["timestamp", "tenant_id", "asset_id", "value", "kind"]
+    found = made.toArrow().sort_by("value").select(["kind", "value", "asset_id", "timestamp"])
+    assert found.to_pylist() == spine.to_pylist()
+
+
+def test_what_cannot_be_read_is_refused(spark: Any) -> None:
+    observed = frame(spark, hours(1, 5))
+    view = FeatureSet("v", 1, (FromView("f", "plans", "load", "24h"),))
+    with pytest.raises(InvalidInput, match="without features of views"):
+        training_set(observed, view, tenant_id="acme")
+    with pytest.raises(InvalidInput, match="a column named tenant_id, or tenant_id="):
+        training_set(observed, "forecast_basic")
+    local = observed.withColumn("timestamp", observed["timestamp"].cast("timestamp_ntz"))
+    with pytest.raises(InvalidInput, match=r"observations\.timestamp.*type timestamp"):
+        training_set(local, "forecast_basic", tenant_id="acme")
+    with pytest.raises(InvalidInput, match="a column named value"):
+        training_set(observed.drop("value"), "forecast_basic", tenant_id="acme")
+    with pytest.raises(InvalidInput, match="slice_rows"):
+        training_set(observed, "forecast_basic", tenant_id="acme", slice_rows=0)
+
+
+def test_workers_without_the_package_say_so(spark: Any, tmp_path: Path) -> None:
+    sent = tmp_path / "sent"
+    for version, expected in (("0.0.1", "have ai-hub-feature-store"), (None, "PYSPARK_PYTHON")):
+        sent.write_bytes(cloudpickle.dumps(_work(pickle.dumps(None), version or "1", True)))
+        hidden = "" if version else "sys.modules['ai_hub'] = None"
+        program = (
+            f"import pickle, sys; from pyspark import cloudpickle\n{hidden}\n"
+            f"list(pickle.load(open({str(sent)!r}, 'rb'))(iter([])))"
+        )
+        ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        assert expected in ran.stderr
