@@ -132,9 +132,9 @@ def differences(kind: Kind, live: pa.Table, archived: pa.Table, is_part: bool = 
     """The rows of a further layer that makes `archived` equal to `live`, both of unique keys: live
     rows that are not in it, or other ones, and for each that is there no more one that says so;
     not these where what is live `is_part` of it all."""
-    live, archived = in_order(kind, live), in_order(kind, archived)
     if not len(archived):
         return live
+    live, archived = in_order(kind, live), in_order(kind, archived)
     if len(live) == len(archived) and plain(live).equals(plain(archived)):
         return SCHEMAS[kind].empty_table()
     keys, values = list(_KEYS[kind]), list(VALUES[kind])
