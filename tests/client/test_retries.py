@@ -91,7 +91,8 @@ async def test_what_was_refused_before_it_began_is_sent_again(
     call, answer = UNSAFE[name]
     async with tell(refusal, answer) as server, AsyncClient(server.url) as client:
         await call(client)
-    assert len(server.requests) == 2
+    # An export is looked at afterwards.
+    assert len([method for method, _ in server.requests if method != "GET"]) == 2
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ class TrainingSets(Asking):
 
     async def drift(
         self,
-        tenant_id: str,
+        tenant_id: str | None = None,
         feature_set: str | None = None,
         start_time: Time | None = None,
         end_time: Time | None = None,
@@ -180,7 +180,7 @@ class TrainingSets(Asking):
 
     async def drift_baseline(
         self,
-        tenant_id: str,
+        tenant_id: str | None = None,
         feature_set: str | None = None,
         start_time: Time | None = None,
         end_time: Time | None = None,

@@ -328,7 +328,7 @@ class Client:
 
     def drift(
         self,
-        tenant_id: str,
+        tenant_id: str | None = None,
         feature_set: str | None = None,
         start_time: Time | None = None,
         end_time: Time | None = None,
@@ -342,7 +342,7 @@ class Client:
 
     def drift_baseline(
         self,
-        tenant_id: str,
+        tenant_id: str | None = None,
         feature_set: str | None = None,
         start_time: Time | None = None,
         end_time: Time | None = None,
