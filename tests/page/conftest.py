@@ -12,12 +12,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from playwright import sync_api
 
 from acceptance.serving import Server, serving
 from ai_hub import FeatureStore
 from ai_hub.access.grant import SCOPES
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="NO TEST OF THE PAGE: no playwright")
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 _SERVE = "from ai_hub.config import Settings\nfrom ai_hub.http import serve\nserve(Settings.load())"

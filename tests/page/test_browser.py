@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from ai_hub.page.pages import PAGES
-from page.conftest import NOW, Shown, sync_api
+from page.conftest import NOW, Shown
 
 AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text("utf-8")
 DOCS = Path(__file__).parents[2] / "docs" / "pictures"
@@ -20,7 +21,6 @@ PATHS = [
     "/docs",
     *(f"{one.path}?tenant_id=acme&asset_id=meter-017" for one in PAGES),
 ]
-expect = sync_api.expect if sync_api else None
 
 
 def test_somebody_signs_in_and_sees_why_a_feature_is_missing(shown: Shown) -> None:
