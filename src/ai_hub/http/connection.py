@@ -17,7 +17,7 @@ import httptools
 
 from ai_hub.http.body import AUTHORIZATION, Reply, Scope
 from ai_hub.http.clients import Clients
-from ai_hub.http.exchange import Exchange, most_dropped, offers_websocket, target_of
+from ai_hub.http.exchange import Exchange, most_dropped, offers_websocket, rest, target_of
 from ai_hub.http.refused import CONNECT, FRAMING, NO_HTTP, TOO_SLOW, WEBSOCKET, Refused
 from ai_hub.http.stage import Stage
 
@@ -396,3 +396,5 @@ class Connection(asyncio.Protocol):
         self._arrived += size
         if self._arrived > most_dropped(self._headers, self._clients.most_body):
             self._transport.close()
+        elif not self._transport.is_closing():
+            rest(self._transport, size)

@@ -21,6 +21,7 @@ _PIECE = 64 * 1024
 _READ = 1024 * 1024
 """Bytes that are read of a file at once."""
 _MOST_DROPPED = 1024 * 1024
+_DROPPED_PER_SECOND = 50_000_000
 _MOST_DIGITS = 18
 FILE = "http.response.zerocopysend"
 """The message that a file is the body, from its first byte on: ASGI's extension of that name."""
@@ -228,6 +229,18 @@ def most_dropped(headers: Iterable[tuple[bytes, bytes]], most_body: int) -> int:
             size = int(value)
             return _MOST_DROPPED + (size if size <= most_body else 0)
     return _MOST_DROPPED
+
+
+def rest(transport: asyncio.Transport, dropped: int) -> None:
+    """Read no more for as long as so many bytes may take that were dropped: however fast a client
+    sends them, they take little from the others."""
+
+    def read_on() -> None:
+        if not transport.is_closing():
+            transport.resume_reading()
+
+    transport.pause_reading()
+    asyncio.get_running_loop().call_later(dropped / _DROPPED_PER_SECOND, read_on)
 
 
 def _parsed(url: bytes) -> tuple[str, bytes, bytes]:
