@@ -259,7 +259,7 @@ def test_a_server_that_is_killed_again_and_again_loses_and_doubles_nothing(tmp_p
     killing.start()
     try:
         with Client(f"http://127.0.0.1:{port}", patience=120) as client:
-            for part in range(30):
+            for part in range(8):
                 rows = [
                     {"timestamp": T + timedelta(minutes=n), "asset_id": f"a{part}", "value": n}
                     for n in range(200)
@@ -274,7 +274,7 @@ def test_a_server_that_is_killed_again_and_again_loses_and_doubles_nothing(tmp_p
             done.set()
             killing.join()
             counts = client.delete("t", dry_run=True)["removed"]
-            assert counts["ai_features"] == 30 * 200
+            assert counts["ai_features"] == 8 * 200
     finally:
         done.set()
         answered.set()
