@@ -238,7 +238,8 @@ def test_every_event_has_its_line() -> None:
 def test_every_make_target_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", page("Makefile"), re.MULTILINE))
     for path in PROSE:
-        for target in re.findall(r"(?:`|^)make ([a-z-]+)", path.read_text("utf-8"), re.MULTILINE):
+        named_ones = r"(?:`|^)make ([a-z-]+)(?![\w/-])"  # build/... is a file
+        for target in re.findall(named_ones, path.read_text("utf-8"), re.MULTILINE):
             assert target in targets, f"{named(path)}: make {target}"
 
 
