@@ -321,7 +321,7 @@ async def test_a_batch_has_a_thousand_assets_at_most(store: FeatureStore) -> Non
     ("arguments", "fault"),
     [
         ({"timestamp": datetime(2025, 10, 9)}, "^timestamp: .*aware datetime"),
-        ({"timestamp": "2025-10-09"}, "^timestamp: .*aware datetime"),
+        ({"timestamp": "2025-10-09"}, "^timestamp: .*a time with an offset"),
         ({"feature_set": SET, "feature_names": ["lag_1h"]}, "^feature_names: .*not both"),
         ({"missing": "guess"}, "^missing: got 'guess'"),
     ],

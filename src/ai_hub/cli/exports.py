@@ -291,7 +291,7 @@ def exports(
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """List exports, the newest first; watch, cancel, resume or verify.
+    """List exports, or watch, cancel, resume or verify them.
 
     Example: ai-hub exports --tenant acme
     """

@@ -63,14 +63,14 @@ class Attempts:
         try:
             resumed = await self._run(running, job, place, parts, check, sample)
         except BaseException:
-            self._told(running.record, begin)
+            self.told(running.record, begin)
             raise
         ended = running.record
         for name, rows in ended.violations.items():
             self.metrics.violated(job.rows.feature_set.label, name, rows)
         if ended.status == "completed" and not resumed:
             self.baselines.keep(ended, job.rows.feature_set, sample)
-        self._told(ended, begin)
+        self.told(ended, begin)
         return ended
 
     def count(self, job: ExportJob | SpineJob, several: Mapping[str, int]) -> None:
@@ -155,7 +155,7 @@ class Attempts:
         await self.log.record(ended)
         running.record = ended
 
-    def _told(self, record: ExportRecord, begin: float) -> None:
+    def told(self, record: ExportRecord, begin: float) -> None:
         """Count its end, and tell the event that the guide looks for in the log."""
         if not record.under_way:
             rows = record.row_count if record.status == "completed" else 0

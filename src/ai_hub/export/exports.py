@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
@@ -30,7 +31,7 @@ from ai_hub.export.working import Working, to_its_end
 from ai_hub.metrics import Metrics
 from ai_hub.storage.url import Url, is_url
 from ai_hub.stores.base import OfflineStore
-from ai_hub.stores.export_log import ExportRecord
+from ai_hub.stores.export_log import ExportRecord, ExportStatus
 
 if TYPE_CHECKING:
     from ai_hub.export.job import ExportJob, SpineJob
@@ -115,35 +116,40 @@ class Exports:
         chosen = job.rows.feature_set
         name = chosen.name or "features"
         default = f"{name}_{export_id}" if parts else f"{name}_{export_id}.parquet"
+        tenant_id = job.rows.tenant_id
+        record = ExportRecord(
+            export_id,
+            tenant_id,
+            name,
+            chosen.version,
+            "pending",
+            str(path or default),
+            job.range.start,
+            job.range.end,
+            job.asset_ids,
+            self._now(),
+            request=request_of(job, parts, force, delta) if self._log.writable else None,
+            rows_expected=expected,
+        )
         turn = None if detached else self._turns.turn()
         try:
-            tenant_id = job.rows.tenant_id
             place = await asyncio.to_thread(
                 self._place, tenant_id, path, default, force, in_tenant_folder, export_id, delta
             )
             await asyncio.to_thread(check, place, parts)
-            record = ExportRecord(
-                export_id,
-                tenant_id,
-                name,
-                chosen.version,
-                "pending" if turn is None or turn.waits else "processing",
-                str(place.path),
-                job.range.start,
-                job.range.end,
-                job.asset_ids,
-                self._now(),
-                request=request_of(job, parts, force, delta) if self._log.writable else None,
-                rows_expected=expected,
-            )
+            waits = turn is None or turn.waits
+            status: ExportStatus = "pending" if waits else "processing"
+            record = replace(record, status=status, storage_path=str(place.path))
             if detached and record.request is None:
                 raise InvalidInput(
                     "detached", True, "an export that can be made by another process"
                 )
             await self._log.record(record, keep=not detached)
-        except BaseException:
+        except BaseException as error:
             if turn is not None:
                 turn.leave()
+            if isinstance(error, ExportFailed):
+                self._attempts.told(record.failed(self._now(), str(error)), time.monotonic())
             raise
         if turn is not None:
             running = Running(record, expected, progress)

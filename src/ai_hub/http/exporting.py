@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar import Request, Response, delete, get, post
+from litestar import Request, Response, get, post, route
 from litestar.datastructures import State
 
 from ai_hub.definitions.values import parse_time, to_datetime
@@ -68,16 +68,15 @@ async def exports(
     return {"exports": await store.exports(of, limit)}
 
 
-@get("/exports/{export_id:str}", opt=EXPORT)
-async def export_by_id(request: _Asked, export_id: str, state: State) -> _Record:
-    """One recorded export, and how far it is."""
-    return await own_export(request, export_id, state)
+@route("/exports/{export_id:str}", http_method=["GET", "DELETE"], opt=EXPORT, status_code=200)
+async def export_by_id(request: _Asked, export_id: str, state: State) -> Response[_Record]:
+    """One recorded export, and how far it is; `DELETE` ends one that is under way.
 
-
-@delete("/exports/{export_id:str}", opt=EXPORT, status_code=200)
-async def cancel_export(request: _Asked, export_id: str, state: State) -> Response[_Record]:
-    """End an export that is under way; one that has ended stays as it is."""
-    await own_export(request, export_id, state)
+    One handler, as `OPTIONS` says the methods of one.
+    """
+    found = await own_export(request, export_id, state)
+    if request.method != "DELETE":
+        return Response(found, status_code=200)
     store: FeatureStore = state.store
     return _answer(await store.cancel_export(export_id))
 

@@ -39,7 +39,7 @@ from ai_hub.http.docs import page
 from ai_hub.http.doctor import doctor
 from ai_hub.http.drift import drift, drift_baseline
 from ai_hub.http.explaining import AT_ONCE, explain
-from ai_hub.http.exporting import cancel_export, export, export_by_id, exports, resume_export
+from ai_hub.http.exporting import export, export_by_id, exports, resume_export
 from ai_hub.http.hot import HotRoutes, health_of
 from ai_hub.http.ingest import ingest_attributes, ingest_observations, ingest_weather
 from ai_hub.http.keys import keys, revoke_key
@@ -311,7 +311,6 @@ def build(
             export,
             exports,
             export_by_id,
-            cancel_export,
             resume_export,
             training_set,
             drift,
