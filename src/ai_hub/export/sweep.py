@@ -21,6 +21,8 @@ SECONDS = 30.0
 """Between two sweeps."""
 _NEWEST = 100
 """Exports that are looked at for what they left."""
+_SETTLED = 600 * 1_000_000
+"""Microseconds: a request that nobody waits for any more is done by then, or never."""
 _INTERRUPTED = "the process that wrote it was stopped"
 
 
@@ -114,26 +116,32 @@ def _remove(place: ObjectPlace, record: ExportRecord) -> None:
 
 
 class Leftovers:
-    """What failed exports left in object storage, as it did not answer them at their end either."""
+    """What exports that have ended left in object storage, as it did not answer in time."""
 
     def __init__(self, places: Places) -> None:
         self._places = places
         self._gone: set[str] = set()
 
-    async def remove(self, log: ExportLog) -> None:
-        """Remove what the newest ones left; what cannot be is tried again the next time."""
+    async def remove(self, log: ExportLog, now: int) -> None:
+        """Remove what the newest ones left; what cannot be is tried again the next time.
+
+        A request that was given up may be done later still: for a while they are looked at again.
+        """
         for record in await log.find(limit=_NEWEST):
-            if record.status not in ("failed", "no_data", "cancelled") or not is_url(
-                record.storage_path
-            ):
+            if record.under_way or not is_url(record.storage_path):
                 continue
             if record.export_id not in self._gone:
                 with suppress(AiHubError):
                     await asyncio.to_thread(self._of, record)
-                    self._gone.add(record.export_id)
+                    if (record.completed_at or now) < now - _SETTLED:
+                        self._gone.add(record.export_id)
 
     def _of(self, record: ExportRecord) -> None:
-        _remove(ObjectPlace.of(Url.of(record.storage_path), self._places), record)
+        place = ObjectPlace.of(Url.of(record.storage_path), self._places)
+        if record.status == "completed":
+            place.give_up_uploads()
+        else:
+            _remove(place, record)
 
 
 class Sweeper:
@@ -152,7 +160,7 @@ class Sweeper:
         while True:
             try:
                 await sweep(log, places, now)
-                await leftovers.remove(log)
+                await leftovers.remove(log, now())
             except StoreError:
                 pass  # requests tell that the database is away
             except Exception:  # noqa: BLE001  # Whatever it is, it is tried again.
