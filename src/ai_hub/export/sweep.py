@@ -139,7 +139,7 @@ class Leftovers:
     def _of(self, record: ExportRecord) -> None:
         place = ObjectPlace.of(Url.of(record.storage_path), self._places)
         if record.status == "completed":
-            place.give_up_uploads()
+            place.tidy()
         else:
             _remove(place, record)
 
