@@ -158,6 +158,7 @@ async def test_partitions_and_views_come_over_too() -> None:
 
 
 @pytest.mark.timescaledb
+@pytest.mark.long
 async def test_chunks_in_the_columnstore_come_over_too() -> None:
     place = Place(servers.server("timescaledb"))
     place.server.psql(
@@ -177,6 +178,7 @@ async def test_chunks_in_the_columnstore_come_over_too() -> None:
 
 
 @pytest.mark.timescaledb
+@pytest.mark.long
 async def test_a_database_moves_from_plain_postgresql_to_timescaledb() -> None:
     before, after = Place(servers.server("plain")), Place(servers.server("timescaledb"))
     mine = FeatureSet("mine", version=1, features=[Lag("ago", "1h", series="load")])

@@ -37,6 +37,8 @@ from servers import Kind
 PROSE = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")], key=lambda page: page.as_posix()
 )
+# Those with the most commands, which take a process each: `make test-all` runs them.
+LONG = ("docs/importance.md", "docs/files.md", "docs/models.md", "docs/drift.md")
 _MARKS = {
     "plain": [pytest.mark.postgresql],
     "apache": [pytest.mark.timescaledb],
@@ -52,8 +54,13 @@ def page(name: str) -> str:
     return (ROOT / name).read_text("utf-8")
 
 
+def _marks(path: Path, kind: Kind | None) -> list[pytest.MarkDecorator]:
+    long = [pytest.mark.long] if named(path) in LONG else []
+    return _MARKS.get(kind or "", []) + long
+
+
 RUNS = [
-    pytest.param(path, kind, marks=_MARKS.get(kind or "", []), id=f"{named(path)} on {kind}"
+    pytest.param(path, kind, marks=_marks(path, kind), id=f"{named(path)} on {kind}"
                  if kind else named(path))
     for path in pages()
     if environment(path.read_text("utf-8")) is None

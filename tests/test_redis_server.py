@@ -138,6 +138,7 @@ markers = redis
 @pytest.mark.parametrize(
     ("words", "ci", "status"), [((), "", 0), ((), "true", 1), (("-n", "2"), "true", 1)]
 )
+@pytest.mark.long
 def test_a_run_without_redis(tmp_path: Path, words: tuple[str, ...], ci: str, status: int) -> None:
     (tmp_path / "test_some.py").write_text(_TESTS)
     (tmp_path / "pytest.ini").write_text(_INI)

@@ -335,6 +335,7 @@ def bare(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("words", "ci", "status"), [((), "", 0), ((), "true", 1), (("-n", "2"), "true", 1)]
 )
+@pytest.mark.long
 def test_a_run_without_postgresql(
     tmp_path: Path, words: tuple[str, ...], ci: str, status: int
 ) -> None:
@@ -347,6 +348,7 @@ def test_a_run_without_postgresql(
 
 
 @pytest.mark.parametrize("words", [(), ("-n", "2")], ids=["alone", "xdist"])
+@pytest.mark.long
 def test_a_run_without_the_extension(tmp_path: Path, bare: Path, words: tuple[str, ...]) -> None:
     code, output = without(tmp_path, *words, binaries=bare, ci="true")
     assert "4 passed, 2 skipped" in output

@@ -62,6 +62,7 @@ def quick(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return f"http://127.0.0.1:{os.environ['AI_HUB_PORT']}"
 
 
+@pytest.mark.long
 def test_every_step_is_warmed_at_its_start(quick: str, run: Run, workplace: Path) -> None:
     server = start("serve")
     wait_for(quick, server)

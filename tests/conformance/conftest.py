@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
-from conformance.kit import DEPLOYMENTS, ENGINES, SERVERS, WITH_REDIS, Deployment, Engine
+from conformance.kit import APACHE, DEPLOYMENTS, ENGINES, SERVERS, WITH_REDIS, Deployment, Engine
 
 
 def _marked(deployment: Deployment) -> Any:
     marks = [getattr(pytest.mark, name) for name in deployment.marks]
+    if deployment == APACHE:
+        # Between the plain server and that with all of the extension: what differs is seldom new.
+        marks.append(pytest.mark.long)
     return pytest.param(deployment, id=str(deployment), marks=marks)
 
 

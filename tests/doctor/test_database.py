@@ -361,6 +361,7 @@ def test_a_key_that_is_invalid(practice: Practice, postgres: Server) -> None:
 
 
 @pytest.mark.postgresql
+@pytest.mark.long
 def test_a_standby(practice: Practice) -> None:
     primary = servers.server("plain")
     url = primary.fresh()

@@ -96,6 +96,7 @@ def test_who_reads_slowly_gets_all(server: Server) -> None:
     assert rest[length:].startswith(b"HTTP/1.1 200 ")
 
 
+@pytest.mark.long
 def test_answers_nobody_reads_are_bounded_and_left(quick: Server) -> None:
     for _ in range(3):
         quick.client.post("/ai/features/batch", content=BATCH)

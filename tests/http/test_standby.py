@@ -20,7 +20,7 @@ from ai_hub.cli.app import app
 from ai_hub.config import Settings
 from watching import AT, COMMAND, eventually, get, ingest, log
 
-pytestmark = pytest.mark.postgresql
+pytestmark = [pytest.mark.postgresql, pytest.mark.long]
 EXPORT = {
     "tenant_id": "t",
     "feature_set": "forecast_basic",

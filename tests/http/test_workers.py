@@ -242,6 +242,7 @@ def test_a_worker_that_hangs_is_replaced_within_half_a_minute(ending: Server) ->
     assert len(log(ending, "worker hangs")) == 1
 
 
+@pytest.mark.long
 def test_a_database_that_goes_away_and_comes_back_costs_no_worker(tmp_path: Path) -> None:
     postgres = servers.Server("plain")
     try:
@@ -262,6 +263,7 @@ def test_a_database_that_goes_away_and_comes_back_costs_no_worker(tmp_path: Path
         postgres.stop()
 
 
+@pytest.mark.long
 def test_what_workers_cannot_start_with_is_one_sentence(
     services: dict[str, object], tmp_path: Path
 ) -> None:

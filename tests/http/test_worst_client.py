@@ -20,6 +20,7 @@ def suffered(*words: str, timeout: float) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.long
 def test_others_have_no_error_and_memory_is_bounded() -> None:
     """Of how long they wait only what a busy machine can hold."""
     done = suffered(

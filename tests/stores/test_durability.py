@@ -60,6 +60,7 @@ def test_every_acknowledged_batch_outlives_a_kill_and_no_half_one_does(
         assert shared == (max(landed) if landed else None)
 
 
+@pytest.mark.long
 def test_a_file_goes_on_growing_over_kills(tmp_path: Path) -> None:
     path = tmp_path / "one.duckdb"
     for _ in range(3):

@@ -148,6 +148,7 @@ async def test_late_rows_where_a_scheduled_policy_refreshes_are_left_to_refreshe
     await world.check("b", world.now - 19 * DAY)
 
 
+@pytest.mark.long
 async def test_a_run_takes_no_longer_than_it_may_and_the_next_goes_on(world: World) -> None:
     await world.write(*scattered())
     runs, kept = 0, []
