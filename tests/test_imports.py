@@ -150,6 +150,7 @@ KINDS = {
     "client/*.py": "talks",
     "cli/backend.py": "decides",
     "cli/failure.py": "decides",
+    "cli/rates.py": "decides",
     "cli/*.py": "talks",
     "config.py": "talks",
     "config_sources.py": "talks",

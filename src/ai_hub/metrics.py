@@ -336,6 +336,16 @@ def exposition(counted: Metrics, now: int) -> tuple[bytes, bytes]:
     return generate_latest(registry), CONTENT_TYPE_LATEST.encode()
 
 
+def samples_of(text: str) -> Iterator[tuple[str, Mapping[str, str], float]]:
+    """What an exposition tells: the name of each sample, its labels, and the number. Raises
+    ValueError for a text that is none."""
+    from prometheus_client.parser import text_string_to_metric_families
+
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            yield sample.name, sample.labels, float(sample.value)
+
+
 class _Collector:
     """Some counts, as the client library collects them."""
 

@@ -18,6 +18,7 @@ COMMANDS = (
     "grant-tenant",
     "maintain",
     "status",
+    "top",
     "doctor",
     "retention",
     "sql",

@@ -44,6 +44,7 @@ CASES: dict[str, Case] = {
     "grant-tenant": Case(("role", "acme"), empty=2),
     "maintain": Case(empty=0),
     "status": Case(empty=0),
+    "top": Case(("--once",), empty=FAILED, on_server=False),
     "retention": Case(empty=0),
     "retention show": Case(empty=0),
     "retention set": Case(("ai_features", "1d"), empty=0),

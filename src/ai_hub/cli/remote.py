@@ -213,6 +213,11 @@ class RemoteBackend:
         """A page of the audit log."""
         return await self._ask("GET", "/ai/features/audit", params=request)
 
+    async def metrics(self) -> str:
+        """What it counted, as Prometheus reads it."""
+        with self._ending():
+            return (await self._connection.send("GET", "/metrics")).text
+
     async def status(self, exact: bool) -> Document:
         """What the database is like."""
         asked = {"exact": str(exact).lower()}
