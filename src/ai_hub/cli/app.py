@@ -51,7 +51,6 @@ _READERS: Mapping[str, tuple[Command, BatchKind]] = {
 _PLAIN: Mapping[str, Any] = {
     # Plain help: drawing it with Rich would double the time of `--help`.
     "rich_markup_mode": None,
-    "add_completion": False,
     "pretty_exceptions_enable": False,
     "context_settings": {"help_option_names": ["-h", "--help"], "max_content_width": 100},
 }
@@ -74,7 +73,7 @@ class Commands(TyperGroup):
         if reader is None:
             return super().get_command(ctx, cmd_name)
         if cmd_name not in self._complete:
-            single = typer.Typer(**_PLAIN)
+            single = typer.Typer(add_completion=False, **_PLAIN)
             single.command(cmd_name)(with_options(*reader))
             self._complete[cmd_name] = typer.main.get_command(single)
         return self._complete[cmd_name]
