@@ -121,7 +121,9 @@ async def test_the_guides_section_works_as_written(tmp_path: Path) -> None:
             batch = server.call("POST", "/batch", ASKED | {"asset_ids": ["meter-001", "other"]})
             assert batch["results"]["meter-001"]["features"] == EXPECTED
             assert batch["results"]["other"]["missing"] == ["is_weekend_custom", "rolling_avg_48h"]
-            async with FeatureStore(Settings(database_url=url, view_timeout="10s")) as store:
+            async with FeatureStore(
+                Settings(database_url=url, view_timeout="10s", patience="20s")
+            ) as store:
                 features = await store.compute_feature_set(
                     tenant_id="tenant-123",
                     asset_id="meter-001",
