@@ -36,6 +36,7 @@ COMMANDS = (
     "sets",
     "models",
     "rollout",
+    "profile",
     "importance",
     "drift",
     "keys",

@@ -90,6 +90,7 @@ CASES: dict[str, Case] = {
     "rollout split": Case(("forecast_basic", "--tenant", "nobody"), empty=2),
     "drift": Case(OF_A_SET, empty=2),
     "drift baseline": Case(OF_A_SET, empty=2),
+    "profile": Case(("none",), empty=2),
     "importance": Case(
         ("--model", "m", "--set", "forecast_basic", "--data", "d"), without=FAILED, empty=FAILED
     ),

@@ -1,0 +1,1 @@
+"""What is in an export: the distribution of each column, missing shares, and correlations."""
