@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -40,6 +41,9 @@ _NO_DRIFT = ("", "", "")
 _SIZES = ("psi", "wasserstein")
 _MOST_ERRORS = 30
 _Key = TypeVar("_Key")
+_TARGETS = ("observations", "weather")
+_OUTCOMES = ("accepted", "rejected")
+_ENDS = ("completed", "no_data", "failed", "cancelled")
 _STATES = {"closed": 0, "half-open": 1, "open": 2}
 
 
@@ -199,9 +203,15 @@ def _one(name: str) -> Callable[[Metrics, int], Iterable[Sample]]:
     return lambda counted, now: [((), getattr(counted, name))]
 
 
-def _each(name: str) -> Callable[[Metrics, int], Iterable[Sample]]:
+def _each(name: str, begun: Iterable[Any] = ()) -> Callable[[Metrics, int], Iterable[Sample]]:
+    """The counts of a table; those of `begun` are there from the start.
+
+    Where a count appears Prometheus sees no increase: it would miss the first failed export.
+    """
+    zeros = dict.fromkeys(begun, 0)
+
     def samples(counted: Metrics, now: int) -> Iterator[Sample]:
-        for label, number in getattr(counted, name).items():
+        for label, number in (zeros | getattr(counted, name)).items():
             yield (label if isinstance(label, tuple) else (label,)), number
 
     return samples
@@ -280,11 +290,11 @@ FAMILIES = (
     ),
     Family(
         "ai_hub_ingest_rows_total", "counter", "Rows sent by what became of them.",
-        ("target", "outcome"), _each("ingested"),
+        ("target", "outcome"), _each("ingested", product(_TARGETS, _OUTCOMES)),
     ),
     Family(
         "ai_hub_ingest_failures_total", "counter", "Batches that did not land.", ("target",),
-        _each("ingest_failures"),
+        _each("ingest_failures", _TARGETS),
     ),
     Family(
         "ai_hub_newest_observation_age_seconds", "gauge",
@@ -292,7 +302,7 @@ FAMILIES = (
     ),
     Family(
         "ai_hub_exports_total", "counter", "Exports by how they ended.", ("status",),
-        _each("exports"),
+        _each("exports", _ENDS),
     ),
     Family(
         "ai_hub_export_rows_total", "counter", "Rows of finished exports.", (),
