@@ -24,7 +24,7 @@ APT = $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::T
 # Two pips at once would work in one environment.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test test-all check bench mutants migrations constraints servers clean
+.PHONY: help venv demo test test-all check bench mutants migrations dist constraints servers clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -62,6 +62,15 @@ migrations: .venv/base  ## write migrations/001_create_feature_views.sql anew, a
 		from ai_hub.administration import migration_script as script; \
 		Path("migrations/001_create_feature_views.sql").write_text(script(Settings()), "utf-8")'
 
+# The wheel is made of the source archive, so both are tried.
+dist: .venv/dist  ## the wheel and the source archive, tried in an empty environment
+	rm -rf dist build/dist
+	$(BIN)/python -m build --outdir dist .
+	$(PYTHON) -m venv build/dist
+	build/dist/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+		dist/*.whl
+	$(BIN)/python tests/try_wheel.py dist/*.whl build/dist
+
 # One stamp for the environment and one for each extra in it, so that the demo installs no test
 # library and the tests start from the environment that the demo left.
 .venv/base: pyproject.toml constraints.txt
@@ -71,7 +80,7 @@ migrations: .venv/base  ## write migrations/001_create_feature_views.sql anew, a
 	$(INSTALL) -e .
 	@touch $@
 
-.venv/test .venv/check .venv/bench .venv/mutants: .venv/base
+.venv/test .venv/check .venv/bench .venv/mutants .venv/dist: .venv/base
 	$(INSTALL) -e '.[$(@F)]'
 	@touch $@
 
@@ -88,7 +97,7 @@ constraints:  ## pin the newest release of every dependency in constraints.txt, 
 		build/pins/bin/python -m pip install --quiet --disable-pip-version-check "$$@"; \
 		build/pins/bin/python -m pip freeze --quiet --exclude-editable > build/pins/freeze; \
 		! grep -nE '@|://' build/pins/freeze; }; \
-	pins -e '.[test,check,bench,mutants]'; \
+	pins -e '.[test,check,bench,mutants,dist]'; \
 	{ echo '# Every dependency of every extra; written by `make constraints`.'; \
 		cat build/pins/freeze; } > constraints.txt; \
 	for name in $(patsubst build/env-%/made,%,$(ENVIRONMENTS)); do \
