@@ -18,6 +18,8 @@ def test_every_place_names_this_release() -> None:
     assert project["version"] == __version__
     image = yaml.safe_load((ROOT / "compose.yaml").read_text())["x-image"]["image"]
     assert image == f"{project['name']}:{__version__}"
+    chart = yaml.safe_load((ROOT / "deploy" / "helm" / "ai-hub" / "Chart.yaml").read_text())
+    assert (chart["version"], chart["appVersion"]) == (__version__, __version__)
     changes = (ROOT / "CHANGELOG.md").read_text("utf-8")
     first = re.search(r"^## \[([^]]+)\] - (\S+)$", changes, re.MULTILINE)
     assert first is not None

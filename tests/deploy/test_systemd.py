@@ -64,6 +64,9 @@ def test_units_run_commands_on_settings_that_there_are() -> None:
     (state,) = said("ai-hub.service", "WorkingDirectory")
     assert settings.export_root.is_relative_to(state)
     assert settings.auth == "keys"
+    secret = {"REDIS_HOST": "localhost", "REDIS_PASSWORD": "p@ss"}
+    with_secret = Settings.load(UNITS / "ai-hub.toml", environ=secret)
+    assert with_secret.cache_url == "redis://:p%40ss@localhost:6379"
 
 
 def test_a_server_is_given_the_time_that_it_needs_to_end() -> None:
