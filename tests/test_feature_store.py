@@ -65,6 +65,7 @@ USES: dict[str, Use] = {
     "freshness": lambda s: s.freshness("t"),
     "asset": lambda s: s.asset("t", "a"),
     "chart": lambda s: s.chart("t", "a", BEFORE, T, feature_set=SET, feature="lag_1h"),
+    "history": lambda s: s.history("t", ["a"], BEFORE, T, feature_set=SET, weather=True),
     "seen_assets": lambda s: s.seen_assets("t"),
     "invalidate_feature_cache": lambda s: s.invalidate_feature_cache("t", "a"),
     "cache_stats": lambda s: s.cache_stats(),
@@ -165,6 +166,7 @@ LISTS: dict[str, Callable[[FeatureStore, str, Any], Awaitable[object]]] = {
     "export": lambda s, tenant, ids: s.export_features_to_parquet(
         tenant, SET, BEFORE, T, asset_ids=ids
     ),
+    "history": lambda s, tenant, ids: s.history(tenant, ids, BEFORE, T),
 }
 
 

@@ -65,7 +65,7 @@ WITHIN = {
     "front": (
         *("base", "audit", "ingestion", "feature_sets", "vectors", "caching", "training_sets"),
         *("drift", "models", "rollouts", "access_keys", "explaining", "charting"),
-        *("doctor", "removal", "archiving"),
+        *("history", "doctor", "removal", "archiving"),
     ),
 }
 # `import ai_hub` must stay light: names of the package are imported from where they are defined.
@@ -106,7 +106,7 @@ LIBRARIES = {
     "uvloop": ("http*.py",),
     "typer": ("cli*.py", "demo*.py"),
     "rich": ("cli*.py", "demo*.py"),
-    "polars": ("engines/*.py", "export/training_set.py", "demo*.py"),
+    "polars": ("engines/*.py", "export/frame.py", "demo*.py"),
     "pandas": (),
     "holidays": ("definitions/freezing.py",),
     "yaml": ("definitions/file.py",),
@@ -160,6 +160,8 @@ KINDS = {
     "demo/tour.py": "talks",
     "explanation/explaining.py": "talks",
     "export/chart.py": "decides",
+    "export/frame.py": "decides",
+    "export/history.py": "decides",
     "export/job.py": "decides",
     "export/request.py": "decides",
     "export/row_groups.py": "decides",

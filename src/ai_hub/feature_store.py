@@ -14,6 +14,7 @@ from ai_hub.front.audit import Audit
 from ai_hub.front.charting import Charting
 from ai_hub.front.doctor import Doctor
 from ai_hub.front.drift import Drift
+from ai_hub.front.history import Histories
 from ai_hub.front.ingestion import Ingestion
 from ai_hub.front.removal import Removing
 from ai_hub.metrics import Metrics
@@ -25,7 +26,9 @@ def _now() -> int:
     return time.time_ns() // 1_000
 
 
-class FeatureStore(Ingestion, Charting, Doctor, Drift, AccessKeys, Audit, Removing, Archiving):
+class FeatureStore(
+    Ingestion, Charting, Histories, Doctor, Drift, AccessKeys, Audit, Removing, Archiving
+):
     """Meter readings in, feature vectors and training sets out.
 
     Use it as `async with FeatureStore.open("duckdb:///features.duckdb") as store:`. Instants are

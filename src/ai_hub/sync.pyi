@@ -8,6 +8,7 @@ from ai_hub.definitions.values import Duration
 from ai_hub.definitions.values import Time
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.doctor.line import Line
+from ai_hub.export.history import History
 from ai_hub.export.training_set import TrainingSet
 from ai_hub.front.training_sets import _Progress as Training_setsProgress
 from ai_hub.intake.batch import Batch
@@ -210,6 +211,34 @@ class FeatureStore:
         `definition`. Where it is missing or outside its range, `cause` names why, `why` says it in
         a sentence with what to do, and `command` is what to run. It reads past the cache, so that
         it takes longer than `get`. Raises StoreError."""
+
+    def history(
+        self,
+        tenant_id: str,
+        asset_ids: Sequence[str],
+        start_time: Time,
+        end_time: Time,
+        *,
+        series: Sequence[str] | None = None,
+        feature_set: str | None = None,
+        features: Sequence[str] | None = None,
+        weather: bool | Sequence[str] = False,
+        missing: Missing | None = None,
+        indicators: bool = False,
+        frequency: str | None = None,
+        limit: int = 1000000,
+        model: str | None = None,
+    ) -> History:
+        """Series, features and weather of some assets over [start_time, end_time], as a frame.
+
+        `series` are by default the one that the feature set is about, else `value`; `features` all
+        of a `feature_set` (or of the one that a `model` is bound to), or those named, without a set
+        too; `weather` all its columns, or those named, as they were known at the time of each row.
+        A row for every observation time of the series, or for every step of `frequency` from an
+        asset's first observation on: features are what a training set has there, but for a set
+        that rejects what is outside its range, which is here to be looked at. `indicators` say
+        where a feature was missing. Assets without data have no rows. Raises InvalidInput, also for
+        more rows than `limit` (up to 10,000,000), UnknownFeature, UnknownFeatureSet and StoreError."""
 
     def doctor(
         self,

@@ -44,7 +44,7 @@ BESIDE = {
     # They are commands of who has the database.
     *("archive", "archives"),
     # What the page shows.
-    *("asset", "chart", "freshness"),
+    *("asset", "chart", "freshness", "history"),
     # What a key is for says the key.
     "tenants",
 }

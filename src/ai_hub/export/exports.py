@@ -34,6 +34,7 @@ from ai_hub.stores.base import OfflineStore
 from ai_hub.stores.export_log import ExportRecord, ExportStatus
 
 if TYPE_CHECKING:
+    from ai_hub.export.history import History, HistoryJob
     from ai_hub.export.job import ExportJob, SpineJob
     from ai_hub.export.request import Resolve
     from ai_hub.export.training_set import TrainingSet
@@ -42,6 +43,8 @@ MOST_RECORDS = 10_000
 LOOK_SECONDS = 0.5
 """How often a job of another process is looked at by who waits for it."""
 _STOPPING_SECONDS = 5.0
+_LOOKS = 2
+"""Histories at a time: who looks at one does not wait for exports."""
 
 
 class Exports:
@@ -57,6 +60,7 @@ class Exports:
         self._limits = Limits(store, settings.export_rows)
         self._turns = Turns(settings.export_jobs, settings.export_queue)
         self._working = Working(settings.export_jobs)
+        self._looking = Working(_LOOKS)
         self._workers = Workers()
         self.baselines = Baselines(store.drift_table)
         self._attempts = Attempts(
@@ -82,9 +86,11 @@ class Exports:
             if watching is not None:
                 await watching.close()
         self._working.stop()
+        self._looking.stop()
         await self._jobs.close()
         await self.baselines.close()
         self._working.close()
+        self._looking.close()
         self._workers.close()
 
     async def start(
@@ -254,6 +260,10 @@ class Exports:
                 partial(draw, job, self._store.scan, sample, self._workers),
                 self._limits.check_done,
             )
+
+    async def history(self, job: HistoryJob) -> History:
+        """What was of some assets. Raises InvalidInput for more rows than its limit, StoreError."""
+        return await self._looking.stoppable(partial(job.read, self._store.scan), lambda _: None)
 
     async def find(self, of: str | Collection[str] | None, limit: int) -> list[ExportRecord]:
         """The records of a tenant's exports, of several (None: of all), the newest first.

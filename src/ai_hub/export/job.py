@@ -97,22 +97,29 @@ class ExportJob:
             else:
                 yield Points(series.code[inside], series.time[inside])
             return
-        assert chunk.edges is not None
-        held: list[Points] = []
-        for code, first in enumerate(chunk.edges.first.tolist()):
-            for times in self._steps(max(first, chunk.start), chunk.end, self.frequency.micros):
-                held.append(Points(np.full(len(times), code), times))
-                if sum(map(len, held)) >= PART_ROWS:
-                    yield _joined(held)
-                    held = []
-        if held:
-            yield _joined(held)
+        yield from steps(chunk, self.range.start, self.frequency)
 
-    def _steps(self, first: int, last: int, step: int) -> Iterator[Ints]:
-        """The steps of the frequency in [first, last]."""
-        begin = self.range.start - (self.range.start - first) // step * step
-        for at in range(begin, last + 1, step * PART_ROWS):
-            yield np.arange(at, min(at + step * PART_ROWS, last + 1), step, dtype=np.int64)
+
+def steps(chunk: Chunk, start: int, frequency: Duration) -> Iterator[Points]:
+    """The steps from `start` on that a chunk has rows for: those of each asset that are not before
+    its first observation, in parts of bounded size."""
+    assert chunk.edges is not None
+    held: list[Points] = []
+    for code, first in enumerate(chunk.edges.first.tolist()):
+        for times in _steps(start, max(first, chunk.start), chunk.end, frequency.micros):
+            held.append(Points(np.full(len(times), code), times))
+            if sum(map(len, held)) >= PART_ROWS:
+                yield _joined(held)
+                held = []
+    if held:
+        yield _joined(held)
+
+
+def _steps(start: int, first: int, last: int, step: int) -> Iterator[Ints]:
+    """The steps from `start` on in [first, last]."""
+    begin = start - (start - first) // step * step
+    for at in range(begin, last + 1, step * PART_ROWS):
+        yield np.arange(at, min(at + step * PART_ROWS, last + 1), step, dtype=np.int64)
 
 
 def _joined(parts: Sequence[Points]) -> Points:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +16,7 @@ from ai_hub.drift.sample import Sample
 from ai_hub.engines.arrays import Ints, Points
 from ai_hub.errors import ExportFailed, OutOfRange
 from ai_hub.export.drafts import AnyDraft
+from ai_hub.export.frame import Frame
 from ai_hub.export.job import PART_ROWS, Compression, SpineJob, check_compression
 from ai_hub.export.layout import Layout
 from ai_hub.export.output import output_of
@@ -26,18 +26,13 @@ from ai_hub.export.rows import SEVERAL, Counts, Values, arrow_column
 from ai_hub.export.threads import Workers, threads
 from ai_hub.stores.base import Chunk, ScanRequest
 
-if TYPE_CHECKING:
-    import polars
-
 _ID = pa.dictionary(pa.int32(), pa.string())
-_SHOWN = 5
-"""Rows that a notebook shows."""
 _TOGETHER = 16_384
 """Rows that are computed at once: what is made of them on the way stays close to the processor."""
 
 
 @dataclass(frozen=True)
-class TrainingSet:
+class TrainingSet(Frame):
     """The rows of a spine in their order, each with the features that serving gives at its time.
 
     Columns: timestamp, tenant_id and asset_id, the series at t (`value`, unless the spine has one),
@@ -45,18 +40,7 @@ class TrainingSet:
     What came with the spine is as it came; everything else is as in an exported file.
     """
 
-    _table: pa.Table
     _places: Places = field(default_factory=Places)
-
-    def __len__(self) -> int:
-        return int(self._table.num_rows)
-
-    @property
-    def metadata(self) -> dict[str, str]:
-        """What a file of it says of itself: the set, its version, fingerprint, policy and so on."""
-        found: dict[bytes, bytes] = self._table.schema.metadata or {}
-        ours = {key.decode(): value.decode() for key, value in found.items() if b"ai_hub." in key}
-        return ours
 
     @property
     def violations(self) -> dict[str, int]:
@@ -71,35 +55,13 @@ class TrainingSet:
         return found
 
     def _repr_html_(self) -> str:
-        from ai_hub.notebooks import table
-
         said = self.metadata
         label = said.get("ai_hub.feature_set") or "features"
         version = said.get("ai_hub.version")
-        caption = (
+        return self._shown(
             f"{label}{f'@{version}' if version else ''}: {len(self):,} rows of "
             f"{said.get('ai_hub.tenant_id')}, missing values: {said.get('ai_hub.policy')}"
         )
-        names = self._table.column_names
-        first = self._table.slice(0, _SHOWN).to_pydict()
-        rows = [[first[name][row] for name in names] for row in range(min(len(self), _SHOWN))]
-        return table(caption, names, rows)
-
-    def to_arrow(self) -> pa.Table:
-        """As an Arrow table, with the metadata in its schema."""
-        return self._table
-
-    def to_pandas(self) -> Any:
-        """As a pandas data frame."""
-        return self._table.to_pandas()
-
-    def to_polars(self) -> polars.DataFrame:
-        """As a Polars data frame."""
-        import polars as pl
-
-        frame = pl.from_arrow(self._table)
-        assert isinstance(frame, pl.DataFrame)
-        return frame
 
     def to_parquet(
         self, path: str | Path, *, compression: Compression = "snappy", force: bool = False
