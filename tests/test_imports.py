@@ -50,7 +50,7 @@ LAZILY = {"cli": {"http", "demo"}, "demo": {"http"}}
 WITHIN = {
     "client": (
         *("failures", "connection", "base", "arrow_bodies", "rows", "vectors", "data"),
-        *("registry", "training_sets", "asynchronous", "waiting"),
+        *("history", "registry", "training_sets", "asynchronous", "waiting"),
     ),
     "doctor": (
         *("line", "database", "data", "cache", "exports", "disk", "clock", "settings"),
@@ -86,6 +86,7 @@ ARRAYS = (
     "drift/*.py",
     "importance/*.py",
     "profile/*.py",
+    "client/history.py",
     "client/training_sets.py",
     "mlflow.py",
     "storage/arrow.py",
@@ -182,6 +183,7 @@ KINDS = {
     "http/change_schemas.py": "decides",
     "http/doctor_schemas.py": "decides",
     "http/drift_schemas.py": "decides",
+    "http/history_schemas.py": "decides",
     "http/messages.py": "decides",
     "http/explained.py": "decides",
     "http/openapi.py": "decides",

@@ -123,8 +123,8 @@ class InvalidInput(AiHubError, ValueError):
 class UnknownFeature(InvalidInput):
     """A feature name that no registered feature set has."""
 
-    def __init__(self, name: object, known: Iterable[str]) -> None:
-        super().__init__("feature_names", name, f"one of {', '.join(known)}")
+    def __init__(self, name: object, known: Iterable[str], field: str = "feature_names") -> None:
+        super().__init__(field, name, f"one of {', '.join(known)}")
 
 
 class InvalidDefinition(InvalidInput):

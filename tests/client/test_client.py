@@ -44,7 +44,7 @@ BESIDE = {
     # They are commands of who has the database.
     *("archive", "archives"),
     # What the page shows.
-    *("asset", "chart", "freshness", "history"),
+    *("asset", "chart", "freshness"),
     # What a key is for says the key.
     "tenants",
 }
@@ -122,6 +122,14 @@ CALLS: dict[str, Callable[[Any, str], Any]] = {
         [{"asset_id": "a", "timestamp": T - timedelta(days=1), "label": "x"}], SET, tenant_id=t,
         horizons=["1h", Target("peak", "24h", stat="max", window="6h")], indicators=True,
     ).to_pandas().to_dict(),
+    "history": lambda s, t: s.history(
+        t, ["a"], START, T, feature_set=SET, features=["lag_1h"], weather=True, indicators=True,
+        missing="keep", frequency="1h",
+    ).to_arrow().to_pydict(),
+    "history of series": lambda s, t: s.history(
+        t, ["a"], START, T, series=["value"], weather=["temperature"], limit=1_000,
+    ).metadata,
+    "history of no such feature": lambda s, t: s.history(t, ["a"], START, T, features=["none"]),
     "delete": lambda s, t: s.delete(t, ["a"], dry_run=True),
     "an empty tenant": lambda s, t: s.get(tenant_id="", asset_id="a"),
     "no such set": lambda s, t: s.get(tenant_id=t, asset_id="a", feature_set="none"),

@@ -122,6 +122,8 @@ def map_case(context: Any, case: Any) -> Any:
         if "explain" in case.path and case.body.get("feature_set") and "feature_names" in case.body:
             # Of a set it takes the names of that.
             del case.body["feature_names"]
+        if "history" in case.path and {"feature_set", "model"} & {*case.body}:
+            case.body.pop("features", None)
     return case
 
 

@@ -20,6 +20,7 @@ ROUTES = {
     "/ai/features/get": "post",
     "/ai/features/batch": "post",
     "/ai/features/explain": "post",
+    "/ai/features/history": "post",
     "/ai/features/sets": "get",
     "/ai/features/sets/{name}": "get",
     "/ai/features/sets/{name}/versions/{version}": "get",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from ai_hub.client.connection import Connection
 from ai_hub.client.data import Data
+from ai_hub.client.history import Histories
 from ai_hub.client.registry import Registry
 from ai_hub.client.training_sets import TrainingSets
 from ai_hub.client.vectors import Vectors
 
 
-class AsyncClient(Vectors, Data, TrainingSets, Registry):
+class AsyncClient(Vectors, Data, Histories, TrainingSets, Registry):
     """A server of feature vectors, with the methods, answers and errors of the store.
 
     Use it as `async with AsyncClient("http://127.0.0.1:8003") as client:`. By default it asks that

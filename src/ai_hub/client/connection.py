@@ -106,6 +106,7 @@ class Connection:
         params: Mapping[str, Any] | None = None,
         content: bytes | None = None,
         content_type: str | None = None,
+        accept: str | None = None,
         answers: frozenset[int] = frozenset(),
     ) -> httpx.Response:
         """A server's answer, which succeeds, or has a status of `answers`.
@@ -117,6 +118,7 @@ class Connection:
         import random
 
         headers = {"content-type": content_type} if content_type else {}
+        headers |= {"accept": accept} if accept else {}
         if path != HEALTH:  # who answers is looked at without it
             headers |= self._key
         limit = self._work_timeout if work else self._timeout

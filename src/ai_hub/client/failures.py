@@ -60,6 +60,7 @@ _KNOWN = (
     _Known(413, None, "", TooLarge),
     _Known(422, "feature_set", "asset ", OutOfRange),
     _Known(422, "feature_names", r"feature_names: got .*, expected one of ", UnknownFeature),
+    _Known(422, "features", r"features: got .*, expected one of ", UnknownFeature),
     _Known(429, None, "", TooMany),
     _Known(503, None, r".*\. Try again in \d+ s\.$", Busy),
     _Known(503, None, "authorization: the public keys at ", IssuerUnreachable),

@@ -6,6 +6,7 @@ from ai_hub.definitions.values import Duration
 from ai_hub.definitions.values import Time
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.doctor.line import Line
+from ai_hub.export.history import History
 from ai_hub.export.training_set import TrainingSet
 from ai_hub.intake.read_options import AttributeKeywords
 from ai_hub.intake.read_options import ObservationKeywords
@@ -245,6 +246,27 @@ class Client:
     ) -> dict[str, Mapping[str, str]]:
         """How database, cache and exports are now, each in a word (`state`) and a sentence
         (`detail`)."""
+
+    def history(
+        self,
+        tenant_id: str,
+        asset_ids: Sequence[str],
+        start_time: Time,
+        end_time: Time,
+        *,
+        series: Sequence[str] | None = None,
+        feature_set: str | None = None,
+        features: Sequence[str] | None = None,
+        weather: bool | Sequence[str] = False,
+        missing: Missing | None = None,
+        indicators: bool = False,
+        frequency: str | None = None,
+        limit: int = 1000000,
+        model: str | None = None,
+    ) -> History:
+        """Series, features and weather of some assets over [start_time, end_time], as a frame.
+
+        At most a million rows, and as many bytes as the server takes in a body."""
 
     def export_features_to_parquet(
         self,

@@ -101,9 +101,6 @@ class HistoryJob:
     limit: int = DEFAULT_ROWS
 
     def __post_init__(self) -> None:
-        if not (self.series or self.features or self.weather):
-            expected = "at least one, or else features or weather"
-            raise InvalidInput("series", [], expected)
         names = [*_KEYS, *(one.name for one in self.fields), *self.series]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
@@ -205,8 +202,8 @@ class HistoryJob:
     def _check(self, rows: int) -> None:
         if rows > self.limit:
             raise InvalidInput(
-                "end_time", f"more than {self.limit:,} rows", f"at most {self.limit:,} (limit)",
-                "Ask for fewer assets or a shorter time, or for one row in each step of frequency.",
+                "end_time", f"more than {self.limit:,} rows", f"at most {self.limit:,}",
+                "Ask for fewer assets, a shorter time, or a row for each step of a frequency.",
             )  # fmt: skip
 
     def _schema(self) -> pa.Schema:
@@ -289,7 +286,7 @@ def _features(chosen: FeatureSet, named: Sequence[str] | None) -> tuple[str, ...
     names = check_list("features", named, "feature names", MAX_NAMES)
     for name in names:
         if name not in chosen.feature_names:
-            raise UnknownFeature(name, chosen.feature_names)
+            raise UnknownFeature(name, chosen.feature_names, "features")
     return tuple(name for name in chosen.feature_names if name in names)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ai_hub.definitions.values import Time
+from ai_hub.definitions.values import MAX_NAMES, Time, check_list
 from ai_hub.definitions.vocabulary import Missing
+from ai_hub.errors import UnknownFeature
 from ai_hub.front.feature_sets import FeatureSets
 
 if TYPE_CHECKING:
@@ -50,7 +51,11 @@ class Histories(FeatureSets):
         if feature_set is not None or model is not None:
             spec = self.specs.one_set(feature_set, missing, model)
         elif features is not None:
-            spec = self.specs.of(None, features, missing)
+            names = tuple(dict.fromkeys(check_list("features", features, "names", MAX_NAMES)))
+            for name in names:
+                if name not in self.registry.feature_names:
+                    raise UnknownFeature(name, self.registry.feature_names, "features")
+            spec = self.specs.of(None, names, missing) if names else None
         job = history_job(
             tenant_id, asset_ids, start_time, end_time, spec, series=series, features=features,
             weather=weather, indicators=indicators, frequency=frequency, limit=limit,

@@ -37,6 +37,8 @@ class Route:
     rows: BatchKind | None = None
     """Of which kind the rows are that it takes, with options of reading as parameters."""
     answers: dict[int, str] = field(default_factory=dict)
+    in_tables: bool = False
+    """Whether it answers tables, too, to who accepts one."""
 
 
 ROUTES = (
@@ -56,6 +58,13 @@ ROUTES = (
         "The features of one entity, each with what it read and why it has no value.",
         "Explanation", "ExplainRequest", _ACME | {"asset_id": "meter-001"} | _CHOSEN,
         refuses=(404, 409, 503),
+    ),
+    Route(
+        "post", "/ai/features/history",
+        "Series, features and weather of some assets over a range; as a table by `Accept`.",
+        "History", "HistoryRequest",
+        _ACME | {"asset_ids": ["meter-001"]} | _DAY | {"feature_set": "forecast_basic"},
+        refuses=(404, 409, 503), in_tables=True,
     ),
     Route(
         "get", "/ai/features/sets", "Every feature set in every version, retired ones too.",

@@ -88,6 +88,25 @@ class ExportRequest(msgspec.Struct, forbid_unknown_fields=True):
     wait_seconds: int | float = 10
 
 
+class HistoryRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """What was of some assets over a time: series, features of `feature_set`, `model` or by their
+    names, and weather, all of it or some columns."""
+
+    tenant_id: str
+    asset_ids: list[str]
+    start_time: str
+    end_time: str
+    series: list[str] | None = None
+    feature_set: str | None = None
+    features: list[str] | None = None
+    weather: bool | list[str] = False
+    missing: str | int | float | None = None
+    indicators: bool = False
+    frequency: str | None = None
+    limit: int = 100_000
+    model: str | None = None
+
+
 class BaselineRequest(msgspec.Struct, forbid_unknown_fields=True):
     """A time of history of `feature_set` or `model`: by default the year before now, of the one
     tenant that there is."""

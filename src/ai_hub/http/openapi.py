@@ -14,6 +14,7 @@ from ai_hub.http.description import ROUTES, Route
 from ai_hub.http.doctor_schemas import DOCTOR
 from ai_hub.http.drift_schemas import drift_components
 from ai_hub.http.explained import EXPLAINED
+from ai_hub.http.history_schemas import history_components
 from ai_hub.http.schemas import ID, MODEL, POLICY, TIME, WIDTH, Schema, components, listed, set_name
 from ai_hub.intake.labels import FORMATS
 from ai_hub.intake.options import BatchKind
@@ -65,6 +66,7 @@ _RETRY_AFTER: Schema = {
 def document(registry: Registry) -> dict[str, Any]:
     """The OpenAPI document, with the names of a registry's sets and features."""
     schemas = components(registry) | EXPLAINED | DOCTOR | drift_components(registry) | CHANGES
+    schemas |= history_components(registry)
     parameters = _parameters(set_name(registry))
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:
@@ -140,6 +142,8 @@ def _responses(route: Route, more: tuple[int, ...]) -> dict[str, Any]:
     found: dict[str, Any] = {"200": {"description": HTTPStatus.OK.description}}
     if route.answer is not None:
         found["200"]["content"] = {"application/json": {"schema": _of(route.answer)}}
+        if route.in_tables:
+            found["200"]["content"] |= {key: {"schema": _BINARY} for key in FORMATS.values()}
     elif route.tables:
         found["200"]["content"] = {key: {"schema": _BINARY} for key in FORMATS.values()}
     else:

@@ -40,6 +40,8 @@ from ai_hub.http.doctor import doctor
 from ai_hub.http.drift import drift, drift_baseline
 from ai_hub.http.explaining import AT_ONCE, explain
 from ai_hub.http.exporting import export, export_by_id, exports, resume_export
+from ai_hub.http.history import AT_ONCE as HISTORIES
+from ai_hub.http.history import history
 from ai_hub.http.hot import HotRoutes, health_of
 from ai_hub.http.ingest import ingest_attributes, ingest_observations, ingest_weather
 from ai_hub.http.keys import keys, revoke_key
@@ -287,6 +289,7 @@ def build(
             get_features,
             get_batch,
             explain,
+            history,
             feature_sets,
             feature_set,
             feature_set_version,
@@ -337,6 +340,7 @@ def build(
                 "warming": asyncio.Semaphore(1),
                 "forgetting": asyncio.Semaphore(1),
                 "explaining": asyncio.Semaphore(AT_ONCE),
+                "looking": asyncio.Semaphore(HISTORIES),
                 "showing": asyncio.Semaphore(AT_ONCE),
                 "examining": asyncio.Semaphore(1),
                 "training_turns": Turns(1, store.settings.export_queue),

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, BinaryIO
+from functools import partial
+from typing import Any
 
 from litestar import Request, post
 from litestar.datastructures import State
 from litestar.response.base import ASGIResponse
-from litestar.types import Receive, Send
 
 from ai_hub.allocation import give_back
 from ai_hub.definitions.values import check_id
 from ai_hub.definitions.vocabulary import read_missing
 from ai_hub.errors import InvalidInput
 from ai_hub.export.job import check_compression
-from ai_hub.export.nameless import nameless
-from ai_hub.export.place import Places
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.access import EXPORT
 from ai_hub.http.body import BODY, leave_room, share_of, while_connected
-from ai_hub.http.exchange import FILE
+from ai_hub.http.files import FileAnswer, written
 from ai_hub.http.room import Rooms, needs
 from ai_hub.intake.labels import format_of, read_labelled, write_labelled
 
@@ -31,23 +29,6 @@ _SHARE = 2
 server has anyway it stays below a gigabyte."""
 _ROW = 64
 """Bytes of a row of the spine beside its own: whose it is, when, and where it stood."""
-
-
-class _File(ASGIResponse):
-    """An answer that is a file."""
-
-    def __init__(self, file: BinaryIO, media_type: str) -> None:
-        self._file = file
-        super().__init__(content_length=file.seek(0, 2), media_type=media_type)
-
-    async def send_body(self, send: Send, receive: Receive) -> None:
-        """Send it, and let go of the file."""
-        message: Any = {"type": FILE, "file": self._file, "count": self.content_length}
-        try:
-            await send(message)
-        finally:
-            # The system frees its pages only now, which takes a while.
-            await asyncio.to_thread(self._file.close)
 
 
 @post("/training-set", opt=EXPORT, status_code=200)
@@ -118,17 +99,11 @@ async def training_set(
             answered = format_of(content_type, format)
             table = found.to_arrow()
             del found
-            file = await asyncio.to_thread(nameless, Places.of(store.settings))
-            # Not through Python, for whose interpreter each call would wait.
-            path = f"/dev/fd/{file.fileno()}"
-            try:
-                await asyncio.to_thread(write_labelled, table, answered, path, compression)
-            except BaseException:
-                file.close()
-                raise
-            del table
+            write = partial(write_labelled, table, answered, compression=compression)
+            file = await written(store.settings, write)
+            del table, write
             await asyncio.to_thread(give_back)
-        return _File(file, answered)
+        return FileAnswer(file, answered)
 
     answer = await while_connected(request.receive, joined())
     # Who reads it slowly keeps no room from others, nor the spine: it is on the disk.
