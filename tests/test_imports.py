@@ -184,6 +184,7 @@ KINDS = {
     "http/doctor_schemas.py": "decides",
     "http/drift_schemas.py": "decides",
     "http/history_schemas.py": "decides",
+    "http/export_schemas.py": "decides",
     "http/messages.py": "decides",
     "http/explained.py": "decides",
     "http/openapi.py": "decides",

@@ -269,6 +269,27 @@ def test_the_audit_log_names_the_key_whatever_is_said(by_keys: Fenced) -> None:
         assert secret.split("_", 2)[2] not in str(every)
 
 
+@pytest.mark.parametrize(
+    ("path", "field", "asked"),
+    [
+        ("keys", "created_by", {"name": "said", "scopes": ["read"], "tenants": [OWN]}),
+        ("models/bind", "bound_by", {"model": "said@1", "feature_set": "forecast_basic@1"}),
+        ("sets/apply", "applied_by", {"feature_sets": []}),
+        ("sets/forecast_basic/rollout", "begun_by", {"to": 1, "percent": 5}),
+    ],
+)
+def test_what_is_said_has_its_length_with_a_key_too(
+    by_keys: Fenced, path: str, field: str, asked: dict[str, object]
+) -> None:
+    named = {"name": "b" * 256, "scopes": ["admin"], "all_tenants": True}
+    key = by_keys.ask("POST", "/ai/features/keys", by_keys.boss, json=named).json()["key"]
+    answer = by_keys.ask("POST", f"/ai/features/{path}", key, json=asked | {field: "x" * 201})
+    assert (answer.status_code, answer.json().get("field")) == (422, field)
+    # The name of the key is noted, however long it is.
+    answer = by_keys.ask("POST", f"/ai/features/{path}", key, json=asked | {field: "x" * 200})
+    assert answer.status_code == 200 or answer.json()["field"] != field, answer.text
+
+
 def test_lists_show_only_what_is_ones_own(fenced: Fenced) -> None:
     for tenant in (OWN, OTHER):
         body = {"tenant_id": tenant, "feature_set": "forecast_basic", **DAY}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import jsonschema_rs
 import msgspec
 import pytest
 
@@ -131,3 +132,38 @@ def test_what_may_be_asked_again_says_when() -> None:
     assert len(described) > 10
     for path, answer in described:
         assert "Retry-After" in answer["headers"], path
+
+
+_EXPORTED = {"tenant_id": "acme", "feature_set": "forecast_basic",
+             "start_time": "2025-10-09T00:00:00Z", "end_time": "2025-10-10T00:00:00Z"}  # fmt: skip
+_SEALED = {"before": "2024-01-01T00:00:00Z", "to": "history-of-rules"}
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "taken"),
+    [
+        ("export", {"parts": True, "partition_by": ["asset_bucket"], "buckets": 4.0}, True),
+        ("export", {"partition_by": [], "buckets": None, "format": "parquet"}, True),
+        ("export", {"parts": True, "partition_by": ["month"], "buckets": 4}, False),
+        ("export", {"parts": True, "partition_by": ["month", "month"]}, False),
+        ("export", {"parts": False, "partition_by": ["month"]}, False),
+        ("export", {"parts": True, "buckets": 4}, False),
+        ("export", {"format": "delta"}, False),
+        ("export", {"format": "delta", "output_path": "tables/one"}, False),
+        ("archive", {"tenant_id": "acme"}, True),
+        ("archive", {"drop": True}, True),
+        ("archive", {"tenant_id": "acme", "drop": True}, False),
+        ("archive", {"to": ""}, False),
+        ("keys", {"created_by": "a\0b"}, False),
+        ("keys", {"created_by": "b" * 201}, False),
+    ],
+)
+def test_rules_between_values_are_described(
+    server: Server, path: str, asked: dict[str, Any], taken: bool
+) -> None:
+    some = {"name": "ruled", "scopes": ["read"], "tenants": ["acme"]}
+    body = {"export": _EXPORTED, "archive": _SEALED, "keys": some}[path] | asked
+    (route,) = (one for one in ROUTES if one.path.endswith(f"/{path}") and one.body is not None)
+    schema = {"$ref": f"#/components/schemas/{route.body}", "components": DOCUMENT["components"]}
+    assert jsonschema_rs.validator_for(schema).is_valid(body) == taken
+    assert server.client.post(route.path, json=body).status_code == (200 if taken else 422)

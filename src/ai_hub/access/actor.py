@@ -10,6 +10,8 @@ import getpass
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from ai_hub.definitions.values import check_text
+
 LONGEST = 200
 """Characters of a name that records keep."""
 
@@ -40,12 +42,15 @@ def acting() -> Actor:
     return _acting.get() or Actor(user())
 
 
-def named(said: str | None) -> str:
-    """The name by which a registry notes somebody: that of their key; without, what they say."""
+def named(field: str, said: str | None) -> str:
+    """The name by which a registry notes somebody: that of their key; without, what they say.
+
+    Records keep what they say either way. Raises InvalidInput naming the field for a name that is
+    no text, or too long.
+    """
+    name = user() if said is None else check_text(field, said, LONGEST)
     actor = acting()
-    if actor.known:
-        return actor.who
-    return user() if said is None else said
+    return actor.who[:LONGEST] if actor.known else name
 
 
 def user() -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from ai_hub.access.actor import named
 from ai_hub.access.grant import EVERYTHING, Grant, check_scopes, check_tenants
 from ai_hub.access.keys import digest_of, minted
-from ai_hub.definitions.values import Duration, check_id, check_text
+from ai_hub.definitions.values import Duration, check_id
 from ai_hub.errors import Forbidden
 from ai_hub.front.rollouts import Rollouts
 from ai_hub.serving.access_keys import created, key_document, key_of, revoked, tenants_of
@@ -47,7 +47,7 @@ class AccessKeys(Rollouts):
             raise Forbidden("tenants", got, f"tenants of the {by.by} that asks")
         at = time.time_ns() // 1_000
         until = None if expires is None else at + expires.micros
-        who = check_text("created_by", named(created_by), 200)
+        who = named("created_by", created_by)
         id, key = minted()
 
         def decide(stored: StoredRegistry) -> RegistryChange:

@@ -18,7 +18,7 @@ from ai_hub.definitions.document import unique
 from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.freezing import frozen
 from ai_hub.definitions.registry import Registry
-from ai_hub.definitions.values import check_text, iso
+from ai_hub.definitions.values import iso
 from ai_hub.engines.reads import Reads, reads_of
 from ai_hub.front.base import Front
 from ai_hub.serving.access_keys import known_keys
@@ -109,7 +109,7 @@ class FeatureSets(Front):
         InvalidInput for one that comes twice or reads a view that cannot be read, and StoreError.
         """
         wanted, at = unique(feature_sets), time.time_ns() // 1_000
-        by = check_text("applied_by", named(applied_by), 200)
+        by = named("applied_by", applied_by)
         changes: tuple[Change, ...] = ()
         views = await definitions_of(self._views, wanted)
 

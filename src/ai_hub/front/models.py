@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 from ai_hub.access.actor import named
-from ai_hub.definitions.values import check_text
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.errors import UnknownModel
 from ai_hub.front.feature_sets import FeatureSets
@@ -34,7 +33,7 @@ class Models(FeatureSets):
         RegistryConflict for a model that is bound to another version or policy, and StoreError.
         """
         at = time.time_ns() // 1_000
-        by = check_text("bound_by", named(bound_by), 200)
+        by = named("bound_by", bound_by)
 
         def decide(stored: StoredRegistry) -> RegistryChange:
             return bound(stored, model, feature_set, policy, at, by)

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 from ai_hub.access.actor import named
-from ai_hub.definitions.values import check_text
 from ai_hub.front.models import Models
 from ai_hub.serving.rollouts import aborted, begun, finished, rollout_document, rollout_of, split_of
 from ai_hub.stores.audit_log import noted
@@ -30,7 +29,7 @@ class Rollouts(Models):
         another rollout of the name is under way, and StoreError.
         """
         at = time.time_ns() // 1_000
-        by = check_text("begun_by", named(begun_by), 200)
+        by = named("begun_by", begun_by)
 
         def decide(stored: StoredRegistry) -> RegistryChange:
             return begun(stored, name, to, percent, at, by)

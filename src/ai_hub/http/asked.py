@@ -61,3 +61,8 @@ def grant_of(request: Request[Any, Any, Any]) -> Grant:
     """What a request may do."""
     grant: Grant = request.scope[GRANT]  # type: ignore[literal-required]
     return grant
+
+
+def in_full(number: int | float) -> int | float:
+    """A number of a body; in JSON 3.0 is whole, too."""
+    return int(number) if number == int(number) else number

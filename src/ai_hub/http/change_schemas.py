@@ -42,9 +42,24 @@ CHANGES: Schema = {
             "properties": {"series": TEXT, "weather": {"const": True}},
         },
     },
-    "ArchiveRequest": fields(
-        {"before": TIME, "to": TEXT}, {"tenant_id": nullable(ID), "drop": FLAG}, closed=True
-    ),
+    "ArchiveRequest": {
+        **fields(
+            {
+                "before": TIME | {"description": "Not in the future; with `drop` 30 days ago"},
+                "to": {
+                    "type": "string", "minLength": 1,
+                    "description": "A folder in that of exports, or a URL that the server allows",
+                },
+            },
+            {"tenant_id": nullable(ID), "drop": FLAG},
+            closed=True,
+        ),
+        # Days are dropped for all tenants at once.
+        "not": {
+            "required": ["tenant_id", "drop"],
+            "properties": {"tenant_id": TEXT, "drop": {"const": True}},
+        },
+    },
     "Archived": fields(
         {"before": TIME, "to": TEXT,
          "steps": listed(

@@ -15,7 +15,7 @@ from ai_hub.definitions.values import check_text
 from ai_hub.errors import InvalidInput
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.access import ADMIN_ALL, READ
-from ai_hub.http.asked import body
+from ai_hub.http.asked import body, in_full
 from ai_hub.http.messages import DefinitionsRequest, FeatureSetRequest, RolloutRequest
 
 _Asked = Request[Any, Any, Any]
@@ -96,8 +96,8 @@ async def rollout(name: str, request: _Asked, state: State) -> dict[str, Any]:
         if to is None or percent is None:
             field = "to" if to is None else "percent"
             raise InvalidInput(field, None, "a value: to and percent go together")
-        # In JSON 2.0 is a whole number too; of others the front tells what is expected.
-        version: Any = int(to) if to == int(to) else to
+        # Of what is no whole number the front tells what is expected.
+        version: Any = in_full(to)
         await store.roll_out(name, version, percent, asked.begun_by)
     return store.described(name)
 

@@ -11,7 +11,7 @@ from ai_hub.definitions.values import parse_time, to_datetime
 from ai_hub.errors import InvalidInput, UnknownExport
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.access import EXPORT
-from ai_hub.http.asked import body, grant_of
+from ai_hub.http.asked import body, grant_of, in_full
 from ai_hub.http.body import while_connected
 from ai_hub.http.messages import ExportRequest
 from ai_hub.http.paths import export_place
@@ -46,7 +46,7 @@ async def export(request: _Asked, state: State) -> Response[_Record]:
         model=data.model,
         parts=data.parts,
         partition_by=data.partition_by,
-        buckets=data.buckets,
+        buckets=None if data.buckets is None else in_full(data.buckets),  # type: ignore[arg-type]
         format=data.format,
         wait_seconds=0,
     )

@@ -83,7 +83,7 @@ class ExportRequest(msgspec.Struct, forbid_unknown_fields=True):
     model: str | None = None
     parts: bool = False
     partition_by: list[str] | None = None
-    buckets: int | None = None
+    buckets: int | float | None = None
     format: str = "parquet"
     wait_seconds: int | float = 10
 

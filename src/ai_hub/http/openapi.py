@@ -14,6 +14,7 @@ from ai_hub.http.description import ROUTES, Route
 from ai_hub.http.doctor_schemas import DOCTOR
 from ai_hub.http.drift_schemas import drift_components
 from ai_hub.http.explained import EXPLAINED
+from ai_hub.http.export_schemas import export_components
 from ai_hub.http.history_schemas import history_components
 from ai_hub.http.schemas import ID, MODEL, POLICY, TIME, WIDTH, Schema, components, listed, set_name
 from ai_hub.intake.labels import FORMATS
@@ -67,6 +68,7 @@ def document(registry: Registry) -> dict[str, Any]:
     """The OpenAPI document, with the names of a registry's sets and features."""
     schemas = components(registry) | EXPLAINED | DOCTOR | drift_components(registry) | CHANGES
     schemas |= history_components(registry)
+    schemas |= export_components(registry)
     parameters = _parameters(set_name(registry))
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:

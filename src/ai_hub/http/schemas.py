@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from itertools import combinations, permutations
+from itertools import combinations
 from typing import Any, get_args
 
 from ai_hub.access.grant import MAX_TENANTS, SCOPES
@@ -14,15 +14,11 @@ from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import (
     MAX_ASSETS,
     MAX_BATCH,
-    MAX_HORIZONS,
     MAX_ID_LENGTH,
     MAX_NAMES,
     MAX_SERIES_LENGTH,
 )
-from ai_hub.definitions.vocabulary import ON_VIOLATION, STATS, WEATHER_COLUMNS
-from ai_hub.export.job import Compression
-from ai_hub.export.layout import MOST_BUCKETS, By
-from ai_hub.stores.export_log import ExportStatus
+from ai_hub.definitions.vocabulary import ON_VIOLATION, WEATHER_COLUMNS
 
 Schema = dict[str, Any]
 
@@ -42,7 +38,7 @@ TIME: Schema = {
     "format": "date-time",
     "description": "ISO 8601 with an offset, of the years 1 to 9999",
 }
-_NAME: Schema = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,62}$"}
+NAME: Schema = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,62}$"}
 WIDTH: Schema = {
     "type": "string",
     "pattern": "^[1-9]([0-9]{0,11}(us|ms)|[0-9]{0,8}s|[0-9]{0,6}m|[0-9]{0,4}h|[0-9]{0,3}d"
@@ -59,7 +55,7 @@ MODEL: Schema = {
     "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.\\-]{0,99}@[1-9][0-9]{0,8}$",
     "description": "A model with its version, such as load-model@3",
 }
-_WHO: Schema = {"type": "string", "maxLength": 200}
+_WHO: Schema = {"type": "string", "maxLength": 200, "pattern": r"^[^\u0000]*$"}
 
 
 def nullable(schema: Schema) -> Schema:
@@ -117,21 +113,6 @@ def _requests(registry: Registry) -> Schema:
         "missing": nullable(POLICY),
         "model": nullable(MODEL),
     }
-    value = fields(
-        {"name": _NAME, "horizon": WIDTH},
-        {"tolerance": {"anyOf": [WIDTH, {"const": "0"}]}},
-        closed=True,
-    )
-    statistic = fields(
-        {
-            "name": _NAME,
-            "horizon": WIDTH,
-            "stat": {"type": "string", "enum": [*STATS]},
-            "window": WIDTH,
-        },
-        {"min_count": {"type": "integer", "minimum": 1}},
-        closed=True,
-    )
     ways = ("feature_set", "feature_names", "model")
     either = {"not": {"anyOf": [{"required": [*two]} for two in combinations(ways, 2)]}}
     assets = listed(ID, 1, MAX_ASSETS)
@@ -149,30 +130,6 @@ def _requests(registry: Registry) -> Schema:
             {"tenant_id": ID, "source_id": nullable(ID), "asset_ids": assets},
             {"valid_from": nullable(TIME)},
         ),
-        "ExportRequest": {**_asked(
-            {"tenant_id": ID, "start_time": TIME, "end_time": TIME},
-            {
-                "feature_set": nullable(chosen),
-                "asset_ids": nullable(assets),
-                "output_path": nullable({"type": "string", "minLength": 1, "maxLength": 1_000}),
-                "missing": nullable(POLICY),
-                "compression": {"type": "string", "enum": [*get_args(Compression)]},
-                "horizons": listed({"anyOf": [WIDTH, value, statistic]}, 0, MAX_HORIZONS),
-                "indicators": FLAG,
-                "frequency": nullable(WIDTH),
-                "model": nullable(MODEL),
-                "parts": FLAG,
-                "partition_by": nullable(
-                    listed({"type": "string", "enum": [*get_args(By)]}, 0, len(get_args(By)))
-                ),
-                "buckets": nullable({"type": "integer", "minimum": 1, "maximum": MOST_BUCKETS}),
-                "format": {"type": "string", "enum": ["parquet", "delta"]},
-                "wait_seconds": {"type": "number", "minimum": 0, "maximum": 3_600},
-            },
-        ), "oneOf": [
-            {"required": [one], "properties": {one: TEXT, other: {"type": "null"}}}
-            for one, other in permutations(("feature_set", "model"))
-        ]},
         "WarmRequest": _asked(
             {"tenant_id": ID},
             {
@@ -253,7 +210,7 @@ def _requests(registry: Registry) -> Schema:
         },
         "Attributes": _asked({"tenant_id": ID, "rows": listed(_ref("Attribute"), 1)}),
         "Attribute": fields(
-            {"asset_id": ID, "key": _NAME, "value": {"anyOf": [NUMBER, ID, {"type": "null"}]}},
+            {"asset_id": ID, "key": NAME, "value": {"anyOf": [NUMBER, ID, {"type": "null"}]}},
             {"valid_from": nullable(TIME)},
         ),
     }  # fmt: skip
@@ -344,21 +301,6 @@ _ANSWERS: Schema = {
     "Mapped": fields(
         {"tenant_id": ID, "source_id": nullable(ID), "assets": COUNT, "changed": COUNT}
     ),
-    "Export": fields(
-        {"export_id": TEXT, "tenant_id": ID, "feature_set": TEXT,
-         "status": {"enum": [*get_args(ExportStatus)]}, "storage_path": nullable(TEXT),
-         "row_count": nullable(COUNT), "file_size_bytes": nullable(COUNT),
-         "file_size_mb": nullable(NUMBER), "started_at": TIME, "completed_at": nullable(TIME),
-         "checksum": nullable({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
-         "replaced_by": nullable(TEXT), "violations": table(COUNT)},
-        # Of one that failed or was cancelled, and of one under way.
-        {"error": TEXT, "cancelled_by": TEXT, "progress": fields(
-            {"rows": COUNT, "rows_expected": nullable(COUNT),
-             "share": nullable({"type": "number", "minimum": 0, "maximum": 1}),
-             "rows_per_second": NUMBER, "seconds_left": nullable(NUMBER),
-             "heartbeat_at": nullable(TIME)})},
-    ),
-    "Exports": fields({"exports": listed(_ref("Export"), 0)}),
     "Assets": fields(
         {"tenant_id": ID},
         {"asset_ids": listed(ID, 0),
