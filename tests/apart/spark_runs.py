@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from pyspark import cloudpickle
 from pyspark.sql import SparkSession
 
-from ai_hub import FeatureSet, FromView, InvalidInput, Latest
+from ai_hub import Attribute, Calendar, FeatureSet, FromView, InvalidInput, Latest
 from ai_hub.definitions.target import Target
 from ai_hub.definitions.values import (
     DAY,
@@ -40,7 +40,7 @@ from ai_hub.export.worker import training_batches
 from ai_hub.spark import training_set
 from ai_hub.spark.training import _work
 from ai_hub.testing import feature_sets, frequency_times, observed_times, policies
-from conformance.rows import Pair, check_row, chosen_targets, pairs, tables_of
+from conformance.rows import ATTRIBUTES, Pair, check_row, chosen_targets, pairs, tables_of
 from conformance.worlds import World, worlds
 
 # Workers run this interpreter, and find the tests' sources.
@@ -89,7 +89,8 @@ def together(tables: list[pa.Table]) -> pa.Table:
 
 
 def frame(spark: Any, table: pa.Table) -> Any:
-    return spark.createDataFrame(table)
+    # Spark takes an empty chunk for the end of a table.
+    return spark.createDataFrame(table.combine_chunks())
 
 
 @FEW
@@ -216,6 +217,32 @@ def test_the_rows_are_those_of_the_local_engine(spark: Any) -> None:
             assert ours == (pytest.approx(theirs, rel=1e-9) if name.startswith("roll") else theirs)
     said = json.loads(made.schema["timestamp"].metadata["ai_hub"])
     assert said["ai_hub.fingerprint"] == WEATHER.fingerprint
+
+
+def test_slices_have_the_attributes_of_their_asset(spark: Any) -> None:
+    # Two that are cut, and one that is not.
+    observed = hours(3, 300).slice(0, 650)
+    rows = [
+        {"asset_id": f"meter-{i}", "key": key, "valid_from": to_datetime(since), "text": zone,
+         "number": None if zone else float(i + since % 7)}
+        for i in range(3)
+        for since in (FIRST_INSTANT, -20 * DAY, 1)
+        for key, zone in (("timezone", ("Europe/Berlin", "Asia/Tokyo")[since == 1]),
+                          ("capacity", None))
+    ]  # fmt: skip
+    attributes = pa.Table.from_pylist(rows, ATTRIBUTES)
+    zoned = FeatureSet(
+        "zoned", 1, (Calendar("hour", "hour_of_day", "@asset"), Attribute("capacity", "capacity"))
+    )
+    tables = {"observations": observed, "attributes": attributes}
+    local = pa.Table.from_batches(training_batches(feature_set=zoned, tenant_id="acme", **tables))
+    given = {name: frame(spark, table) for name, table in tables.items()}
+    for spine in (None, frame(spark, observed.select(["asset_id", "timestamp"]))):
+        made = training_set(
+            feature_set=zoned, tenant_id="acme", slice_rows=100, spine=spine, **given
+        )
+        found = made.toArrow().sort_by(KEYS).select(["hour", "capacity"])
+        assert found.to_pylist() == local.select(["hour", "capacity"]).to_pylist()
 
 
 def test_labels_of_a_spine_come_back_as_they_are(spark: Any) -> None:

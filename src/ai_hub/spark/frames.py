@@ -49,14 +49,14 @@ def weather(frame: DataFrame, tenant_id: str | None, columns: Sequence[str]) -> 
 
 
 def sources(frame: DataFrame, tenant_id: str | None) -> DataFrame:
-    """The mappings: tenant_id, asset_id, source_id (none: its own rows), since in microseconds."""
+    """The mappings: tenant_id, asset_id, source_id (none: its own rows), _since in microseconds."""
     times = ("valid_from",) if "valid_from" in frame.columns else ()
     checked(frame, "weather_sources", "asset_id", "source_id", times=times)
     always = F.lit(FIRST_INSTANT)
     since = F.coalesce(F.unix_micros("valid_from"), always) if times else always
     source = F.col("source_id").cast("string").alias("source_id")
     keys = _keys(frame, "weather_sources", tenant_id)
-    return frame.select(*keys, source, since.alias("since"))
+    return frame.select(*keys, source, since.alias("_since"))
 
 
 def attributes(frame: DataFrame, tenant_id: str | None, keys: Sequence[str]) -> DataFrame:

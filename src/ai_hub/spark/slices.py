@@ -24,9 +24,10 @@ _FEWEST_REACHES = 4
 class Slices:
     """How the rows of assets are spread.
 
-    `long` has the assets that are cut: tenant_id, asset_id, width (of a slice, in microseconds),
-    and the numbers low and high of their first and last slice. `readers` say who reads the weather
-    of which source (source_id) from `since` to `until`.
+    `long` has the assets that are cut: tenant_id, asset_id, _width (of a slice, in microseconds),
+    and the numbers _low and _high of their first and last slice. `readers` say who reads the
+    weather of which source (source_id) from _since to _until. Such columns beside the rows' own
+    begin with an underscore: an attribute's rows have a `number` too.
     """
 
     needs: ScanRequest
@@ -44,8 +45,8 @@ class Slices:
             start, end = F.lit(FIRST_INSTANT), F.lit(LAST_INSTANT)
             if self.readers is not None:
                 found = found.join(self.readers, [*ENTITY], "left")
-                start = F.coalesce(F.col("since"), start)
-                end = F.coalesce(F.col("until"), end)
+                start = F.coalesce(F.col("_since"), start)
+                end = F.coalesce(F.col("_until"), end)
             found = found.withColumn("window_start", start).withColumn("window_end", end)
             if self.long is not None:
                 found = self._cut(found.join(F.broadcast(self.long), [*ENTITY], "left"))
@@ -64,7 +65,7 @@ class Slices:
 
     def _cut(self, frame: DataFrame) -> DataFrame:
         """A row for each slice in which it is read; of assets that are not cut as it is."""
-        low, high, width = F.col("low"), F.col("high"), F.col("width")
+        low, high, width = F.col("_low"), F.col("_high"), F.col("_width")
 
         def numbered(at: Column) -> Column:
             return F.least(F.greatest(floored(at, width), low), high)
@@ -72,9 +73,9 @@ class Slices:
         numbers = F.sequence(numbered(F.col("_first")), numbered(F.col("_last")))
         alone = F.array(F.lit(None).cast("bigint"))
         found = frame.withColumn(
-            "number", F.explode(F.when(width.isNull(), alone).otherwise(numbers))
+            "_number", F.explode(F.when(width.isNull(), alone).otherwise(numbers))
         )
-        number = F.col("number")
+        number = F.col("_number")
         start = F.when(number > low, number * width)
         end = F.when(number < high, (number + 1) * width - 1)
         return found.withColumn(
@@ -106,24 +107,24 @@ def long_assets(observations: DataFrame, needs: ScanRequest, most: int) -> DataF
             rows.append((one["tenant_id"], one["asset_id"], width, low, high))
     if not rows:
         return None
-    layout = "tenant_id string, asset_id string, width bigint, low bigint, high bigint"
+    layout = "tenant_id string, asset_id string, _width bigint, _low bigint, _high bigint"
     return observations.sparkSession.createDataFrame(rows, layout)
 
 
 def readers_of(mappings: DataFrame) -> DataFrame:
     """Who reads the weather of which source, from when to when; before its first mapping an asset
     has its own."""
-    over = W.Window.partitionBy(*ENTITY).orderBy("since")
+    over = W.Window.partitionBy(*ENTITY).orderBy("_since")
     source = F.coalesce(F.col("source_id"), F.col("asset_id"))
-    until = F.coalesce(F.lead("since").over(over) - 1, F.lit(LAST_INSTANT))
+    until = F.coalesce(F.lead("_since").over(over) - 1, F.lit(LAST_INSTANT))
     mapped = mappings.select(
-        *ENTITY, source.alias("source_id"), "since", until.alias("until")
-    ).where(F.col("since") <= F.col("until"))
-    begins = mappings.groupBy(*ENTITY).agg(F.min("since").alias("begins"))
+        *ENTITY, source.alias("source_id"), "_since", until.alias("_until")
+    ).where(F.col("_since") <= F.col("_until"))
+    begins = mappings.groupBy(*ENTITY).agg(F.min("_since").alias("begins"))
     before = begins.where(F.col("begins") > FIRST_INSTANT).select(
         *ENTITY,
         F.col("asset_id").alias("source_id"),
-        F.lit(FIRST_INSTANT).alias("since"),
-        (F.col("begins") - 1).alias("until"),
+        F.lit(FIRST_INSTANT).alias("_since"),
+        (F.col("begins") - 1).alias("_until"),
     )
     return mapped.unionByName(before)
