@@ -190,3 +190,17 @@ def test_an_export_in_many_parts_is_what_is_served(
                 ]
 
     run(check())
+
+
+async def test_of_views_alone_is_answered_on_every_connection(
+    on_server: Deployment, tmp_path: Path
+) -> None:
+    alone = FeatureSet("alone", 1, (FromView("flag", "scores", "flag", Duration.of("24h")),))
+    async with on_server.open(tmp_path, alone) as store:
+        await execute(store, *TABLES, *insert('"Score_Rows"', [row(T, TENANT, "a", 1.5, True)]))
+        asked = {"tenant_id": TENANT, "asset_id": "a", "feature_set": "alone"}
+        for i in range(2):
+            # All connections are open by then, and know what was read before.
+            answer = await store.get(timestamp=to_datetime(T + i * MINUTE), **asked)
+            assert (answer.features, answer.degraded) == ({"flag": 1.0}, False)
+            await store.prepare()

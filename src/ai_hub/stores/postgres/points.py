@@ -322,7 +322,8 @@ class _Lane:
         if chosen is None:
             chosen = statement(self._plan, self._missing, shape, merged, depth)
             self._statements[shape, merged, depth] = chosen
-            if depth != "values":
+            # Of views alone there is nothing to read here.
+            if depth != "values" and self._plan.reads:
                 self._sessions.remember(chosen.text, chosen.arguments([("", "", 0)]))
         return chosen
 
