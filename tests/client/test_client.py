@@ -24,6 +24,7 @@ from acceptance.serving import Server, environment, free_port, listens
 from ai_hub import AsyncClient, Client, FeatureSet, FeatureStore, Lag, Target
 from ai_hub.config import Settings
 from ai_hub.errors import InvalidInput, NotFound
+from ai_hub.intake import bulk
 
 from .conftest import COMMAND
 
@@ -38,11 +39,7 @@ _tenants = itertools.count()
 BESIDE = {
     *("open", "prepare", "found", "land", "in_chunks", "measured", "register"),
     "drifting",
-    # It reads a file in an order that depends on the store.
-    "ingest_bulk",
     "take_exports",
-    # They are commands of who has the database.
-    *("archive", "archives"),
     # What the page shows.
     *("asset", "chart", "freshness"),
     # What a key is for says the key.
@@ -51,7 +48,7 @@ BESIDE = {
 # Arguments of the store that have no meaning at a server, or no word in its requests.
 NOT_SAID = {
     *("by", "exact", "progress", "abreast", "force", "in_tenant_folder", "spine", "limit", "since"),
-    *("detached", "search"),
+    *("detached", "search", "tell"),
 }
 
 
@@ -183,6 +180,40 @@ def test_frames_are_ingested_as_the_store_takes_them(client: Any, tenant: str) -
         "The columns of the frame were taken as assets: m1, m2.",
     )
     assert client.ingest(wide, tenant).unchanged == 2 * len(TIMES)
+
+
+def test_a_file_in_bulk_goes_on_where_it_was_stopped(
+    client: Any, tenant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "GATHERED_ROWS", 50)
+    monkeypatch.setattr(bulk, "PART_ROWS", 50)
+    FRAME.to_csv(tmp_path / "years.csv", index=False)
+
+    def stop(rows: int) -> None:
+        if rows >= 100:
+            raise KeyError(rows)
+
+    assert client.ingest_bulk(tmp_path / "years.csv", tenant, dry_run=True).rows == len(FRAME)
+    with pytest.raises(KeyError):
+        client.ingest_bulk(tmp_path / "years.csv", tenant, progress=stop)
+    assert (tmp_path / "years.csv.bookmark").exists()
+    told: list[int] = []
+    found = client.ingest_bulk(tmp_path / "years.csv", tenant, progress=told.append)
+    assert (found.accepted, found.rejected) == (len(FRAME), 0)
+    assert told[0] == 145
+    assert not (tmp_path / "years.csv.bookmark").exists()
+    assert len(client.history(tenant, ["a"], START, T)) == len(FRAME)
+
+
+def test_history_is_sealed_at_the_server(client: Any, tenant: str) -> None:
+    client.ingest(FRAME, tenant)
+    done = client.archive(T, f"sealed-{tenant}", tenant)
+    assert [step["tenant_id"] for step in done["steps"] if step["action"] == "sealed"]
+    layers = client.archives(tenant)["layers"]
+    assert sum(layer["rows"] for layer in layers) > 0
+    assert {layer["tenant_id"] for layer in layers} == {tenant}
+    with pytest.raises(InvalidInput, match=r"^to: got '/tmp/elsewhere'"):
+        client.archive(T, "/tmp/elsewhere", tenant)
 
 
 def test_an_export_has_its_record(client: Any, tenant: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Unpack
 
 from ai_hub.client.base import Asking, said, texts, time_of
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from ai_hub.intake.read_options import AttributeKeywords, ObservationKeywords, WeatherKeywords
     from ai_hub.intake.result import IngestResult
 
+_OF_A_CALL = ("dry_run", "progress")
 _READINESS = frozenset({200, 503})
 
 
@@ -30,6 +32,37 @@ class Data(Asking):
         batch whole or not at all. What is sent again is stored once, and counts as `unchanged`.
         """
         return await self._ingest("observations", data, tenant_id, **options)
+
+    async def ingest_bulk(
+        self,
+        path: str | PathLike[str],
+        tenant_id: str | None = None,
+        *,
+        bookmark: str | PathLike[str] | None = None,
+        **options: Unpack[ObservationKeywords],
+    ) -> IngestResult:
+        """Land years of observations from a file here, as `ingest` does, sorted by series.
+
+        How far it came is kept in the file `bookmark` (by default the path with .bookmark) until
+        all landed: who calls it again goes on there.
+        """
+        if options.get("dry_run"):
+            return await self.ingest(path, tenant_id, **options)
+        from ai_hub.client.rows import land
+        from ai_hub.intake.bulk import ingest_file
+        from ai_hub.intake.read_options import ReadOptions
+
+        given = {name: value for name, value in options.items() if name not in _OF_A_CALL}
+        return await ingest_file(
+            path,
+            tenant_id,
+            ReadOptions.of("observations", given),
+            partial(land, self.connection, kind="observations"),
+            self.connection.url,
+            in_chunks=False,  # a server does not say it
+            bookmark=bookmark,
+            progress=options.get("progress"),
+        )
 
     async def ingest_weather(
         self, data: object, tenant_id: str | None = None, **options: Unpack[WeatherKeywords]
@@ -88,6 +121,23 @@ class Data(Asking):
             end_time=time_of(end_time, "end_time", "up"), weather=weather, dry_run=dry_run,
         )  # fmt: skip
         return await self._ask("POST", "/delete", asked, safe=dry_run, work=True)
+
+    async def archive(
+        self, before: Time, to: str, tenant_id: str | None = None, *, drop: bool = False
+    ) -> dict[str, Any]:
+        """Seal the days (UTC) that end at or before a time, of a tenant or of all: as Parquet below
+        a folder in that of the server's exports, or a URL that it allows.
+
+        Gives the `steps`. What takes longer than `work_timeout` is stopped with that, and goes on
+        where it is asked for again.
+        """
+        asked = said(before=time_of(before, "before"), to=to, tenant_id=tenant_id, drop=drop)
+        return await self._ask("POST", "/archive", asked, work=True)
+
+    async def archives(self, tenant_id: str | None = None) -> dict[str, Any]:
+        """The layers of a tenant's archive, or of all, by age, and until when rows are dropped."""
+        asked = said(tenant_id=tenant_id)
+        return await self._ask("GET", "/archives", params=asked, safe=True)
 
     async def seen_assets(self, tenant_id: str) -> list[str]:
         """The assets with a usable observation in the last day, sorted."""

@@ -19,6 +19,7 @@ from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from os import PathLike
 from typing import Any
 from typing import Unpack
 
@@ -150,6 +151,19 @@ class Client:
         They are read and checked here, with the same options, and sent 100,000 rows at a time, each
         batch whole or not at all. What is sent again is stored once, and counts as `unchanged`."""
 
+    def ingest_bulk(
+        self,
+        path: str | PathLike[str],
+        tenant_id: str | None = None,
+        *,
+        bookmark: str | PathLike[str] | None = None,
+        **options: Unpack[ObservationKeywords],
+    ) -> IngestResult:
+        """Land years of observations from a file here, as `ingest` does, sorted by series.
+
+        How far it came is kept in the file `bookmark` (by default the path with .bookmark) until
+        all landed: who calls it again goes on there."""
+
     def ingest_weather(
         self,
         data: object,
@@ -193,6 +207,26 @@ class Client:
         dry_run: bool = False,
     ) -> dict[str, Any]:
         """Remove data of a tenant, or of some of its assets, for ever; or count what would go."""
+
+    def archive(
+        self,
+        before: Time,
+        to: str,
+        tenant_id: str | None = None,
+        *,
+        drop: bool = False,
+    ) -> dict[str, Any]:
+        """Seal the days (UTC) that end at or before a time, of a tenant or of all: as Parquet below
+        a folder in that of the server's exports, or a URL that it allows.
+
+        Gives the `steps`. What takes longer than `work_timeout` is stopped with that, and goes on
+        where it is asked for again."""
+
+    def archives(
+        self,
+        tenant_id: str | None = None,
+    ) -> dict[str, Any]:
+        """The layers of a tenant's archive, or of all, by age, and until when rows are dropped."""
 
     def seen_assets(
         self,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from ai_hub.definitions.values import Time, check_id, to_micros
@@ -55,27 +53,19 @@ class Ingestion(Front):
         """
         if options.get("dry_run"):
             return await self.ingest(path, tenant_id, **options)
-        from ai_hub.intake.bookmark import Bookmark
-        from ai_hub.intake.bulk import PART_ROWS, ingest_bulk
-        from ai_hub.intake.pipeline import checker_of_programs, opened
+        from ai_hub.intake.bulk import ingest_file
         from ai_hub.intake.read_options import ReadOptions
 
         given = {name: value for name, value in options.items() if name not in _OF_A_CALL}
-        progress = options.get("progress")
-        read = ReadOptions.of("observations", given, self.settings.valid_ranges)
-        place = Path(path)
-        mark = Bookmark.of(
-            place, None if bookmark is None else Path(bookmark), self.settings.database_name,
-            tenant_id, read.said,
-        )  # fmt: skip
-        file = await asyncio.to_thread(opened, place, tenant_id, read)
-        return await ingest_bulk(
-            file.parts(PART_ROWS),
-            checker_of_programs(file, tenant_id),
+        return await ingest_file(
+            path,
+            tenant_id,
+            ReadOptions.of("observations", given, self.settings.valid_ranges),
             partial(self.land, target="observations"),
-            mark,
-            self.in_chunks,
-            lambda result, _: None if progress is None else progress(result.rows),
+            self.settings.database_name,
+            in_chunks=self.in_chunks,
+            bookmark=bookmark,
+            progress=options.get("progress"),
         )
 
     async def ingest_weather(

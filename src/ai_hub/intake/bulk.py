@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +22,8 @@ from ai_hub.definitions.values import DAY
 from ai_hub.intake.batch import BATCH_ROWS, Batch, Part
 from ai_hub.intake.bookmark import Bookmark, Place
 from ai_hub.intake.duplicates import last_of_each
-from ai_hub.intake.pipeline import Check, Land, Told
+from ai_hub.intake.pipeline import Check, Land, Told, checker_of_programs, opened
+from ai_hub.intake.read_options import ReadOptions
 from ai_hub.intake.result import IngestResult
 
 PART_ROWS = BATCH_ROWS
@@ -43,6 +46,33 @@ class _Gathered:
     result: IngestResult
     rows: int
     fraction: float
+
+
+async def ingest_file(
+    path: str | PathLike[str],
+    tenant_id: str | None,
+    options: ReadOptions,
+    land: Land,
+    into: str,
+    *,
+    in_chunks: bool,
+    bookmark: str | PathLike[str] | None,
+    progress: Callable[[int], None] | None,
+) -> IngestResult:
+    """Land a file of observations, `into` what its bookmark names; `progress` is told the rows."""
+    place = Path(path)
+    mark = Bookmark.of(
+        place, None if bookmark is None else Path(bookmark), into, tenant_id, options.said
+    )
+    file = await asyncio.to_thread(opened, place, tenant_id, options)
+    return await ingest_bulk(
+        file.parts(PART_ROWS),
+        checker_of_programs(file, tenant_id),
+        land,
+        mark,
+        in_chunks,
+        lambda result, _: None if progress is None else progress(result.rows),
+    )
 
 
 async def ingest_bulk(
