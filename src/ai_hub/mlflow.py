@@ -18,16 +18,21 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ai_hub.errors import InvalidInput
+from ai_hub.errors import InvalidInput, ObjectMissing
 from ai_hub.export.manifest import MANIFEST
 from ai_hub.export.output import said_of
 from ai_hub.export.training_set import TrainingSet
+from ai_hub.storage.arrow import file_system
+from ai_hub.storage.base import Storage
+from ai_hub.storage.opening import open_storage
+from ai_hub.storage.url import Url, is_url
 
 try:
     import mlflow
     from mlflow.data.code_dataset_source import CodeDatasetSource
     from mlflow.data.dataset import Dataset
     from mlflow.data.dataset_source_registry import resolve_dataset_source
+    from mlflow.exceptions import MlflowException
     from mlflow.tracking.context.registry import resolve_tags
     from mlflow.types.schema import AnyType, ColSpec, DataType, Schema
 except ImportError as error:
@@ -35,7 +40,7 @@ except ImportError as error:
     raise ImportError(f"ai_hub.mlflow needs the extra mlflow ({error}): {install}") from error
 
 Result: TypeAlias = TrainingSet | Mapping[str, Any] | str | os.PathLike[str]
-"""A training set, the record of an export, or the path of what one wrote: a file or a folder."""
+"""A training set, the record of an export, or the path or URL of what one wrote."""
 
 _EXPECTED = "a training set, the record of an export that completed, or the path of its file"
 _OURS = "what an export of ai-hub wrote, which says its feature set"
@@ -109,7 +114,7 @@ def log_training_set(
     """Log a training set as a dataset input of the active run (MLflow begins one if none is).
 
     `result` is what `get_training_set` gives, what `export_features_to_parquet` answers or
-    `export_record` finds, or the path of an export's file or folder. The input has the tags
+    `export_record` finds, or the path or URL of an export's file or folder. The input has the tags
     `ai_hub.feature_set`, `.version`, `.fingerprint`, `.policy` and `.tenant_id`, and your own.
     Raises InvalidInput for what no export wrote and for a file that is not that of the record
     any more, OSError for one that cannot be read.
@@ -129,26 +134,34 @@ def _found(result: Result) -> _Found:
     if isinstance(result, Mapping):
         if result.get("status") != "completed":
             raise InvalidInput("result", result.get("status", dict(result)), _EXPECTED)
-        return _exported(Path(result["storage_path"]), result["checksum"])
+        return _exported(result["storage_path"], result["checksum"])
     if isinstance(result, str | os.PathLike):
-        return _exported(Path(result), None)
+        return _exported(os.fspath(result), None)
     raise InvalidInput("result", type(result).__name__, _EXPECTED)
 
 
-def _exported(path: Path, checksum: str | None) -> _Found:
+def _exported(place: str, checksum: str | None) -> _Found:
     """What the file or folder of an export is, which has that checksum if it is known."""
-    path = path.absolute()
-    said, schema, digest = (_of_folder if path.is_dir() else _of_file)(path)
+    if is_url(place):
+        url = Url.of(place, "result")
+        path = str(url)
+        said, schema, digest = _of_storage(open_storage(url))
+    else:
+        path = str(Path(place).absolute())
+        said, schema, digest = (_of_folder if Path(path).is_dir() else _of_file)(Path(path))
     if checksum not in (None, digest):
         raise InvalidInput(
             "result",
-            str(path),
+            path,
             f"the file that the export wrote, with SHA-256 {checksum}",
             "It was changed or replaced since: to log what is there now, give its path.",
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that two kinds of sources are of this machine
-        source = resolve_dataset_source(str(path))
+        try:
+            source = resolve_dataset_source(path)
+        except MlflowException:  # MLflow has no word for Azure's URLs
+            source = CodeDatasetSource({**resolve_tags(), "url": path})
     return _Found(said, schema, digest, source)
 
 
@@ -165,17 +178,22 @@ def _of_file(path: Path) -> tuple[Mapping[str, Any], pa.Schema, str]:
     except pa.ArrowInvalid:
         raise InvalidInput("result", str(path), _OURS) from None
     texts = {key.decode(): text.decode() for key, text in metadata.items() if _ours(key)}
-    return _checked(said_of(texts, schema), path), schema, digest
+    return _checked(said_of(texts, schema), str(path)), schema, digest
 
 
 def _of_folder(path: Path) -> tuple[Mapping[str, Any], pa.Schema, str]:
+    return _of_storage(open_storage(Url.of(path, "result")))
+
+
+def _of_storage(storage: Storage) -> tuple[Mapping[str, Any], pa.Schema, str]:
     """Of a folder its manifest counts: it has the checksum of each part."""
+    place = str(storage.url)
     try:
-        content = (path / MANIFEST).read_bytes()
-        said = _checked(json.loads(content), path)
-        schema = pq.read_schema(path / said["parts"][0]["path"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError, IndexError):
-        raise InvalidInput("result", str(path), f"a folder with {MANIFEST}: {_OURS}") from None
+        content = storage.get(MANIFEST)
+        said = _checked(json.loads(content), place)
+        schema = pq.read_schema(said["parts"][0]["path"], filesystem=file_system(storage))
+    except (FileNotFoundError, ObjectMissing, ValueError, KeyError, TypeError, IndexError):
+        raise InvalidInput("result", place, f"a folder with {MANIFEST}: {_OURS}") from None
     return said, schema, hashlib.sha256(content).hexdigest()
 
 
@@ -183,9 +201,9 @@ def _ours(key: bytes) -> bool:
     return key.startswith(b"ai_hub.")
 
 
-def _checked(said: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+def _checked(said: Mapping[str, Any], place: str) -> Mapping[str, Any]:
     if any(name not in said for name in (*_TAGS, "row_count")):
-        raise InvalidInput("result", str(path), _OURS)
+        raise InvalidInput("result", place, _OURS)
     return said
 
 

@@ -111,6 +111,21 @@ def test_the_record_of_a_folder_with_its_manifest(names: dict[str, Any]) -> None
         assert json.loads(dataset.source) == {"uri": str(Path("parts").absolute())}
 
 
+def test_what_is_at_a_url(names: dict[str, Any]) -> None:
+    record = exported(output_path="far", parts=True)
+    record["storage_path"] = url = f"file://{Path('far').absolute()}"
+    for result in (record, url):
+        dataset, profile, tags = logged(result)
+        assert dataset.digest == record["checksum"][:36]
+        assert profile["num_rows"] == record["row_count"]
+        assert tags["ai_hub.feature_set"] == "forecast_basic"
+        assert json.loads(dataset.source) == {"uri": str(Path("far").absolute())}
+    with pytest.raises(InvalidInput, match="It was changed or replaced since"):
+        logged({**record, "checksum": "0" * 64})
+    with pytest.raises(InvalidInput, match="a folder with manifest"):
+        logged(f"{url}/nowhere")
+
+
 def test_a_training_set_in_memory(names: dict[str, Any]) -> None:
     spine = names["table"].head(50)[["asset_id", "timestamp"]].assign(bid=True)
 
