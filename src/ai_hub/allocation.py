@@ -7,6 +7,7 @@ import os
 import sys
 from contextlib import suppress
 
+_ARROW_POOL = "ARROW_DEFAULT_MEMORY_POOL"
 _MMAP_THRESHOLD, _ARENA_MAX = -3, -8
 _LARGE = 4 * 1024 * 1024
 _ARENAS = 4
@@ -17,10 +18,15 @@ def keep_little() -> None:
 
     By itself it has an arena for each of many threads, and keeps in each the holes that arrays of
     up to 32 MiB leave behind. What is large has pages of its own here, which go back at once. So
-    has what Arrow allocates, whose own pools keep more. Whoever set the environment's variables
-    for it (MALLOC_ARENA_MAX, ARROW_DEFAULT_MEMORY_POOL) has what they say.
+    has what Arrow allocates, whose own pools keep more; where it was imported before, some of its
+    own stay with those. Whoever set the environment's variables for it (MALLOC_ARENA_MAX,
+    ARROW_DEFAULT_MEMORY_POOL) has what they say.
     """
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    if _ARROW_POOL not in os.environ:
+        os.environ[_ARROW_POOL] = "system"
+        if "pyarrow" in sys.modules:
+            arrow = sys.modules["pyarrow"]
+            arrow.set_memory_pool(arrow.system_memory_pool())
     if any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ):
         return
     with suppress(AttributeError, OSError, TypeError):

@@ -6,10 +6,9 @@ import sys
 from collections.abc import Callable
 
 from ai_hub import logs
+from ai_hub.allocation import keep_little
 from ai_hub.config import Settings
 from ai_hub.definitions.values import Duration
-from ai_hub.http.access import check_auth
-from ai_hub.http.server import serve_alone
 
 
 def serve(
@@ -24,6 +23,11 @@ def serve(
     Raises ConfigError for an address that cannot be listened on and for settings that do not allow
     several workers, StoreError when the database cannot be opened, KeyboardInterrupt after SIGINT.
     """
+    # Before what is imported here: Arrow looks once where its memory comes from.
+    keep_little()
+    from ai_hub.http.access import check_auth
+    from ai_hub.http.server import serve_alone
+
     check_auth(settings)
     logs.configure(settings.log_level, sys.stderr if log_to_stderr else sys.stdout)
     if settings.workers == 1:

@@ -63,7 +63,12 @@ def read_batch(file: RowFile, tenant_id: str | None, size: int, rows: int = _PAR
             hint = f"Nothing of it was stored. Of its first row: {why}" if why else ""
             value = f"{sent - accepted} of the first {sent} rows rejected"
             raise InvalidInput("body", value, "rows that can be stored", hint)
-    return batches[0] if len(batches) == 1 else _as_one(batches, file)
+    if len(batches) == 1:
+        return batches[0]
+    batch = _as_one(batches, file)
+    # What lands next takes memory of its own.
+    give_back()
+    return batch
 
 
 def _as_one(batches: list[Batch], file: RowFile) -> Batch:

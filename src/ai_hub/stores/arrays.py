@@ -148,3 +148,19 @@ def weather_rows(
         values,
         source_of,
     )
+
+
+def run_starts(rows: pa.Table, names: Sequence[str]) -> Ints:
+    """Where in sorted rows a run begins that shares some columns, which have no nulls.
+
+    Rows are compared with those before them: to look up values that are all different would take
+    several times their memory.
+    """
+    size = rows.num_rows
+    if not size:
+        return np.empty(0, np.int64)
+    others = np.zeros(size - 1, bool)
+    for name in names:
+        column = rows[name]
+        others |= np.asarray(pc.not_equal(column.slice(1), column.slice(0, size - 1)))
+    return np.flatnonzero(np.append(True, others))

@@ -28,7 +28,7 @@ from ai_hub.engines.plan import Plan, sources_for
 from ai_hub.engines.traits import FILL_WINDOW, Source
 from ai_hub.engines.vectors import vectors
 from ai_hub.engines.views import several
-from ai_hub.stores.arrays import micros_of
+from ai_hub.stores.arrays import micros_of, run_starts
 from ai_hub.stores.base import Vectors
 from ai_hub.stores.embedded.recent import Change, Key, Recent, Rows
 from ai_hub.stores.embedded.scan import read_series, read_weather
@@ -73,7 +73,7 @@ class PointReader:
         self._newest[kind] = max(self._newest[kind], int(times.max()))
         if batch.num_rows > _NAMED_KEYS:
             names = _SERIES if kind == "series" else _SOURCE
-            if len(_starts(_encoded(batch, names))) > _NAMED_KEYS:
+            if len(run_starts(batch, names)) > _NAMED_KEYS:
                 self._recent.forget(kind, set(batch["tenant_id"].unique().to_pylist()))
                 return
         self._recent.merge(
@@ -266,23 +266,12 @@ def _coded(source_ids: Sequence[str]) -> tuple[list[str], SourceTable]:
 
 def _runs(batch: pa.Table, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], slice]]:
     """The runs of rows of a sorted batch that share some ids."""
-    columns = _encoded(batch, names)
-    starts = _starts(columns)
+    starts = run_starts(batch, names)
     ends = np.append(starts[1:], batch.num_rows)
-    ids = [(np.asarray(column.indices), column.dictionary.to_pylist()) for column in columns]
-    for low, high in zip(starts, ends, strict=True):
-        named = tuple(known[codes[low]] for codes, known in ids)
-        yield named, slice(int(low), int(high))
-
-
-def _encoded(batch: pa.Table, names: tuple[str, ...]) -> list[pa.DictionaryArray]:
-    return [batch[name].combine_chunks().dictionary_encode() for name in names]
-
-
-def _starts(columns: Sequence[pa.DictionaryArray]) -> Ints:
-    """Where in sorted rows a run of the same ids begins."""
-    codes = np.stack([np.asarray(column.indices) for column in columns])
-    return np.flatnonzero(np.append(True, (np.diff(codes, axis=1) != 0).any(axis=0)))
+    first = pa.array(starts)
+    ids = zip(*(batch[name].take(first).to_pylist() for name in names), strict=True)
+    for named, low, high in zip(ids, starts.tolist(), ends.tolist(), strict=True):
+        yield named, slice(low, high)
 
 
 def _change(
