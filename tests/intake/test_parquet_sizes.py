@@ -15,7 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_hub.errors import InvalidInput
+from ai_hub.intake.batch import BATCH_ROWS
+from ai_hub.intake.dialect.layout import Wanted
+from ai_hub.intake.files import of_rows
 from ai_hub.intake.parquet_sizes import check_pages
+from ai_hub.intake.readers.parquet import ParquetReader
+from ai_hub.intake.source import Source
 from intake import parquet_lies as lies
 from intake.hostile_bodies import PARQUET, read
 
@@ -108,3 +113,38 @@ def test_whatever_stands_there_is_a_page_or_none(noise: bytes, place: int) -> No
         return
     with suppress(InvalidInput, ValueError):
         check_pages(io.BytesIO(broken), found, len(broken), 1 << 20)
+
+
+@pytest.mark.parametrize(("rows", "group"), [(3_000, 1), (120_000, 700), (5, 2)])
+def test_row_groups_are_read_many_at_once(rows: int, group: int) -> None:
+    table = pa.table({"timestamp": pa.array(np.arange(rows), pa.timestamp("us", "UTC")),
+                      "asset_id": [f"m{at % 977}" for at in range(rows)],
+                      "value": np.arange(rows) / 4})  # fmt: skip
+    sink = io.BytesIO()
+    pq.write_table(table, sink, row_group_size=group)
+    wanted = Wanted({}, ("timestamp", "asset_id"), anchor="timestamp")
+    reader = ParquetReader(Source.of_bytes(sink.getvalue()), wanted)
+    found = [part for part, _ in reader.tables([0, 1, 2])]
+    assert len(found) <= rows // BATCH_ROWS + 2
+    assert max(map(len, found)) <= BATCH_ROWS
+    assert all(column.num_chunks <= 200 for part in found for column in part.columns)
+    read = pa.concat_tables(found).rename_columns(table.column_names)
+    assert read.to_pydict() == table.to_pydict()
+
+
+@given(
+    st.lists(st.lists(st.none() | st.integers(0, 9), max_size=6), max_size=12), st.integers(1, 7)
+)
+def test_parts_of_a_size_have_the_same_rows(parts: list[list[int | None]], size: int) -> None:
+    tables = [(pa.table({"value": part}), 0.5) for part in parts]
+    found = [len(table) for table, _ in of_rows(iter(tables), size)]
+    rows = [row for part in parts for row in part]
+    assert (
+        pa.concat_tables(
+            [table for table, _ in of_rows(iter(tables), size)], promote_options="default"
+        ).to_pydict()
+        == {"value": rows}
+        if parts
+        else not found
+    )
+    assert found[:-1] == [size] * (len(found) - 1)

@@ -225,23 +225,29 @@ def of_rows(parts: Iterator[Part], rows: int) -> Iterator[Part]:
 
     A table has fewer where a column goes on with another type, as one of dicts may.
     """
-    waiting: pa.Table | None = None
+    waiting: list[pa.Table] = []
+    size = 0
     yielded = False
     for table, fraction in parts:
-        if waiting is None or not len(waiting):
-            waiting = table
+        if not size or table.schema == waiting[0].schema:
+            # Put together once there are enough: one by one they would be once for each part.
+            waiting = waiting if size else []
+            waiting.append(table)
         else:
             try:
-                waiting = pa.concat_tables([waiting, table], promote_options="default")
+                waiting = [pa.concat_tables([*waiting, table], promote_options="default")]
             except (pa.ArrowTypeError, pa.ArrowInvalid):
-                yield waiting, fraction
-                waiting = table
-        while len(waiting) >= rows:
-            yield waiting.slice(0, rows), fraction
-            yielded = True
-            waiting = waiting.slice(rows)
-    if waiting is not None and (len(waiting) or not yielded):
-        yield waiting, 1.0
+                yield pa.concat_tables(waiting), fraction
+                waiting, size = [table], 0
+        size += len(table)
+        if size >= rows:
+            whole = pa.concat_tables(waiting)
+            for start in range(0, size - rows + 1, rows):
+                yield whole.slice(start, rows), fraction
+                yielded = True
+            waiting, size = [whole.slice(size - size % rows)], size % rows
+    if waiting and (size or not yielded):
+        yield pa.concat_tables(waiting), 1.0
 
 
 def read_labelled_file(path: Path) -> pa.Table:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.arrow_faults import UNREADABLE, check_schema
-from ai_hub.intake.arrow_sizes import memory_for
+from ai_hub.intake.arrow_sizes import as_table, memory_for
 from ai_hub.intake.batch import BATCH_ROWS, Part
 from ai_hub.intake.csv_text import Lines
 from ai_hub.intake.dialect.dialect import Dialect
@@ -78,10 +78,9 @@ class ParquetReader:
                         check_texts(pages, file.metadata, names, size, memory_for(size))
                 empty = file.schema_arrow.empty_table()
                 yielded = False
-                for batch in file.iter_batches(rows, columns=list(dict.fromkeys(names))):
-                    batch.validate(full=True)
+                for table in _gathered(file, rows, list(dict.fromkeys(names))):
                     yielded = True
-                    yield _placed(pa.Table.from_batches([batch]), names, places)
+                    yield _placed(table, names, places)
                 if not yielded:
                     yield _placed(empty, names, places)
         except InvalidInput:
@@ -95,6 +94,22 @@ class ParquetReader:
 
     def _damaged(self) -> InvalidInput:
         return self._source.wrong(self._source.name, "a whole Parquet file")
+
+
+def _gathered(file: Any, rows: int, columns: list[str]) -> Iterator[pa.Table]:
+    """All rows in tables of at most `rows`; a batch ends with its row group, and there may be very
+    many of those."""
+    waiting: list[pa.RecordBatch] = []
+    size = 0
+    for batch in file.iter_batches(rows, columns=columns):
+        batch.validate(full=True)
+        if waiting and size + len(batch) > rows:
+            yield as_table(waiting, waiting[0].schema)
+            waiting, size = [], 0
+        waiting.append(batch)
+        size += len(batch)
+    if waiting:
+        yield as_table(waiting, waiting[0].schema)
 
 
 def _placed(table: pa.Table, names: Sequence[str], places: Sequence[int]) -> pa.Table:
