@@ -4,7 +4,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY src src
 RUN python -m venv /opt/ai-hub && \
     /opt/ai-hub/bin/pip install --no-cache-dir --disable-pip-version-check \
-        --constraint constraints.txt '.[cloud]' && \
+        --constraint constraints.txt '.[cloud,otel]' && \
     /opt/ai-hub/bin/pip uninstall --yes pip
 
 FROM python:3.11-slim-bookworm

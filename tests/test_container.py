@@ -234,7 +234,10 @@ def test_settings_of_services_are_settings(name: str) -> None:
     }
     serving_alone = {"AI_HUB_INSECURE", "AI_HUB_ALLOWED_HOSTS"}
     given = compose()["services"][name]["environment"].keys() | serving_alone
-    assert {variable(key) for key in KEYS} - of_others == given - {"REDIS_HOST"}
+    assert {variable(key) for key in KEYS} - of_others == given - {
+        "REDIS_HOST",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+    }
     kept = service_environment(name, AI_HUB_RETENTION_RAW="30d")
     assert Settings.load(environ=kept).retention_raw == Duration.of("30d")
     assert (settings.insecure, settings.allowed_hosts) == (

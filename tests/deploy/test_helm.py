@@ -197,6 +197,7 @@ def test_what_may_be_chosen_is_there_when_it_is(tmp_path: Path) -> None:
         "ingress": {"enabled": True, "host": "features.example.com", "tlsSecretName": "tls"},
         "podAnnotations": {"prometheus.io/scrape": "true"},
         "nodeSelector": {"disk": "fast"},
+        "traces": {"endpoint": "http://collector:4318"},
         "imagePullSecrets": [{"name": "pull"}],
     }
     made = render(tmp_path, chosen)
@@ -215,5 +216,6 @@ def test_what_may_be_chosen_is_there_when_it_is(tmp_path: Path) -> None:
         assert (pod["nodeSelector"], pod["imagePullSecrets"]) == (
             {"disk": "fast"}, [{"name": "pull"}],
         )  # fmt: skip
+        assert environment(pod)["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://collector:4318"
         hosts = Settings.load(environ=environment(pod)).allowed_hosts
         assert "features.example.com" in hosts

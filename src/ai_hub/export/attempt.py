@@ -22,6 +22,7 @@ from ai_hub.export.threads import Workers
 from ai_hub.export.working import Told, Working, not_stopped, to_its_end
 from ai_hub.metrics import Metrics
 from ai_hub.stores.export_log import ExportLog, ExportRecord
+from ai_hub.tracing import span
 
 if TYPE_CHECKING:
     from ai_hub.export.job import ExportJob, SpineJob
@@ -61,7 +62,10 @@ class Attempts:
         begin = time.monotonic()
         sample = Sample(job.rows.feature_set.feature_names)
         try:
-            resumed = await self._run(running, job, place, parts, check, sample)
+            record, label = running.record, job.rows.feature_set.label
+            own = {"export_id": record.export_id, "tenant_id": record.tenant_id}
+            with span("export", **own, feature_set=label):
+                resumed = await self._run(running, job, place, parts, check, sample)
         except BaseException:
             self.told(running.record, begin)
             raise

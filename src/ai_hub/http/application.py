@@ -69,6 +69,8 @@ class Application:
             ("GET", "/metrics"): self._watch.metrics,
             ("GET", "/health/ready"): self._watch.ready,
         }
+        self.by_hand = frozenset(path for _, path in self._handlers)
+        """The paths that the framework does not see."""
         self._limit = min(store.settings.max_request, store.settings.max_body)
         self._most = store.settings.max_body
         self._answered = store.metrics.answered

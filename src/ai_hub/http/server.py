@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, closing
 from ipaddress import ip_address
 from typing import Any
 
-from ai_hub import __version__
+from ai_hub import __version__, tracing
 from ai_hub.allocation import keep_little
 from ai_hub.config import Settings
 from ai_hub.definitions.values import Duration
@@ -144,7 +144,10 @@ async def answer(
         if signal.getsignal(number) is not signal.SIG_IGN:
             loop.add_signal_handler(number, stop, number)
     ended(stop)
-    clients = Clients(application, application.settings)
+    # Without tracing the application is asked as ever: a hit pays nothing for it.
+    begun = await asyncio.to_thread(tracing.begin)
+    asked = tracing.traced(application, application.by_hand) if begun else application
+    clients = Clients(asked, application.settings)
     preparing = await _prepared(application)
     try:
         listener.listen(_BACKLOG)
@@ -205,6 +208,7 @@ async def opened(settings: Settings) -> AsyncIterator[FeatureStore]:
                 await store.close()
         except TimeoutError:
             _log.error("not closed in time", extra={"seconds": CLOSING_SECONDS})
+        await asyncio.to_thread(tracing.end)
 
 
 async def _rehearse(store: FeatureStore) -> None:

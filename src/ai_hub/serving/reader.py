@@ -33,6 +33,7 @@ from ai_hub.serving.live_part import LivePart
 from ai_hub.serving.spec import Spec
 from ai_hub.stores.base import Store, Vectors
 from ai_hub.stores.views import fault_in_words
+from ai_hub.tracing import span
 
 _log = logging.getLogger(__name__)
 
@@ -237,8 +238,9 @@ class Reader:
     ) -> list[bytes]:
         spec, tenant_id, at, _ = asked
         begin = time.monotonic()
-        vectors = await self._store.compute(spec.plan, spec.missing, tenant_id, asset_ids, at)
-        await self.live_part.check(spec, at)
+        with span("compute", tenant_id=tenant_id, feature_set=spec.label, assets=len(asset_ids)):
+            vectors = await self._store.compute(spec.plan, spec.missing, tenant_id, asset_ids, at)
+            await self.live_part.check(spec, at)
         now = time.monotonic()
         if len(asset_ids) > _AT_ONCE:
             await others_first()

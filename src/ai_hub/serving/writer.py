@@ -21,6 +21,7 @@ from ai_hub.serving.cache import Cache
 from ai_hub.stores.audit_log import AuditRecord, What, noted
 from ai_hub.stores.base import Announce, Landed, Store
 from ai_hub.stores.removal import Removal, Survey
+from ai_hub.tracing import span
 
 if TYPE_CHECKING:
     from ai_hub.definitions.values import Entity
@@ -112,8 +113,9 @@ class Writer:
     async def _land(self, batch: Batch, kind: BatchKind) -> IngestResult:
         marking = _Marking(self._cache)
         try:
-            landed = await self._appended(batch, kind, marking.announce)
-            await self._drop(landed.touched, marking)
+            with span("ingest", target=kind, tenant_id=batch.tenant_id or "", rows=batch.accepted):
+                landed = await self._appended(batch, kind, marking.announce)
+                await self._drop(landed.touched, marking)
         except Exception as error:
             self._metrics.lost(kind)
             self._tell(batch, kind, error)

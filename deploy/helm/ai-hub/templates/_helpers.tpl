@@ -86,6 +86,9 @@ env:
   - {name: REDIS_HOST, value: {{ .Values.redis.host | quote }}}
   - {name: REDIS_PORT, value: {{ .Values.redis.port | toString | quote }}}
   {{- end }}
+  {{- with .Values.traces.endpoint }}
+  - {name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ . | quote }}}
+  {{- end }}
   {{- range $key, $value := .Values.settings }}
   {{- if not (kindIs "invalid" $value) }}
   - {name: AI_HUB_{{ upper $key }}, value: {{ include "ai-hub.text" $value | quote }}}
