@@ -40,6 +40,7 @@ STEPS = (
     ("feature_store", "administration"),
     ("adoption", "sync"),
     ("page",),
+    ("charts",),
     ("http", "cli", "demo"),
 )
 # What is not in the line says itself what it may import.
@@ -119,7 +120,12 @@ LIBRARIES = {
     "mlflow": ("mlflow.py",),
     "pyspark": ("spark/*.py",),
     "joblib": ("importance/model_file.py",),
-    "matplotlib": ("importance/plot.py", "importance/drift_plot.py", "profile/plot.py"),
+    "matplotlib": (
+        "importance/plot.py",
+        "importance/drift_plot.py",
+        "profile/plot.py",
+        "charts/picture.py",
+    ),
     "shap": ("importance/shap_values.py",),
     "sklearn": (),
     "pyarrow": (*ARRAYS, "testing*.py"),
@@ -152,6 +158,7 @@ KINDS = {
     "client/arrow_bodies.py": "decides",
     "client/failures.py": "decides",
     "client/*.py": "talks",
+    "charts/picture.py": "talks",
     "cli/backend.py": "decides",
     "cli/failure.py": "decides",
     "cli/rates.py": "decides",
@@ -182,6 +189,7 @@ KINDS = {
     "http/answers.py": "decides",
     "http/description.py": "decides",
     "http/change_schemas.py": "decides",
+    "http/chart_schemas.py": "decides",
     "http/doctor_schemas.py": "decides",
     "http/drift_schemas.py": "decides",
     "http/history_schemas.py": "decides",

@@ -29,6 +29,7 @@ COMMANDS = (
     "assets",
     "get",
     "explain",
+    "plot",
     "export",
     "exports",
     "plan",

@@ -68,6 +68,7 @@ CASES: dict[str, Case] = {
     "delete": Case(("--tenant", "nobody", "--yes")),
     "get": Case(OF_BOTH),
     "explain": Case(OF_BOTH),
+    "plot": Case(OF_BOTH),
     "export": Case(("--tenant", "nobody", "--set", "forecast_basic", *DAY)),
     "exports": Case(),
     "exports verify": Case(),

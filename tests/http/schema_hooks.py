@@ -122,6 +122,10 @@ def map_case(context: Any, case: Any) -> Any:
         if case.path.endswith("/archive"):
             # Whole days that have been, below a place that the server allows.
             case.body |= {"before": "2024-01-01T00:00:00Z", "to": f"history-{next(_paths)}"}
+        if "chart" in case.path:
+            case.body |= {"start_time": "2025-10-09T00:00:00Z", "end_time": "2025-10-10T00:00:00Z"}
+            # Of a set it takes a name of that.
+            case.body.pop("feature", None)
         if "explain" in case.path and case.body.get("feature_set") and "feature_names" in case.body:
             # Of a set it takes the names of that.
             del case.body["feature_names"]

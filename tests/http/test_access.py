@@ -35,7 +35,7 @@ NEEDS: dict[tuple[str, str], str] = {
         "doctor",
     )},
     **{("post", f"/ai/features/{p}"): "read" for p in (
-        "get", "batch", "explain", "history", "cache/warm", "drift",
+        "get", "batch", "explain", "chart", "history", "cache/warm", "drift",
     )},
     **{("post", f"/ai/features/{p}"): "write" for p in (
         "ingest", "ingest/weather", "ingest/attributes", "cache/invalidate",

@@ -21,6 +21,7 @@ ROUTES = {
     "/ai/features/batch": "post",
     "/ai/features/explain": "post",
     "/ai/features/history": "post",
+    "/ai/features/chart": "post",
     "/ai/features/sets": "get",
     "/ai/features/sets/{name}": "get",
     "/ai/features/sets/{name}/versions/{version}": "get",

@@ -32,6 +32,9 @@ class Backend(Protocol):
     async def explain(self, request: Document) -> Document:
         """The answer for one asset, each feature explained."""
 
+    async def chart(self, request: Document) -> Document:
+        """The readings of one asset over a range, with a feature."""
+
     async def land(self, batch: Batch, kind: BatchKind) -> IngestResult:
         """Land the rows of a checked batch; what became of all that were sent."""
 

@@ -57,6 +57,10 @@ class LocalBackend:
         """The answer for one asset, each feature explained."""
         return await self._store.explain(**_timed(request))
 
+    async def chart(self, request: Document) -> Document:
+        """The readings of one asset over a range, with a feature."""
+        return await self._store.chart(**request)
+
     async def land(self, batch: Batch, kind: BatchKind) -> IngestResult:
         """Land the rows of a checked batch; what became of all that were sent."""
         return await self._store.land(batch, kind)

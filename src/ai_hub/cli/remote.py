@@ -92,6 +92,10 @@ class RemoteBackend:
         """The answer for one asset, each feature explained."""
         return await self._ask("POST", "/ai/features/explain", body=request)
 
+    async def chart(self, request: Document) -> Document:
+        """The readings of one asset over a range, with a feature."""
+        return await self._ask("POST", "/ai/features/chart", body=request, work=True)
+
     async def land(self, batch: Batch, kind: BatchKind) -> IngestResult:
         """Land the rows of a checked batch; what became of all that were sent."""
         from ai_hub.client.rows import land

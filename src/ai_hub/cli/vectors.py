@@ -127,21 +127,24 @@ async def _unknown(backend: Backend, found: Document) -> list[str]:
             for name, value in one["features"].items()
             if name not in one["missing"]
         )
-        and not await _is_stored(backend, found["tenant_id"], asset_id)
+        and await stored_asset(backend, found["tenant_id"], asset_id) is None
     ]
 
 
-async def _is_stored(backend: Backend, tenant_id: str, asset_id: str) -> bool:
-    """Whether a tenant has an asset, as its list of them says from shortly before it on."""
+async def stored_asset(backend: Backend, tenant_id: str, asset_id: str) -> Document | None:
+    """What is known of an asset, as its tenant's list says from shortly before it on; None where it
+    is not there."""
     request: Document = {"tenant_id": tenant_id, "since": None, "limit": _PAGE}
     after: str | None = asset_id[:-1].strip() or None
     while True:
         page = await backend.assets({**request, "after": after})
-        if asset_id in (one["asset_id"] for one in page["assets"]):
-            return True
+        for one in page["assets"]:
+            if one["asset_id"] == asset_id:
+                found: Document = one
+                return found
         after = page["next"]
         if after is None or after > asset_id:
-            return False
+            return None
 
 
 async def _definitions(

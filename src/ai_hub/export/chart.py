@@ -14,6 +14,8 @@ from ai_hub.export.rows import Rows
 from ai_hub.serving.spec import Spec
 from ai_hub.stores.base import Store
 
+MOST_POINTS = 2_000
+"""Parts of the time that readings are thinned to, at most."""
 _FEATURE_POINTS = 400
 _PARTS = 24
 _MOST_GAPS = 200

@@ -13,7 +13,6 @@ from ai_hub.stores.asset_facts import AssetFacts
 from ai_hub.stores.attributes import value_at
 from ai_hub.stores.weather_sources import source_at
 
-MOST_POINTS = 2_000
 LONGEST = 5 * 366 * DAY
 """Of a chart."""
 
@@ -58,7 +57,7 @@ class Charting(Explaining):
         times, as `get` would have answered then, and where these were `missing` and filled. Raises
         InvalidInput, UnknownFeature, UnknownFeatureSet and StoreError.
         """
-        from ai_hub.export.chart import charted
+        from ai_hub.export.chart import MOST_POINTS, charted
 
         check_id("tenant_id", tenant_id)
         check_id("asset_id", asset_id)

@@ -67,6 +67,14 @@ ROUTES = (
         refuses=(404, 409, 503), in_tables=True,
     ),
     Route(
+        "post", "/ai/features/chart",
+        "The readings of one entity over a range, and a feature with where it was missing.",
+        "Chart", "ChartRequest",
+        _ACME | {"asset_id": "meter-001", "feature_set": "forecast_basic", "feature": "lag_24h",
+                 "start_time": "2025-10-08T00:00:00Z", "end_time": "2025-10-09T14:30:00Z"},
+        refuses=(404, 503),
+    ),
+    Route(
         "get", "/ai/features/sets", "Every feature set in every version, retired ones too.",
         "FeatureSets",
     ),

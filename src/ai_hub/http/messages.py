@@ -37,6 +37,18 @@ class ExplainRequest(msgspec.Struct, forbid_unknown_fields=True):
     model: str | None = None
 
 
+class ChartRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """The readings of one entity over a range, with a feature of a set."""
+
+    tenant_id: str
+    asset_id: str
+    feature_set: str
+    start_time: str
+    end_time: str
+    feature: str | None = None
+    points: int = 800
+
+
 class BatchRequest(msgspec.Struct, forbid_unknown_fields=True):
     """The features of 1 to 1,000 entities of one tenant."""
 

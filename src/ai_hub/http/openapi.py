@@ -10,6 +10,7 @@ from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import MAX_HORIZONS
 from ai_hub.export.job import Compression
 from ai_hub.http.change_schemas import CHANGES
+from ai_hub.http.chart_schemas import chart_components
 from ai_hub.http.description import ROUTES, Route
 from ai_hub.http.doctor_schemas import DOCTOR
 from ai_hub.http.drift_schemas import drift_components
@@ -69,6 +70,7 @@ def document(registry: Registry) -> dict[str, Any]:
     schemas = components(registry) | EXPLAINED | DOCTOR | drift_components(registry) | CHANGES
     schemas |= history_components(registry)
     schemas |= export_components(registry)
+    schemas |= chart_components(registry)
     parameters = _parameters(set_name(registry))
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:

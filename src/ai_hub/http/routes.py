@@ -25,6 +25,7 @@ from ai_hub.http.asked import body as _body
 from ai_hub.http.asked import check_once, grant_of, whole
 from ai_hub.http.audit import audit
 from ai_hub.http.body import FAULT, ClientLeft, Reply, refusal, while_connected
+from ai_hub.http.charting import chart
 from ai_hub.http.definitions import (
     apply,
     feature_set,
@@ -290,6 +291,7 @@ def build(
             get_batch,
             explain,
             history,
+            chart,
             feature_sets,
             feature_set,
             feature_set_version,
