@@ -36,6 +36,7 @@ _FIRST_USES = (
     "ai_hub.engines.sliding",
     "ai_hub.export.job",
     "ai_hub.export.parquet",
+    "ai_hub.export.request",
     "ai_hub.export.training_set",
     "polars",
     "pyarrow.acero",
