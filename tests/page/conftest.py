@@ -91,7 +91,7 @@ async def _filled(folder: Path) -> str:
         return str(made["key"])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
     if CHROMIUM is None:
         pytest.skip("NO TEST OF THE PAGE: there is no chromium on this machine")
