@@ -154,6 +154,9 @@ _SEALED = {"before": "2024-01-01T00:00:00Z", "to": "history-of-rules"}
         ("archive", {"drop": True}, True),
         ("archive", {"tenant_id": "acme", "drop": True}, False),
         ("archive", {"to": ""}, False),
+        ("history", {"limit": 10.0, "weather": ["humidity"]}, True),
+        ("history", {"limit": 10.5}, False),
+        ("history", {"weather": ["humidity"] * 20}, False),
         ("keys", {"created_by": "a\0b"}, False),
         ("keys", {"created_by": "b" * 201}, False),
     ],
@@ -162,7 +165,9 @@ def test_rules_between_values_are_described(
     server: Server, path: str, asked: dict[str, Any], taken: bool
 ) -> None:
     some = {"name": "ruled", "scopes": ["read"], "tenants": ["acme"]}
-    body = {"export": _EXPORTED, "archive": _SEALED, "keys": some}[path] | asked
+    past = _EXPORTED | {"asset_ids": ["meter-001"]}
+    whole = {"export": _EXPORTED, "archive": _SEALED, "history": past, "keys": some}
+    body = whole[path] | asked
     (route,) = (one for one in ROUTES if one.path.endswith(f"/{path}") and one.body is not None)
     schema = {"$ref": f"#/components/schemas/{route.body}", "components": DOCUMENT["components"]}
     assert jsonschema_rs.validator_for(schema).is_valid(body) == taken

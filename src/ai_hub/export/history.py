@@ -261,7 +261,9 @@ def history_job(
     own = DEFAULT_SERIES if spec is None else spec.feature_set.series
     wanted = [own] if series is None else check_list("series", series, "series", MAX_NAMES)
     columns = [*WEATHER_COLUMNS] if weather is True else weather or []
-    columns = check_list("weather", columns, "weather columns, or true for all", MAX_NAMES)
+    columns = check_list(
+        "weather", columns, "weather columns, or true for all", len(WEATHER_COLUMNS)
+    )
     for column in columns:
         check_choice("weather", column, WEATHER_COLUMNS)
     return HistoryJob(

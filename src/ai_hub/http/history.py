@@ -18,7 +18,7 @@ from ai_hub.errors import InvalidInput
 from ai_hub.export.history import History
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.access import READ
-from ai_hub.http.asked import body
+from ai_hub.http.asked import body, in_full
 from ai_hub.http.body import while_connected
 from ai_hub.http.files import FileAnswer, written
 from ai_hub.http.messages import HistoryRequest, encode
@@ -39,7 +39,7 @@ async def history(request: Request[Any, Any, Any], state: State) -> ASGIResponse
     asked = await body(request, HistoryRequest)
     store: FeatureStore = state.store
     kind = answered_in(request.headers.getall("accept", []))
-    limit = check_count("limit", asked.limit, MOST_ROWS)
+    limit = check_count("limit", in_full(asked.limit), MOST_ROWS)
     if kind == _JSON:
         limit = min(limit, MOST_IN_JSON)
 

@@ -115,7 +115,7 @@ class HistoryRequest(msgspec.Struct, forbid_unknown_fields=True):
     missing: str | int | float | None = None
     indicators: bool = False
     frequency: str | None = None
-    limit: int = 100_000
+    limit: int | float = 100_000
     model: str | None = None
 
 
