@@ -162,12 +162,12 @@ class Place:
             new = 0o666 & ~self.places.umask
             mode = new if before is None else before.st_mode & 0o777
             draft = Draft(handle, self, folder, partial, mode, before)
+            own = os.fstat(handle)
             try:
                 yield draft
             finally:
-                # Another one may have begun it anew.
-                own = os.fstat(handle)
                 os.close(handle)
+                # Another one may have begun it anew.
                 with suppress(OSError):
                     found = look(folder, partial)
                     if found is not None and os.path.samestat(found, own):
