@@ -199,7 +199,9 @@ async def test_what_is_the_path_of_no_file_is_refused(settings: Settings, path: 
         await export(settings, path)
 
 
-async def test_who_closes_a_store_leaves_its_exports_to_others(settings: Settings, tmp_path: Path) -> None:
+async def test_who_closes_a_store_leaves_its_exports_to_others(
+    settings: Settings, tmp_path: Path
+) -> None:
     loop = asyncio.get_running_loop()
     began = asyncio.Event()
 
