@@ -92,28 +92,33 @@ def test_what_the_cache_had_and_what_was_missing_is_counted(
     assert 0 < stats["hit_rate"] == stats["hits"] / (stats["hits"] + stats["misses"]) < 1
 
 
-def test_ingests_and_exports_are_counted_and_logged(
-    server: Server, tenant: str, count: dict[str, float]
-) -> None:
-    ingest(server, tenant, 2.0, "a", "b")
-    rows = [{"timestamp": AT, "asset_id": "a", "value": None}]
-    server.call("POST", "/ingest", {"tenant_id": tenant, "rows": rows}, 422)
-    wanted = {"tenant_id": tenant, "feature_set": "forecast_basic", **RANGE}
-    record = server.call("POST", "/export", wanted)
-    server.call("POST", "/export", {**wanted, "asset_ids": ["nobody"]})
-    came = since(server, count)
-    assert came["ai_hub_ingest_rows_total{outcome=accepted,target=observations}"] == 2
-    assert came["ai_hub_ingest_rows_total{outcome=rejected,target=observations}"] == 1
-    assert came["ai_hub_exports_total{status=completed}"] == 1
-    assert came["ai_hub_exports_total{status=no_data}"] == 1
-    assert came["ai_hub_export_rows_total"] == 2
-    age = metrics(server)[f"ai_hub_newest_observation_age_seconds{{tenant={tenant}}}"]
-    assert age == pytest.approx(time.time() - 1_760_014_800, abs=10)
-    events = {one["export_id"]: one for one in log(server, "export_features_to_parquet")}
-    event = events[record["export_id"]]
-    assert event["rows"] == 2
-    assert event["seconds"] > 0
-    assert (event["status"], event["level"], event["tenant_id"]) == ("completed", "info", tenant)
+def test_ingests_and_exports_are_counted_and_logged(tmp_path: Path) -> None:
+    # Of a server of all tests there are more tenants than are told.
+    with serving(COMMAND, tmp_path) as server:
+        tenant, count = "acme", metrics(server)
+        ingest(server, tenant, 2.0, "a", "b")
+        rows = [{"timestamp": AT, "asset_id": "a", "value": None}]
+        server.call("POST", "/ingest", {"tenant_id": tenant, "rows": rows}, 422)
+        wanted = {"tenant_id": tenant, "feature_set": "forecast_basic", **RANGE}
+        record = server.call("POST", "/export", wanted)
+        server.call("POST", "/export", {**wanted, "asset_ids": ["nobody"]})
+        came = since(server, count)
+        assert came["ai_hub_ingest_rows_total{outcome=accepted,target=observations}"] == 2
+        assert came["ai_hub_ingest_rows_total{outcome=rejected,target=observations}"] == 1
+        assert came["ai_hub_exports_total{status=completed}"] == 1
+        assert came["ai_hub_exports_total{status=no_data}"] == 1
+        assert came["ai_hub_export_rows_total"] == 2
+        age = metrics(server)[f"ai_hub_newest_observation_age_seconds{{tenant={tenant}}}"]
+        assert age == pytest.approx(time.time() - 1_760_014_800, abs=10)
+        events = {one["export_id"]: one for one in log(server, "export_features_to_parquet")}
+        event = events[record["export_id"]]
+        assert event["rows"] == 2
+        assert event["seconds"] > 0
+        assert (event["status"], event["level"], event["tenant_id"]) == (
+            "completed",
+            "info",
+            tenant,
+        )
 
 
 def test_a_failed_export_is_an_event(tmp_path: Path) -> None:
