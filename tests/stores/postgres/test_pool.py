@@ -321,7 +321,7 @@ async def test_what_a_killed_process_exported_is_cleared_away_when_it_is_surely_
         await process.communicate()
         (partial,) = list(tmp_path.glob(".*"))  # noqa: ASYNC240
         await asyncio.sleep(0.01)
-        for dead_after, status in ((postgres_exports._DEAD_AFTER, "processing"), (1, "failed")):
+        for dead_after, status in ((postgres_exports._DEAD_AFTER, "processing"), (1, "pending")):
             monkeypatch.setattr(postgres_exports, "_DEAD_AFTER", dead_after)
             async with FeatureStore(Settings(database_url=url)):
                 pass
