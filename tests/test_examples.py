@@ -35,12 +35,10 @@ def ran(path: Path, folder: Path) -> Any:
 
 
 def shown(notebook: Any) -> list[str]:
-    """What its cells print."""
+    """What each of its cells prints, in however many pieces it came."""
     return [
-        output["text"]
+        "".join(one["text"] for one in cell.get("outputs", ()) if one["output_type"] == "stream")
         for cell in notebook["cells"]
-        for output in cell.get("outputs", ())
-        if output["output_type"] == "stream"
     ]
 
 
