@@ -7,6 +7,7 @@ import asyncio
 import inspect
 import multiprocessing
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -173,7 +174,13 @@ class Waiting:
 def test_an_interrupted_call_has_ended_when_the_interrupt_is_raised() -> None:
     waiting = blocking(Waiting, __name__)()
     begun = threading.Event()
-    threading.Thread(target=lambda: begun.wait() and _thread.interrupt_main()).start()
+
+    def interrupt() -> None:
+        begun.wait()
+        time.sleep(0.2)  # until who called waits for it
+        _thread.interrupt_main()
+
+    threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
         waiting.wait(begun)
     assert waiting.ended
