@@ -6,6 +6,7 @@ import _thread
 import asyncio
 import inspect
 import multiprocessing
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -177,8 +178,8 @@ def test_an_interrupted_call_has_ended_when_the_interrupt_is_raised() -> None:
 
     def interrupt() -> None:
         begun.wait()
-        time.sleep(0.2)  # until who called waits for it
-        _thread.interrupt_main()
+        time.sleep(0.2)  # until who called waits for it, which only a real signal ends
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):

@@ -58,13 +58,19 @@ class Loop:
             else:
                 result.set_result(found)
 
-        # The context is copied here, in the thread that asks.
-        loop.call_soon_threadsafe(lambda: tasks.append(loop.create_task(hand_over())))
+        def end() -> None:
+            for task in tasks:
+                task.cancel()
+            if not tasks:  # the interrupt came before it began
+                result.cancel()
+
         try:
+            # The context is copied here, in the thread that asks.
+            loop.call_soon_threadsafe(lambda: tasks.append(loop.create_task(hand_over())))
             return result.result()
         finally:
             if not result.done():
-                loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks])
+                loop.call_soon_threadsafe(end)
                 with suppress(BaseException):
                     result.exception(_ENDING_SECONDS)
 
