@@ -100,7 +100,8 @@ class Gate:
                 expects = value.lower() == b"100-continue"
             elif name == b"transfer-encoding":
                 refused = None if value.strip().lower() == b"chunked" else _CODED
-            else:
+            elif value != b"application/json":
+                # Which is no form, and by far the most frequent of what is left.
                 browser = True
         if host is None:
             # Only before HTTP/1.1 a client may say nothing, and no browser is that old.
