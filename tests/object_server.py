@@ -74,7 +74,7 @@ def object_server() -> Iterator[ObjectServer]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    program = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    program = [sys.executable, __file__, str(port)]
     # Pieces of an upload may be as small as tests are.
     environment = os.environ | {"S3_UPLOAD_PART_MIN_SIZE": "1"}
     process = subprocess.Popen(
@@ -219,3 +219,24 @@ def between(server: ObjectServer) -> Iterator[Between]:
         front.shutdown()
         front.server_close()
         thread.join()
+
+
+def _serve(port: int) -> None:
+    """moto's server, but of many who put a new object at once one does, as S3 has it."""
+    from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+    from werkzeug.serving import run_simple
+
+    everything = DomainDispatcherApplication(create_backend_app)
+    one_at_a_time = threading.Lock()
+
+    def application(environ: dict[str, Any], start_response: Any) -> Any:
+        if "HTTP_IF_NONE_MATCH" not in environ:
+            return everything(environ, start_response)
+        with one_at_a_time:
+            return everything(environ, start_response)
+
+    run_simple("127.0.0.1", port, application, threaded=True, request_handler=MotoRequestHandler)
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]))

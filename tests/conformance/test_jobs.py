@@ -243,6 +243,17 @@ def whole(path: Path) -> dict[str, Any]:
     return found | {"manifest.json": said}
 
 
+async def test_one_is_cancelled_before_its_first_step(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    async with deployment.open(tmp_path) as store:
+        await filled(store)
+        begun = await begin(store, tmp_path / "x")
+        assert (await store.cancel_export(begun["export_id"]))["status"] == "cancelled"
+        assert (await store.wait_for_export(begun["export_id"]))["status"] == "cancelled"
+        assert not (tmp_path / "x").exists()
+
+
 async def test_a_job_is_taken_by_one_process_and_cancelled_from_another(
     on_server: Deployment, tmp_path: Path, slow: pytest.MonkeyPatch
 ) -> None:

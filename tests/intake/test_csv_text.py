@@ -6,7 +6,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ai_hub.errors import InvalidInput
@@ -131,6 +131,7 @@ def test_every_line_is_accounted_for_and_no_block_changes_what_is_read(
     assert again == rows
 
 
+@example("\ra\n", 3, 1)  # a return at the very end of the first half
 @given(texts, st.integers(3, 7), st.integers(1, 6))
 def test_columns_that_are_read_some_at_a_time_are_the_same(
     text: str, width: int, size: int

@@ -46,6 +46,11 @@ class Running:
         """End it, unless it ends anyway."""
         if self.why is None and not self.ending:
             self.why, self.by = why, by
+            # A task that is cancelled before its first step never runs, and records no end.
+            asyncio.get_running_loop().call_soon(self._end)
+
+    def _end(self) -> None:
+        if not self.ending:
             self.task.cancel()
 
     @property

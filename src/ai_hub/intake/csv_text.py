@@ -138,7 +138,7 @@ def _parts(block: bytes, most: int) -> Iterator[bytes]:
     end += 2 if block[end : end + 2] == b"\r\n" else 1
     if end >= len(block):
         # One line is all of its second half.
-        end = _last_line_end(block[:half])
+        end = max(block.rfind(b"\n", 0, half), block.rfind(b"\r", 0, half)) + 1
     yield from _parts(block[:end], most)
     yield from _parts(block[end:], most)
 
