@@ -22,9 +22,9 @@ from ai_hub.errors import (
     UnknownSigner,
 )
 from ai_hub.feature_store import FeatureStore
-from ai_hub.http.body import GRANT, Scope
+from ai_hub.http.body import AUTHORIZATION, GRANT, Scope
 from ai_hub.http.issuer import Issuer
-from ai_hub.http.session import authorization_of, is_open
+from ai_hub.http.session import authorization_of, is_open, is_page
 
 if TYPE_CHECKING:
     from ai_hub.access.tokens import Tokens
@@ -211,11 +211,17 @@ async def refused(access: Access, scope: Scope) -> AiHubError | None:
     if path in OPEN:
         scope[GRANT] = EVERYTHING
         return None
-    if is_open(path):
-        scope[GRANT] = NOBODY
-        return None
+    authorization = scope.get(AUTHORIZATION)
+    if is_page(path):
+        if is_open(path):
+            scope[GRANT] = NOBODY
+            return None
+        authorization = authorization_of(scope)
     try:
-        scope[GRANT] = await granted(access, authorization_of(scope))
+        try:
+            scope[GRANT] = access.grant(authorization)
+        except UnknownSigner:
+            scope[GRANT] = await granted(access, authorization)
     except AiHubError as error:
         return error
     return None

@@ -99,7 +99,8 @@ class Gate:
             elif name == b"expect":
                 expects = value.lower() == b"100-continue"
             elif name == b"transfer-encoding":
-                refused = None if value.strip().lower() == b"chunked" else _CODED
+                if value.strip().lower() != b"chunked":
+                    refused = _CODED
             elif value != b"application/json":
                 # Which is no form, and by far the most frequent of what is left.
                 browser = True

@@ -45,9 +45,9 @@ def is_open(path: str) -> bool:
 
 
 def authorization_of(scope: Scope) -> bytes | None:
-    """What a request says of who asks: in its header, or for a page in its cookie."""
+    """What the request of a page says of who asks: in its header, or in its cookie."""
     header: bytes | None = scope.get(AUTHORIZATION)
-    if header is not None or not is_page(scope["path"]):
+    if header is not None:
         return header
     wanted = COOKIE.encode() + b"="
     for name, value in scope["headers"]:
