@@ -12,8 +12,18 @@ import environments
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["spark", "ray"])
-def test_with_an_engine_of_its_own(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "remote"),
+    [("spark", None), ("spark", "local[2]"), ("ray", None)],
+    ids=["spark", "spark-connect", "ray"],
+)
+def test_with_an_engine_of_its_own(
+    name: str, remote: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SPARK_REMOTE", raising=False)
+    if remote is not None:
+        # Spark starts a server of Connect on this machine, and the tests are its client.
+        monkeypatch.setenv("SPARK_REMOTE", remote)
     if reason := environments.absent(name):
         pytest.skip(reason)
     if name == "spark" and shutil.which("java") is None:

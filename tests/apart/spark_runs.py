@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pyspark import cloudpickle
 from pyspark.sql import SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from ai_hub import Attribute, Calendar, FeatureSet, FromView, InvalidInput, Latest
 from ai_hub.definitions.target import Target
@@ -89,6 +90,9 @@ def together(tables: list[pa.Table]) -> pa.Table:
 
 
 def frame(spark: Any, table: pa.Table) -> Any:
+    if not len(table):
+        # Connect takes no table without rows.
+        return spark.createDataFrame([], from_arrow_schema(table.schema))
     # Spark takes an empty chunk for the end of a table.
     return spark.createDataFrame(table.combine_chunks())
 
