@@ -226,6 +226,7 @@ KINDS = {
     "mlflow.py": "talks",
     "opening.py": "talks",
     "page/__init__.py": "decides",
+    "page/spans.py": "decides",
     "page/words.py": "decides",
     "page/windows.py": "decides",
     "page/*.py": "talks",

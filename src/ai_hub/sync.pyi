@@ -7,6 +7,7 @@ from ai_hub.definitions.target import Horizon
 from ai_hub.definitions.values import Duration
 from ai_hub.definitions.values import Time
 from ai_hub.definitions.vocabulary import Missing
+from ai_hub.definitions.vocabulary import WeatherColumn
 from ai_hub.doctor.line import Line
 from ai_hub.export.history import History
 from ai_hub.export.training_set import TrainingSet
@@ -179,16 +180,19 @@ class FeatureStore:
         *,
         feature_set: str,
         feature: str | None = None,
+        weather: WeatherColumn | None = None,
         points: int = 800,
     ) -> dict[str, Any]:
-        """The readings of an asset over [start_time, end_time] (of the set's series) and one of the
-        set's features, as plain values for a chart; times are seconds since the epoch.
+        """The readings of an asset over [start_time, end_time] (of the set's series), one of the
+        set's features and a column of weather, as plain values for a chart; times are seconds since
+        the epoch.
 
         `readings` are at most two for each of `points` parts of the time, its lowest and its
         highest; `count` is how many there are, `gaps` where steps between them are much longer than
         usual, and `parts` what there is in each of 24 parts. `feature` has values at up to 400
-        times, as `get` would have answered then, and where these were `missing` and filled. Raises
-        InvalidInput, UnknownFeature, UnknownFeatureSet and StoreError."""
+        times, as `get` would have answered then, and where these were `missing` and filled. So has
+        `weather`: the newest value that was known then, the time that it is `about`, and when it
+        was `issued`. Raises InvalidInput, UnknownFeature, UnknownFeatureSet and StoreError."""
 
     def explain(
         self,

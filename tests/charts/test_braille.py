@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_hub.charts.braille import drawn, marked
-from ai_hub.charts.chart import chart_of, line, said, stretches
+from ai_hub.charts.chart import chart_of, line, said
+from ai_hub.page.spans import stretches
 
 BLANK = "⠀"
 

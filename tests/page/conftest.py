@@ -73,9 +73,11 @@ async def _filled(folder: Path) -> str:
         if not (meter == 17 and 720 - LOST[0] < n < 720 - LOST[1])
     ]  # fmt: skip
     weather = [
-        {"timestamp": row["timestamp"], "asset_id": "station-1", "temperature": 9.5, "humidity": 70}
-        for row in rows[:721]
-    ]
+        {"timestamp": at, "issued_at": at - timedelta(hours=6 + n % 12), "asset_id": "station-1",
+         "temperature": 9.5 + 6 * math.sin(n / 12 * math.pi) + n % 5 / 4, "humidity": 70}
+        for n in range(721)
+        for at in [start + timedelta(hours=n)]
+    ]  # fmt: skip
     meters = [f"meter-{meter:03d}" for meter in range(1, 41)]
     async with FeatureStore.open(f"duckdb:///{folder / 'features.duckdb'}") as store:
         await store.ingest(rows, "acme")

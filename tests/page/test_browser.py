@@ -78,6 +78,24 @@ def test_a_chart_is_zoomed_moved_and_asked(shown: Shown) -> None:
     expect(page.locator("#vector-part h2")).not_to_have_text(before)
 
 
+def test_weather_is_drawn_as_it_was_known(shown: Shown) -> None:
+    page = shown.signed_in("/page/asset?tenant_id=acme&asset_id=meter-017")
+    said = page.locator("#said-weather")
+    expect(said).to_contain_text("at 400 a forecast issued up to 17 h before")
+    expect(page.locator("#weather-chart canvas")).to_be_visible()
+    # Where the feature is missing, and what was known of the weather, as tables.
+    page.get_by_text("The chart as a table").click()
+    expect(page.get_by_role("region", name="Gaps")).to_contain_text("5 h")
+    expect(page.get_by_role("region", name="lag_24h is missing")).to_be_visible()
+    page.get_by_text("The weather as a table").click()
+    rows = page.get_by_role("region", name="The weather as a table").locator("tbody tr")
+    assert rows.count() == 24
+    page.get_by_label("Weather", exact=True).select_option("cloud_cover")
+    page.get_by_role("button", name="Show").click()
+    expect(said).to_contain_text("No cloud cover of the weather was known")
+    expect(page.locator("#weather-chart")).to_have_count(0)
+
+
 def test_an_export_is_cancelled(shown: Shown) -> None:
     end = datetime.now(UTC)
     asked = {

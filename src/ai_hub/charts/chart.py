@@ -1,4 +1,4 @@
-"""What a chart of several features says: sentences, and the stretches that are missing."""
+"""What a chart of several features says, in sentences, and the lines that it has."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ai_hub.page.words import instant, number, plural, width
-
-Span = tuple[float, float]
-"""From one time to another, in seconds since the epoch."""
 
 
 def chart_of(charts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -30,21 +27,6 @@ def line(
         if found and bisect_left(starts, found[-1][0]) < bisect_left(starts, time):
             found.append((found[-1][0], None))
         found.append((time, value))
-    return found
-
-
-def stretches(feature: Mapping[str, Any]) -> list[Span]:
-    """Where a feature is missing: from the first such time to the next at which it is there."""
-    found: list[Span] = []
-    begun: float | None = None
-    for time, missing in zip(feature["time"], feature["missing"], strict=True):
-        if missing and begun is None:
-            begun = time
-        elif not missing and begun is not None:
-            found.append((begun, time))
-            begun = None
-    if begun is not None:
-        found.append((begun, feature["time"][-1]))
     return found
 
 

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ai_hub.charts.chart import line, stretches
+from ai_hub.charts.chart import line
 from ai_hub.definitions.values import SECOND, parse_time
 from ai_hub.importance.extra import from_extra
 from ai_hub.importance.plot import check_plot_path
+from ai_hub.page.spans import stretches
 
 _READINGS, _FEATURE, _GAP, _FILLED = "#2b6cb0", "#6b46a1", "#c7cdd4", "#e8b07a"
 

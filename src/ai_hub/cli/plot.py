@@ -121,8 +121,9 @@ def _label(chart: Document) -> str:
 
 def _lines(chart: Document) -> list[str]:
     """Readings and features below each other, as wide as the terminal."""
-    from ai_hub.charts.chart import line, stretches
+    from ai_hub.charts.chart import line
     from ai_hub.definitions.values import SECOND, parse_time
+    from ai_hub.page.spans import stretches
 
     out = console()
     width = max(_NARROWEST, (out.width if out.is_terminal else _WIDTH_OF_A_FILE) - _EDGE - 1)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from ai_hub.definitions.kinds import Latest
+from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
 from ai_hub.engines.arrays import (
     Axis,
     Columns,
@@ -67,6 +69,32 @@ def all_latest(
         for name, values in preferred.items():
             found[name] = np.where(np.isnan(values), found[name], values)
     return found
+
+
+class KnownRows(NamedTuple):
+    """The rows of weather that answer at some points: their values, the times that they are about
+    and those of their issues; NaN for none."""
+
+    value: Floats
+    about: Floats
+    issued: Floats
+
+
+def known_rows(feature: Latest, weather: Weather | None, axis: Axis, points: Points) -> KnownRows:
+    """Whatever a feature reads at each point, with where it comes from."""
+    columns = {}
+    if weather is not None:
+        held = weather.columns[feature.column]
+        there = ~np.isnan(held)
+        about = np.where(there, weather.time, np.nan)
+        issued = np.where(there, weather.issued, np.nan)
+        # Rows are chosen by whether they have the column: two others take the place of their times.
+        columns = dict(zip(WEATHER_COLUMNS, (held, about, issued), strict=False))
+        weather = replace(weather, columns=columns)
+    places = WEATHER_COLUMNS[: len(KnownRows._fields)]
+    alike = tuple(replace(feature, name=one, column=one) for one in places)
+    found = all_latest(alike, weather, axis, points)
+    return KnownRows(*(np.asarray(found[one], np.float64) for one in places))
 
 
 def _rows_of(weather: Weather, kept: Mask) -> Weather:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from ai_hub.definitions.kinds import Latest
 from ai_hub.definitions.values import DAY, Time, TimeRange, check_count, check_id, iso, to_micros
+from ai_hub.definitions.vocabulary import WEATHER_COLUMNS, WeatherColumn, check_choice
 from ai_hub.errors import InvalidInput, NotFound, UnknownFeature, shown
 from ai_hub.front.explaining import Explaining
 from ai_hub.serving.assets import described
@@ -46,16 +48,19 @@ class Charting(Explaining):
         *,
         feature_set: str,
         feature: str | None = None,
+        weather: WeatherColumn | None = None,
         points: int = 800,
     ) -> dict[str, Any]:
-        """The readings of an asset over [start_time, end_time] (of the set's series) and one of the
-        set's features, as plain values for a chart; times are seconds since the epoch.
+        """The readings of an asset over [start_time, end_time] (of the set's series), one of the
+        set's features and a column of weather, as plain values for a chart; times are seconds since
+        the epoch.
 
         `readings` are at most two for each of `points` parts of the time, its lowest and its
         highest; `count` is how many there are, `gaps` where steps between them are much longer than
         usual, and `parts` what there is in each of 24 parts. `feature` has values at up to 400
-        times, as `get` would have answered then, and where these were `missing` and filled. Raises
-        InvalidInput, UnknownFeature, UnknownFeatureSet and StoreError.
+        times, as `get` would have answered then, and where these were `missing` and filled. So has
+        `weather`: the newest value that was known then, the time that it is `about`, and when it
+        was `issued`. Raises InvalidInput, UnknownFeature, UnknownFeatureSet and StoreError.
         """
         from ai_hub.export.chart import MOST_POINTS, charted
 
@@ -70,9 +75,13 @@ class Charting(Explaining):
         chosen = spec.feature_set
         if feature is not None and feature not in chosen.feature_names:
             raise UnknownFeature(feature, chosen.feature_names)
+        known = None
+        if weather is not None:
+            check_choice("weather", weather, WEATHER_COLUMNS)
+            known = Latest(weather, weather)
         drawn = await asyncio.to_thread(
             charted, self._open.store, spec, tenant_id, asset_id, TimeRange(start, end), feature,
-            points, self.settings.granularity,
+            known, points, self.settings.granularity,
         )  # fmt: skip
         return {
             "tenant_id": tenant_id,

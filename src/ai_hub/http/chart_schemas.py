@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ai_hub.definitions.registry import Registry
+from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
 from ai_hub.export.chart import MOST_POINTS
 from ai_hub.http.schemas import (
     COUNT,
@@ -18,6 +19,8 @@ from ai_hub.http.schemas import (
 )
 
 _LINE = {"time": listed(NUMBER, 0), "value": listed(nullable(NUMBER), 0)}
+_MAYBE = listed(nullable(NUMBER), 0)
+_COLUMN: Schema = {"type": "string", "enum": list(WEATHER_COLUMNS)}
 _FLAGS = listed({"type": "integer", "minimum": 0, "maximum": 1}, 0)
 _PART = {
     "start": TIME, "end": TIME, "readings": COUNT,
@@ -33,7 +36,11 @@ def chart_components(registry: Registry) -> Schema:
     }  # fmt: skip
     points = {"type": "integer", "minimum": 1, "maximum": MOST_POINTS, "default": 800}
     return {
-        "ChartRequest": fields(asked, {"feature": nullable(TEXT), "points": points}, closed=True),
+        "ChartRequest": fields(
+            asked,
+            {"feature": nullable(TEXT), "weather": nullable(_COLUMN), "points": points},
+            closed=True,
+        ),
         "Chart": fields(
             {
                 "tenant_id": ID,
@@ -50,6 +57,9 @@ def chart_components(registry: Registry) -> Schema:
                 "gaps": listed(listed(NUMBER, 2, 2), 0),
                 "parts": listed(fields(_PART), 0),
                 "feature": nullable(fields({"name": TEXT, **_LINE, "missing": _FLAGS})),
+                "weather": nullable(
+                    fields({"column": _COLUMN, **_LINE, "about": _MAYBE, "issued": _MAYBE})
+                ),
             }
         ),
     }

@@ -29,6 +29,7 @@ async def chart(request: Request[Any, Any, Any], state: State) -> dict[str, Any]
                 asked.end_time,
                 feature_set=asked.feature_set,
                 feature=asked.feature,
+                weather=asked.weather,  # type: ignore[arg-type]  # checked by the front
                 points=asked.points,
             )
 

@@ -38,7 +38,7 @@ class ExplainRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ChartRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """The readings of one entity over a range, with a feature of a set."""
+    """The readings of one entity over a range, with a feature of a set and a column of weather."""
 
     tenant_id: str
     asset_id: str
@@ -46,6 +46,7 @@ class ChartRequest(msgspec.Struct, forbid_unknown_fields=True):
     start_time: str
     end_time: str
     feature: str | None = None
+    weather: str | None = None
     points: int = 800
 
 

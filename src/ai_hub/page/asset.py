@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ai_hub.definitions.kinds import Bucket, Ewm, Lag, Rolling, Seasonal
-from ai_hub.definitions.values import iso, parse_time, to_datetime, to_micros
+from ai_hub.definitions.values import SECOND, iso, parse_time, to_datetime, to_micros
+from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
 from ai_hub.errors import InvalidInput
 from ai_hub.page.asked import Asked
 from ai_hub.page.assets import series_shown
+from ai_hub.page.spans import stretches
 
 _SPANS = (("Day", 1), ("Week", 7), ("Month", 30), ("Year", 365))
 _DEFAULT_DAYS = 30
 _MOST_DAYS = 5 * 365
+_NO_WEATHER = "none"
+_LISTED = 24
+"""Times of the weather that the table has."""
 
 
 async def view(asked: Asked, tenant: str | None) -> dict[str, Any]:
@@ -31,6 +37,8 @@ async def view(asked: Asked, tenant: str | None) -> dict[str, Any]:
         "names": {"tenant_id": tenant, "asset_id": asset_id, "set": label},
         "sets": sorted({one["name"] for one in asked.store.listed() if one["state"] == "active"}),
         "label": label,
+        "weather": asked.word("weather") or WEATHER_COLUMNS[0],
+        "weathers": (*WEATHER_COLUMNS, _NO_WEATHER),
     }
     last = max((one["last"] for one in known["series"]), default=None)
     at = _time(asked, "at") or (_parsed(last, "at") if last else to_datetime(asked.store.now()))
@@ -40,7 +48,7 @@ async def view(asked: Asked, tenant: str | None) -> dict[str, Any]:
         features = asked.store.specs.one_set(label).feature_set.feature_names
         feature = asked.word("feature") or _first_missing(shown.get("vector")) or features[-1]
         shown |= {"feature": feature, "features": features, "at": _iso(at)}
-        shown |= await _chart(asked, tenant, asset_id, label, feature, at)
+        shown |= await _chart(asked, tenant, asset_id, label, feature, shown["weather"], at)
     return shown
 
 
@@ -66,24 +74,71 @@ def _first_missing(vector: dict[str, Any] | None) -> str | None:
 
 
 async def _chart(
-    asked: Asked, tenant: str, asset_id: str, label: str, feature: str, at: datetime
+    asked: Asked, tenant: str, asset_id: str, label: str, feature: str, weather: str, at: datetime
 ) -> dict[str, Any]:
     end = _time(asked, "to") or at
     start = _time(asked, "from") or end - timedelta(days=_DEFAULT_DAYS)
     found = await asked.store.chart(
-        tenant, asset_id, start, end, feature_set=label, feature=feature
-    )
-    drawn = {name: found[name] for name in ("readings", "gaps", "feature", "series")}
-    if found["feature"]:
-        drawn["feature"] = found["feature"] | {"axis": _axis(asked, label, feature)}
+        tenant, asset_id, start, end, feature_set=label, feature=feature,
+        weather=None if weather == _NO_WEATHER else weather,  # type: ignore[arg-type]  # checked there
+    )  # fmt: skip
+    drawn = {name: found[name] for name in ("readings", "gaps", "feature", "series", "weather")}
+    missing = stretches(found["feature"])
+    drawn["feature"] = found["feature"] | {"axis": _axis(asked, label, feature)}
+    drawn["missing"] = missing
     drawn |= {"start": start.timestamp(), "end": end.timestamp(), "at": at.timestamp()}
     return {
         "chart": found,
+        "gaps": [_span(one) for one in found["gaps"]],
+        "missing": [_span(one) for one in missing],
+        "known": _known(found["weather"]),
         # What begins a tag is written in another way: the text stands in HTML.
         "drawn": json.dumps(drawn, separators=(",", ":")).replace("<", "\\u003c"),
         "moves": _moves(start, end),
         "start": _iso(start),
         "end": _iso(end),
+    }
+
+
+def _span(ends: Sequence[float]) -> dict[str, Any]:
+    """From when to when, and for how long."""
+    first, last = (iso(round(one * SECOND)) for one in ends)
+    return {"start": first, "end": last, "seconds": ends[1] - ends[0]}
+
+
+def _known(weather: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What the weather was known by: how much of it was measured, and how old forecasts were."""
+    if weather is None:
+        return None
+    names = ("time", "value", "about", "issued")
+    times = [*zip(*(weather[name] for name in names), strict=True)]
+    there = [one for one in times if one[1] is not None]
+    ahead = [about - issued for _, _, about, issued in there if issued < about]
+    values = [value for _, value, _, _ in there]
+    step = max(1, len(times) // _LISTED)
+    listed = [
+        {"time": iso(round(time * SECOND)), "value": value}
+        | (
+            {"about": None, "issued": None, "ahead": None}
+            if value is None
+            else {
+                "about": iso(round(about * SECOND)),
+                "issued": iso(round(issued * SECOND)),
+                "ahead": about - issued,
+            }
+        )
+        for time, value, about, issued in times[::step][-_LISTED:]
+    ]
+    return {
+        "column": weather["column"],
+        "times": len(times),
+        "unknown": len(times) - len(there),
+        "forecasts": len(ahead),
+        "measured": len(there) - len(ahead),
+        "longest": max(ahead, default=None),
+        "low": min(values, default=None),
+        "high": max(values, default=None),
+        "listed": listed,
     }
 
 

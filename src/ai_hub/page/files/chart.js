@@ -4,8 +4,8 @@
 const holder = document.getElementById("chart-part");
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const shades = ["--series", "--text", "--filled", "--soft", "--grid", "--warn-tint"];
-let plot = null;
+const shades = ["--series", "--text", "--filled"];
+let plots = [];
 let drawn = null;
 
 function table() {
@@ -39,6 +39,19 @@ function bands(u) {
   u.ctx.restore();
 }
 
+// Where the feature is missing: a strip along the axis of time.
+function strips(u) {
+  u.ctx.save();
+  u.ctx.fillStyle = color("--filled");
+  const high = 5 * devicePixelRatio;
+  for (const [from, to] of drawn.missing) {
+    const left = Math.max(u.valToPos(from, "x", true), u.bbox.left);
+    const right = Math.min(u.valToPos(to, "x", true), u.bbox.left + u.bbox.width);
+    if (right >= left) u.ctx.fillRect(left, u.bbox.top + u.bbox.height - high, Math.max(right - left, 2), high);
+  }
+  u.ctx.restore();
+}
+
 function mark(u) {
   if (drawn.at < drawn.start || drawn.at > drawn.end) return;
   const x = Math.round(u.valToPos(drawn.at, "x", true));
@@ -65,39 +78,20 @@ function times(u, splits, axis, space, step) {
   });
 }
 
-function draw() {
-  const place = document.getElementById("chart");
-  drawn = JSON.parse(document.getElementById("drawn").textContent);
-  if (plot) plot.destroy();
-  plot = null;
-  if (!drawn.readings.time.length && !drawn.feature.time.length) {
-    place.hidden = true;
-    return;
-  }
-  const [series, text, filled, soft, grid] = shades.map(color);
-  const own = drawn.feature.axis === "own";
-  const axis = { stroke: soft, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1 }, font: "12px system-ui, sans-serif" };
-  const of = (label, more) => ({ label, spanGaps: false, scale: "y", ...more });
-  const named = drawn.feature.name, scale = own ? "own" : "y";
-  const lines = [
-    { label: "Time", value: (u, v) => (v == null ? "–" : new Date(v * 1000).toISOString().slice(0, 16).replace("T", " ")) },
-    of(drawn.series, { stroke: series, width: 1.25, points: { show: drawn.readings.time.length < 60 } }),
-    of(named, { stroke: text, width: 1.25, scale, dash: [6, 3], points: { show: false } }),
-    of(`${named}, filled`, { stroke: filled, scale, paths: () => null, points: { show: true, size: 5, fill: filled } }),
-  ];
-  const joined = table();
-  const missing = !drawn.readings.time.length;
-  if (missing) lines.splice(1, 1);
-  if (!drawn.feature.time.length) lines.splice(-2, 2);
-  plot = new uPlot({
-    width: place.clientWidth, height: innerWidth < 800 ? 260 : 340, tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), "UTC"),
-    series: lines,
-    scales: { x: { min: drawn.start, max: drawn.end }, y: {}, own: {} },
-    axes: [{ ...axis, space: 70, values: times }, { ...axis, scale: "y", size: 60 }, ...(own ? [{ ...axis, scale: "own", side: 1, grid: { show: false }, size: 50 }] : [])],
-    cursor: { drag: { x: true, y: false, setScale: false } },
+const minutes = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 16).replace("T", " ");
+const axis = () => ({ stroke: color("--soft"), grid: { stroke: color("--grid"), width: 1 }, ticks: { stroke: color("--grid"), width: 1 }, font: "12px system-ui, sans-serif" });
+const clock = { label: "Time", value: (u, v) => (v == null ? "–" : minutes(v)) };
+
+// A chart over the range: to drag zooms, to click takes the time, and all have one cursor.
+function over(place, more, joined) {
+  const plot = new uPlot({
+    width: place.clientWidth, tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), "UTC"),
+    cursor: { drag: { x: true, y: false, setScale: false }, sync: { key: "time", filters: { pub: (type) => type === "mousemove" || type === "mouseleave" } } },
     legend: { live: true },
+    ...more,
+    scales: { x: { min: drawn.start, max: drawn.end }, ...more.scales },
     hooks: {
-      drawClear: [bands], draw: [mark],
+      ...more.hooks,
       setSelect: [(u) => {
         if (u.select.width < 4) return;
         const from = u.posToVal(u.select.left, "x"), to = u.posToVal(u.select.left + u.select.width, "x");
@@ -111,6 +105,56 @@ function draw() {
   plot.over.addEventListener("mouseup", (event) => {
     if (Math.abs(event.clientX - pressed) < 4) explain(plot.posToVal(plot.cursor.left, "x"));
   });
+  plots.push(plot);
+}
+
+function readings(place) {
+  if (!drawn.readings.time.length && !drawn.feature.time.length) {
+    place.hidden = true;
+    return;
+  }
+  const [series, text, filled] = shades.map(color);
+  const own = drawn.feature.axis === "own";
+  const of = (label, more) => ({ label, spanGaps: false, scale: "y", ...more });
+  const named = drawn.feature.name, scale = own ? "own" : "y";
+  const lines = [
+    clock,
+    of(drawn.series, { stroke: series, width: 1.25, points: { show: drawn.readings.time.length < 60 } }),
+    of(named, { stroke: text, width: 1.25, scale, dash: [6, 3], points: { show: false } }),
+    of(`${named}, filled`, { stroke: filled, scale, paths: () => null, points: { show: true, size: 5, fill: filled } }),
+  ];
+  const joined = table();
+  const missing = !drawn.readings.time.length;
+  if (missing) lines.splice(1, 1);
+  if (!drawn.feature.time.length) lines.splice(-2, 2);
+  over(place, {
+    height: innerWidth < 800 ? 260 : 340,
+    series: lines,
+    scales: { y: {}, own: {} },
+    axes: [{ ...axis(), space: 70, values: times }, { ...axis(), scale: "y", size: 60 }, ...(own ? [{ ...axis(), scale: "own", side: 1, grid: { show: false }, size: 50 }] : [])],
+    hooks: { drawClear: [bands], draw: [strips, mark] },
+  }, joined);
+}
+
+function weather(place) {
+  const { time, value, issued, column } = drawn.weather;
+  const known = (u, v, s, i) => (i == null || v == null ? "–" : `${v}, issued ${minutes(issued[i])}`);
+  over(place, {
+    height: innerWidth < 800 ? 150 : 180,
+    series: [clock, { label: column.replaceAll("_", " "), stroke: color("--ok"), width: 1.25, spanGaps: false, value: known, points: { show: false } }],
+    // As wide as those of the chart above, so that times stand under each other.
+    axes: [{ ...axis(), space: 70, values: times }, { ...axis(), size: 60 }, ...(drawn.feature.axis === "own" ? [{ side: 1, size: 50, values: () => [], grid: { show: false }, ticks: { show: false } }] : [])],
+    hooks: { draw: [mark] },
+  }, [time, value]);
+}
+
+function draw() {
+  drawn = JSON.parse(document.getElementById("drawn").textContent);
+  for (const plot of plots) plot.destroy();
+  plots = [];
+  readings(document.getElementById("chart"));
+  const place = document.getElementById("weather-chart");
+  if (place) weather(place);
 }
 
 const iso = (seconds) => new Date(Math.round(seconds) * 1000).toISOString().slice(0, 19) + "Z";
@@ -157,7 +201,7 @@ async function explain(at) {
   asked.searchParams.set("at", iso(at));
   if (await part(asked, "vector", document.getElementById("vector-part"))) {
     drawn.at = Math.round(at);
-    plot?.redraw();
+    for (const plot of plots) plot.redraw();
     copyButtons();
   }
 }
@@ -177,5 +221,7 @@ holder.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 dark.addEventListener("change", draw);
-addEventListener("resize", () => plot?.setSize({ width: document.getElementById("chart").clientWidth, height: plot.height }));
+addEventListener("resize", () => {
+  for (const plot of plots) plot.setSize({ width: plot.root.parentElement.clientWidth, height: plot.height });
+});
 draw();
