@@ -3,9 +3,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -135,6 +137,21 @@ def test_a_text_with_an_offset_is_an_instant_too() -> None:
 def test_the_refusal_of_a_naive_datetime_says_what_to_do() -> None:
     with pytest.raises(InvalidInput, match=r"2025-10-09T00:00:00.*tzinfo=timezone\.utc"):
         to_micros(datetime(2025, 10, 9))
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (pd.Timestamp("2025-10-09"), "tz_localize"),
+        (pd.NaT, "this one is missing"),
+        (np.datetime64("2025-10-09"), "pandas.Timestamp"),
+        (pd.Period("2025-10-09", "D"), "pandas.Timestamp"),
+        (date(2025, 10, 9), "its time of the day and its zone"),
+    ],
+)
+def test_the_refusal_of_what_has_no_zone_says_what_to_do(value: object, why: str) -> None:
+    with pytest.raises(InvalidInput, match=why):
+        to_micros(value)
 
 
 @pytest.mark.parametrize(

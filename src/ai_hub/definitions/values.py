@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import islice
 from typing import Any, Literal, TypeAlias
@@ -160,13 +160,20 @@ def to_micros(instant: object, field: str = "timestamp", rounding: Rounding = "d
     if isinstance(instant, str):
         return parse_time(instant, field, rounding)
     if not isinstance(instant, datetime):
-        raise InvalidInput(field, instant, f"an aware datetime, or {_TIME_EXPECTED}")
+        # A date, and what numpy and pandas have besides, is of no zone.
+        hint = "Say its time of the day and its zone." if isinstance(instant, date) else ""
+        if type(instant).__name__ in ("datetime64", "Period"):
+            hint = 'It has no zone: pandas.Timestamp(..., tz="UTC") says one.'
+        raise InvalidInput(field, instant, f"an aware datetime, or {_TIME_EXPECTED}", hint)
+    if type(instant).__name__ == "NaTType":
+        raise InvalidInput(field, "NaT", "an aware datetime: this one is missing")
     if instant.tzinfo is None or instant.utcoffset() is None:
         raise InvalidInput(
             field,
             instant.isoformat(),
             "an aware datetime",
-            "Say which zone it is in, e.g. datetime(..., tzinfo=timezone.utc).",
+            "Say which zone it is in, e.g. datetime(..., tzinfo=timezone.utc), or of pandas "
+            'tz_localize("Europe/Berlin").',
         )
     micros = (instant - EPOCH) // _MICROSECOND
     # pandas.Timestamp is a datetime that carries nanoseconds besides; its subtraction keeps them.

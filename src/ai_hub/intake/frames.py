@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -120,7 +121,7 @@ def _from_polars_series(field: str, series: Any) -> pa.Array | pa.ChunkedArray:
 
 
 def _from_pandas(frame: Any, fields: Fields) -> pa.Table:
-    frame = with_index(frame, fields)
+    frame, _ = with_index(frame, fields)
     names = [str(name) for name in frame.columns]
     ours = fields(names)
     columns = [
@@ -130,11 +131,54 @@ def _from_pandas(frame: Any, fields: Fields) -> pa.Table:
     return pa.table(columns, names=names)
 
 
-def with_index(frame: Any, fields: Fields = our_names) -> Any:
-    """A pandas frame whose index, where it has names that stand for ours, is columns."""
-    names = {str(name) for name in frame.columns}
-    index = [name for name in frame.index.names if isinstance(name, str) and fields([name])]
-    return frame.reset_index() if index and not names.intersection(index) else frame
+def is_series(data: Any) -> bool:
+    """Whether that is a column of pandas with its index."""
+    return hasattr(data, "iloc") and not hasattr(data, "columns")
+
+
+def with_index(
+    frame: Any,
+    fields: Fields = our_names,
+    own: Mapping[str, str] = MappingProxyType({}),
+    one_asset: bool = False,
+) -> tuple[Any, str | None]:
+    """A pandas frame whose index, where it is ours, is columns; what was taken as the assets.
+
+    Ours are levels whose names stand for our columns (`own` has other names of these), times where
+    no column has them, and, beside times, one other level where no column says the asset. Raises
+    InvalidInput for columns of several levels, and for an index of periods that would be the times.
+    """
+    if frame.columns.nlevels > 1:
+        expected = "columns of one level"
+        hint = "Turn the others into rows, frame.stack(...), or join their names."
+        raise InvalidInput("rows", f"columns of {frame.columns.nlevels} levels", expected, hint)
+    index = frame.index
+    called = [*index.names]
+    there = {str(name) for name in frame.columns}
+    taken = fields([*there, *(name for name in called if isinstance(name, str))])
+    ours = {*taken.values()} | ({"asset_id"} if one_asset else set())
+    levels = [index.get_level_values(place) for place in range(index.nlevels)]
+    rest = [place for place, name in enumerate(called) if name not in taken]
+    when, who = own.get("timestamp", "timestamp"), own.get("asset_id", "asset_id")
+    times = [place for place in rest if _has_times(levels[place])]
+    if "timestamp" not in ours and len(times) == 1 and fields([when]).get(when) == "timestamp":
+        called[times[0]] = when
+        rest.remove(times[0])
+    if "timestamp" not in ours and any(str(one.dtype).startswith("period") for one in levels):
+        hint = "frame.index.to_timestamp() has where each begins."
+        raise InvalidInput("timestamp", "an index of periods", "instants", hint)
+    assets = None
+    if "asset_id" not in ours and len(called) > 1 and len(rest) == 1:
+        assets = str(called[rest[0]] or rest[0])
+        called[rest[0]] = who
+    reached = [name for name in called if isinstance(name, str) and fields([name])]
+    if not reached or there.intersection(reached):
+        return frame, None
+    return frame.set_axis(index.set_names(called), axis=0).reset_index(), assets
+
+
+def _has_times(level: Any) -> bool:
+    return level.inferred_type in ("datetime64", "datetime", "date")
 
 
 def _from_series(field: str, series: Any) -> pa.Array | pa.ChunkedArray:

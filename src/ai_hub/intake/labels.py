@@ -38,7 +38,7 @@ def whole_table(data: object) -> pa.Table:
     if isinstance(data, Mapping):
         table = _table({str(name): values for name, values in data.items()})
     elif hasattr(data, "iloc") and hasattr(data, "columns"):
-        frame = with_index(frame)
+        frame, _ = with_index(frame)
         try:
             table = pa.Table.from_pandas(frame, preserve_index=False)
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:

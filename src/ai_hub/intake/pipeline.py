@@ -22,7 +22,7 @@ from ai_hub.intake.readers.rows import Rows
 from ai_hub.intake.result import MAX_REASONS, IngestResult, Preview
 from ai_hub.intake.row_files import RowFile, row_file
 from ai_hub.intake.source import Source
-from ai_hub.intake.time_index import with_time_column
+from ai_hub.intake.wide_frames import recognised
 
 _PREVIEW_ROWS = 5
 
@@ -125,7 +125,7 @@ async def ingest_rows(
 
     Raises InvalidInput for what is no table, a missing column and naive timestamps.
     """
-    data, options, remarks = with_time_column(data, options)
+    data, options, remarks = await asyncio.to_thread(recognised, data, options)
     file = await asyncio.to_thread(opened, data, tenant_id, options)
 
     def told(result: IngestResult, fraction: float) -> None:
