@@ -35,10 +35,10 @@ demo: .venv/base  ## a tour of the product on generated data
 	$(BIN)/ai-hub demo
 
 test: servers .venv/test  ## the tests, without the long ones
-	$(BIN)/pytest -n $(WORKERS) -m "not long"
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not long"
 
 test-all: servers .venv/test $(ENVIRONMENTS)  ## every test, and properties on more examples
-	HYPOTHESIS_PROFILE=all $(BIN)/pytest -n $(WORKERS)
+	HYPOTHESIS_PROFILE=all $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 check: .venv/check .venv/test  ## style, types and who imports whom
 	$(BIN)/ruff check .

@@ -20,13 +20,17 @@ import servers
 from installations import Installation, installations
 from object_server import ObjectServer, object_server
 
+# Tests start hundreds of processes of the product: none should compile it anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # A Redis that the environment names is not for tests.
 for _name in ("REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD"):
     os.environ.pop(_name, None)
 
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
 settings.register_profile(
-    "default", deadline=None, max_examples=30, print_blob=True, suppress_health_check=_SLOW
+    "default", deadline=None, max_examples=20, print_blob=True, suppress_health_check=_SLOW
 )
 # For `make test-all`.
 settings.register_profile("all", settings.get_profile("default"), max_examples=75)

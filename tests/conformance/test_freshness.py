@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ai_hub import FeatureStore
@@ -72,6 +72,7 @@ groups = st.lists(
 )
 
 
+@settings(max_examples=settings.default.max_examples // 4)
 @given(groups=groups)
 def test_what_is_answered_after_each_round_reflects_all_that_was_acknowledged(
     any_cache: Deployment, groups: list[list[Step]]

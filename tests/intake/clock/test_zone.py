@@ -46,7 +46,12 @@ def test_offsets_are_those_of_zoneinfo_in_every_zone(name: str, times: list[date
     assert [timedelta(microseconds=o) for o in found] == expected
 
 
-@pytest.mark.parametrize("name", NAMES[::7])
+@pytest.mark.parametrize(
+    "name",
+    # Each looks at all days of ninety years.
+    [pytest.param(one, marks=[pytest.mark.long] if n % 8 else []) for n, one in
+     enumerate(NAMES[::7])],
+)  # fmt: skip
 def test_offsets_are_those_of_zoneinfo_about_every_change(name: str) -> None:
     zone, ours = ZoneInfo(name), Zone(name)
     days = np.arange(-20 * 365, 70 * 365, dtype=np.int64) * DAY

@@ -97,7 +97,7 @@ def merged_rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(embedded_points, "_NAMED_KEYS", keys)
 
 
-@settings(max_examples=settings.default.max_examples // 2)
+@settings(max_examples=settings.default.max_examples // 4)
 @given(script=steps)
 @pytest.mark.usefixtures("merged_rows")
 def test_remembered_rows_answer_as_the_database_does(script: list[tuple[str, object]]) -> None:
