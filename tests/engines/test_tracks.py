@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ai_hub.definitions.kinds import Age, Bucket, Lag, Rolling, Seasonal
-from ai_hub.definitions.values import DAY, HOUR, parse_time
-from ai_hub.definitions.vocabulary import WEATHER_COLUMNS
-from ai_hub.engines import ranges
+from ai_hub.definitions.values import DAY, HOUR, MINUTE, parse_time
+from ai_hub.definitions.vocabulary import CLOSED, WEATHER_COLUMNS
+from ai_hub.engines import as_of, ranges, tracks
 from ai_hub.engines.arrays import HistoryArrays, Points, Series, SourceTable, Weather, axis_of
 from ai_hub.engines.reference import History, WeatherRow, value
 from ai_hub.engines.tracks import Track
@@ -177,3 +179,30 @@ def test_what_features_read_of_the_weather(
     )
     found = [value(f, at_hour(hour), History(weather=rows)) for f in features]
     assert found == [mean, count, lag, age, season]
+
+
+GRIDS = st.tuples(st.sampled_from([HOUR, 15 * MINUTE, 7 * MINUTE]), st.integers(0, 2))
+
+
+@given(GRIDS, st.data())
+def test_a_grid_is_looked_up_as_it_would_be_searched(grid: tuple[int, int], data: st.DataObject):
+    step, off = grid
+    slots = sorted(data.draw(st.sets(st.integers(0, 40), min_size=2, max_size=40)))
+    keys = np.array(slots, np.int64) * step
+    keys[-1] += off
+    at = keys if data.draw(st.booleans()) else np.arange(-9, 50) * step
+    track = Track(keys, np.arange(len(keys), dtype=np.float64), at, at)
+    by = data.draw(st.sampled_from([0, step, 3 * step, 3 * step + 1]))
+    width = data.draw(st.sampled_from([1, step - 1, step, step + 1, 4 * step, 90 * step]))
+    closed = data.draw(st.sampled_from(CLOSED))
+    with pytest.MonkeyPatch.context() as patched:
+        for module in (as_of, tracks):
+            patched.setattr(module, "FEW", 0)
+        back, bounds = track.back(by, width).tolist(), track.bounds(width, closed)
+    lows, highs = (bound.tolist() for bound in bounds)
+    for now, found, low, high in zip(at.tolist(), back, lows, highs, strict=True):
+        rows = [row for row, key in enumerate(keys) if now - by - width < key <= now - by]
+        assert found == rows[-1] if rows else np.isnan(found)
+        first = now - width + (closed not in ("both", "left"))
+        last = now - (closed not in ("both", "right"))
+        assert [*range(low, high)] == [row for row, key in enumerate(keys) if first <= key <= last]

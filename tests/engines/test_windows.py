@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ai_hub.definitions.kinds import Ewm, Rolling
 from ai_hub.definitions.measures import Measure
@@ -148,3 +150,19 @@ def test_the_way_is_chosen_by_the_work_and_gives_the_same() -> None:
         if statistic_of(measure).exact:
             np.testing.assert_array_equal(column, forced[measure], measure.stat)
         np.testing.assert_allclose(column, forced[measure], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("closed", ["both", "right"])
+@given(st.lists(st.tuples(st.integers(1, 40), st.sampled_from([0.1, 0.7])), max_size=60))
+def test_windows_whose_values_are_the_same_have_their_mean_and_no_spread(
+    closed: Closed, rows: list[tuple[int, float]]
+) -> None:
+    keys = np.cumsum([step for step, _ in rows], dtype=np.int64)
+    values = [value for _, value in rows]
+    found = stats(keys, values, keys, 25, closed, dense=True)
+    for row, key in enumerate(keys):
+        inside = [v for k, v in zip(keys, values, strict=True)
+                  if key - 25 <= k <= key and (k > key - 25 or closed == "both")]  # fmt: skip
+        if len(set(inside)) == 1:
+            assert found["mean"][row] == inside[0]
+            assert found["std"][row] == 0 if len(inside) > 1 else np.isnan(found["std"][row])

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ai_hub.definitions.values import FIRST_INSTANT
+from ai_hub.definitions.values import FIRST_INSTANT, HOUR
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -202,7 +202,8 @@ def axis_of(points: Points, history: HistoryArrays, longest: int) -> Axis | None
             codes = max(codes, int(table.entity[-1]) + 1)
     first = min(first for first, _ in ends)
     last = max(last for _, last in ends)
-    span = last - first + longest + 2
+    # In whole hours: what is on a grid of minutes or hours is on one for all entities together.
+    span = (last - first + longest + 2 + HOUR) // HOUR * HOUR
     return Axis(first, span) if codes * span < _LONGEST else None
 
 

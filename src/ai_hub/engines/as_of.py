@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ai_hub.engines.arrays import Ints
+from ai_hub.engines.arrays import Ints, everywhere
 
 # Most slots for each key: where keys are sparser than that, a search is cheaper than the table.
 _SPARSE = 4
@@ -18,7 +18,14 @@ class AsOfIndex:
     Keys as regular as a meter's are looked up: the axis is cut into slots as long as the shortest
     step between keys, so that a slot holds one key at most, and a table says how many keys come
     before each slot. One comparison then settles the row. Other keys are searched.
+
+    Keys that are all some whole steps behind the first are on a grid: their slots say all of them.
     """
+
+    step = 0
+    """How long a slot is; 0 where keys are searched."""
+    slots: Ints | None = None
+    """The slot of each key, where they are on a grid."""
 
     def __init__(self, keys: Ints) -> None:
         self._keys = keys
@@ -26,18 +33,51 @@ class AsOfIndex:
         if len(keys) <= FEW:
             return
         self._first = int(keys[0])
-        self._step = int(np.diff(keys).min())
-        if self._step and (int(keys[-1]) - self._first) // self._step < _SPARSE * len(keys):
-            slots = (keys - self._first) // self._step
+        step = int(np.diff(keys).min())
+        if step and (int(keys[-1]) - self._first) // step < _SPARSE * len(keys):
+            self.step = step
+            slots = self._slots(keys)
             taken = np.zeros(int(slots[-1]) + 2, np.int64)
             taken[slots + 1] = 1
-            self._before = np.cumsum(taken)
+            self._before = np.cumsum(taken, out=taken)
+            if self._are(slots, keys):
+                self.slots = slots
 
     def last(self, at: Ints) -> Ints:
         """The row of the last key <= each of `at`; -1 where all are later."""
         if self._before is None or len(at) <= FEW:
             return np.searchsorted(self._keys, at, "right") - 1
-        slots = (at - self._first) // self._step + 1
-        rows = self._before[np.clip(slots, 0, len(self._before) - 1, out=slots)] - 1
+        slots = self._slots(at)
+        if self.slots is not None:
+            # What is at the begin of its slot is at or before all that is in it.
+            return self.before(slots + 1) - 1
+        slots += 1
+        rows = self._before.take(slots, mode="clip") - 1
         rows -= self._keys[rows] > at
         return np.maximum(rows, -1, out=rows)
+
+    def slots_of(self, at: Ints) -> Ints | None:
+        """The slots of some instants; None unless they are on the grid of the keys, and not far
+        more than these."""
+        if self.slots is None or at is self._keys:
+            return self.slots
+        if len(at) <= FEW:
+            return None
+        slots = self._slots(at)
+        far = int(slots.max()) >= _SPARSE * (len(self._keys) + len(at))
+        return slots if not far and self._are(slots, at) else None
+
+    def before(self, slots: Ints) -> Ints:
+        """How many keys are in slots before each of some."""
+        assert self._before is not None
+        return self._before.take(slots, mode="clip")
+
+    def _slots(self, at: Ints) -> Ints:
+        found: Ints = (at - self._first) // self.step
+        return found
+
+    def _are(self, slots: Ints, at: Ints) -> bool:
+        """Whether instants are where their slots begin."""
+        begins = slots * self.step
+        begins += self._first
+        return everywhere(begins == at)

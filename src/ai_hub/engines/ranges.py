@@ -30,6 +30,10 @@ def window_bounds(keys: Ints, at: Ints, width: int, closed: Closed) -> tuple[Int
     return low, np.maximum(low, high)
 
 
+Bounds = Callable[[int, Closed], tuple[Ints, Ints]]
+"""The same for some keys and instants, by width and closed ends."""
+
+
 def finite(values: Floats) -> Floats:
     """What overflowed has no value: a number that JSON and models cannot hold is null."""
     bad = np.isinf(values)

@@ -54,7 +54,7 @@ def window_of(
     """Each measure over the window of an exact width that ends at each point."""
     if track.issues is None:
         return window_stats(
-            track.keys, track.values, track.at, span, width, closed, measures, dense
+            track.keys, track.values, track.at, span, width, closed, measures, dense, track.bounds
         )
     return _taken(track, np.full(len(track.at), width), closed, measures)
 
@@ -121,7 +121,7 @@ class _Lags:
         """The same, for what nothing else shares."""
         track, tolerance = self._track, feature.tolerance.micros
         if not isinstance(by, Period):
-            return track.latest(track.at - by.micros, tolerance)[0]
+            return track.back(by.micros, tolerance)
         back, unknown = self.zones.each(feature.tz, partial(_length, step_back, by))
         values, _ = track.latest(track.at - back, tolerance)
         return values if unknown is None else np.where(unknown, np.nan, values)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypedDict, TypeVar
 
 import numpy as np
@@ -15,7 +16,16 @@ from numpy.typing import NDArray
 
 from ai_hub.definitions.vocabulary import Closed
 from ai_hub.engines.arrays import Floats, Ints, Mask
-from ai_hub.engines.ranges import Instants, Ranges, finite, gathered_rows, run_starts, window_bounds
+from ai_hub.engines.extremes import extremes
+from ai_hub.engines.ranges import (
+    Bounds,
+    Instants,
+    Ranges,
+    finite,
+    gathered_rows,
+    run_starts,
+    window_bounds,
+)
 
 # A block is this many windows long, anchored on one of its own values.
 _BLOCK_WINDOWS = 8
@@ -49,12 +59,12 @@ def _merged(keys: Ints, at: Ints) -> Ints:
     return merged
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Slide:
     """Observations (`keys`, `values`) and the axis to slide over, which holds every point too.
 
     Rows of the axis that are points alone have no value (NaN, if `gaps`). `rows` says where the
-    points are on it; None where they are all of it.
+    points are on it; None where they are all of it. `bounds` finds the rows of their windows.
     """
 
     keys: Ints
@@ -66,35 +76,57 @@ class Slide:
     span: int
     width: int
     closed: Closed
+    bounds: Bounds
 
     @classmethod
     def of(
-        cls, keys: Ints, values: Floats, at: Ints, span: int, width: int, closed: Closed
+        cls,
+        keys: Ints,
+        values: Floats,
+        at: Ints,
+        span: int,
+        width: int,
+        closed: Closed,
+        bounds: Bounds,
     ) -> Slide:
         """The slide over some observations for some points."""
-        if len(at) == len(keys) and np.array_equal(at, keys):
-            return cls(keys, values, keys, values, False, None, span, width, closed)
+        if at is keys or (len(at) == len(keys) and np.array_equal(at, keys)):
+            return cls(keys, values, keys, values, False, None, span, width, closed, bounds)
         rows = np.searchsorted(keys, at)
         known = rows < len(keys)
         known[known] = keys[rows[known]] == at[known]
         if known.all():
-            return cls(keys, values, keys, values, False, rows, span, width, closed)
+            return cls(keys, values, keys, values, False, rows, span, width, closed, bounds)
         axis = _merged(keys, at)
         axis_values = np.full(len(axis), np.nan)
         axis_values[np.searchsorted(axis, keys)] = values
         rows = np.searchsorted(axis, at)
-        return cls(keys, values, axis, axis_values, True, rows, span, width, closed)
+        return cls(keys, values, axis, axis_values, True, rows, span, width, closed, bounds)
 
     def at_points(self, column: NDArray[_Number]) -> NDArray[_Number]:
         """A column over the axis, at the points."""
         return column if self.rows is None else column[self.rows]
 
+    @cached_property
+    def windows(self) -> tuple[Ints, Ints]:
+        """The rows [low, high) of the observations in the window at each point."""
+        return self.bounds(self.width, self.closed)
+
     @property
     def ranges(self) -> Ranges:
         """The windows at the points, to be read one by one."""
-        at = self.at_points(self.axis)
-        low, high = window_bounds(self.keys, at, self.width, self.closed)
-        return Ranges(self.values, low, high, Instants(self.keys, at, self.width))
+        instants = Instants(self.keys, self.at_points(self.axis), self.width)
+        return Ranges(self.values, *self.windows, instants)
+
+    @property
+    def min(self) -> Floats:
+        """The least value of the window at each point."""
+        return extremes(np.minimum, self.values, *self.windows)
+
+    @property
+    def max(self) -> Floats:
+        """The greatest."""
+        return extremes(np.maximum, self.values, *self.windows)
 
     def read_anew(
         self, aggregate: Callable[[Ranges], Floats | Ints], slid: Floats, doubtful: Mask
@@ -212,17 +244,20 @@ class Newest:
     values, and whether these are all the same as the newest of them.
 
     The values of a window are the same if the run of equal values that the newest belongs to begins
-    before the window does.
+    before the window does. `rows` are the points of which anything may be said; None: all of them.
     """
 
     value: Floats
     empty: Mask
     flat: Mask
     several: Mask
+    rows: Ints | None = None
 
     @classmethod
     def of(cls, slide: Slide) -> Newest:
         """Of the windows at every point of a slide."""
+        if slide.rows is None and not slide.gaps and slide.closed in ("both", "right"):
+            return cls._of_observations(slide)
         keys, at = slide.keys, slide.at_points(slide.axis)
         row, own = np.arange(len(slide.axis)), np.ones(len(slide.axis), np.int64)
         if slide.gaps:
@@ -236,3 +271,29 @@ class Newest:
         flat = held & ((begins == 0) | ~slide.inside(keys[begins - 1], at))
         several = held & (row > 0) & slide.inside(keys[np.maximum(row - 1, 0)], at)
         return cls(slide.values[row], ~held, flat, several)
+
+    @classmethod
+    def _of_observations(cls, slide: Slide) -> Newest:
+        """Of windows that end with an observation of their own: where that differs from another in
+        the window, as it nearly always does, nothing is to be said."""
+        keys, values = slide.keys, slide.values
+        again = np.append(False, values[1:] == values[:-1])
+        alone = np.append(True, ~slide.inside(keys[:-1], keys[1:]))
+        rows = np.flatnonzero(again | alone)
+        again, alone = again[rows], alone[rows]
+        # A run begins with what differs from the value before it: that may be no row of these.
+        begins = np.where(again, rows - 1, rows)
+        begins[1:][again[1:] & (np.diff(rows) == 1)] = 0
+        begins = np.maximum.accumulate(begins)
+        flat = (begins == 0) | ~slide.inside(keys[begins - 1], keys[rows])
+        return cls(values[rows], np.zeros(len(rows), bool), flat, ~alone, rows)
+
+    def put(self, column: Floats | Ints, where: Mask, value: Floats | float) -> Floats | Ints:
+        """A column of all points with other values where a mask of these holds."""
+        if self.rows is None:
+            return np.where(where, value, column) if where.any() else column
+        if not where.any():
+            return column
+        column = column.astype(np.float64)
+        column[self.rows[where]] = value if isinstance(value, float) else value[where]
+        return column

@@ -32,6 +32,13 @@ class Rolled:
     doubtful: Callable[[Slide, Floats], Mask] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """How an aggregate is found for the windows of all points at once, none of them in doubt."""
+
+    at_points: Callable[[Slide], Floats]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Aggregate:
     """A number that each engine can compute from the values of a window.
@@ -49,7 +56,7 @@ class Aggregate:
     """
 
     at_points: Callable[[Ranges], Floats | Ints]
-    sliding: Rolled | Callable[[Slide], tuple[Floats, Mask]] | None
+    sliding: Rolled | Whole | Callable[[Slide], tuple[Floats, Mask]] | None
     sql: str | None
     gathers: bool = False
     flat: Literal["value", "zero"] | None = None
@@ -86,12 +93,12 @@ STD = Aggregate(
 )
 MIN = Aggregate(
     lambda ranges: ranges.min,
-    Rolled(lambda value, window: value.rolling_min_by(**window)),
+    Whole(lambda slide: slide.min),
     "min(value)",
 )
 MAX = Aggregate(
     lambda ranges: ranges.max,
-    Rolled(lambda value, window: value.rolling_max_by(**window)),
+    Whole(lambda slide: slide.max),
     "max(value)",
 )
 MEDIAN = Aggregate(

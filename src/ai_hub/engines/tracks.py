@@ -6,16 +6,17 @@ by a later issue of its time: then each point has a view of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from ai_hub.definitions.values import LAST_INSTANT
+from ai_hub.definitions.vocabulary import Closed
 from ai_hub.engines.arrays import NO_SERIES, Axis, Floats, HistoryArrays, Ints, Points, everywhere
 from ai_hub.engines.as_of import FEW, AsOfIndex
-from ai_hub.engines.ranges import gathered_rows, slices
+from ai_hub.engines.ranges import gathered_rows, slices, window_bounds
 from ai_hub.engines.traits import Input
 
 
@@ -49,6 +50,7 @@ class Track:
     at: Ints
     now: Ints
     issues: Issues | None = None
+    _tables: dict[int, Floats] = field(default_factory=dict, init=False)
 
     @classmethod
     def of(cls, read: Input, history: HistoryArrays, axis: Axis, points: Points) -> Track:
@@ -56,7 +58,9 @@ class Track:
         if read.kind == "series":
             series = history.series.get(read.name, NO_SERIES)
             keys = axis.keys(series.code, series.time)
-            return cls(keys, series.value, axis.keys(points.code, points.time), points.time)
+            same = points.code is series.code and points.time is series.time
+            at = keys if same else axis.keys(points.code, points.time)
+            return cls(keys, series.value, at, points.time)
         weather = history.weather
         if weather is None or not len(weather.code):
             nothing = np.empty(0, np.int64)
@@ -77,8 +81,52 @@ class Track:
         return cls(keys, values, at, points.time, Issues(issued, replaced))
 
     @cached_property
-    def _last(self) -> Callable[[Ints], Ints]:
-        return AsOfIndex(self.keys).last
+    def _index(self) -> AsOfIndex:
+        return AsOfIndex(self.keys)
+
+    @cached_property
+    def _slots(self) -> Ints | None:
+        """Where the points are on the grid of the keys, if these are on one, and they too."""
+        return None if self.issues is not None else self._index.slots_of(self.at)
+
+    def bounds(self, width: int, closed: Closed) -> tuple[Ints, Ints]:
+        """The rows [low, high) in the window of `width` that ends at each point."""
+        slots, step = self._slots, self._index.step
+        if slots is None or width % step:
+            return window_bounds(self.keys, self.at, width, closed)
+        low = slots - width // step
+        if closed in ("right", "none"):
+            low += 1
+        high = slots + 1 if closed in ("both", "right") else slots
+        low = self._index.before(low)
+        return low, np.maximum(low, self._index.before(high))
+
+    def back(self, by: int, tolerance: int) -> Floats:
+        """The value with the latest key in (t - by - tolerance, t - by] at each point, NaN for
+        none."""
+        slots, step = self._slots, self._index.step
+        if slots is None or by % step:
+            return self.latest(self.at - by, tolerance)[0]
+        # The first of the table stands for all slots before the first.
+        return self._table(-(-tolerance // step)).take(slots + (1 - by // step), mode="clip")
+
+    def _table(self, most: int) -> Floats:
+        """The value that holds in each slot, behind one that stands for all before the first: it is
+        of that slot, or of fewer than `most` before it; NaN where there is none."""
+        if most not in self._tables:
+            taken, slots = self._index.slots, self._slots
+            assert taken is not None
+            assert slots is not None
+            table = np.full(max(int(taken[-1]), int(slots.max())) + 2, np.nan)
+            table[taken + 1] = self.values
+            if most > 1:
+                last = np.zeros(len(table), np.int64)
+                last[taken + 1] = taken + 1
+                last = np.maximum.accumulate(last)
+                held = np.arange(len(table)) - last < most
+                table = np.where(held, table[last], np.nan)
+            self._tables[most] = table
+        return self._tables[most]
 
     def windows(self, first: Ints, last: Ints) -> Iterator[tuple[slice, Rows]]:
         """What the points know of the keys in [first, last], for some points at a time."""
@@ -103,7 +151,9 @@ class Track:
         (of no meaning then). `wanted` is used up."""
         if self.issues is None and len(self.keys):
             few = len(wanted) <= FEW
-            row = np.searchsorted(self.keys, wanted, "right") - 1 if few else self._last(wanted)
+            row = (
+                np.searchsorted(self.keys, wanted, "right") - 1 if few else self._index.last(wanted)
+            )
             # Row -1 reads the last key, which is never inside the tolerance of an earlier time.
             keys = self.keys[row]
             wanted -= tolerance

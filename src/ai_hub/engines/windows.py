@@ -7,6 +7,7 @@ is cheaper.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
@@ -14,8 +15,8 @@ import numpy as np
 from ai_hub.definitions.measures import COUNT, Measure
 from ai_hub.definitions.vocabulary import Closed
 from ai_hub.engines.arrays import Floats, Ints, Mask
-from ai_hub.engines.ranges import Instants, Ranges, finite, window_bounds
-from ai_hub.engines.statistics import Aggregate, Rolled, aggregates, statistic_of
+from ai_hub.engines.ranges import Bounds, Instants, Ranges, finite, window_bounds
+from ai_hub.engines.statistics import Aggregate, Rolled, Whole, aggregates, statistic_of
 
 if TYPE_CHECKING:
     from ai_hub.engines.sliding import Newest, Slide
@@ -42,20 +43,24 @@ def window_stats(
     closed: Closed,
     measures: tuple[Measure, ...],
     dense: bool | None = None,
+    bounds: Bounds | None = None,
 ) -> Taken:
     """Each measure over the window of `width` that ends at each of `at`.
 
     `span` is the length of one entity's part of the axis. `dense` forces the way; by default the
-    cheaper one is chosen by the work the windows hold.
+    cheaper one is chosen by the work the windows hold. `bounds` finds the rows of the windows for
+    who has something better than a search.
     """
+    bounds = partial(window_bounds, keys, at) if bounds is None else bounds
     if dense is None:
         dense = _is_dense(keys, at, width, closed, measures)
     if dense and len(keys):
         # Polars is worth its start-up only where there is much to slide over.
         from ai_hub.engines.sliding import Slide
 
-        return _sliding_stats(Slide.of(keys, values, at, span, width, closed), measures)
-    low, high = window_bounds(keys, at, width, closed)
+        slide = Slide.of(keys, values, at, span, width, closed, bounds)
+        return _sliding_stats(slide, measures)
+    low, high = bounds(width, closed)
     return range_stats(values, low, high, measures, Instants(keys, at, width))
 
 
@@ -80,6 +85,8 @@ def _sliding_stats(slide: Slide, measures: tuple[Measure, ...]) -> Taken:
     for part in parts:
         if part.sliding is None:
             found[part] = slide.ranges.each(part.at_points)
+        elif isinstance(part.sliding, Whole):
+            found[part] = part.sliding.at_points(slide)
         elif not isinstance(part.sliding, Rolled):
             found[part] = slide.read_anew(part.at_points, *part.sliding(slide))
         else:
@@ -96,14 +103,14 @@ def _settled(part: Aggregate, slid: Floats | Ints, newest: Newest) -> Floats | I
     """An aggregate as it slid, but for windows whose bounds say all there is to say."""
     match part.flat:
         case "value":
-            slid = np.where(newest.flat, newest.value, slid)
+            slid = newest.put(slid, newest.flat, newest.value)
         case "zero":
-            slid = np.where(newest.flat & newest.several, 0.0, slid)
+            slid = newest.put(slid, newest.flat & newest.several, 0.0)
         case None:
             pass
         case _:
             assert_never(part.flat)
-    return np.where(newest.empty, np.nan, slid) if newest.empty.any() else slid
+    return newest.put(slid, newest.empty, np.nan)
 
 
 def combined(measures: tuple[Measure, ...], found: Mapping[Aggregate, Floats | Ints]) -> Taken:
