@@ -6,7 +6,9 @@ import asyncio
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import httpx
 import pytest
@@ -162,6 +164,31 @@ def test_the_file_of_an_export_is_its_tenants(server: Server, tenant: str, tmp_p
     place.rename(moved)
     place.symlink_to(moved)
     assert server.client.get(link).status_code == 404
+
+
+def test_a_folder_is_handed_out_as_one_archive(server: Server, tenant: str) -> None:
+    server.call("POST", "/ingest", {"tenant_id": tenant, "rows": [ROW]})
+    day = {"start_time": "2025-10-09T00:00:00Z", "end_time": "2025-10-10T00:00:00Z"}
+    asked = {"tenant_id": tenant, "feature_set": "forecast_basic", **day, "parts": True}
+    made = server.call("POST", "/export", asked)
+    folder = Path(made["storage_path"])
+    page = server.client.get("/page/exports", params={"tenant_id": tenant}).text
+    (link,) = re.findall(r'href="(/page/exports/file\?[^"]*)"[^>]*>Download as ZIP', page)
+    answer = server.client.get(link)
+    assert answer.headers["content-type"] == "application/zip"
+    assert answer.headers["content-disposition"].endswith(f'{made["export_id"]}.zip"')
+    with ZipFile(BytesIO(answer.content)) as archive:
+        assert archive.testzip() is None
+        held = {one: archive.read(one) for one in archive.namelist()}
+    assert held == {one.name: one.read_bytes() for one in folder.iterdir()}
+    # Elsewhere it is not the server's to hand out, though a link leads there.
+    moved = folder.parents[2] / f"elsewhere-{tenant}"
+    folder.rename(moved)
+    folder.symlink_to(moved)
+    assert server.client.get(link).status_code == 404
+    page = server.client.get("/page/exports", params={"tenant_id": tenant}).text
+    assert "Download" not in page
+    assert f"dataset(&#39;{folder}&#39;).to_table()" in page
 
 
 def test_who_may_not_export_sees_and_ends_none(fenced: tuple[Server, str]) -> None:

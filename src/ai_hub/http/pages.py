@@ -11,10 +11,12 @@ from urllib.parse import parse_qsl, urlencode
 from litestar import MediaType, Request, Response, get, post
 from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
-from litestar.response import File
+from litestar.response import File, Stream
 
 from ai_hub.errors import AiHubError, Forbidden, InvalidInput, NotFound, UnknownExport
 from ai_hub.errors import shown as quoted
+from ai_hub.export.manifest import MANIFEST
+from ai_hub.export.reading import read_manifest
 from ai_hub.http.access import EXPORT, NOTHING, granted, need
 from ai_hub.http.asked import grant_of
 from ai_hub.http.body import BODY, Scope, refusal
@@ -29,8 +31,9 @@ from ai_hub.http.session import (
     refusal_page,
     wants_html,
 )
+from ai_hub.http.zipped import zipped
 from ai_hub.page.asked import Asked
-from ai_hub.page.exports import is_file
+from ai_hub.page.exports import kept_here
 from ai_hub.page.pages import PAGES, Page, page
 from ai_hub.page.refused import sign_in_page
 from ai_hub.page.static import FILES, PREFIX
@@ -107,21 +110,29 @@ async def cancel(request: _Asked, state: State) -> Response[bytes]:
 
 
 @get("/page/exports/file", opt=EXPORT)
-async def export_file(request: _Asked, export_id: str, state: State) -> File:
-    """The file of an export, if it is one below the export root."""
+async def export_file(request: _Asked, export_id: str, state: State) -> File | Stream:
+    """What an export wrote below the export root: its file, or its folder as a ZIP archive."""
     found = await own_export(request, export_id, state)
-    root: Path = state.store.settings.export_root
-    path = Path(found["storage_path"] or "")
-    is_there = found["status"] == "completed" and is_file(str(path))
-    if not (is_there and await asyncio.to_thread(_is_below, path, root)):
+    kept = await asyncio.to_thread(kept_here, found, state.store.settings.export_root)
+    name = f"{found['feature_set']}-{found['export_id']}"
+    if kept is None:
         raise UnknownExport(export_id)
-    name = f"{found['feature_set']}-{found['export_id']}.parquet"
-    return File(path, filename=name, media_type=_PARQUET, headers=HEADERS)
+    path = Path(found["storage_path"])
+    if kept == "file":
+        return File(path, filename=f"{name}.parquet", media_type=_PARQUET, headers=HEADERS)
+    parts = await asyncio.to_thread(_parts, path)
+    if parts is None:
+        raise UnknownExport(export_id)
+    said = {"content-disposition": f'attachment; filename="{name}.zip"'}
+    pieces = zipped(path, [MANIFEST, *parts])
+    return Stream(pieces, media_type="application/zip", headers=HEADERS | said)
 
 
-def _is_below(path: Path, root: Path) -> bool:
-    """Whether there is such a file, inside a folder whatever links say."""
-    return path.is_file() and path.resolve().is_relative_to(root.resolve())
+def _parts(folder: Path) -> list[str] | None:
+    """The names of the parts of an export; None where one of them leads out of its folder."""
+    names = [part["path"] for part in read_manifest(folder)["parts"]]
+    inside = folder.resolve()
+    return names if all((folder / one).resolve().is_relative_to(inside) for one in names) else None
 
 
 def form_of(request: _Asked) -> dict[str, str]:
