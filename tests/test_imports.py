@@ -248,6 +248,7 @@ KINDS = {
     "serving/registry_plan.py": "decides",
     "serving/rollouts.py": "decides",
     "serving/spec.py": "decides",
+    "serving/vector.py": "decides",
     "serving/redis/first_level.py": "decides",
     "serving/redis/parts.py": "decides",
     "serving/*__init__.py": "decides",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ai_hub.definitions.values import iso
-from ai_hub.stores.export_log import ExportRecord
+
+if TYPE_CHECKING:  # clients have records too, and import little
+    from ai_hub.stores.export_log import ExportRecord
 
 _MEGABYTE = 1_000_000
 

@@ -9,10 +9,11 @@ from ai_hub.definitions.values import Time, iso, to_micros
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.errors import OutOfRange
 from ai_hub.front.feature_sets import FeatureSets
-from ai_hub.serving.answer import Answer, Features, answers_of
+from ai_hub.serving.answer import Answer, Features
 from ai_hub.serving.assets import check_assets, check_batch
 from ai_hub.serving.reader import Found
 from ai_hub.serving.spec import Spec
+from ai_hub.serving.vector import answers_of
 
 
 class Vectors(FeatureSets):

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import msgspec
-
-from ai_hub.definitions.values import iso, to_datetime, to_micros
+from ai_hub.definitions.values import iso, to_micros
 from ai_hub.definitions.vocabulary import Missing
-
-if TYPE_CHECKING:
-    from ai_hub.serving.reader import Found
-    from ai_hub.serving.spec import Spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,47 +136,3 @@ class Features(dict[str, Any]):
     def version(self) -> int | None:
         """The version of the set that served; None where features were asked for by name."""
         return self.answer.version
-
-
-class _Vector(msgspec.Struct):
-    features: dict[str, Any]
-    missing: tuple[str, ...]
-    degraded: bool
-    computed_at: datetime
-    violations: tuple[str, ...] = ()
-    error: str | None = None
-    reason: str | None = None
-
-
-_decode = msgspec.json.Decoder(_Vector).decode
-
-
-def answers_of(
-    spec: Spec, tenant_id: str, asset_ids: Sequence[str], at: int, found: Sequence[Found]
-) -> list[Answer]:
-    """The answers that kept or computed vectors give, one for each asset."""
-    chosen = spec.feature_set
-    timestamp = to_datetime(at)
-    answers = []
-    for asset_id, (value, hit) in zip(asset_ids, found, strict=True):
-        vector = _decode(value)
-        answers.append(
-            Answer(
-                tenant_id,
-                asset_id,
-                timestamp,
-                chosen.name,
-                chosen.version,
-                chosen.fingerprint,
-                spec.policy,
-                vector.features,
-                vector.missing,
-                vector.degraded,
-                hit,
-                vector.computed_at,
-                vector.violations,
-                vector.error,
-                vector.reason,
-            )
-        )
-    return answers
