@@ -172,6 +172,9 @@ class _Handler(BaseHTTPRequestHandler):
             connection.request(self.command, self.path, body, dict(self.headers.items()))
             answer = connection.getresponse()
             content, headers = answer.read(), answer.getheaders()
+        except OSError:
+            self.close_connection = True  # its server ended: who asked waits no longer
+            return None
         finally:
             connection.close()
         if fault is not None and fault.kind == "lose":

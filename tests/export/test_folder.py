@@ -338,6 +338,28 @@ async def test_one_that_was_kept_goes_on_as_if_it_had_never_stopped(
     assert not partial.exists()
 
 
+@pytest.mark.parametrize(
+    "half", ['{"path": "part-0000', '{"path": "part-00001.parquet"}\n', "\0\0\n"]
+)
+async def test_one_that_stopped_amid_a_line_goes_on_twice(
+    store: FeatureStore, tmp_path: Path, half: str
+) -> None:
+    place, partial = Places().place(tmp_path / "train"), tmp_path / partial_name("train", "1")
+    with folder.folder_draft(place, "1") as draft:
+        await stopped_after(store, draft, 1)
+    with (partial / "journal.jsonl").open("a") as file:
+        file.write(half)
+    with folder.folder_draft(place, "1") as draft:
+        assert len(draft.finished) == 1
+        await stopped_after(store, draft, 2)
+    with folder.folder_draft(place, "1") as draft:
+        assert len(draft.finished) == 2
+        written = await asyncio.to_thread(write_export, job(), scan(store), draft)
+        draft.finish()
+        draft.publish()
+    assert written.rows == 22
+
+
 async def test_two_processes_never_write_one_export(store: FeatureStore, tmp_path: Path) -> None:
     place = Places().place(tmp_path / "train")
     with folder.folder_draft(place, "1") as draft:

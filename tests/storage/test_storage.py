@@ -181,6 +181,21 @@ def test_a_failure_says_why_and_nothing_of_credentials(
     assert not any(secret in shown for secret in (*[*s3_server.environment().values()][1:3],))
 
 
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [(Fault("drop"), "it did not answer as it should"),
+     (Fault("slow", seconds=3), "it did not answer in time"),
+     (Fault("error", 503, "SlowDown", "?"), r"it answered 503 .*\(SlowDown")],
+    ids=["drop", "slow", "error"],
+)  # fmt: skip
+def test_uploads_that_cannot_be_listed_have_the_same_reasons(
+    before: Storage, front: Between, fault: Fault, said: str
+) -> None:
+    front.begin(lambda call: fault)
+    with pytest.raises(StorageUnavailable, match=said):
+        before.uploads()
+
+
 def test_a_lost_answer_does_not_make_a_new_file_one_of_somebody_else(
     before: Storage, front: Between
 ) -> None:

@@ -67,6 +67,7 @@ class Exports:
             self._log, store.scan, self._working, self._workers, self.baselines, metrics, now
         )
         self._jobs = Jobs(self._attempts, self._limits, self._turns)
+        self._resuming = asyncio.Lock()
         self._sweeper: Sweeper | None = None
         self._taker: Taker | None = None
 
@@ -104,6 +105,7 @@ class Exports:
         parts: bool = False,
         delta: bool = False,
         detached: bool = False,
+        by: str = "",
     ) -> ExportRecord:
         """Begin to write the file of a job, or a folder of `parts`; its record.
 
@@ -111,7 +113,8 @@ class Exports:
         directory without; by default the file is in that folder, or in the export root. In object
         storage it is in a folder below a URL that has the export's id; with `delta` the URL is that
         of a Delta table, which has a new version then. `force` replaces a file that
-        no export wrote. A job that is `detached` waits for another process.
+        no export wrote. A job that is `detached` waits for another process. Cancelled before
+        its record is here, it is cancelled `by` somebody.
         Raises InvalidInput for a path where no file may be and for more rows than one may have,
         Busy if too many exports wait, StoreError.
         """
@@ -150,7 +153,14 @@ class Exports:
                 raise InvalidInput(
                     "detached", True, "an export that can be made by another process"
                 )
-            await self._log.record(record, keep=not detached)
+            try:
+                await to_its_end(self._log.record(record, keep=not detached))
+            except asyncio.CancelledError as left:
+                if not detached:  # nobody knows it by its id
+                    running = Running(record, expected, None)
+                    running.why, running.by = "cancelled", by
+                    await self._attempts.give_up(running, left)
+                raise
         except BaseException as error:
             if turn is not None:
                 turn.leave()
@@ -201,10 +211,13 @@ class Exports:
         record = await self.record(export_id)
         if not record.under_way:
             return record
-        await self._log.cancel(export_id, by)
+        return await to_its_end(self._cancel(record, by))
+
+    async def _cancel(self, record: ExportRecord, by: str) -> ExportRecord:
+        await self._log.cancel(record.export_id, by)
         if not await self._log.take(record):
             # Whoever has it hears of it soon.
-            return await self.record(export_id)
+            return await self.record(record.export_id)
         await asyncio.to_thread(remove_half, self._places, record)
         ended = record.cancelled(self._now(), by)
         await self._log.record(ended)
@@ -215,25 +228,32 @@ class Exports:
 
         Raises UnknownExport, InvalidInput for one that cannot be made again, and Busy.
         """
-        record = await self.record(export_id)
-        if export_id in self._jobs.running:
-            return record
-        if record.status in ("completed", "no_data"):
-            raise InvalidInput("export_id", export_id, "an export that has not come to its end")
-        if record.request is None:
-            raise InvalidInput(
-                "export_id", export_id, "an export that can be made again",
-                "The rows of this one came with its request: ask for it again.",
-            )  # fmt: skip
-        turn = self._turns.turn()
-        try:
-            if not await self._log.take(record):
-                return await self.record(export_id)
-            fresh = replace(record.again(0), cancelled_by=None, replaced_by=None)
-            return await self._begin_again(fresh, resolve, turn)
-        except BaseException:
-            turn.leave()
-            raise
+        # Who leaves meanwhile has begun it, or not.
+        return await to_its_end(self._resume(export_id, resolve))
+
+    async def _resume(self, export_id: str, resolve: Resolve) -> ExportRecord:
+        async with self._resuming:  # who asks for it twice at once gets the same one
+            record = await self.record(export_id)
+            if export_id in self._jobs.running:
+                return record
+            if record.status in ("completed", "no_data"):
+                expected = "an export that has not come to its end"
+                raise InvalidInput("export_id", export_id, expected)
+            if record.request is None:
+                raise InvalidInput(
+                    "export_id", export_id, "an export that can be made again",
+                    "The rows of this one came with its request: ask for it again.",
+                )  # fmt: skip
+            turn = self._turns.turn()
+            try:
+                if await self._log.take(record):
+                    fresh = replace(record.again(0), cancelled_by=None, replaced_by=None)
+                    return await self._begin_again(fresh, resolve, turn)
+            except BaseException:
+                turn.leave()
+                raise
+            turn.leave()  # another process has it
+            return await self.record(export_id)
 
     async def training_set(self, make: Callable[[], SpineJob]) -> TrainingSet:
         """The rows of a spine in memory; its job is made when it is its turn.

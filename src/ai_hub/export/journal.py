@@ -21,6 +21,7 @@ from ai_hub.export.rows import Counts
 JOURNAL = "journal.jsonl"
 """A line of JSON for each finished part."""
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+_CHANGE = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -77,18 +78,20 @@ class Journal:
 
     def add(self, part: Finished) -> None:
         """Write a part down; several threads may. Raises OSError."""
-        line = line_of(part) + b"\n"
+        line = memoryview(line_of(part) + b"\n")
         with self._writing:
             handle = os.open(JOURNAL, _APPEND, 0o600, dir_fd=self._folder)
             try:
-                os.write(handle, line)
+                # A disk that becomes full takes what it has room for, and says so the next time.
+                while line:
+                    line = line[os.write(handle, line) :]
                 os.fsync(handle)
             finally:
                 os.close(handle)
 
     def read(self, names: Iterator[str]) -> list[Finished]:
         """The parts of these names, in their order, up to the first that is not as it was written
-        down. Raises OSError."""
+        down. Half a line at the end goes, as the next one is written behind it. Raises OSError."""
         written = {part.path: part for part in self._lines()}
         found = []
         for name in names:
@@ -105,14 +108,21 @@ class Journal:
 
     def _lines(self) -> Iterator[Finished]:
         try:
-            handle = os.open(JOURNAL, _READ, dir_fd=self._folder)
+            handle = os.open(JOURNAL, _CHANGE, dir_fd=self._folder)
         except FileNotFoundError:
             return
-        with os.fdopen(handle, "rb") as file:
+        with os.fdopen(handle, "r+b") as file:
+            end = 0
             for line in file:
                 if not line.endswith(b"\n"):
-                    return  # its process ended in the middle
-                yield part_of(line)
+                    break  # its process ended in the middle, or the disk was full
+                try:
+                    part = part_of(line)
+                except (ValueError, LookupError, TypeError):
+                    break  # the machine did, and its disk says anything
+                end += len(line)
+                yield part
+            file.truncate(end)
 
     def _is_there(self, part: Finished) -> bool:
         try:

@@ -14,6 +14,10 @@ from ai_hub.export.rows import Rows, target_fields
 from ai_hub.serving.spec import Spec
 from ai_hub.stores.export_log import ExportRecord
 
+_SAID = frozenset(
+    ("fingerprint", "missing", "targets", "indicators", "frequency", "compression", "layout",
+     "parts", "delta", "force")
+)  # fmt: skip
 Resolve = Callable[[str, Any], Spec]
 """The set of a label (`name@version`) with a missing policy. Raises NotFound."""
 
@@ -63,4 +67,6 @@ def said(record: ExportRecord) -> Mapping[str, Any]:
     """What a record says of its job. Raises ExportFailed where it cannot be made again."""
     if record.request is None:
         raise ExportFailed("its rows came with the request, and ended with its process")
+    if record.request.keys() != _SAID:
+        raise ExportFailed("another version of the service was asked for it: ask for it again")
     return record.request

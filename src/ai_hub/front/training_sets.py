@@ -96,6 +96,7 @@ class TrainingSets(FeatureSets):
         record = await exports.start(
             job, path, progress, force=force, in_tenant_folder=in_tenant_folder,
             parts=parts, delta=format == "delta", detached=detached,
+            by=acting().who,
         )  # fmt: skip
         if not detached and seconds is None:
             record = await exports.run(record.export_id, acting().who)

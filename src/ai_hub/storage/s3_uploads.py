@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 
 from ai_hub.errors import StorageError, StorageUnavailable
 from ai_hub.storage.base import Upload
-from ai_hub.storage.faults import fault
+from ai_hub.storage.faults import fault, masked
 from ai_hub.storage.url import Url
 
 if TYPE_CHECKING:
@@ -85,17 +85,24 @@ class S3Uploads:
         words = "&".join(f"{_quoted(name)}={_quoted(query[name])}" for name in sorted(query))
         path = f"{self.endpoint}/{quote(key, safe='/-_.~')}" if key else self.endpoint
         url = httpx.URL(f"{path}?{words}")
-        answer = None
+        answer, why = None, ""
         for _ in range(_TRIES):
             try:
                 headers = self._signed(method, url, datetime.now(UTC))
                 answer = httpx.request(method, url, headers=headers, timeout=self.seconds)
-            except httpx.HTTPError:
+            except httpx.TimeoutException:
+                why = "it did not answer in time"
+                continue
+            except httpx.ConnectError:
+                why = "it cannot be reached"
+                continue
+            except httpx.HTTPError as error:
+                why = f"it did not answer as it should ({masked(str(error))})"
                 continue
             if answer.status_code < 500:
                 break
         if answer is None:
-            raise StorageUnavailable(f"{self.url}: it cannot be reached, or not in time")
+            raise StorageUnavailable(f"{self.url}: {why}")
         if answer.status_code >= 300:
             told = f"status code: {answer.status_code} {answer.reason_phrase}\n{answer.text}"
             raise fault(self.url, ValueError(told))

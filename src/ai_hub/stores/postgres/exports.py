@@ -106,6 +106,7 @@ class PostgresExportLog:
 
     async def record(self, export: ExportRecord, keep: bool = True) -> None:
         """Insert an export, or replace what is known of one that this process has."""
+        begins = export.export_id not in self._under_way
         self._under_way.discard(export.export_id)
         if export.under_way and keep:
             self._under_way.add(export.export_id)
@@ -120,10 +121,16 @@ class PostgresExportLog:
                     await on.execute(_REPLACE, *place)
                     await on.execute(_REPLACE_WAITING, *place, export.started_at)
 
-        if self.writable:
-            await self._sessions.write(put)
-        else:
-            await self._on_primary(put)
+        try:
+            if self.writable:
+                await self._sessions.write(put)
+            else:
+                await self._on_primary(put)
+        except BaseException:
+            if begins:
+                # Its row may be there, the answer lost: a sweep finds one that nobody has.
+                self._under_way.discard(export.export_id)
+            raise
 
     async def find(
         self,
