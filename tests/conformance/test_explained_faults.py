@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,9 @@ from ai_hub.definitions.feature_set import FeatureSet
 from ai_hub.definitions.kinds import Calendar, FromView, Lag
 from ai_hub.definitions.values import DAY, HOUR, iso, parse_time, to_datetime
 from ai_hub.errors import UnknownFeature, UnknownFeatureSet
+from ai_hub.explanation.asked import Asked
+from ai_hub.explanation.explaining import Explainer
+from ai_hub.serving.reader import Reader
 from ai_hub.testing.sets import HOLIDAYS
 from conformance.kit import PLAIN, TIMESCALEDB, Deployment, observation
 from conformance.kit import run as in_a_loop
@@ -186,6 +191,22 @@ async def test_a_view_that_may_not_be_read(lasting: Deployment, tmp_path: Path) 
             await execute(store, "DROP OWNED BY reads_little", "DROP ROLE reads_little")
 
 
+@dataclass
+class _Loses:
+    """A reader whose database is lost after its first answer."""
+
+    reader: Reader
+    lose: Callable[[], object]
+    lost: bool = False
+
+    async def exact(self, *of: Any, **how: Any) -> Any:
+        found = await self.reader.exact(*of, **how)
+        if not self.lost:
+            self.lost = True
+            self.lose()
+        return found
+
+
 @pytest.mark.postgresql
 async def test_while_the_database_is_away(tmp_path: Path) -> None:
     own = Server("plain")
@@ -197,6 +218,16 @@ async def test_while_the_database_is_away(tmp_path: Path) -> None:
         settings = Settings(database_url=own.fresh(), patience="1s", export_root=tmp_path)
         async with FeatureStore(settings) as store:
             await store.ingest([observation("a", T - HOUR, 1.0)], "acme")
+            with ExitStack() as paused:
+                # It is lost after the answer, before what explains it.
+                parts = store._open
+                reader = _Loses(parts.reader, lambda: paused.enter_context(own.paused()))
+                explainer = Explainer(reader, parts.store, store.now)  # type: ignore[arg-type]
+                spec = store.specs.one_set("forecast_basic", None, None)
+                asked_for = Asked("acme", "a", T, (), settings.granularity)
+                found = await explainer.explain(spec, asked_for)
+            assert found["degraded"]
+            assert "lag_1h" in found["missing"]
             with own.paused():
                 found = await store.explain(**asked)
             assert found["degraded"]

@@ -8,7 +8,8 @@ import pytest
 from ai_hub.definitions.builtin import FEATURES
 from ai_hub.definitions.builtin_features import BY_NAME
 from ai_hub.definitions.feature_set import FeatureSet, definition_of
-from ai_hub.definitions.kinds import Calendar, Derived, Feature, Lag, Latest, Rolling
+from ai_hub.definitions.holidays import HolidayDates
+from ai_hub.definitions.kinds import Calendar, Derived, Feature, Lag, Latest, Rolling, Seasonal
 from ai_hub.definitions.valid_range import ValidRange
 from ai_hub.definitions.values import Duration
 from ai_hub.definitions.vocabulary import Missing
@@ -278,3 +279,14 @@ def test_an_empty_mapping_says_nothing_that_a_set_takes(field: str) -> None:
     given: dict[str, object] = {"features": [LAG], field: {}}
     with pytest.raises(InvalidInput, match=field):
         FeatureSet("a", 1, **given)
+
+
+def test_lists_within_a_set_have_limits() -> None:
+    most = [Seasonal(f"s{n}", "mean", "1d", 1_000) for n in range(10)]
+    FeatureSet("a", 1, most)
+    with pytest.raises(InvalidInput, match=r"got '10,001 values', expected .* at most 10,000 tog"):
+        FeatureSet("a", 1, [*most, Seasonal("one", "mean", "1d", 1)])
+    with pytest.raises(InvalidInput, match=r"^valid: got 1001, expected a list of at most 1,000"):
+        replace(LAG, valid={"values": [*range(1_001)]})
+    with pytest.raises(InvalidInput, match=r"^holidays: got 50001, expected a list of at most 50,"):
+        HolidayDates((0,) * 50_001, 2025)

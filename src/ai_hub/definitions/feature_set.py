@@ -11,7 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from ai_hub.definitions.builtin_features import BY_NAME, builtin_of, completed
 from ai_hub.definitions.holidays import HolidayDates
-from ai_hub.definitions.kinds import Derived, Feature, Reading, fields_of
+from ai_hub.definitions.kinds import Derived, Feature, Reading, Seasonal, fields_of
 from ai_hub.definitions.periods import NO_OFFSET, Offset, Period
 from ai_hub.definitions.valid_range import ValidRange, ValidValues, valid_document
 from ai_hub.definitions.values import (
@@ -39,6 +39,7 @@ SEMANTICS = 2
 
 MAX_VERSION = 2**31 - 1
 """What a column of a database holds."""
+_MOST_SEASONAL = 10_000
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ class FeatureSet:
             if count > 1:
                 raise InvalidInput("features", name, "each name once")
         _check_derived({f.name: f for f in self.features})
+        _check_seasonal(self.features)
         if self.series == "":
             object.__setattr__(self, "series", self._first_series)
         check_id("series", self.series, MAX_SERIES_LENGTH)
@@ -192,6 +194,14 @@ def _feature(given: object) -> Feature:
         expected = "the name of a built-in feature"
         raise InvalidInput("features", given, expected, did_you_mean(given, BY_NAME))
     return found
+
+
+def _check_seasonal(features: tuple[Feature, ...]) -> None:
+    """Raise InvalidInput for more values looked back at than one statement can name."""
+    looked = sum(feature.count for feature in features if isinstance(feature, Seasonal))
+    if looked > _MOST_SEASONAL:
+        expected = f"seasonal features with counts of at most {_MOST_SEASONAL:,} together"
+        raise InvalidInput("features", f"{looked:,} values", expected)
 
 
 @lru_cache(maxsize=1024)

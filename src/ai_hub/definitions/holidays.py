@@ -7,8 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
+from ai_hub.definitions.values import check_list
 from ai_hub.errors import InvalidInput
 
+MAX_DAYS = 50_000
+"""Days that may be holidays: each one of 136 years."""
 FIRST_YEAR = 1970
 """Holidays are known from the beginning of this year on."""
 _EPOCH = date(1970, 1, 1)
@@ -27,7 +30,8 @@ class HolidayDates:
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "days", tuple(sorted(set(self.days))))
+        days = check_list("holidays", self.days, "days", MAX_DAYS)
+        object.__setattr__(self, "days", tuple(sorted(set(days))))
         if not FIRST_YEAR <= self.last_year <= 9999:
             raise InvalidInput("holidays", self.last_year, f"a last year from {FIRST_YEAR} to 9999")
         if self.days and not (self.first_day <= self.days[0] and self.days[-1] <= self.last_day):

@@ -13,7 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from ai_hub.definitions.builtin_features import BY_NAME
 from ai_hub.definitions.document import KINDS, SCHEMA
 from ai_hub.definitions.feature_set import MAX_VERSION, FeatureSet
-from ai_hub.definitions.holidays import HolidayDates
+from ai_hub.definitions.holidays import MAX_DAYS, HolidayDates
 from ai_hub.definitions.kinds import Feature, fields_of
 from ai_hub.definitions.valid_range import ValidRange, ValidValues
 from ai_hub.definitions.values import MAX_NAMES, MAX_TEXT
@@ -36,14 +36,21 @@ _SHAPES: dict[type, Schema] = {
     },
     ValidValues: {
         "type": "object",
-        "properties": {"values": {"type": "array", "items": {"type": "number"}, "minItems": 1}},
+        "properties": {
+            "values": {
+                "type": "array",
+                "items": {"type": "number"},
+                "minItems": 1,
+                "maxItems": MAX_NAMES,
+            }
+        },
         "required": ["values"],
         "additionalProperties": False,
     },
     HolidayDates: {
         "type": "object",
         "properties": {
-            "days": {"type": "array", "items": {"type": "integer"}},
+            "days": {"type": "array", "items": {"type": "integer"}, "maxItems": MAX_DAYS},
             "last_year": {"type": "integer"},
         },
         "required": ["days", "last_year"],
@@ -141,7 +148,7 @@ def _type(hint: object) -> Schema:
     if origin in (tuple, frozenset):
         items = [one for one in inside if one is not ...]
         each = _type(items[0]) if len(set(items)) == 1 else {"anyOf": [*map(_type, items)]}
-        return {"type": "array", "items": each}
+        return {"type": "array", "items": each, "maxItems": MAX_NAMES}
     if not isinstance(hint, type):
         raise TypeError(f"{hint!r} has no JSON")
     plain: dict[type, Schema] = {

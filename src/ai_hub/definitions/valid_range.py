@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from ai_hub.definitions.values import MAX_NAMES, check_list
 from ai_hub.definitions.vocabulary import WeatherColumn
 from ai_hub.errors import InvalidInput
 
@@ -55,8 +56,9 @@ class ValidValues:
     values: tuple[float, ...]
 
     def __post_init__(self) -> None:
+        given = check_list("valid", self.values, "numbers", MAX_NAMES)
         try:
-            values = sorted({_number(value) for value in self.values})
+            values = sorted({_number(value) for value in given})
         except (TypeError, ValueError):
             raise InvalidInput("valid", self.values, "numbers") from None
         if not values:

@@ -13,9 +13,10 @@ only, and says where there are others. Of these points all values are read, and 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 from ai_hub.definitions.kinds import Age, Attribute, Lag, Latest, Seasonal
 from ai_hub.definitions.periods import Width
@@ -35,6 +36,9 @@ from ai_hub.engines.statistics import (
     aggregates,
 )
 from ai_hub.engines.traits import FILL_WINDOW, ZONE_KEY, Input, Source, fill_source
+
+_T = TypeVar("_T")
+_LATER = re.compile(r"<(outer|text) (\d+)>")
 
 _PARTIALS = (COUNT, MEAN, STD, MIN, MAX, SUM)
 """What `ai_hub_window` gives, in its order; a median cannot be merged from hours."""
@@ -107,12 +111,12 @@ class _Words:
         self._plan = plan
         self._shape = shape
         self._depth = depth
-        self.bounds: list[Bound] = []
+        self.bounds: dict[Bound, int] = {}
         # The earliest or (True) latest of a bound over a batch, where rows have times of their own.
-        self.outer: list[tuple[bool, int]] = []
+        self.outer: dict[tuple[bool, int], int] = {}
         # Series and keys of attributes; how many parameters the bounds take is known when all of
         # them are, and `select` numbers these.
-        self.texts: list[str] = []
+        self.texts: dict[str, int] = {}
         self._means: list[str] = []
         # Where what is read of weather begins.
         self._weather: list[int] = []
@@ -150,7 +154,7 @@ class _Words:
         # An edge that is outside is read from a microsecond later on.
         outside = one.closed not in ("both", "left")
         start = start_of(one.width, one.tz, is_bucket)
-        first = self._add(start_of(one.width, one.tz, is_bucket, outside))
+        first = _place(self.bounds, start_of(one.width, one.tz, is_bucket, outside))
         last = self._bound(-(one.closed not in ("both", "right")))
         if merged and mergeable(one) and self._depth != "values":
             times = f"{self._time(first)}, {self._time(last)}"
@@ -220,7 +224,7 @@ class _Words:
 
     def _edges(self, back: Back) -> tuple[int, int]:
         """The bounds of the row that has the value some width back."""
-        first, last = map(self._add, back.bounds)
+        first, last = (_place(self.bounds, bound) for bound in back.bounds)
         if back.input.kind == "weather":
             self._weather.append(first)
         return first, last
@@ -304,12 +308,9 @@ class _Words:
             text = f"SELECT {outer} FROM {read} q"
         if self._shape != "one":
             text += " ORDER BY q.place"
-        place = 3 + len(self.bounds)
-        for i in range(len(self.outer)):
-            text = text.replace(f"<outer {i}>", f"${place + i}")
-        for i in range(len(self.texts)):
-            text = text.replace(f"<text {i}>", f"${place + len(self.outer) + i}")
-        return text
+        outer_from = 3 + len(self.bounds)
+        begin = {"outer": outer_from, "text": outer_from + len(self.outer)}
+        return _LATER.sub(lambda found: f"${begin[found[1]] + int(found[2])}", text)
 
     def _from(self) -> str:
         parts = []
@@ -369,17 +370,10 @@ class _Words:
         return f"{row}.tenant", f"{row}.asset"
 
     def _text(self, text: str) -> str:
-        if text not in self.texts:
-            self.texts.append(text)
-        return f"<text {self.texts.index(text)}>"
+        return f"<text {_place(self.texts, text)}>"
 
     def _bound(self, shift: int) -> int:
-        return self._add(Bound(shift))
-
-    def _add(self, bound: Bound) -> int:
-        if bound not in self.bounds:
-            self.bounds.append(bound)
-        return self.bounds.index(bound)
+        return _place(self.bounds, Bound(shift))
 
     def _time(self, bound: int, row: str = "r") -> str:
         return f"{row}.b{bound}" if self._apart else f"${3 + bound}"
@@ -395,6 +389,8 @@ class _Words:
         return text
 
     def _outer(self, latest: bool, bound: int) -> str:
-        if (latest, bound) not in self.outer:
-            self.outer.append((latest, bound))
-        return f"<outer {self.outer.index((latest, bound))}>"
+        return f"<outer {_place(self.outer, (latest, bound))}>"
+
+
+def _place(among: dict[_T, int], one: _T) -> int:
+    return among.setdefault(one, len(among))

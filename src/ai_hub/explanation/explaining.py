@@ -63,12 +63,14 @@ class Explainer:
         """
         for left in range(_TRIES - 1, -1, -1):
             answer = await self._vector(spec, asked)
-            if answer.degraded:
+            plain = answer if answer.degraded else await self._plain(spec, asked)
+            if plain.degraded:
+                # Also where the store gave one answer and not the next.
                 values = Values(
-                    answer.features, frozenset(answer.missing), frozenset(answer.violations)
+                    plain.features, frozenset(plain.missing), frozenset(plain.violations)
                 )
-                return _document(spec, asked, answer, degraded(spec, asked, values, answer.reason))
-            values = await self._values(spec, asked, answer)
+                return _document(spec, asked, plain, degraded(spec, asked, values, plain.reason))
+            values = _values(spec, answer, plain)
             known = await self._known(spec, asked, values)
             gathered = await self._gathered(spec, asked, known, values)
             if not left or _agree(behind(spec, asked), values, gathered):
@@ -80,22 +82,10 @@ class Explainer:
         ((value, _),) = await self.reader.exact(spec, of, ids, asked.at, served=False)
         return _decode(value)
 
-    async def _values(self, spec: Spec, asked: Asked, answer: _Vector) -> Values:
-        """The values of an answer, and those before filling, of what derived ones read too."""
-        chosen = spec.feature_set
-        every = spec_of(FeatureSet.unnamed(chosen.computed), "keep")
-        plain = await self._vector(every, asked)
-        if answer.error is None:
-            missing = answer.missing
-        else:
-            missing = tuple(n for n in plain.missing if n in chosen.feature_names)
-        return Values(
-            answer.features,
-            frozenset(missing),
-            frozenset(answer.violations),
-            plain.features,
-            answer.error,
-        )
+    async def _plain(self, spec: Spec, asked: Asked) -> _Vector:
+        """The values before filling, of what derived features read too."""
+        every = spec_of(FeatureSet.unnamed(spec.feature_set.computed), "keep")
+        return await self._vector(every, asked)
 
     async def _known(self, spec: Spec, asked: Asked, values: Values) -> Known:
         """What the asset is, and where something is missing, what is like it."""
@@ -143,6 +133,21 @@ class Explainer:
             if isinstance(feature, FromView)
         }
         return Gathered(rows, {name: by_wanted[one] for name, one in fills}, views)
+
+
+def _values(spec: Spec, answer: _Vector, plain: _Vector) -> Values:
+    """The values of an answer, and those before filling."""
+    if answer.error is None:
+        missing = answer.missing
+    else:
+        missing = tuple(n for n in plain.missing if n in spec.feature_set.feature_names)
+    return Values(
+        answer.features,
+        frozenset(missing),
+        frozenset(answer.violations),
+        plain.features,
+        answer.error,
+    )
 
 
 def _reads_weather(feature: Feature) -> bool:
