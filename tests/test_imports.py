@@ -233,6 +233,7 @@ KINDS = {
     "profile/distribution.py": "decides",
     "profile/__init__.py": "decides",
     "profile/*.py": "talks",
+    "spark/archived.py": "decides",
     "spark/extra.py": "decides",
     "spark/frames.py": "decides",
     "spark/session.py": "decides",

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,9 +18,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
+from adbc_driver_postgresql import dbapi
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pyspark import cloudpickle
@@ -38,11 +44,14 @@ from ai_hub.definitions.values import (
 from ai_hub.definitions.vocabulary import Missing
 from ai_hub.export.recipe import Recipe
 from ai_hub.export.worker import training_batches
-from ai_hub.spark import training_set
+from ai_hub.spark import archived, training_set
 from ai_hub.spark.training import _work
 from ai_hub.testing import feature_sets, frequency_times, observed_times, policies
+from conformance import test_archive as history
+from conformance.kit import FILE, PLAIN, TIMESCALEDB, Deployment, run
 from conformance.rows import ATTRIBUTES, Pair, check_row, chosen_targets, pairs, tables_of
 from conformance.worlds import World, worlds
+from servers import require, stop_all
 
 # Workers run this interpreter, and find the tests' sources.
 os.environ["PYSPARK_PYTHON"] = sys.executable
@@ -69,6 +78,7 @@ def spark() -> Iterator[Any]:
     session = builder.getOrCreate()
     yield session
     session.stop()
+    stop_all()
 
 
 # A job of Spark takes seconds, however little there is to do: each has many worlds in it.
@@ -265,6 +275,86 @@ def test_labels_of_a_spine_come_back_as_they_are(spark: Any) -> None:
     assert made.columns[:5] == ["timestamp", "tenant_id", "asset_id", "value", "kind"]
     found = made.toArrow().sort_by("value").select(["kind", "value", "asset_id", "timestamp"])
     assert found.to_pylist() == spine.to_pylist()
+
+
+# What a database has beside its archive; on PostgreSQL with what was taken back since.
+LIVE = {
+    "file": "SELECT * FROM timeseries_data",
+    "postgresql": "SELECT tenant_id, asset_id, feature_type, timestamp, value, 1 AS quality "
+    "FROM ai_features UNION ALL "
+    "SELECT tenant_id, asset_id, feature_type, timestamp, NULL, 0 FROM ai_hub_archive_gone",
+}
+
+
+def read(deployment: Deployment, folder: Path, query: str) -> pa.Table:
+    """What a query of the database gives."""
+    url = deployment.url(folder)
+    if deployment is FILE:
+        with duckdb.connect(url.removeprefix("duckdb:///"), read_only=True) as file:
+            return file.execute(query).to_arrow_table()
+    with dbapi.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute(query)
+        return cursor.fetch_arrow_table()
+
+
+@pytest.mark.parametrize("deployment", [FILE, PLAIN, TIMESCALEDB], ids=str)
+def test_an_archive_and_live_rows_are_one_history(
+    spark: Any, deployment: Deployment, tmp_path: Path
+) -> None:
+    if deployment is not FILE:
+        require("plain" if deployment is PLAIN else "timescaledb")
+    url, local = str(tmp_path / "archive"), tmp_path / "exports" / "local.parquet"
+    end = to_datetime(history.T + 20 * DAY)
+    how: dict[str, Any] = {"feature_set": "forecast_advanced", "horizons": ["24h"]}
+    how |= {"start_time": to_datetime(history.T), "end_time": end}
+
+    async def made() -> dict[str, pa.Table]:
+        world, draw = history.World(), random.Random(5)
+        async with deployment.open(tmp_path, **history.KEPT) as store:
+            await history.load(store, world)
+            await store.archive(to_datetime(history.T + 9 * DAY), url, drop=True)
+            await store.ingest(world.late(draw, history.T + 9 * DAY), history.TENANT)
+            await store.archive(to_datetime(history.T + 6 * DAY), url, drop=True)
+            await store.ingest(world.late(draw, history.T + 9 * DAY), history.TENANT)
+            exports = {}
+            for tenant in (history.TENANT, history.OTHER):
+                await store.export_features_to_parquet(tenant, output_path=local, force=True, **how)
+                exports[tenant] = pq.read_table(local)
+            return exports
+
+    expected = run(made())
+    # Of a layer that was never finished, or is being removed.
+    part = next(Path(url).rglob("day=*/**/*.parquet"))
+    shutil.copy(part, part.with_name("unfinished.parquet"))
+    live = LIVE["file" if deployment is FILE else "postgresql"]
+    rows = frame(spark, read(deployment, tmp_path, live))
+    weather = frame(spark, read(deployment, tmp_path, "SELECT * FROM weather_features"))
+    sources = read(
+        deployment, tmp_path,
+        "SELECT tenant_id, asset_id, source_id, valid_from FROM asset_weather_source",
+    )  # fmt: skip
+    found = training_set(
+        archived(spark, url, live=rows),
+        weather=archived(spark, url, "weather", live=weather),
+        weather_sources=frame(spark, sources),
+        **how,
+    ).toArrow()
+    for tenant, mine in expected.items():
+        theirs = found.filter(pc.equal(found["tenant_id"], tenant)).sort_by(KEYS)
+        assert theirs.num_rows == mine.num_rows
+        assert_same(theirs, mine)
+    alone = archived(spark, url, tenant_id=history.OTHER)
+    assert {row["tenant_id"] for row in alone.toArrow().to_pylist()} == {history.OTHER}
+    with pytest.raises(InvalidInput, match=r"archive.*a folder manifests below it"):
+        archived(spark, str(tmp_path / "exports"))
+
+
+def assert_same(found: pa.Table, expected: pa.Table) -> None:
+    """Equal, but for how sums of floats are rounded."""
+    assert found.column_names == expected.column_names
+    for name in expected.column_names:
+        ours, theirs = found[name].to_pylist(), expected[name].to_pylist()
+        assert ours == (pytest.approx(theirs, rel=1e-9) if "roll" in name else theirs), name
 
 
 def test_what_cannot_be_read_is_refused(spark: Any) -> None:

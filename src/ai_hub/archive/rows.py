@@ -28,10 +28,11 @@ SCHEMAS: dict[Kind, pa.Schema] = {
 }  # fmt: skip
 """The columns of a kind. An observation of a quality below 1 is none that a feature reads; without
 a value it says that there is no row any more."""
-_KEYS: dict[Kind, tuple[str, ...]] = {
+KEYS: dict[Kind, tuple[str, ...]] = {
     "observations": ("asset_id", "feature_type", "timestamp"),
     "weather": ("asset_id", "timestamp", "issued_at"),
 }
+"""What a row is known by, beside its tenant."""
 VALUES: dict[Kind, tuple[str, ...]] = {
     "observations": ("value", "quality"),
     "weather": WEATHER_COLUMNS,
@@ -117,7 +118,7 @@ def newest(kind: Kind, tables: Sequence[pa.Table], gone: bool = False) -> pa.Tab
     """
     table = in_order(kind, table_of(kind, tables))
     same = np.ones(max(0, len(table) - 1), bool)
-    for name in _KEYS[kind]:
+    for name in KEYS[kind]:
         column = table[name]
         values = micros(column) if pa.types.is_timestamp(column.type) else ranks(column)[1]
         same &= values[1:] == values[:-1]
@@ -137,7 +138,7 @@ def differences(kind: Kind, live: pa.Table, archived: pa.Table, is_part: bool = 
     live, archived = in_order(kind, live), in_order(kind, archived)
     if len(live) == len(archived) and plain(live).equals(plain(archived)):
         return SCHEMAS[kind].empty_table()
-    keys, values = list(_KEYS[kind]), list(VALUES[kind])
+    keys, values = list(KEYS[kind]), list(VALUES[kind])
     mine = plain(live).append_column("mine", pa.array(np.arange(len(live))))
     theirs = plain(archived).append_column("theirs", pa.array(np.arange(len(archived))))
     both = mine.join(

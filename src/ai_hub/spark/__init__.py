@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ai_hub.spark.archived import archived as archived
 from ai_hub.spark.training import training_set as training_set
 
-__all__ = ["training_set"]
+__all__ = ["archived", "training_set"]

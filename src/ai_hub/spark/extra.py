@@ -5,6 +5,7 @@ from __future__ import annotations
 from ai_hub.errors import InvalidInput
 
 try:
+    from pyspark.errors import AnalysisException as AnalysisException
     from pyspark.errors import PySparkException as PySparkException
     from pyspark.sql import SparkSession as SparkSession
     from pyspark.sql import functions as functions

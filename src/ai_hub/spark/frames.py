@@ -26,7 +26,7 @@ def observations(frame: DataFrame, tenant_id: str | None, series: Sequence[str])
     found = frame
     if "quality" in frame.columns:
         found = found.where(F.coalesce(F.col("quality") >= MIN_QUALITY, F.lit(True)))
-    columns = [*_keys(frame, "observations", tenant_id), F.col("timestamp"), _number("value")]
+    columns = [*entity(frame, "observations", tenant_id), F.col("timestamp"), _number("value")]
     if "feature_type" in frame.columns:
         found = found.where(F.col("feature_type").isin(*series))
         if len(series) > 1:
@@ -44,7 +44,7 @@ def weather(frame: DataFrame, tenant_id: str | None, columns: Sequence[str]) -> 
     checked(frame, "weather", "asset_id", *columns, times=times)
     issued = F.coalesce(*(F.col(name) for name in reversed(times))).alias("issued_at")
     values = [_measured(name) for name in columns]
-    keys = _keys(frame, "weather", tenant_id)
+    keys = entity(frame, "weather", tenant_id)
     return _known(frame.select(*keys, F.col("timestamp"), issued, *values), *ENTITY, "timestamp")
 
 
@@ -55,7 +55,7 @@ def sources(frame: DataFrame, tenant_id: str | None) -> DataFrame:
     always = F.lit(FIRST_INSTANT)
     since = F.coalesce(F.unix_micros("valid_from"), always) if times else always
     source = F.col("source_id").cast("string").alias("source_id")
-    keys = _keys(frame, "weather_sources", tenant_id)
+    keys = entity(frame, "weather_sources", tenant_id)
     return frame.select(*keys, source, since.alias("_since"))
 
 
@@ -71,7 +71,7 @@ def attributes(frame: DataFrame, tenant_id: str | None, keys: Sequence[str]) -> 
     number = _number("number") if "number" in frame.columns else F.lit(None).cast("double")
     text = F.col("text") if "text" in frame.columns else F.lit(None)
     return frame.where(F.col("key").isin(*keys)).select(
-        *_keys(frame, "attributes", tenant_id),
+        *entity(frame, "attributes", tenant_id),
         F.col("key"),
         since.alias("timestamp"),
         number.alias("number"),
@@ -86,7 +86,7 @@ def spine(frame: DataFrame, tenant_id: str | None) -> DataFrame:
     """
     checked(frame, "spine", "asset_id", times=("timestamp",))
     names = label_names(frame)
-    tenant, asset = _keys(frame, "spine", tenant_id)
+    tenant, asset = entity(frame, "spine", tenant_id)
     labels = [F.struct(*names).alias("labels")] if names else []
     return frame.select(
         _sure(tenant, "tenant_id"), _sure(asset, "asset_id"),
@@ -123,7 +123,7 @@ def checked(frame: DataFrame, field: str, *names: str, times: Sequence[str] = ()
             raise InvalidInput(f"{field}.{name}", kind.simpleString(), expected, hint)
 
 
-def _keys(frame: DataFrame, field: str, tenant_id: str | None) -> list[Column]:
+def entity(frame: DataFrame, field: str, tenant_id: str | None) -> list[Column]:
     """The columns of an entity; whose rows they are is said by the caller or by a column."""
     if "tenant_id" in frame.columns:
         tenant = F.col("tenant_id").cast("string")
