@@ -60,6 +60,8 @@ LISTED = {
                     "first": "2025-10-09T12:00:00Z",
                     "last": "2025-10-09T14:00:00Z",
                     "cadence_seconds": 3600.0,
+                    "gaps": 0,
+                    "flat_since": None,
                 }
             ],
             "station": "s",

@@ -39,8 +39,10 @@ def readings(dice: random.Random) -> list[Row]:
             for series in dice.sample(SERIES, dice.randint(1, 3)):
                 at, step = NOW - dice.choice((0, 1, DAY, 400 * DAY)), dice.choice(STEPS)
                 # A long series of long steps would be chunks without end.
-                for _ in range(dice.choice((1, 2, 3, 5, 230 if step <= HOUR else 9))):
-                    row = observation(asset, at, 1.0, series, dice.choice((0, 1, 1, 1, 1)))
+                same, value = dice.choice((0, 3, 90, 500)), dice.choice((0.0, 1.0))
+                for n in range(dice.choice((1, 2, 3, 5, 230 if step <= HOUR else 9))):
+                    value = value if n < same else dice.random()
+                    row = observation(asset, at, value, series, dice.choice((0, 1, 1, 1, 1)))
                     rows.append(row | {"tenant_id": tenant})
                     at -= step * dice.choice((1, 1, 1, 2, 9))
     return rows
@@ -59,11 +61,11 @@ def attributes(dice: random.Random) -> list[Row]:
 
 
 def expected(rows: list[Row], told: list[Row], stations: dict[str, str], tenant: str) -> list[Any]:
-    times: dict[str, dict[str, list[int]]] = {}
+    times: dict[str, dict[str, list[tuple[int, float]]]] = {}
     for row in rows:
         if row["tenant_id"] == tenant and row["quality"] >= 1:
             mine = times.setdefault(row["asset_id"], {}).setdefault(row["feature_type"], [])
-            mine.append(to_micros(row["timestamp"]))
+            mine.append((to_micros(row["timestamp"]), row["value"]))
     has: dict[str, dict[str, Any]] = {}
     for row in sorted(told, key=lambda row: row["valid_from"]):
         if row["tenant_id"] == tenant:
@@ -81,14 +83,24 @@ def expected(rows: list[Row], told: list[Row], stations: dict[str, str], tenant:
     ]
 
 
-def _series(name: str, times: list[int]) -> dict[str, Any]:
-    newest = sorted(times)[-200:]
-    steps = sorted(later - earlier for earlier, later in pairwise(newest))
+def _series(name: str, rows: list[tuple[int, float]]) -> dict[str, Any]:
+    newest = sorted(rows)[-200:]
+    times = [time for time, _ in newest]
+    steps = sorted(later - earlier for earlier, later in pairwise(times))
+    cadence = steps[(len(steps) - 1) // 2] if steps else None
+    longest = max(HOUR // 2, 3 * (cadence or 0))
+    begin = len(newest) - 1
+    while begin and newest[begin - 1][1] == newest[-1][1]:
+        begin -= 1
+    allowed = DAY if newest[-1][1] else 3 * DAY
+    flat = begin and len(newest) - begin >= 12 and times[-1] - times[begin] >= allowed
     return {
         "name": name,
-        "first": iso(min(times)),
-        "last": iso(max(times)),
-        "cadence_seconds": steps[(len(steps) - 1) // 2] / SECOND if steps else None,
+        "first": iso(min(rows)[0]),
+        "last": iso(max(rows)[0]),
+        "cadence_seconds": None if cadence is None else cadence / SECOND,
+        "gaps": sum(step > longest for step in steps),
+        "flat_since": iso(times[begin]) if flat else None,
     }
 
 
@@ -108,6 +120,39 @@ async def pages(
         if after is None:
             return found
         assert after == found[-1]["asset_id"]
+
+
+async def test_rows_that_can_no_longer_be_used_end_a_series_earlier(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    """Also of series that ended long ago, and that have few readings in much time."""
+    rows = [
+        observation(asset, NOW - ago - n * step, n % 7, series)
+        for asset, ago in (("a", 0), ("b", 500 * DAY), ("c", 9 * DAY), ("d", 45 * DAY))
+        for series, step, count in (("value", HOUR, 30), ("rare", 30 * DAY, 12))
+        for n in range(count)
+    ]
+    rows = [row | {"tenant_id": "a"} for row in rows]
+    async with deployment.open(tmp_path) as store:
+        store.now = lambda: NOW
+        await store.ingest(rows[:-1])
+        listed = await store.assets("a")
+        assert listed["assets"] == expected(rows[:-1], [], {}, "a")
+        await store.ingest(rows[-1:])
+        # The last two of one series and the first of another, and one that is new.
+        worse = [{**row, "quality": 0} for row in (rows[0], rows[1], rows[41])]
+        await store.ingest([*worse, {**rows[0], "timestamp": to_datetime(NOW + 1), "quality": 0}])
+        bad = [(row["asset_id"], row["feature_type"], row["timestamp"]) for row in worse]
+        rows = [
+            row
+            for row in rows
+            if (row["asset_id"], row["feature_type"], row["timestamp"]) not in bad
+        ]
+        listed = await store.assets("a")
+        assert listed["assets"] == expected(rows, [], {}, "a")
+        await store.ingest([{**worse[0], "quality": 1}])
+        listed = await store.assets("a")
+        assert listed["assets"] == expected([*rows, {**worse[0], "quality": 1}], [], {}, "a")
 
 
 async def test_assets_are_listed_with_what_is_known_of_them(

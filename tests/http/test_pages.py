@@ -110,6 +110,27 @@ def test_assets_are_searched_and_paged(server: Server, tenant: str) -> None:
     assert "meter-018" not in found
 
 
+def test_gaps_and_flat_lines_are_listed(server: Server, tenant: str) -> None:
+    start = datetime(2025, 10, 1, tzinfo=UTC)
+    rows = [
+        {"timestamp": f"{start + timedelta(hours=n):%Y-%m-%dT%H:%MZ}", "asset_id": asset,
+         "value": 7 if asset == "flat" and n >= 20 else n}
+        for asset in ("flat", "lost", "well")
+        for n in range(60)
+        if not (asset == "lost" and 10 <= n < 20)
+    ]  # fmt: skip
+    server.call("POST", "/ingest", {"tenant_id": tenant, "rows": rows})
+    page = server.client.get("/page/assets", params={"tenant_id": tenant}).text
+    said = {
+        asset: re.findall(r"1 gap|flat since [^<]*|>none<", row)
+        for asset, row in re.findall(r">(flat|lost|well)</a>(.*?)</tr>", page, re.DOTALL)
+    }
+    expected = {"flat": ["flat since 2025-10-01 20:00:00"], "lost": ["1 gap"], "well": [">none<"]}
+    assert said == expected
+    shown = server.client.get("/page/asset", params={"tenant_id": tenant, "asset_id": "lost"}).text
+    assert '<span class="state warning">1 gap</span>' in shown
+
+
 def test_a_part_of_a_page_is_asked_for_alone(server: Server, tenant: str) -> None:
     rows = [ROW | {"timestamp": f"2025-10-09T{n:02d}:00:00Z"} for n in range(20)]
     server.call("POST", "/ingest", {"tenant_id": tenant, "rows": rows})

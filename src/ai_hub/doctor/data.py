@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
-from ai_hub.definitions.values import DAY, HOUR, iso
+import numpy as np
+
+from ai_hub.definitions.values import HOUR, iso
 from ai_hub.doctor.line import Line, ok, shell, warning, width
+from ai_hub.engines.thinning import flat_since, longest_step
 from ai_hub.stores.checkup import DataFacts, SampledSeries
 
 LATE_CADENCES, LATE_AT_LEAST = 4, HOUR
 """A series is late where it is that far behind the newest of its tenant ..."""
 LATE_FOR_ALL = 26 * HOUR
 """... or that far behind now, however late they all come."""
-GAP_CADENCES, GAP_AT_LEAST = 3, HOUR // 2
-"""A step between two readings that is longer than both is a gap."""
-FLAT, FLAT_ZERO, FLAT_READINGS = DAY, 3 * DAY, 12
-"""For how long a value that stays the same may, zero for longer; and of at least so many."""
 SKEW = 5 * 60 * 1_000_000
 """Clocks of meters differ by as much."""
 LATE_SHARE, DOUBTFUL_SHARE = 0.25, 0.1
@@ -88,7 +87,7 @@ def gaps(tenant: str, some: Sequence[SampledSeries], now: int) -> Line | None:
     found = []
     for one in some:
         cadence = cadence_of(one.times)
-        allowed = max(GAP_AT_LEAST, GAP_CADENCES * (cadence or 0))
+        allowed = longest_step(cadence)
         found += [(b - a, a, one) for a, b in pairwise(_past(one, now)) if b - a > allowed]
     if not found:
         return None
@@ -106,14 +105,9 @@ def flat(tenant: str, some: Sequence[SampledSeries], now: int) -> Line | None:
     for one in some:
         count = len(_past(one, now))
         times, values = one.times[:count], one.values[:count]
-        if not count or len({*values}) == 1:
-            continue
-        begin = count - 1
-        while values[begin - 1] == values[-1]:
-            begin -= 1
-        allowed = FLAT if values[-1] else FLAT_ZERO
-        if count - begin >= FLAT_READINGS and times[-1] - times[begin] >= allowed:
-            found.append((times[-1] - times[begin], times[begin], values[-1], one))
+        since = flat_since(np.asarray(times), np.asarray(values)) if count else None
+        if since is not None:
+            found.append((times[-1] - since, since, values[-1], one))
     if not found:
         return None
     longest, since, value, worst = max(found, key=lambda run: run[0])

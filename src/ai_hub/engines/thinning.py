@@ -6,7 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ai_hub.definitions.values import DAY, HOUR
 from ai_hub.engines.arrays import Floats, Ints
+
+GAP_CADENCES, GAP_AT_LEAST = 3, HOUR // 2
+"""A step between two readings that is longer than both is a gap."""
+FLAT, FLAT_ZERO, FLAT_READINGS = DAY, 3 * DAY, 12
+"""For how long a value that stays the same may, zero for longer; and of at least so many."""
 
 
 class Part(NamedTuple):
@@ -60,10 +66,26 @@ def cadence_of(time: Ints) -> int | None:
     return int(steps[(len(steps) - 1) // 2]) if len(steps) else None
 
 
+def longest_step(cadence: int | None) -> int:
+    """The longest step between readings that is no gap."""
+    return max(GAP_AT_LEAST, GAP_CADENCES * (cadence or 0))
+
+
 def gaps(time: Ints, longer: int) -> list[tuple[int, int]]:
     """The steps between readings that are longer than that: the readings before and after."""
     after = np.flatnonzero(np.diff(time) > longer) + 1
     return [(int(time[place - 1]), int(time[place])) for place in after.tolist()]
+
+
+def flat_since(time: Ints, value: Floats) -> int | None:
+    """Since when the newest value stays the same for longer than it may, if it did not before."""
+    changes = np.flatnonzero(value[1:] != value[:-1]) + 1
+    if not len(changes):
+        return None
+    begin = int(changes[-1])
+    allowed = FLAT if value[-1] else FLAT_ZERO
+    is_flat = len(time) - begin >= FLAT_READINGS and time[-1] - time[begin] >= allowed
+    return int(time[begin]) if is_flat else None
 
 
 def _edges(start: int, end: int, parts: int) -> Ints:

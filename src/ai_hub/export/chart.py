@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from ai_hub.definitions.kinds import Latest
-from ai_hub.definitions.values import HOUR, SECOND, Granularity, TimeRange, iso
+from ai_hub.definitions.values import SECOND, Granularity, TimeRange, iso
 from ai_hub.engines.arrays import Floats, Ints, Mask, Points, axis_of
 from ai_hub.engines.as_known import KnownRows, known_rows
-from ai_hub.engines.thinning import cadence_of, gaps, parts_of, thinned
+from ai_hub.engines.thinning import cadence_of, gaps, longest_step, parts_of, thinned
 from ai_hub.export.rows import Rows
 from ai_hub.serving.spec import Spec
 from ai_hub.stores.base import Chunk, ScanRequest, Store
@@ -22,7 +22,6 @@ MOST_POINTS = 2_000
 _FEATURE_POINTS = 400
 _PARTS = 24
 _MOST_GAPS = 200
-_GAP_CADENCES, _GAP_AT_LEAST = 3, HOUR // 2
 _DIGITS = 6
 
 
@@ -63,7 +62,7 @@ def charted(
     time = np.concatenate([np.empty(0, np.int64), *(one for one, _ in read)])
     value = np.concatenate([np.empty(0), *(one for _, one in read)])
     cadence = cadence_of(time)
-    apart = gaps(time, max(_GAP_AT_LEAST, _GAP_CADENCES * (cadence or 0)))
+    apart = gaps(time, longest_step(cadence))
     longest = sorted(apart, key=lambda gap: gap[0] - gap[1])[:_MOST_GAPS]
     kept, drawn = thinned(time, value, times.start, times.end, points)
     parts = parts_of(time, value, times.start, times.end, _PARTS)

@@ -311,7 +311,8 @@ _ANSWERS: Schema = {
         {"asset_id": ID,
          "series": listed(
              fields({"name": TEXT, "first": TIME, "last": TIME,
-                     "cadence_seconds": nullable(NUMBER)}),
+                     "cadence_seconds": nullable(NUMBER), "gaps": COUNT,
+                     "flat_since": nullable(TIME)}),
              0),
          "station": nullable(ID), "attributes": table({"type": ["number", "string"]})},
     ),

@@ -49,6 +49,8 @@ def described(facts: AssetFacts) -> dict[str, Any]:
                 "first": iso(one.first),
                 "last": iso(one.last),
                 "cadence_seconds": None if one.cadence is None else one.cadence / SECOND,
+                "gaps": one.gaps,
+                "flat_since": None if one.flat_since is None else iso(one.flat_since),
             }
             for one in facts.series
         ],

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ai_hub.engines.arrays import Floats, Ints
+from ai_hub.engines.thinning import cadence_of, flat_since, gaps, longest_step
 from ai_hub.stores.attributes import Value
 
 CADENCE_READINGS = 200
-"""The newest readings of a series that its cadence is the median step of."""
+"""The newest readings of a series, at most: its cadence is the median step of these, and they are
+looked through for gaps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +20,23 @@ class SeriesFacts:
     microseconds.
 
     The cadence is the (lower) median of the steps between the newest CADENCE_READINGS; None where
-    there is but one reading.
+    there is but one reading. `gaps` are steps between these that are much longer. `flat_since` is
+    when a value began that stays the same for long; None where it changes, or never did.
     """
 
     name: str
     first: int
     last: int
     cadence: int | None
+    gaps: int = 0
+    flat_since: int | None = None
+
+    @classmethod
+    def of(cls, name: str, first: int, time: Ints, value: Floats) -> SeriesFacts:
+        """Those of a series, by its newest readings in their order."""
+        cadence = cadence_of(time)
+        apart = len(gaps(time, longest_step(cadence)))
+        return cls(name, first, int(time[-1]), cadence, apart, flat_since(time, value))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ai_hub.definitions.values import FIRST_INSTANT
 from ai_hub.stores.asset_facts import CADENCE_READINGS, AssetFacts, Freshness, SeriesFacts
 from ai_hub.stores.attributes import Value
@@ -73,20 +75,16 @@ _STALEST = f"{_NEWEST} SELECT asset_id FROM newest ORDER BY day, asset_id LIMIT 
 _MINE = """f.tenant_id = $1 AND f.asset_id = s.asset_id AND f.feature_type = s.feature_type
     AND f.timestamp >= s.first_day AND f.timestamp < s.last_day + INTERVAL '1 day'"""
 SERIES = f"""
-SELECT s.asset_id, s.feature_type, first.timestamp, newest.last,
-    (extract(epoch FROM newest.step) * 1000000)::bigint
+SELECT s.asset_id, s.feature_type, first.timestamp, newest.times, newest.read
 FROM ai_hub_series s
 CROSS JOIN LATERAL (SELECT f.timestamp FROM ai_features f
     WHERE {_MINE} ORDER BY f.timestamp LIMIT 1) AS first
 CROSS JOIN LATERAL (
-    SELECT max(timestamp) AS last,
-        percentile_disc(0.5) WITHIN GROUP (ORDER BY timestamp - before) AS step
-    FROM (
-        SELECT timestamp, lag(timestamp) OVER (ORDER BY timestamp) AS before
-        FROM (SELECT f.timestamp FROM ai_features f
-            WHERE {_MINE}
-            ORDER BY f.timestamp DESC LIMIT {CADENCE_READINGS}) AS readings
-    ) AS steps
+    SELECT array_agg((extract(epoch FROM timestamp) * 1000000)::bigint ORDER BY timestamp) AS times,
+        array_agg(value ORDER BY timestamp) AS read
+    FROM (SELECT f.timestamp, f.value FROM ai_features f
+        WHERE {_MINE}
+        ORDER BY f.timestamp DESC LIMIT {CADENCE_READINGS}) AS readings
 ) AS newest
 WHERE s.tenant_id = $1 AND s.asset_id = ANY($2::text[])
 ORDER BY s.asset_id, s.feature_type
@@ -145,7 +143,7 @@ async def describe_assets(
         ids = [asset_id for (asset_id,) in page]
         series: dict[str, list[SeriesFacts]] = {asset_id: [] for asset_id in ids}
         for asset_id, *facts in await on.fetch(SERIES, tenant_id, ids):
-            series[asset_id].append(SeriesFacts(*facts))
+            series[asset_id].append(series_facts(*facts))
         stations = dict(await on.fetch(_STATIONS, tenant_id, ids, at))
         attributes: dict[str, dict[str, Value]] = {asset_id: {} for asset_id in ids}
         for asset_id, key, number, text in await on.fetch(_ATTRIBUTES, tenant_id, ids, at):
@@ -158,6 +156,11 @@ async def describe_assets(
         ]
 
     return await sessions.in_snapshot(read, ["ai_features"])
+
+
+def series_facts(name: str, first: int, times: list[int], values: list[float]) -> SeriesFacts:
+    """A row of SERIES but for its asset."""
+    return SeriesFacts.of(name, first, np.asarray(times, np.int64), np.asarray(values))
 
 
 def _other(source_id: str | None, asset_id: str) -> str | None:

@@ -10,7 +10,6 @@ import asyncpg
 from ai_hub.definitions.kinds import FromView
 from ai_hub.engines.extents import Extent
 from ai_hub.engines.sql_views import has_number, number, quoted
-from ai_hub.stores.asset_facts import SeriesFacts
 from ai_hub.stores.attributes import Changes
 from ai_hub.stores.evidence import (
     LOOKED_AT,
@@ -24,7 +23,7 @@ from ai_hub.stores.evidence import (
     ReadRow,
     Wanted,
 )
-from ai_hub.stores.postgres.assets import SERIES
+from ai_hub.stores.postgres.assets import SERIES, series_facts
 from ai_hub.stores.postgres.declared import declared
 from ai_hub.stores.postgres.session import LOST, Connection, Row, Sessions
 from ai_hub.stores.postgres.views import facts_of
@@ -163,7 +162,7 @@ class PostgresEvidence:
             ]
             mappings = await on.fetch(_MAPPINGS, tenant_id, asset_id)
             return AssetRecord(
-                tuple(SeriesFacts(*facts) for _, *facts in series),
+                tuple(series_facts(*facts) for _, *facts in series),
                 [(since, source) for since, source in mappings],
                 attributes,
                 has_readings,
