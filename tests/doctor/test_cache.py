@@ -69,7 +69,7 @@ def test_keys_that_never_end(practice: Practice, cached: RedisServer) -> None:
     _ask()
     (name,) = cached.call("KEYS", "features:*")
     cached.call("PERSIST", name)
-    practice.mend(practice.wrong("ttl", "fault", "1 keys never end"))
+    practice.mend(practice.wrong("ttl", "fault", "1 key never ends"))
     practice.fine("ttl", "keys")
 
 

@@ -38,7 +38,7 @@ def test_all_are_late(practice: Practice) -> None:
 def test_gaps(practice: Practice) -> None:
     rows = hourly()
     practice.ingest([*rows[:20], *rows[30:]])
-    mends = practice.wrong("gaps", "warning", "1 gaps in 1 series", "11 h")
+    mends = practice.wrong("gaps", "warning", "1 gap in 1 series", "11 h")
     practice.mend(mends, FILE=practice.csv(rows))
     practice.fine("gaps")
 
@@ -79,7 +79,7 @@ def test_weather_that_nobody_is_mapped_to(practice: Practice) -> None:
     weather = [(NOW - n * HOUR, "JFK", 12.5) for n in range(30)]
     named = practice.csv(weather, "timestamp,asset_id,temperature", "w.csv")
     practice.run("ingest-weather", named, "--tenant", "acme")
-    mends = practice.wrong("weather", "warning", "1 of 1 assets", "JFK")
+    mends = practice.wrong("weather", "warning", "1 of 1 asset of", "JFK")
     assert mends == "ai-hub weather-source --tenant acme --source JFK --asset a"
     practice.mend(mends)
     practice.fine("weather")
@@ -90,7 +90,7 @@ def test_weather_that_is_old(practice: Practice) -> None:
     header = "timestamp,asset_id,temperature"
     old = practice.csv([(NOW - timedelta(days=3), "a", 12.5)], header, "w.csv")
     practice.run("ingest-weather", old, "--tenant", "acme")
-    mends = practice.wrong("weather", "warning", "1 of 1 assets")
+    mends = practice.wrong("weather", "warning", "1 of 1 asset of")
     practice.mend(mends, FILE=practice.csv([(NOW, "a", 12.5)], header, "w.csv"))
     practice.fine("weather")
 

@@ -244,7 +244,7 @@ def test_aggregates_that_are_behind(practice: Practice, timescaledb: Server) -> 
     practice.mend(practice.wrong("aggregates", "warning", "never refreshed"))
     practice.fine("aggregates", "rows")
     practice.ingest([(NOW - 50 * HOUR, "a", 99.0)])
-    practice.mend(practice.wrong("aggregates", "warning", "1 series have late rows"))
+    practice.mend(practice.wrong("aggregates", "warning", "late rows came to 1 series"))
     practice.fine("aggregates", "rows")
     timescaledb.sql("UPDATE ai_hub_hourly SET done = done - INTERVAL '20 hours'", database())
     practice.mend(practice.wrong("aggregates", "warning", "behind the newest readings"))
@@ -262,7 +262,7 @@ def test_rows_that_no_trigger_saw(practice: Practice, timescaledb: Server) -> No
         "1)", name, NOW - 9 * HOUR - HOUR / 7,
     )  # fmt: skip
     timescaledb.sql("ALTER TABLE ai_features ENABLE TRIGGER USER", name)
-    mends = practice.wrong("rows", "fault", "1 hours from", "past the triggers")
+    mends = practice.wrong("rows", "fault", "1 hour from", "past the triggers")
     assert mends.startswith("ai-hub maintain --rebuild 20")
     practice.mend(mends)
     practice.fine("rows", "aggregates")

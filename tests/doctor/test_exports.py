@@ -34,7 +34,7 @@ def test_a_file_that_was_changed(practice: Practice, any_store: None) -> None:
     practice.fine(*LINES)
     with Path("exports/a set.parquet").open("ab") as file:
         file.write(b"x")
-    practice.mend(practice.wrong("files", "warning", "1 files were changed", "a set.parquet"))
+    practice.mend(practice.wrong("files", "warning", "1 file was changed", "a set.parquet"))
     practice.fine(*LINES)
 
 
@@ -82,7 +82,7 @@ def test_half_files(practice: Practice) -> None:
     (half / "part-0.parquet").touch()
     practice.fine("half_files")  # it may be under way: nothing of it is old
     os.utime(half, (0, 0))
-    practice.mend(practice.wrong("half_files", "warning", "1 half files"))
+    practice.mend(practice.wrong("half_files", "warning", "1 half file was"))
     practice.fine("half_files")
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from ai_hub.config import Settings
 from ai_hub.definitions.values import Granularity, parse_time
-from ai_hub.doctor.line import Line, fault, ok, shell, warning
+from ai_hub.doctor.line import Line, counted, fault, ok, shell, warning
 from ai_hub.errors import InvalidInput
 from ai_hub.serving.cache import CacheStats
 from ai_hub.serving.checkup import CacheAway, CacheFacts, KeyFacts
@@ -53,30 +53,33 @@ def judge_keys(keys: Sequence[KeyFacts], ttl: int, step: Granularity, cli: str) 
     beside = [one for one in ours if not _is_whole(one.name, step)]
     endless = [one for one in ours if one.ends_in == _NEVER]
     longer = [one for one in ours if one.ends_in > ttl * 1000]
-    looked = f"{len(keys):,} keys are looked at"
+    keys_of = f"of {counted(len(keys), 'key', 'keys')}"
+    looked = counted(len(keys), "key is looked at", "keys are looked at")
     lines = []
     if foreign:
         said = (
-            f"{len(foreign):,} of {len(keys):,} keys features:* are of another program, such as "
+            f"{counted(len(foreign), f'{keys_of} features:* is', f'{keys_of} features:* are')} of "
+            f"another program, such as "
             f"{foreign[0].name} ({foreign[0].kind}): their assets are not cached then"
         )
         lines.append(fault("keys", said, len(foreign), _unlink(cli, foreign)))
     if beside:
         said = (
-            f"{len(beside):,} of {len(keys):,} keys are of times that are no step of "
-            f"{step.step}, such as {beside[0].name}: a process has another AI_HUB_GRANULARITY"
+            f"{counted(len(beside), f'{keys_of} is', f'{keys_of} are')} of times that are no step "
+            f"of {step.step}, such as {beside[0].name}: a process has another AI_HUB_GRANULARITY"
         )
         lines.append(warning("keys", said, len(beside), _unlink(cli, beside)))
     if not lines:
         said = f"{looked}; all are features:TENANT:ASSET:TIME, of whole steps"
         lines.append(ok("keys", said, len(keys)))
     if endless:
-        said = f"{len(endless):,} keys never end, such as {endless[0].name}"
+        said = counted(len(endless), "key never ends", "keys never end")
+        said += f", such as {endless[0].name}"
         lines.append(fault("ttl", said, len(endless), _unlink(cli, endless)))
     if longer:
         said = (
-            f"{len(longer):,} keys live longer than {ttl} s (AI_HUB_CACHE_TTL), such as "
-            f"{longer[0].name}: a process has another one"
+            f"{counted(len(longer), 'key lives', 'keys live')} longer than {ttl} s "
+            f"(AI_HUB_CACHE_TTL), such as {longer[0].name}: a process has another one"
         )
         lines.append(warning("ttl", said, len(longer), _unlink(cli, longer)))
     if not (endless or longer):

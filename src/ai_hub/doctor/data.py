@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from ai_hub.definitions.values import HOUR, iso
-from ai_hub.doctor.line import Line, ok, shell, warning, width
+from ai_hub.doctor.line import Line, counted, ok, shell, warning, width
 from ai_hub.engines.thinning import flat_since, longest_step
 from ai_hub.stores.checkup import DataFacts, SampledSeries
 
@@ -38,8 +38,8 @@ def judge(facts: DataFacts, tenant_id: str | None, now: int) -> list[Line]:
     lines = [
         ok(
             "readings",
-            f"{len(facts.series):,} tenants have {assets:,} assets with {total:,} series; "
-            f"{looked} are looked at",
+            f"{counted(len(facts.series), 'tenant has', 'tenants have')} "
+            f"{counted(assets, 'asset', 'assets')} with {total:,} series; {looked} are looked at",
             total,
         )
     ]
@@ -75,8 +75,9 @@ def late(tenant: str, some: Sequence[SampledSeries], now: int) -> Line | None:
     if not behind:
         return None
     at, worst = min(behind, key=lambda pair: pair[0])
+    of_all = f"of {len(some):,} series of {tenant}"
     said = (
-        f"{len(behind):,} of {len(some):,} series of {tenant} are late; the latest is "
+        f"{counted(len(behind), f'{of_all} is', f'{of_all} are')} late; the latest is "
         f"{_named(worst)}, whose newest reading is of {iso(at)}"
     )
     return warning("late", said, len(behind), _ingest(tenant), tenant)
@@ -93,8 +94,8 @@ def gaps(tenant: str, some: Sequence[SampledSeries], now: int) -> Line | None:
         return None
     longest, since, worst = max(found, key=lambda gap: gap[0])
     said = (
-        f"{len(found):,} gaps in {len({id(one) for _, _, one in found}):,} series of {tenant}; the "
-        f"longest is {width(longest)}, of {_named(worst)} after {iso(since)}"
+        f"{counted(len(found), 'gap', 'gaps')} in {len({id(one) for _, _, one in found}):,} series "
+        f"of {tenant}; the longest is {width(longest)}, of {_named(worst)} after {iso(since)}"
     )
     return warning("gaps", said, len(found), _ingest(tenant), tenant)
 
@@ -110,10 +111,11 @@ def flat(tenant: str, some: Sequence[SampledSeries], now: int) -> Line | None:
             found.append((times[-1] - since, since, values[-1], one))
     if not found:
         return None
+    of_all = f"series of {tenant}"
     longest, since, value, worst = max(found, key=lambda run: run[0])
     said = (
-        f"{len(found):,} series of {tenant} stay the same; the longest is {_named(worst)}, which "
-        f"is {value:g} since {iso(since)}, for {width(longest)}"
+        f"{counted(len(found), f'{of_all} stays', f'{of_all} stay')} the same; the longest is "
+        f"{_named(worst)}, which is {value:g} since {iso(since)}, for {width(longest)}"
     )
     return warning("flat", said, len(found), _ingest(tenant), tenant)
 
@@ -124,10 +126,11 @@ def future(tenant: str, some: Sequence[SampledSeries], now: int) -> Line | None:
     if not found:
         return None
     worst = max(found, key=lambda one: one.times[-1])
+    of_all = f"series of {tenant}"
     first = next(time for time in worst.times if time > now + SKEW)
     said = (
-        f"{len(found):,} series of {tenant} have readings of times to come, such as "
-        f"{_named(worst)} at {iso(worst.times[-1])}: its zone or clock is wrong"
+        f"{counted(len(found), f'{of_all} has', f'{of_all} have')} readings of times to come, such "
+        f"as {_named(worst)} at {iso(worst.times[-1])}: its zone or clock is wrong"
     )
     mends = shell(
         *("ai-hub", "delete", "--tenant", tenant, "--asset", worst.asset_id),
@@ -187,7 +190,8 @@ def _weather(facts: DataFacts, now: int) -> list[Line]:
         source = max(stations, key=lambda name: stations[name])
         fresh = stations[source] > now - FRESH_WEATHER
         unmapped = [one.asset_id for one in without if one.station is None]
-        said = f"{len(without):,} of {len(of_tenant):,} assets of {tenant} have no weather of the "
+        said = counted(len(of_tenant), "asset", "assets")
+        said = f"{len(without):,} of {said} of {tenant} without weather of the "
         if fresh and unmapped:
             said += f"last 24 h: {unmapped[0]} is mapped to no station, and {source} has some"
             mends = ["ai-hub", "weather-source", "--tenant", tenant, "--source", source]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ai_hub.config import Settings
 from ai_hub.definitions.values import DAY, HOUR, MINUTE, iso
-from ai_hub.doctor.line import Line, exported, fault, ok, warning, width
+from ai_hub.doctor.line import Line, counted, exported, fault, ok, warning, width
 from ai_hub.errors import NotMigrated, StoreError
 from ai_hub.stores.checkup import DatabaseFacts, Looked, Refreshed
 
@@ -98,7 +98,7 @@ def judge_refreshed(found: Refreshed, now: int) -> list[Line]:
     behind = min(now, found.newest_day + DAY) - found.to
     lines = []
     said = f"refreshed up to {iso(found.to)}"
-    late = f"; {found.late_series:,} series have late rows since" if found.late_series else ""
+    late = f"; late rows came to {found.late_series:,} series since" if found.late_series else ""
     if found.newest_day > found.to or (behind > REFRESH_BEHIND and now - found.to < 2 * DAY):
         text = f"{said}, {width(behind)} behind the newest readings{late}"
         lines.append(warning(name, text, behind / MINUTE, mends))
@@ -111,13 +111,13 @@ def judge_refreshed(found: Refreshed, now: int) -> list[Line]:
         lines.append(
             fault(
                 "rows",
-                f"{len(found.unseen)} hours from {first} on do not have in the aggregate the rows "
-                "that are in ai_features: somebody wrote past the triggers",
+                f"in {counted(len(found.unseen), 'hour', 'hours')} from {first} on the aggregate "
+                "lacks rows that are in ai_features: somebody wrote past the triggers",
                 len(found.unseen),
                 f"ai-hub maintain --rebuild {first} {last}",
             )
         )
     else:
-        said = f"the aggregate has the rows of {found.looked_at} series that were looked at"
+        said = f"the aggregate has the rows of {found.looked_at:,} series, those looked at"
         lines.append(ok("rows", said, 0))
     return lines

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ai_hub.definitions.values import iso
-from ai_hub.doctor.line import Line, exported, fault, ok, shell, warning
+from ai_hub.doctor.line import Line, counted, exported, fault, ok, shell, warning
 from ai_hub.stores.checkup import ExportFacts
 from ai_hub.stores.export_log import ExportRecord
 
@@ -53,8 +53,8 @@ def judge(found: ExportFacts, disk: DiskFacts) -> list[Line]:
     if found.stopped:
         oldest = min(found.stopped, key=lambda one: one.started_at)
         said = (
-            f"{len(found.stopped)} are called processing and nobody writes them, such as "
-            f"{oldest.export_id} of {oldest.tenant_id} since {iso(oldest.started_at)}"
+            f"{counted(len(found.stopped), 'is', 'are')} called processing and nobody writes, such "
+            f"as {oldest.export_id} of {oldest.tenant_id} since {iso(oldest.started_at)}"
         )
         lines.append(fault("exports", said, len(found.stopped), "ai-hub exports"))
     else:
@@ -63,20 +63,21 @@ def judge(found: ExportFacts, disk: DiskFacts) -> list[Line]:
     stopped = {one.export_id for one in found.stopped}
     half = [path for path in disk.partial if path.name.split(".")[-2] not in stopped]
     if half:
-        said = f"{len(half)} half files were left behind, such as {half[0]}"
+        said = counted(len(half), "half file was", "half files were")
+        said += f" left behind, such as {half[0]}"
         lines.append(warning("half_files", said, len(half), shell("rm", "-r", "--", *half[:20])))
     else:
         lines.append(ok("half_files", "no half file was left behind", 0))
     if disk.changed:
         record, size = disk.changed[0]
         said = (
-            f"{len(disk.changed)} files were changed since they were written, such as "
+            f"{counted(len(disk.changed), 'file was', 'files were')} changed after an export, as "
             f"{record.storage_path}: {size:,} bytes, and not {record.file_size_bytes:,}"
         )
         lines.append(warning("files", said, len(disk.changed), _again(record)))
     else:
         looked = len(found.completed)
-        said = f"of the newest {looked} exports no file has another size"
+        said = f"of the newest {counted(looked, 'export', 'exports')} no file has another size"
         lines.append(ok("files", said if looked else "nothing was exported yet", looked))
     return lines
 

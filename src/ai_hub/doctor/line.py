@@ -13,6 +13,11 @@ MOST_ALIKE = 10
 """Lines of one name that are told one by one."""
 
 
+def counted(count: int, one: str, several: str) -> str:
+    """A number with what it is of, and what is said of it: `1 key is`, `2,000 keys are`."""
+    return f"{count:,} {one if count == 1 else several}"
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """What was looked at, how it is, a sentence with its figure, and the command that mends it.

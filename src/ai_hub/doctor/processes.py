@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ai_hub.definitions.values import iso
-from ai_hub.doctor.line import Line, exported, ok, warning
+from ai_hub.doctor.line import Line, counted, exported, ok, warning
 from ai_hub.process import Process
 
 _SHARED = {
@@ -34,8 +34,8 @@ def judge(
     if lines:
         return lines
     count = len(others)
-    said = f"{count} others are connected, with the same settings" if count else "no other one"
-    return [ok("processes", said, count)]
+    said = counted(count, "other is connected", "others are connected") + ", with the same settings"
+    return [ok("processes", said if count else "no other one", count)]
 
 
 def _differences(mine: Process, other: Process) -> Iterable[Line]:

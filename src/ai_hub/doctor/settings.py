@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from ai_hub.config import Settings
 from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import DAY, Duration
-from ai_hub.doctor.line import Line, exported, fault, ok, warning
+from ai_hub.doctor.line import Line, counted, exported, fault, ok, warning
 from ai_hub.engines.plan import Plan
 from ai_hub.stores.checkup import DatabaseFacts
 from ai_hub.stores.registry_table import StoredRegistry
@@ -52,7 +52,7 @@ def judge_keys(settings: Settings, stored: StoredRegistry, now: int) -> list[Lin
     if not valid:
         said = "AI_HUB_AUTH=keys, and there is no key that is valid: nobody is answered"
         return [fault("access_keys", said, 0, _FIRST_KEY)]
-    return [ok("access_keys", f"{len(valid)} keys are valid", len(valid))]
+    return [ok("access_keys", counted(len(valid), "key is valid", "keys are valid"), len(valid))]
 
 
 def judge_connections(settings: Settings, facts: DatabaseFacts, processes: int) -> list[Line]:
@@ -61,8 +61,8 @@ def judge_connections(settings: Settings, facts: DatabaseFacts, processes: int) 
         return []
     count = max(1, processes) * settings.pool_size
     said = (
-        f"{max(1, processes)} processes may open {count} connections, and the server takes "
-        f"{facts.connections}"
+        f"{counted(max(1, processes), 'process', 'processes')} may open "
+        f"{counted(count, 'connection', 'connections')}, and the server takes {facts.connections}"
     )
     if count > facts.connections:
         size = max(1, facts.connections // (2 * max(1, processes)))
