@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
-import numpy as np
-
 from ai_hub.definitions.values import HOUR, iso
 from ai_hub.doctor.line import Line, counted, ok, shell, warning, width
 from ai_hub.engines.thinning import flat_since, longest_step
@@ -106,7 +104,7 @@ def flat(tenant: str, some: Sequence[SampledSeries], now: int) -> Line | None:
     for one in some:
         count = len(_past(one, now))
         times, values = one.times[:count], one.values[:count]
-        since = flat_since(np.asarray(times), np.asarray(values)) if count else None
+        since = flat_since(times, values) if count else None
         if since is not None:
             found.append((times[-1] - since, since, values[-1], one))
     if not found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -77,9 +78,10 @@ def gaps(time: Ints, longer: int) -> list[tuple[int, int]]:
     return [(int(time[place - 1]), int(time[place])) for place in after.tolist()]
 
 
-def flat_since(time: Ints, value: Floats) -> int | None:
+def flat_since(time: Sequence[int] | Ints, value: Sequence[float] | Floats) -> int | None:
     """Since when the newest value stays the same for longer than it may, if it did not before."""
-    changes = np.flatnonzero(value[1:] != value[:-1]) + 1
+    values = np.asarray(value, np.float64)
+    changes = np.flatnonzero(values[1:] != values[:-1]) + 1
     if not len(changes):
         return None
     begin = int(changes[-1])

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from ai_hub.definitions.kinds import FromView
 from ai_hub.engines.extents import Extent
 from ai_hub.engines.sql_views import has_number, number, quoted
-from ai_hub.stores.asset_facts import SeriesFacts
 from ai_hub.stores.embedded.assets import series_of
 from ai_hub.stores.embedded.attributes import AttributeMap
+from ai_hub.stores.embedded.names import NameMap
 from ai_hub.stores.embedded.session import Cursor, Sessions, transaction
 from ai_hub.stores.embedded.sources import SourceMap
 from ai_hub.stores.embedded.views import facts_of, limited
@@ -100,9 +100,15 @@ class EmbeddedEvidence:
     """What there is of an asset in one database file. A view is waited for `limit` seconds."""
 
     def __init__(
-        self, sessions: Sessions, sources: SourceMap, attributes: AttributeMap, limit: float
+        self,
+        sessions: Sessions,
+        names: NameMap,
+        sources: SourceMap,
+        attributes: AttributeMap,
+        limit: float,
     ) -> None:
         self._sessions = sessions
+        self._names = names
         self._sources = sources
         self._attributes = attributes
         self._limit = limit
@@ -111,7 +117,8 @@ class EmbeddedEvidence:
         """What there is of an asset."""
 
         def read(cursor: Cursor) -> AssetRecord:
-            series: list[SeriesFacts] = series_of(cursor, tenant_id, [asset_id])[asset_id]
+            known = self._names.extents(cursor, tenant_id, [asset_id])
+            series = series_of(cursor, tenant_id, [asset_id], known)[asset_id]
             has_readings, has_weather = [
                 cursor.execute(_HAS_ANY.format(table), [tenant_id, asset_id]).fetchone() is not None
                 for table in ("timeseries_data", "weather_features")

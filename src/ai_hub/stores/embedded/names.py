@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 from array import array
 from bisect import bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from heapq import nsmallest
 from typing import NamedTuple
 
@@ -24,6 +24,8 @@ FROM ai_features GROUP BY ALL
 UNION ALL
 SELECT DISTINCT tenant_id, asset_id, NULL, NULL, NULL FROM asset_attributes
 """
+_AT_ONCE = 1_000
+"""Rows of it that are made objects of Python without a pause for others."""
 _KEY = ["tenant_id", "asset_id", "feature_type"]
 _NONE = -1
 
@@ -80,6 +82,12 @@ class _Assets:
             place = self._following[place]
         return found
 
+    def doubt(self, asset_id: str, name: str, at: int) -> None:
+        """A row cannot be used: where it took the place of the first or last one that could be, it
+        is not known which one is now."""
+        if any(one.name == name and at in (one.first, one.last) for one in self.of(asset_id)):
+            self.doubtful.add(asset_id)
+
     def newest(self) -> list[tuple[int, str]]:
         """The time of the newest reading of each asset that has any."""
         return [
@@ -87,6 +95,9 @@ class _Assets:
             for asset_id, head in self.heads.items()
             if head != _NONE
         ]
+
+
+_Tenants = dict[str, _Assets]
 
 
 class NameMap:
@@ -97,22 +108,25 @@ class NameMap:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._tenants: dict[str, _Assets] | None = None
+        self._walking = threading.Lock()
+        self._tenants: _Tenants | None = None
+        self._meanwhile: list[Callable[[_Tenants], None]] | None = None
         self._sorted: dict[str, list[str]] = {}
 
     def tenants(self, cursor: Cursor) -> list[str]:
-        """The tenants, sorted."""
+        """The tenants, sorted. Whoever asks first walks the table."""
+        known = self._known(cursor)
         with self._lock:
-            return sorted(self._all(cursor))
+            return sorted(known)
 
     def of_tenant(
         self, cursor: Cursor, tenant_id: str, after: str, containing: str
     ) -> Iterator[str]:
         """The assets of a tenant whose id has a text in it, sorted, those after one of them."""
+        found = self._known(cursor).get(tenant_id)
+        if found is None:
+            return
         with self._lock:
-            found = self._all(cursor).get(tenant_id)
-            if found is None:
-                return
             if tenant_id not in self._sorted:
                 self._sorted[tenant_id] = sorted(found.heads)
             known = self._sorted[tenant_id]
@@ -125,18 +139,18 @@ class NameMap:
         self, cursor: Cursor, tenant_id: str, asset_ids: Sequence[str]
     ) -> dict[str, list[Extent]]:
         """The series of those of some assets of which it is sure when they begin and end."""
+        found = self._known(cursor).get(tenant_id)
+        if found is None:
+            return {}
         with self._lock:
-            found = self._all(cursor).get(tenant_id)
-            if found is None:
-                return {}
             return {one: found.of(one) for one in asset_ids if one not in found.doubtful}
 
     def freshness(
         self, cursor: Cursor, tenant_id: str, since: Sequence[int], limit: int
     ) -> Freshness:
         """How new the data of a tenant is; see `Store.freshness`."""
+        found = self._known(cursor).get(tenant_id)
         with self._lock:
-            found = self._all(cursor).get(tenant_id)
             newest = [] if found is None else found.newest()
         newer = tuple(sum(at >= first for at, _ in newest) for first in since)
         stalest = tuple(one for _, one in nsmallest(limit, newest))
@@ -144,62 +158,82 @@ class NameMap:
 
     def landed(self, batch: pa.Table) -> None:
         """A batch of observations was committed."""
-        with self._lock:
-            if self._tenants is None:
-                return
-            is_usable = pc.greater_equal(batch["quality"], 1)
-            ends = [("timestamp", "min"), ("timestamp", "max")]
-            found = batch.filter(is_usable).group_by(_KEY).aggregate(ends)
-            times = [micros_of(found[f"timestamp_{end}"]).tolist() for end in ("min", "max")]
-            for tenant_id, asset_id, name, first, last in zip(
-                *(found[one].to_pylist() for one in _KEY), *times, strict=True
-            ):
-                self._note(tenant_id, asset_id).note(asset_id, name, first, last)
-            worse = batch.filter(pc.invert(is_usable))
-            for tenant_id, asset_id, name, at in zip(
-                *(worse[one].to_pylist() for one in _KEY),
-                micros_of(worse["timestamp"]).tolist(),
-                strict=True,
-            ):
-                self._doubt(tenant_id, asset_id, name, at)
+        self._change(lambda known: self._land(known, batch))
 
     def described(self, touched: Collection[Entity]) -> None:
         """Attributes of some entities were committed."""
-        with self._lock:
-            if self._tenants is not None:
-                for one in touched:
-                    self._note(one.tenant_id, one.asset_id)
+
+        def describe(known: _Tenants) -> None:
+            for one in touched:
+                self._note(known, one.tenant_id, one.asset_id)
+
+        self._change(describe)
 
     def removed(self) -> None:
         """Rows were removed: the tables are asked anew."""
         with self._lock:
-            self._tenants = None
+            self._tenants = self._meanwhile = None
             self._sorted.clear()
 
-    def _note(self, tenant_id: str, asset_id: str) -> _Assets:
-        assert self._tenants is not None
-        found = self._tenants.setdefault(tenant_id, _Assets())
+    def _change(self, change: Callable[[_Tenants], None]) -> None:
+        with self._lock:
+            if self._tenants is not None:
+                change(self._tenants)
+            elif self._meanwhile is not None:
+                self._meanwhile.append(change)
+
+    def _land(self, known: _Tenants, batch: pa.Table) -> None:
+        is_usable = pc.greater_equal(batch["quality"], 1)
+        ends = [("timestamp", "min"), ("timestamp", "max")]
+        found = batch.filter(is_usable).group_by(_KEY).aggregate(ends)
+        times = [micros_of(found[f"timestamp_{end}"]).tolist() for end in ("min", "max")]
+        for tenant_id, asset_id, name, first, last in zip(
+            *(found[one].to_pylist() for one in _KEY), *times, strict=True
+        ):
+            self._note(known, tenant_id, asset_id).note(asset_id, name, first, last)
+        worse = batch.filter(pc.invert(is_usable))
+        for tenant_id, asset_id, name, at in zip(
+            *(worse[one].to_pylist() for one in _KEY),
+            micros_of(worse["timestamp"]).tolist(),
+            strict=True,
+        ):
+            if tenant_id in known:
+                known[tenant_id].doubt(asset_id, name, at)
+
+    def _note(self, known: _Tenants, tenant_id: str, asset_id: str) -> _Assets:
+        found = known.setdefault(tenant_id, _Assets())
         if asset_id not in found.heads:
             self._sorted.pop(tenant_id, None)
             found.heads[asset_id] = _NONE
         return found
 
-    def _doubt(self, tenant_id: str, asset_id: str, name: str, at: int) -> None:
-        """A row cannot be used: where it took the place of the first or last one that could be, it
-        is not known which one is now."""
-        assert self._tenants is not None
-        found = self._tenants.get(tenant_id)
-        if found is not None and any(
-            one.name == name and at in (one.first, one.last) for one in found.of(asset_id)
-        ):
-            found.doubtful.add(asset_id)
+    def _known(self, cursor: Cursor) -> _Tenants:
+        """What the tables have. A writer waits for no walk: what it commits meanwhile is noted
+        after it."""
+        with self._walking:
+            while True:
+                with self._lock:
+                    if self._tenants is not None:
+                        return self._tenants
+                    self._meanwhile = []
+                try:
+                    found = self._walked(cursor)
+                except BaseException:
+                    self.removed()
+                    raise
+                with self._lock:
+                    # None: rows were removed meanwhile.
+                    for change in self._meanwhile or ():
+                        change(found)
+                    if self._meanwhile is not None:
+                        self._tenants, self._meanwhile = found, None
 
-    def _all(self, cursor: Cursor) -> dict[str, _Assets]:
-        # Under the lock: a writer that commits meanwhile says so after this.
-        if self._tenants is None:
-            self._tenants = {}
-            for tenant_id, asset_id, name, first, last in cursor.execute(_ALL).fetchall():
-                found = self._note(tenant_id, asset_id)
+    def _walked(self, cursor: Cursor) -> _Tenants:
+        found: _Tenants = {}
+        rows = cursor.execute(_ALL)
+        while some := rows.fetchmany(_AT_ONCE):
+            for tenant_id, asset_id, name, first, last in some:
+                of_tenant = self._note(found, tenant_id, asset_id)
                 if name is not None:
-                    found.note(asset_id, name, first, last)
-        return self._tenants
+                    of_tenant.note(asset_id, name, first, last)
+        return found

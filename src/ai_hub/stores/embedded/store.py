@@ -108,7 +108,7 @@ class EmbeddedStore:
                 self._sources: SourceMap = load_sources(cursor)
                 self._points = PointReader(*newest_times(cursor))
             self.evidence = EmbeddedEvidence(
-                self._sessions, self._sources, self._attributes, view_timeout.seconds
+                self._sessions, self._names, self._sources, self._attributes, view_timeout.seconds
             )
         except BaseException:
             self._sessions.abandon()
@@ -308,7 +308,9 @@ class EmbeddedStore:
         """Nothing to report: no other process writes to the file."""
 
     async def prepare(self) -> None:
-        """Have the writer's connection ready, and what DuckDB imports to read a table."""
+        """Have the writer's connection ready, and what DuckDB imports to read a table. The names of
+        assets are learnt while others are served."""
+        self._sessions.beside(self._names.tenants)
         await self._sessions.write(rehearse_write)
 
     async def close(self) -> None:
