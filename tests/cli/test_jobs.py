@@ -46,6 +46,12 @@ def test_a_server_goes_on_with_what_is_left_to_it(run: Run, server: Server) -> N
     long = run(*LONG, "--detach", "--json", *url)
     export_id = json.loads(long.stdout)["export_id"]
     eventually(lambda: server.call("GET", f"/exports/{export_id}")["progress"]["rows"] > 0)
+    seen = json.loads(run("top", "--once", "--json", *url).stdout)["exports"]
+    assert [(one["export_id"], one["status"]) for one in seen] == [(export_id, "processing")]
+    assert seen[0]["progress"]["rows"] > 0
+    shown = run("top", "--once", *url).stdout
+    assert "exports under way" in shown
+    assert "forecast_advanced" in shown
     cancelled = run("exports", "cancel", export_id, *url)
     assert cancelled.stdout == f"{export_id}: cancelled.\n"
     assert run("exports", "cancel", export_id, *url).stdout == cancelled.stdout

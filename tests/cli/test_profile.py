@@ -75,6 +75,15 @@ def test_a_file_a_folder_a_url_and_an_id_say_the_same(run: Run, workplace: Path)
 
 
 @pytest.mark.usefixtures("loaded")
+def test_one_in_object_storage(run: Run, bucket: str) -> None:
+    record = answer(run("export", *OF, "-o", f"s3://{bucket}/exports", "--json"))
+    assert run("export", *OF, "-o", "train.parquet").exit_code == 0
+    here = answer(run("profile", "train.parquet", "--json")) | {"export": ""}
+    for place in (record["storage_path"], record["export_id"]):
+        assert answer(run("profile", place, "--json")) | {"export": ""} == here
+
+
+@pytest.mark.usefixtures("loaded")
 def test_a_picture(run: Run, workplace: Path) -> None:
     assert run("export", *OF, "-o", "train.parquet").exit_code == 0
     assert "as a picture" in run("profile", "train.parquet", "-o", "train.png").stdout

@@ -226,7 +226,7 @@ def _exported(exports: list[Document] | None) -> RenderableType:
     from rich.text import Text
 
     if exports is None:
-        return Text("Exports: the key may not see them")
+        return Text("Exports: the key or token may not see them")
     if not exports:
         return Text("Exports: none under way")
     drawn = Table(header_style="bold")
