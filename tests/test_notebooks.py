@@ -59,6 +59,10 @@ async def test_answers_sets_and_exports_are_tables_and_whatever_is_in_them_is_es
         texts = shown(training_set)
         assert texts[0] == "forecast_basic@1: 9 rows of t, missing values: mean"
         assert texts.count(ODD) == 5
+        history = await store.history("t", [ODD], T - timedelta(hours=2), T, features=["lag_1h"])
+        texts = shown(history)
+        assert texts[0] == "3 rows of t from 2025-10-09T12:00:00Z to 2025-10-09T14:00:00Z"
+        assert texts.count(ODD) == 3
         record = await store.export_features_to_parquet("t", "forecast_basic", T, T)
         texts = shown(record)
         assert texts[0] == f"export {record['export_id']}: completed"

@@ -41,14 +41,14 @@ BESIDE = {
     "drifting",
     "take_exports",
     # What the page shows.
-    *("asset", "chart", "freshness"),
+    "freshness",
     # What a key is for says the key.
     "tenants",
 }
 # Arguments of the store that have no meaning at a server, or no word in its requests.
 NOT_SAID = {
     *("by", "exact", "progress", "abreast", "force", "in_tenant_folder", "spine", "limit", "since"),
-    *("detached", "search", "tell"),
+    *("detached", "tell"),
 }
 
 
@@ -108,6 +108,14 @@ CALLS: dict[str, Callable[[Any, str], Any]] = {
     "get_batch_features": lambda s, t: s.get_batch_features(t, ["a", "b"], SET, T),
     "explain": lambda s, t: s.explain(tenant_id=t, asset_id="a", feature_set=SET, timestamp=T),
     "assets": lambda s, t: s.assets(t, START),
+    "assets by a text": lambda s, t: s.assets(t, search="a"),
+    "asset": lambda s, t: s.asset(t, "a"),
+    "no such asset": lambda s, t: s.asset(t, "none"),
+    "chart": lambda s, t: s.chart(t, "a", START, T, feature_set=SET, feature="lag_24h", points=50),
+    "a chart of no such feature": lambda s, t: s.chart(
+        t, "a", START, T, feature_set=SET, feature="none"
+    ),
+    "a chart of no time": lambda s, t: s.chart(t, "a", T, START, feature_set=SET),
     "seen_assets": lambda s, t: s.seen_assets(t),
     "described": lambda s, t: s.described(SET),
     "listed": lambda s, t: s.listed(),

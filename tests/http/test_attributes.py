@@ -76,13 +76,15 @@ def test_assets_are_listed_with_what_they_have(server: Server, tenant: str) -> N
     assert [one["attributes"] for one in second["assets"]] == [{"timezone": "Europe/Berlin"}]
     assert second["next"] is None
     assert server.call("GET", f"{path}&since=2025-01-01T00:00:00Z")["assets"] == []
+    assert [one["asset_id"] for one in server.call("GET", f"{path}&search=a")["assets"]] == ["a"]
+    assert server.call("GET", f"/assets?tenant_id={tenant}&search=none")["assets"] == []
 
 
 @pytest.mark.parametrize(
     ("query", "field"),
     [("details=true&limit=0", "limit"), ("details=true&since=soon", "since"),
      ("limit=0", "limit"), ("since=soon", "since"), ("details=perhaps", "details"),
-     ("details=true&after=", "after")],
+     ("details=true&after=", "after"), ("search=a%00", "search")],
 )  # fmt: skip
 def test_a_list_asked_wrongly_is_refused(
     server: Server, tenant: str, query: str, field: str

@@ -8,7 +8,8 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Unpack
 
 from ai_hub.client.base import Asking, said, texts, time_of
-from ai_hub.definitions.values import Time
+from ai_hub.definitions.values import Time, check_id
+from ai_hub.errors import NotFound, shown
 
 if TYPE_CHECKING:
     from ai_hub.doctor.line import Line
@@ -152,17 +153,33 @@ class Data(Asking):
         *,
         after: str | None = None,
         limit: int = 100,
+        search: str | None = None,
     ) -> dict[str, Any]:
         """A page of a tenant's `assets`, sorted by id, and after which one (`next`) there are more.
 
-        Each with its series, the station whose weather it reads, and its attributes.
+        Each with its series, the station whose weather it reads, and its attributes; with `search`,
+        those with that text in their id.
         """
         asked = said(
             tenant_id=tenant_id, since=time_of(since, "since", "up"), after=after, limit=limit,
-            details="true",
+            search=search, details="true",
         )  # fmt: skip
         found = await self._ask("GET", "/assets", params=asked, safe=True)
         return {name: found[name] for name in ("assets", "next")}
+
+    async def asset(self, tenant_id: str, asset_id: str) -> dict[str, Any]:
+        """What is known of an asset, as in a page of `assets`. Raises NotFound."""
+        check_id("asset_id", asset_id)
+        after: str | None = None
+        while True:  # a shorter id is before a longer one that begins with it
+            page = await self.assets(tenant_id, after=after, search=asset_id)
+            for one in page["assets"]:
+                if one["asset_id"] == asset_id:
+                    asset: dict[str, Any] = one
+                    return asset
+            after = page["next"]
+            if after is None or after > asset_id:
+                raise NotFound(f"asset_id: got {shown(asset_id)}, expected one that has data")
 
     async def audit(
         self,

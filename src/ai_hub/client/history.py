@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ai_hub.client.base import FEATURES, Asking, said, texts, time_of
 from ai_hub.definitions.values import Time
@@ -16,7 +16,28 @@ _ARROW = "application/vnd.apache.arrow.stream"
 
 
 class Histories(Asking):
-    """Ranges of times, as frames."""
+    """Ranges of times, as frames and for charts."""
+
+    async def chart(
+        self,
+        tenant_id: str,
+        asset_id: str,
+        start_time: Time,
+        end_time: Time,
+        *,
+        feature_set: str,
+        feature: str | None = None,
+        points: int = 800,
+    ) -> dict[str, Any]:
+        """The readings of an asset over [start_time, end_time] (of the set's series), thinned, and
+        one of the set's features, as plain values for a chart; times are seconds since 1970."""
+        asked = said(
+            tenant_id=tenant_id, asset_id=asset_id,
+            start_time=time_of(start_time, "start_time", "up"),
+            end_time=time_of(end_time, "end_time"), feature_set=feature_set, feature=feature,
+            points=points,
+        )  # fmt: skip
+        return await self._ask("POST", "/chart", asked, safe=True, work=True)
 
     async def history(
         self,

@@ -241,10 +241,19 @@ class Client:
         *,
         after: str | None = None,
         limit: int = 100,
+        search: str | None = None,
     ) -> dict[str, Any]:
         """A page of a tenant's `assets`, sorted by id, and after which one (`next`) there are more.
 
-        Each with its series, the station whose weather it reads, and its attributes."""
+        Each with its series, the station whose weather it reads, and its attributes; with `search`,
+        those with that text in their id."""
+
+    def asset(
+        self,
+        tenant_id: str,
+        asset_id: str,
+    ) -> dict[str, Any]:
+        """What is known of an asset, as in a page of `assets`. Raises NotFound."""
 
     def audit(
         self,
@@ -280,6 +289,20 @@ class Client:
     ) -> dict[str, Mapping[str, str]]:
         """How database, cache and exports are now, each in a word (`state`) and a sentence
         (`detail`)."""
+
+    def chart(
+        self,
+        tenant_id: str,
+        asset_id: str,
+        start_time: Time,
+        end_time: Time,
+        *,
+        feature_set: str,
+        feature: str | None = None,
+        points: int = 800,
+    ) -> dict[str, Any]:
+        """The readings of an asset over [start_time, end_time] (of the set's series), thinned, and
+        one of the set's features, as plain values for a chart; times are seconds since 1970."""
 
     def history(
         self,

@@ -88,8 +88,9 @@ class Caching(Vectors):
         check_count("limit", limit, MAX_ASSETS)
         first = None if since is None else to_micros(since, "since", "up")
         start = "" if after is None else check_id("after", after)
+        text = check_id("search", search) if search else ""
         found = await self._open.store.describe_assets(
-            tenant_id, first, start, limit + 1, self.now(), search or ""
+            tenant_id, first, start, limit + 1, self.now(), text
         )
         following = found[limit - 1].asset_id if len(found) > limit else None
         return {"assets": [described(one) for one in found[:limit]], "next": following}

@@ -238,7 +238,7 @@ ROUTES = (
         "get", "/ai/features/assets",
         "The assets of a tenant that were seen in the last day, sorted; with `details`, or one of "
         "the others, a page of all, with what is known of each.", "Assets",
-        query=("tenant_id", "details", "since", "after", "limit"),
+        query=("tenant_id", "details", "since", "after", "limit", "search"),
         needs=("tenant_id",), refuses=(422, 503),
     ),
     Route(

@@ -134,16 +134,17 @@ async def assets(
     since: str | None = None,
     after: str | None = None,
     limit: str | None = None,
+    search: str | None = None,
 ) -> dict[str, Any]:
     """The assets of a tenant that were seen in the last day; with `details`, or one of the others,
     a page of all, with what is known of each."""
     store: FeatureStore = state.store
     tenant = check_id("tenant_id", tenant_id)
-    if not details and since is None and after is None and limit is None:
+    if not details and (since, after, limit, search) == (None,) * 4:
         return {"tenant_id": tenant, "asset_ids": await store.seen_assets(tenant)}
     first = None if since is None else to_datetime(parse_time(since, "since", "up"))
     most = 100 if limit is None else whole(limit, "limit")
-    page = await store.assets(tenant, first, after=after, limit=most or 0)
+    page = await store.assets(tenant, first, after=after, limit=most or 0, search=search)
     return {"tenant_id": tenant, **page}
 
 
