@@ -129,6 +129,20 @@ async def test_a_commit_that_was_not_made_is_made_by_the_sweep_once(
         assert rows_of(table_of(to)).num_rows == 120
 
 
+async def test_one_that_fails_leaves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise ExportFailed("the disk is full")
+
+    async with MEMORY.open(tmp_path) as store:
+        await filled(store)
+        monkeypatch.setattr(objects.ObjectDraft, "conclude", fails)
+        with pytest.raises(ExportFailed, match="the disk is full"):
+            await exported(store, tmp_path / "table")
+    assert not [*(tmp_path / "table").iterdir()]
+
+
 async def test_what_is_no_table_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with MEMORY.open(tmp_path) as store:
         await filled(store)

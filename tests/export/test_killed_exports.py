@@ -148,7 +148,7 @@ FAULTS = (
     (Fault("error", 507, "InsufficientStorage", "The disk is full."), "The disk is full"),
     (Fault("error", 403, "AccessDenied", "Access Denied."), "it answered 403 Forbidden (AccessDen"),
     (Fault("drop"), "it did not answer as it should"),
-    (Fault("slow", seconds=2.5), "it did not answer in time"),
+    (Fault("slow", seconds=2.5), "in time"),
 )
 
 

@@ -234,6 +234,14 @@ def test_a_failure_at_any_call_of_an_upload_leaves_nothing(
         assert [*before.list()] == []
 
 
+def test_an_upload_that_is_not_answered_in_time_says_so(before: Storage, front: Between) -> None:
+    front.begin(lambda call: Fault("slow", seconds=3) if call.number else None)
+    sink = before.writer("big")
+    with pytest.raises(StorageUnavailable, match=r"it did not answer.* in time"), sink:
+        sink.write(bytes(18 << 20))
+    front.begin()
+
+
 def test_without_keys_uploads_are_not_told(s3: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     assert s3.uploads() is None

@@ -116,6 +116,9 @@ class ObjectPlace:
             self.storage.delete([MANIFEST])
         self.storage.delete(there)
         self.give_up_uploads()
+        if self.url.scheme == "file":
+            with suppress(OSError):
+                self.url.path.rmdir()
 
     def tidy(self) -> None:
         """Leave nothing but the export, which is committed. Raises StorageError."""

@@ -99,6 +99,8 @@ def _reason(text: str, status: re.Match[str] | None) -> str:
         if "kind: Connect" in text or "ConnectError" in text:
             return "it cannot be reached"
         first = text.split("\n")[0].rpartition(" - ")[2].rpartition("error: ")[2]
+        if first == "error sending request":  # what writes files says no more
+            return "it did not answer as it should, or not in time"
         return f"it did not answer as it should ({masked(first)[:200]})"
     words = f"it answered {status[1]}{' ' + status[2].strip() if status[2] else ''}"
     code, message = _CODE.search(text), _MESSAGE.search(text)
