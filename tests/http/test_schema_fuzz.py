@@ -39,7 +39,8 @@ def made_key(folder: Path) -> str:
 @pytest.mark.parametrize("auth", ["none", "keys"])
 def test_what_the_document_says_is_so(tmp_path: Path, auth: str) -> None:
     """No fault of the server, nothing that is not described, and just what is valid is taken."""
-    shown = [] if auth == "none" else ["--header", f"Authorization: Bearer {made_key(tmp_path)}"]
+    key = "" if auth == "none" else made_key(tmp_path)
+    shown = ["--header", f"Authorization: Bearer {key}"] if key else []
     with serving(COMMAND, tmp_path, auth=auth) as server:
         eventually(lambda: log(server, "serving"))
         done = subprocess.run(
@@ -48,9 +49,16 @@ def test_what_the_document_says_is_so(tmp_path: Path, auth: str) -> None:
              "--max-examples", str(EXAMPLES), "--seed", "1", "--no-color", *shown,
              f"http://127.0.0.1:{server.port}/docs/openapi.json"],
             env=os.environ | {"PYTHONPATH": os.pathsep.join([str(HOOKS), *sys.path]),
-                              "SCHEMATHESIS_HOOKS": "schema_hooks"},
+                              "SCHEMATHESIS_HOOKS": "schema_hooks"}
+            | ({"FUZZ_KEY_ID": key.split("_")[1]} if key else {}),
             cwd=tmp_path, capture_output=True, text=True, timeout=7_200, check=False,
         )  # fmt: skip
+        if key:
+            # It was valid all the while.
+            listed = server.client.get(
+                "/ai/features/keys", headers={"authorization": f"Bearer {key}"}
+            )
+            assert listed.status_code == 200
     assert done.returncode == 0, done.stdout[-10_000:] + done.stderr[-2_000:]
     made = re.search(r"(\d+) generated", done.stdout)
     assert made is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ai_hub.http.access import ADMIN_ALL
 from ai_hub.http.asked import body
 from ai_hub.http.body import while_connected
 from ai_hub.http.messages import ArchiveRequest
+from ai_hub.http.paths import LONGEST_PATH
 from ai_hub.storage.url import Url, is_url
 
 
@@ -41,10 +43,16 @@ async def archives(state: State, tenant_id: str | None = None) -> dict[str, Any]
 
 
 def _allowed(to: str, root: Path, allowed: Sequence[str]) -> str:
-    """A place below the folder of exports, or below a URL of those allowed. Raises InvalidInput."""
+    """A place below the folder of exports, or below a URL of those allowed. Raises InvalidInput.
+
+    No link below that folder leads anywhere else.
+    """
+    if len(to) > LONGEST_PATH:
+        raise InvalidInput("to", to, f"at most {LONGEST_PATH:,} characters")
     if not is_url(to):
         url, above = Url.of(root / to, "to"), [Url.of(root)]
-        plain = ".." not in Path(to).parts
+        straight = os.path.join(os.path.realpath(root), Path(to))
+        plain = ".." not in Path(to).parts and os.path.realpath(root / to) == straight
     else:
         url, above, plain = Url.of(to, "to"), [Url.of(one) for one in allowed], True
     if not plain or not any(url.is_below(one) and url != one for one in above):

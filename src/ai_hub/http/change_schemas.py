@@ -47,7 +47,7 @@ CHANGES: Schema = {
             {
                 "before": TIME | {"description": "Not in the future; with `drop` 30 days ago"},
                 "to": {
-                    "type": "string", "minLength": 1,
+                    "type": "string", "minLength": 1, "maxLength": 1_000,
                     "description": "A folder in that of exports, or a URL that the server allows",
                 },
             },

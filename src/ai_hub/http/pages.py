@@ -84,13 +84,15 @@ async def sign_in(request: _Asked, state: State) -> Response[bytes]:
     """Take a key that is valid into a cookie."""
     form = form_of(request)
     key, then = form.get("key", "").strip(), landing(form.get("then", "/"))
+    said = bearer(key.encode("utf-8", "replace"))
     try:
-        await granted(state.access, bearer(key.encode("utf-8", "replace")))
+        await granted(state.access, said)
     except AiHubError as error:
         status, _, _ = refusal(error)
         again = sign_in_page(then, str(error), state.store.settings.auth)
         return Response(again, status_code=status, media_type=MediaType.HTML, headers=HEADERS)
-    return _to(then, cookie(key, _is_secure(request)))
+    # Where no key is asked for, anything is taken; what is none goes into no header.
+    return _to(then, None if said is None else cookie(key, _is_secure(request)))
 
 
 @post(SIGN_OUT, opt=NOTHING)

@@ -13,7 +13,7 @@ from ai_hub.storage.url import Url, is_url
 _GUIDE_PREFIX = "./exports/"
 # Leaves room for the id and the ending of the hidden file beside it.
 _LONGEST_NAME = 180
-_LONGEST_PATH = 1_000
+LONGEST_PATH = 1_000
 _EXPECTED = "a relative path inside the export root, such as training/features.parquet"
 
 
@@ -72,8 +72,8 @@ def export_path(output_path: str) -> PurePosixPath:
         raise refuse("It leads upwards.")
     if any(len(part.encode("utf-8", "replace")) > _LONGEST_NAME for part in path.parts):
         raise refuse(f"A part of it is longer than {_LONGEST_NAME} bytes.")
-    if len(text.encode("utf-8", "replace")) > _LONGEST_PATH:
-        raise refuse(f"It is longer than {_LONGEST_PATH} bytes.")
+    if len(text.encode("utf-8", "replace")) > LONGEST_PATH:
+        raise refuse(f"It is longer than {LONGEST_PATH} bytes.")
     if path.name.startswith("."):
         raise refuse("A hidden file is for an export in progress.")
     return path
