@@ -32,7 +32,6 @@ import contextlib
 import inspect
 import io
 import json
-import math
 import os
 import re
 import shlex
@@ -43,57 +42,32 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import environments
 import servers
+from docs_blocks import Block, blocks, commands, environment, pages, runs
+from docs_outputs import ANY, Layout, same_json, same_text
 
-ROOT = Path(__file__).parents[1]
 PORT = 8003
-ANY = "..."
 _WIDTH = 100
 POSTGRESQL = "localhost:5432"
 _SUPERUSER = "sudo -u postgres "
-_BLOCK = re.compile(
-    r"^```(?P<lang>\w+)(?P<how> [^\n]+)?\n(?P<text>.*?)^```$"
-    r"|^<!-- setup:\n(?P<setup>.*?)^-->$|^<!-- server: (?P<kinds>[a-z ]+) -->$",
-    re.DOTALL | re.MULTILINE,
-)
-_ENVIRONMENT = re.compile(r"^<!-- environment: (\w+) -->$", re.MULTILINE)
-_RUNNABLE = {"python", "bash", "console", "sql"}
+# So many show nothing but this that a process for each would take a minute.
+_HELP = re.compile(r"ai-hub(?: [a-z-]+)* --help")
 _NOT_RUN = re.compile(r"(make|source|\.|docker|sudo(?! -u)) ")
 _EXPORT = re.compile(r"export (\w+)=(.*)")
-# Of files and entries: they differ between releases.
-_SIZES = {"file_size_bytes", "file_size_mb", "bytes"}
-_RUN = re.compile(r"([ ━─-])\1+")
 _MADE = {
     "pg_database": 'DROP DATABASE "{}" WITH (FORCE)',
     "pg_roles": 'DROP ROLE "{}"',
 }
 """What a page makes on a server, databases first: roles own them."""
-_FRACTION = re.compile(r"\d+\.\d{5,}")
 _VOLATILE = re.compile(
     r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z"
 )
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block or a setup comment; `start` and `end` bound its text in the page.
-
-    `how` is what its fence says beside the language, `on` the servers that it is for.
-    """
-
-    lang: str
-    text: str
-    line: int
-    start: int
-    end: int
-    how: str = ""
-    on: tuple[servers.Kind | None, ...] = (None,)
 
 
 @dataclass(frozen=True)
@@ -112,84 +86,6 @@ class Shown:
         if self.block.lang == "json":
             return same_json(json.loads(self.expected), json.loads(self.actual))
         return same_text(self.expected, self.actual)
-
-
-def pages() -> list[Path]:
-    """Every page that has examples."""
-    found = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-    return [page for page in found if page.name != "benchmarks.md"]
-
-
-def environment(page: str) -> str | None:
-    """The environment of its own that a page is run in; None for the usual one."""
-    found = _ENVIRONMENT.search(page)
-    return found and found[1]
-
-
-def blocks(page: str) -> list[Block]:
-    """The blocks of a page in order."""
-    found = []
-    on: tuple[servers.Kind | None, ...] = (None,)
-    for match in _BLOCK.finditer(page):
-        if match["kinds"] is not None:
-            kinds = match["kinds"].split()
-            assert set(kinds) <= {*servers.KINDS, "none"}, match.group()
-            on = tuple(None if kind == "none" else cast(servers.Kind, kind) for kind in kinds)
-            continue
-        group = "setup" if match["setup"] is not None else "text"
-        start, end = match.span(group)
-        lang = "setup" if group == "setup" else match["lang"]
-        line = page.count("\n", 0, start) + 1
-        found.append(Block(lang, match[group], line, start, end, (match["how"] or "").strip(), on))
-    return found
-
-
-def runs(page: str) -> list[servers.Kind | None]:
-    """The kinds of servers that a page is run on, in its order; None: without one."""
-    found = [kind for block in blocks(page) if block.lang in _RUNNABLE for kind in block.on]
-    return list(dict.fromkeys(found))
-
-
-def same_text(expected: str, actual: str) -> bool:
-    """Whether an output is as shown: `...` is anything, alone on a line any lines.
-
-    Runs of spaces and of table lines may differ in length. Long fractions are compared to six
-    digits: the last ones differ between machines.
-    """
-    expected, actual = (_RUN.sub(r"\1", _FRACTION.sub(_six_digits, t)) for t in (expected, actual))
-    pattern = ""
-    for line in expected.rstrip().splitlines():
-        if line.strip() == ANY:
-            pattern += r"(?:.*\n)*?"
-        else:
-            pattern += ".*?".join(re.escape(part) for part in line.rstrip().split(ANY)) + r"\n"
-    lines = "".join(f"{line.rstrip()}\n" for line in actual.rstrip().splitlines())
-    return re.fullmatch(pattern, lines) is not None
-
-
-def _six_digits(number: re.Match[str]) -> str:
-    return f"{float(number.group()):.6g}"
-
-
-def same_json(expected: Any, actual: Any) -> bool:
-    """Whether a document is as shown; `...` is any value, any further elements or keys."""
-    if expected == ANY:
-        return True
-    if isinstance(expected, dict) and isinstance(actual, dict):
-        keys = [key for key in expected if key != ANY]
-        if set(keys) - set(actual) or (ANY not in expected and len(keys) < len(actual)):
-            return False
-        return all(key in _SIZES or same_json(expected[key], actual[key]) for key in keys)
-    if isinstance(expected, list) and isinstance(actual, list):
-        if expected[-1:] == [ANY]:
-            expected = expected[:-1]
-            actual = actual[: len(expected)]
-        return len(expected) == len(actual) and all(map(same_json, expected, actual))
-    if isinstance(expected, str) and isinstance(actual, str):
-        return same_text(expected, actual)
-    if isinstance(expected, float) and isinstance(actual, float | int):
-        return math.isclose(expected, actual, rel_tol=1e-9)
-    return type(expected) is type(actual) and expected == actual
 
 
 class Reader:
@@ -251,7 +147,7 @@ class Reader:
         self._loop.close()
         if self._server is not None:
             self._server.terminate()
-            self._server.wait(timeout=20)
+            self._server.wait(timeout=120)
         for table, before in self._there_before.items():
             for name in self._made(table) - before:
                 quoted = name.replace('"', '""')
@@ -311,7 +207,7 @@ class Reader:
         place = unquote(urlsplit(url).path[1:]) if block.how == "superuser" else url
         done = subprocess.run(
             ["psql", "--quiet", "--set=ON_ERROR_STOP=1", f"--dbname={place}"],
-            input=block.text, capture_output=True, timeout=60, text=True, encoding="utf-8",
+            input=block.text, capture_output=True, timeout=600, text=True, encoding="utf-8",
         )  # fmt: skip
         assert done.returncode == 0, f"line {block.line}: {done.stderr}"
         return done.stdout
@@ -324,9 +220,11 @@ class Reader:
             yield Shown(block, expected, output, block.start + start, block.start + end)
 
     def _run(self, command: str, stderr: int) -> tuple[int, str]:
+        if _HELP.fullmatch(command.strip()):
+            return _help(shlex.split(command)[1:])
         done = subprocess.run(
             ["bash", "-c", self._here(command)],
-            stdout=subprocess.PIPE, stderr=stderr, timeout=60, text=True, encoding="utf-8",
+            stdout=subprocess.PIPE, stderr=stderr, timeout=600, text=True, encoding="utf-8",
         )  # fmt: skip
         if done.returncode and done.stderr:
             print(done.stdout, done.stderr)
@@ -336,7 +234,7 @@ class Reader:
         self._server = subprocess.Popen(
             shlex.split(command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while True:
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{self._port}/health").close()
@@ -362,34 +260,17 @@ class Reader:
         return text.replace(self._postgres, POSTGRESQL) if self._postgres else text
 
 
-def commands(block: Block) -> Iterator[tuple[str, int, int]]:
-    """The commands of a console block, and where the output of each stands in its text."""
-    prompts = list(re.finditer(r"^\$ (?:.*\\\n)*.*\n(?:> .*\n)*", block.text, re.MULTILINE))
-    ends = [prompt.start() for prompt in prompts[1:]] + [len(block.text)]
-    for prompt, end in zip(prompts, ends, strict=True):
-        output = block.text[prompt.end() : end].rstrip()
-        last = prompt.end() + len(output)
-        command = re.sub(r"^[$>] ", "", prompt.group(), flags=re.MULTILINE)
-        yield command.rstrip(), prompt.end(), last + bool(output)
+def _help(words: list[str]) -> tuple[int, str]:
+    """The exit code of a command that only tells of itself, and what it prints."""
+    from ai_hub.cli.app import app
 
-
-@dataclass
-class _Layout:
-    """A JSON document as pages show it: a member a line, small values whole."""
-
-    lines: list[str] = field(default_factory=list)
-
-    def write(self, value: Any, indent: str = "") -> str:
-        whole = json.dumps(value, ensure_ascii=False)
-        if not isinstance(value, dict | list) or len(indent + whole) < 90:
-            return whole
-        deeper = indent + "  "
-        if isinstance(value, dict):
-            inner = [f"{json.dumps(k)}: {self.write(v, deeper)}" for k, v in value.items()]
-        else:
-            inner = [self.write(one, deeper) for one in value]
-        first, last = ("{", "}") if isinstance(value, dict) else ("[", "]")
-        return f"{first}\n{deeper}" + f",\n{deeper}".join(inner) + f"\n{indent}{last}"
+    code: object = None
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        try:
+            app(words, prog_name="ai-hub")
+        except SystemExit as end:
+            code = end.code
+    return int(bool(code)), printed.getvalue()
 
 
 def update(page: Path) -> int:
@@ -410,7 +291,7 @@ def update(page: Path) -> int:
         today = time.strftime(r"%Y-%m-%d[T ]\d\d:\d\d:\d\dZ", time.gmtime())
         actual = re.sub(today, lambda found: ANY.ljust(len(found.group())), actual)
         if shown.block.lang == "json":
-            actual = _Layout().write(json.loads(actual))
+            actual = Layout().write(json.loads(actual))
         lines = "".join(f"{line.rstrip()}\n" for line in actual.rstrip().splitlines())
         text = text[: shown.start] + lines + text[shown.end :]
     page.write_text(text, "utf-8")

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from docs_pages import ROOT, blocks, commands
+from docs_blocks import ROOT, blocks, commands
 
 _PYTHON = ("meters.csv", "HistGradientBoostingRegressor")
 _COMMANDS = ("ai-hub ingest ", "ai-hub export ")

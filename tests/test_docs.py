@@ -21,17 +21,9 @@ from ai_hub.definitions.vocabulary import CLOSED, PARTS, STATS
 from ai_hub.feature_store import FeatureStore
 from ai_hub.intake.read_options import READ_OPTIONS
 from ai_hub.metrics import FAMILIES
-from docs_pages import (
-    PORT,
-    ROOT,
-    Reader,
-    blocks,
-    environment,
-    pages,
-    runs,
-    same_json,
-    same_text,
-)
+from docs_blocks import ROOT, blocks, environment, pages, runs
+from docs_outputs import same_json, same_text
+from docs_pages import PORT, Reader
 from servers import Kind
 
 PROSE = sorted(

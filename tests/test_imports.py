@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
@@ -307,7 +308,14 @@ class Import(NamedTuple):
     for_types: bool
 
 
-def imports(path: str, source: str) -> Iterator[Import]:
+@cache
+def parsed(source: str) -> ast.Module:
+    """A module, which several tests look at."""
+    return ast.parse(source)
+
+
+@cache
+def imports(path: str, source: str) -> tuple[Import, ...]:
     """Every import of a module, relative ones resolved."""
     folder = ["ai_hub", *path.split("/")[:-1]]
 
@@ -327,7 +335,7 @@ def imports(path: str, source: str) -> Iterator[Import]:
         for child in ast.iter_child_nodes(node):
             yield from visit(child, in_function, for_types or child in guarded)
 
-    return visit(ast.parse(source), False, False)
+    return tuple(visit(parsed(source), False, False))
 
 
 def step(path: str) -> str:
@@ -384,7 +392,7 @@ def imported(path: str, source: str, names: Mapping[str, str]) -> Iterator[tuple
 
 def reaches(path: str, source: str) -> bool:
     """Whether a module waits, or reaches what is outside the process, by itself."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Await | ast.AsyncFor | ast.AsyncWith):
             return True
         if isinstance(node, ast.Call):
@@ -399,7 +407,7 @@ def reaches(path: str, source: str) -> bool:
 
 def says(source: str) -> bool:
     """Whether a text in a module, other than a docstring, is of a statement."""
-    tree = ast.parse(source)
+    tree = parsed(source)
     prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     return any(
         isinstance(node, ast.Constant)

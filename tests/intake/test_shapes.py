@@ -20,7 +20,7 @@ from ai_hub.cli.app import app
 from ai_hub.feature_store import FeatureStore
 from ai_hub.intake.options import BatchKind
 from ai_hub.intake.read_options import READ_OPTIONS
-from docs_pages import ROOT, blocks, commands
+from docs_blocks import ROOT, blocks, commands
 
 PAGE = ROOT / "docs" / "files.md"
 
