@@ -17,12 +17,13 @@ from ai_hub.serving.reader import Reader
 from ai_hub.serving.writer import Writer
 from serving.doubles import AT, SPEC, TENANT, HeldStore, batch
 from serving.kinds import reads
+from serving.timeless import timeless
 
 
 class Service:
     """Reader and writer over one held store and one cache."""
 
-    def __init__(self, holding: bool = True, patience: float = 5.0) -> None:
+    def __init__(self, holding: bool = True, patience: float = 60.0) -> None:
         self.store = HeldStore(holding)
         self.cache = MemoryCache()
         self.reader = Reader(self.store, self.cache, lambda: AT, patience)
@@ -193,6 +194,7 @@ async def test_a_failing_store_is_answered_for_by_the_calendar_and_not_remembere
     assert await service.cached("a")
 
 
+@timeless
 async def test_a_slow_store_is_answered_for_within_the_patience() -> None:
     service = Service(patience=0.05)
     async with asyncio.timeout(2):
@@ -211,12 +213,12 @@ async def test_a_slow_store_is_answered_for_within_the_patience() -> None:
 @pytest.mark.parametrize(
     ("assets", "patiences"), [(1, 1), (2, 1), (99, 1), (100, 2), (199, 2), (200, 3)]
 )
+@timeless
 async def test_each_hundred_assets_wait_for_the_patience_once_more(
     assets: int, patiences: int
 ) -> None:
     service = Service(patience=0.2)
     asked = begin(service.get(*(f"a{i}" for i in range(assets))))
-    # Timers of one loop end in their order, however busy the machine is.
     await asyncio.sleep(0.2 * patiences - 0.1)
     assert not asked.done()
     await asyncio.sleep(0.15)
@@ -227,6 +229,7 @@ async def test_each_hundred_assets_wait_for_the_patience_once_more(
     await service.reader.close()
 
 
+@timeless
 async def test_nobody_waits_for_longer_than_a_moment_while_the_store_is_away() -> None:
     service = Service(patience=3.0)
     service.store.error = StoreUnavailable("away")
@@ -253,6 +256,7 @@ async def test_nobody_waits_for_longer_than_a_moment_while_the_store_is_away() -
     await service.reader.close()
 
 
+@timeless
 async def test_a_few_computations_at_a_time_go_on_trying_while_the_store_is_away() -> None:
     service = Service(patience=3.0)
     service.store.error = StoreUnavailable("away")
@@ -268,6 +272,7 @@ async def test_a_few_computations_at_a_time_go_on_trying_while_the_store_is_away
 
 
 @pytest.mark.parametrize("why", ["another answered", "nobody else asked", "it was stopped"])
+@timeless
 async def test_one_slow_asset_does_not_make_the_store_away_for_others(why: str) -> None:
     service = Service(patience=0.5)
     slow = begin(service.get("slow"))
@@ -296,6 +301,7 @@ async def test_one_slow_asset_does_not_make_the_store_away_for_others(why: str) 
     await service.reader.close()
 
 
+@timeless
 async def test_a_store_that_answers_nothing_is_away_a_moment_after_the_first_is_late() -> None:
     service = Service(patience=0.3)
     service.store.silent = True
