@@ -1,8 +1,9 @@
 """Five million rows by Spark, Parquet to Parquet, beside its own sort and its window functions.
 
 Its own sort is what moving the rows costs: repartition, sort and write, with no features. Window
-functions compute the same features, without means for what is missing. Runs in the environment
-that `make test-spark` makes.
+functions compute the same features, without means for what is missing. Beside the times is the work
+of all processors, which tells more where the machine is busy. Runs in the environment that
+`make build/env-spark/made` makes: `build/env-spark/bin/python -m benchmarks spark --write`.
 """
 
 from __future__ import annotations
@@ -51,10 +52,14 @@ def run(rows: int = 5_000_000, chunks: int = _ROUNDS) -> Topic:
         lines = []
         ratios: dict[tuple[str, str], float] = {}
         for label, source in (("even", even), ("skewed", skewed)):
-            work = {
-                name: partial(way, spark, str(source), str(Path(folder, name)))
-                for name, way in ways.items()
-            }
+            cpu: dict[str, list[float]] = {name: [] for name in ways}
+
+            def measured(name: str, source: str, cpu: dict[str, list[float]] = cpu) -> None:
+                before = _processor_seconds()
+                ways[name](spark, source, str(Path(folder, name)))
+                cpu[name].append(_processor_seconds() - before)
+
+            work = {name: partial(measured, name, str(source)) for name in ways}
             seconds = interleaved(work, chunks if label == "even" else 1)
             for name in ("sort", "windows"):
                 ratios[label, name] = median_ratio(seconds["ours"], seconds[name])
@@ -62,9 +67,11 @@ def run(rows: int = 5_000_000, chunks: int = _ROUNDS) -> Topic:
                 (
                     label,
                     f"{rows:,}",
-                    *(f"{median(seconds[name]):.1f}" for name in ways),
-                    f"{ratios[label, 'sort']:.2f}",
-                    f"{ratios[label, 'windows']:.2f}",
+                    *(f"{median(seconds[name]):.1f} ({median(cpu[name]):.1f})" for name in ways),
+                    *(
+                        f"{ratios[label, name]:.2f} ({median(cpu['ours']) / median(cpu[name]):.2f})"
+                        for name in ("sort", "windows")
+                    ),
                 )
             )
         megabytes = workers.peak
@@ -152,6 +159,24 @@ def _write(target: Path, kinds: list[tuple[int, int, int]]) -> None:
         table = table.take(draws.permutation(len(table)))
         for part, first in enumerate(range(0, len(table), 500_000)):
             pq.write_table(table.slice(first, 500_000), target / f"{place}-{part:03}.parquet")
+
+
+def _processor_seconds() -> float:
+    """What this process, Spark and its workers have computed for so far."""
+    found: dict[int, tuple[int, float]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text("utf-8").rpartition(")")[2].split()
+        except OSError:
+            continue
+        ticks = sum(map(int, fields[11:15]))
+        found[int(stat.parent.name)] = int(fields[1]), ticks / os.sysconf("SC_CLK_TCK")
+    total, mine = 0.0, [os.getpid()]
+    while mine:
+        own = mine.pop()
+        total += found[own][1]
+        mine += [pid for pid, (parent, _) in found.items() if parent == own]
+    return total
 
 
 class _Session:

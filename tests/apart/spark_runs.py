@@ -113,7 +113,7 @@ def frame(spark: Any, table: pa.Table) -> Any:
     wanted=chosen_targets(),
     missing=policies(),
     some=st.lists(worlds(), min_size=8, max_size=8),
-    slice_rows=st.sampled_from((None, 2, 7)),
+    slice_rows=st.sampled_from((None, 2, 7, 1_000)),
     partitions=st.sampled_from((1, 2, 5)),
     rows=st.sampled_from(("observations", "spine", "frequency")),
     data=st.data(),
@@ -233,6 +233,37 @@ def test_the_rows_are_those_of_the_local_engine(spark: Any) -> None:
     assert said["ai_hub.fingerprint"] == WEATHER.fingerprint
 
 
+def test_one_long_asset_beside_many_short_ones(spark: Any, tmp_path: Path) -> None:
+    long, short = 2_500_000, 100
+    minutes = np.arange(long) * (HOUR // 60) - long // 2 * (HOUR // 60)
+    hourly = np.tile(np.arange(short) * HOUR, 1_000)
+    draws = np.random.default_rng(0)
+    observed = pa.table(
+        {
+            "timestamp": pa.array(np.append(minutes, hourly), pa.timestamp("us", "UTC")),
+            "asset_id": pa.DictionaryArray.from_arrays(
+                np.append(np.full(long, 1_000), np.repeat(np.arange(1_000), short)),
+                [f"meter-{i:04}" for i in range(1_001)],
+            ),
+            "value": np.round(draws.random(long + 1_000 * short), 3),
+        }
+    )
+    pq.write_table(observed.take(draws.permutation(len(observed))), tmp_path / "readings.parquet")
+    how: dict[str, Any] = {"feature_set": "forecast_basic", "horizons": ["24h"]}
+    local = pa.Table.from_batches(training_batches(observed, tenant_id="acme", **how))
+    readings = spark.read.parquet(str(tmp_path / "readings.parquet"))
+    training_set(readings, tenant_id="acme", **how).write.parquet(str(tmp_path / "train"))
+    found = pq.read_table(tmp_path / "train").sort_by(KEYS)
+    assert len(found) == long + 1_000 * short
+    assert found.column_names == local.column_names
+    for name in local.column_names:
+        ours, theirs = found[name], local[name].cast(found.schema.field(name).type)
+        if name.startswith("rolling"):
+            np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=1e-9)
+        else:
+            assert ours.equals(theirs), name
+
+
 def test_slices_have_the_attributes_of_their_asset(spark: Any) -> None:
     # Two that are cut, and one that is not.
     observed = hours(3, 300).slice(0, 650)
@@ -347,6 +378,50 @@ def test_an_archive_and_live_rows_are_one_history(
     assert {row["tenant_id"] for row in alone.toArrow().to_pylist()} == {history.OTHER}
     with pytest.raises(InvalidInput, match=r"archive.*a folder manifests below it"):
         archived(spark, str(tmp_path / "exports"))
+
+
+def test_the_command_writes_what_the_store_exports(tmp_path: Path) -> None:
+    local, train = tmp_path / "local.parquet", tmp_path / "train"
+    start, end = to_datetime(history.T + DAY), to_datetime(history.T + 8 * DAY)
+
+    async def made() -> pa.Table:
+        async with FILE.open(tmp_path, **history.KEPT) as store:
+            await history.load(store, history.World(7))
+            await store.export_features_to_parquet(
+                history.TENANT, "forecast_advanced", start_time=start, end_time=end,
+                horizons=["24h"], indicators=True, output_path=local,
+            )  # fmt: skip
+            return pq.read_table(local)
+
+    expected = run(made())
+    tables = {
+        "--source": LIVE["file"],
+        "--weather": "SELECT * FROM weather_features",
+        "--weather-sources": "SELECT * FROM asset_weather_source",
+    }
+    files: list[str] = []
+    for option, query in tables.items():
+        file = tmp_path / f"{option.strip('-')}.parquet"
+        pq.write_table(read(FILE, tmp_path, query), file, coerce_timestamps="us")
+        files += [option, str(file)]
+    environment = {name: text for name, text in os.environ.items() if name != "SPARK_REMOTE"}
+    ran = subprocess.run(
+        [Path(sys.executable).with_name("ai-hub"), "export", "--engine", "spark", *files,
+         "--tenant", history.TENANT, "--set", "forecast_advanced", "--horizon", "24h",
+         "--start", start.isoformat(), "--end", end.isoformat(), "--indicators",
+         "--output", str(train), "--json"],
+        env=environment | {"AI_HUB_DATABASE_URL": FILE.url(tmp_path)},
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    said = json.loads(ran.stdout)
+    assert (said["status"], said["row_count"]) == ("completed", len(expected))
+    assert (train / "_SUCCESS").exists()
+    found = pq.read_table(train).sort_by(KEYS)
+    assert pq.read_schema(next(train.glob("*.parquet"))).field("timestamp").type == pa.timestamp(
+        "us", "UTC"
+    )
+    assert_same(found, expected)
 
 
 def assert_same(found: pa.Table, expected: pa.Table) -> None:

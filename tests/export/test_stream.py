@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
@@ -183,7 +184,7 @@ def test_any_slices_and_batches_give_the_references_rows(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stream, "CHUNK_ROWS", most)
         found = given_out(recipe, rows, cuts)
-        again = given_out(recipe, shuffled, cuts, in_order=False)
+        again = given_out(recipe, shuffled, cuts, order="any")
         mended = rows_or_none(recipe, shuffled, cuts)
     for some in (found, again, found if mended is None else mended):
         assert sorted(map(pair_of, some)) == sorted(expected)
@@ -202,16 +203,20 @@ def rows_or_none(
         return None
 
 
-@pytest.fixture
-def hours() -> list[Row]:
-    """60 hours of each of three assets, in order."""
+def hours_of(assets: str) -> list[Row]:
+    """60 hours of each of some assets, in order."""
     return [
         {"tenant_id": TENANT, "source_id": "", "share": 0, "window_start": FIRST_INSTANT,
          "window_end": LAST_INSTANT, "asset_id": asset_id, "kind": OBSERVATION,
          "timestamp": to_datetime(n * HOUR), "value": float(n), "feature_type": "value"}
-        for asset_id in ("a", "b", "c")
+        for asset_id in assets
         for n in range(-30, 30)
     ]  # fmt: skip
+
+
+@pytest.fixture
+def hours() -> list[Row]:
+    return hours_of("abc")
 
 
 def test_a_lost_order_is_put_right(hours: list[Row]) -> None:
@@ -224,6 +229,35 @@ def test_a_lost_order_is_put_right(hours: list[Row]) -> None:
     assert given_out(recipe, backwards, [60, 120]) == expected
 
 
+@given(order=st.permutations("abc"), seed=st.integers(0, 99), cuts=CUTS)
+def test_assets_may_come_together_in_any_order(
+    order: list[str], seed: int, cuts: list[int]
+) -> None:
+    recipe, rows = Recipe.of("forecast_basic"), hours_of("abc")
+    expected = given_out(recipe, rows, [])
+    random.Random(seed).shuffle(rows)
+    rows.sort(key=lambda row: order.index(row["asset_id"]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stream, "CHUNK_ROWS", 20)
+        found = given_out(recipe, rows, cuts, order="together")
+    assert sorted(found, key=pair_of) == expected
+
+
+def test_assets_that_come_twice_are_put_right_or_refused(
+    hours: list[Row], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = Recipe.of("forecast_basic")
+    expected = given_out(recipe, hours, [])
+    mixed = [hours[i * 77 % 180] for i in range(180)]
+    torn = [*hours[:50], *hours[60:], *hours[50:60]]
+    for rows in (mixed, torn):
+        for cuts in ([], [50, 100], [170]):
+            assert given_out(recipe, rows, cuts, order="together") == expected
+    monkeypatch.setattr(stream, "CHUNK_ROWS", 20)
+    with pytest.raises(ExportFailed, match=r"rows of a .* in_order=False"):
+        given_out(recipe, torn, [170], order="together")
+
+
 def test_what_comes_after_those_behind_it_were_given_out_is_refused(
     hours: list[Row], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,7 +267,7 @@ def test_what_comes_after_those_behind_it_were_given_out_is_refused(
     with pytest.raises(ExportFailed, match=r"rows of a .* in_order=False"):
         given_out(recipe, late, [120])
     expected = given_out(recipe, hours, [])
-    assert given_out(recipe, late, [120], in_order=False) == expected
+    assert given_out(recipe, late, [120], order="any") == expected
 
 
 def pair_of(row: Row) -> Pair:

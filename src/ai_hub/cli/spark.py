@@ -59,6 +59,7 @@ _NOT_BY_SPARK = {
     "partition_by": "--partition-by",
     "buckets": "--buckets",
     "detach": "--detach",
+    "format": "--format",
 }
 
 

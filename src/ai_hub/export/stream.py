@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +32,9 @@ The assets of one share of those that read one source come together, its weather
 before them. Of an asset cut into slices, `window_start` to `window_end` is one of them.
 """
 _WITHIN = ("kind", "timestamp")
+Coming = Literal["sorted", "together", "any"]
+"""How rows come: by all of that; those of each asset one after another, without weather, of which
+no asset is longer than a worker can hold; or anyhow."""
 
 
 class Entity(NamedTuple):
@@ -63,24 +66,27 @@ class Run(NamedTuple):
 
 
 def training_stream(
-    recipe: Recipe, batches: Iterable[pa.RecordBatch], in_order: bool = True
+    recipe: Recipe, batches: Iterable[pa.RecordBatch], order: Coming = "sorted"
 ) -> Iterator[pa.RecordBatch]:
     """The training rows of all assets of a stream.
 
-    An engine may have lost the order on the way: rows are then gathered and sorted here, as with
-    `in_order` false all are. Raises ExportFailed where rows come too late for that.
+    An engine may have lost the order on the way: rows are then gathered and sorted here, as those
+    in no order all are. Raises ExportFailed where rows come too late for that.
     """
     assets = _Assets(recipe)
-    order = _Order()
+    check = _Together() if order == "together" else _Order()
     incoming = (pa.Table.from_batches([batch]) for batch in batches if batch.num_rows)
     for table in incoming:
-        if in_order and order.holds(table):
-            for run in runs_of(table):
+        if order != "any" and (runs := check.taken(table)) is not None:
+            for run in runs:
                 yield from assets.feed(run)
         else:
-            rest = pa.concat_tables(chain([table], incoming))
+            rest = pa.concat_tables(chain(check.held, [table], incoming))
+            check.held = []
             for run in assets.before_all(runs_of(_sorted(rest))):
                 yield from assets.feed(run)
+    for run in check.left():
+        yield from assets.feed(run)
     yield from assets.end()
 
 
@@ -127,22 +133,59 @@ class _Order:
     """Whether rows come in order, from one batch to the next too."""
 
     def __init__(self) -> None:
+        self.held: list[pa.Table] = []
         self._last: tuple[Entity, int] | None = None
 
-    def holds(self, table: pa.Table) -> bool:
-        """Whether the rows of a batch follow those before them."""
+    def taken(self, table: pa.Table) -> list[Run] | None:
+        """The rows of a batch by asset; None if they do not follow those before them."""
         changes, at = _changes(table), _within(table)
         inside = np.diff(at) >= 0
         if not (inside | changes[1:]).all():
-            return False
+            return None
         runs = runs_of(table)
         first = np.flatnonzero(changes).tolist()
         begins = [(run.of, int(at[row])) for run, row in zip(runs, first, strict=True)]
         before = [] if self._last is None else [self._last]
         if any(a > b for a, b in zip([*before, *begins], [*before, *begins][1:], strict=False)):
-            return False
+            return None
         self._last = (runs[-1].of, int(at[-1]))
-        return True
+        return runs
+
+    def left(self) -> list[Run]:
+        """What was held back until all rows have come."""
+        return []
+
+
+class _Together:
+    """Rows that come asset by asset: each is held until it is whole, and then sorted."""
+
+    def __init__(self) -> None:
+        self.held: list[pa.Table] = []
+        self._now: Entity | None = None
+        self._seen: set[Entity] = set()
+
+    def taken(self, table: pa.Table) -> list[Run] | None:
+        """The assets that are whole with a batch; None if an asset comes a second time."""
+        runs = runs_of(table)
+        begun = [run.of for run in runs[runs[0].of == self._now :]]
+        if len({*begun}) < len(begun) or not self._seen.isdisjoint(begun):
+            return None
+        self._seen.update(begun)
+        whole = []
+        for run in runs:
+            if run.of != self._now:
+                whole += self.left()
+                self._now = run.of
+            self.held.append(run.rows)
+        return whole
+
+    def left(self) -> list[Run]:
+        """The asset that was coming."""
+        if not self.held:
+            return []
+        assert self._now is not None
+        rows, self.held = pa.concat_tables(self.held), []
+        return [Run(self._now, rows.take(pa.array(np.argsort(_within(rows), kind="stable"))))]
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 SHARES = 32
 """So many workers at most are sent the weather of one source."""
+_DRAWN = 4_000
+"""So many of the rows of an asset that is just long are in a sample, about."""
+_SURELY = 0.9
+"""Whoever has less than this of them is not long, by six deviations."""
 _FEWEST_REACHES = 4
 """A slice is so many times as long as what its rows reach at least, so that little comes twice."""
 
@@ -88,14 +93,27 @@ def floored(instant: Column, width: Column) -> Column:
     return F.call_function("div", instant - F.pmod(instant, width), width)
 
 
-def long_assets(observations: DataFrame, needs: ScanRequest, most: int) -> DataFrame | None:
+def long_assets(
+    observations: DataFrame, some: Callable[[float], DataFrame], needs: ScanRequest, most: int
+) -> DataFrame | None:
     """The assets with more than so many observations, and how they are cut; None if there are none.
 
-    They are counted, and those that are long are known to the driver.
+    `some` draws a share of the observations. Of these rows are counted, and of the assets that may
+    be long all; those that are long are known to the driver.
     """
+    count = F.count(F.lit(1)).alias("rows")
+    share = _DRAWN / most
+    if share < 1:
+        drawn = some(share).groupBy(*ENTITY).agg(count)
+        found = drawn.where(F.col("rows") > _SURELY * _DRAWN).select(*ENTITY).collect()
+        if not found:
+            return None
+        layout = "tenant_id string, asset_id string"
+        chosen = observations.sparkSession.createDataFrame([tuple(one) for one in found], layout)
+        observations = observations.join(F.broadcast(chosen), [*ENTITY], "left_semi")
     time = F.unix_micros("timestamp")
     counted = observations.groupBy(*ENTITY).agg(
-        F.count(F.lit(1)).alias("rows"), F.min(time).alias("first"), F.max(time).alias("last")
+        count, F.min(time).alias("first"), F.max(time).alias("last")
     )
     reach = max(needs.lookback, needs.weather_lookback) + needs.lookahead
     rows = []

@@ -18,7 +18,7 @@ from ai_hub.definitions.vocabulary import Missing
 from ai_hub.errors import InvalidInput
 from ai_hub.export.recipe import Recipe
 from ai_hub.export.rows import Counts
-from ai_hub.export.stream import ATTRIBUTE, EDGES, KEYS, OBSERVATION, SPINE, WEATHER
+from ai_hub.export.stream import ATTRIBUTE, EDGES, KEYS, OBSERVATION, SPINE, WEATHER, Coming
 from ai_hub.spark import frames
 from ai_hub.spark.extra import functions as F
 from ai_hub.spark.extra import types as T
@@ -59,9 +59,9 @@ def training_set(
     `spine`: asset_id, timestamp and labels. Each has a tenant_id, or is of the one that is named.
     The others are as in an export; without a range rows stand at all observations.
 
-    Assets with more than `slice_rows` observations are cut into slices of time; to know them they
-    are counted, which reads the observations once (None: nothing is cut or counted). Nothing else
-    runs before an action. `in_order=False` is for engines that lose the order of a sort: each
+    Assets with more than `slice_rows` observations are cut into slices of time; to know them a
+    sample is counted, which reads the observations once (None: nothing is cut or counted). Nothing
+    else runs before an action. `in_order=False` is for engines that lose the order of a sort: each
     worker then sorts its rows by itself. Raises InvalidInput, UnknownFeatureSet.
     """
     recipe = Recipe.of(
@@ -84,7 +84,14 @@ def training_set(
     readers = None
     if has_weather and weather_sources is not None:
         readers = readers_of(frames.sources(weather_sources, tenant_id))
-    long = None if slice_rows is None else long_assets(read, needs, slice_rows)
+    long = None
+    if slice_rows is not None:
+
+        def some(share: float) -> DataFrame:
+            drawn = observations.sample(share, seed=0)
+            return frames.within(frames.observations(drawn, tenant_id, needs.series), needs)
+
+        long = long_assets(read, some, needs, slice_rows)
     slices = Slices(needs, long, readers, has_weather)
 
     time = F.unix_micros("timestamp")
@@ -110,7 +117,8 @@ def training_set(
         if rows_of_spine is not None:
             assets = assets.unionByName(rows_of_spine.select(*ENTITY))
         parts[WEATHER] = _weather(rows, slices, assets)
-    return _computed(recipe, parts, spine, in_order)
+    is_short = slice_rows is not None and slice_rows <= SLICE_ROWS and long is None
+    return _computed(recipe, parts, spine, in_order, is_short)
 
 
 def _weather(rows: DataFrame, slices: Slices, assets: DataFrame) -> DataFrame:
@@ -128,9 +136,16 @@ def _weather(rows: DataFrame, slices: Slices, assets: DataFrame) -> DataFrame:
 
 
 def _computed(
-    recipe: Recipe, parts: dict[int, DataFrame], spine: DataFrame | None, in_order: bool
+    recipe: Recipe,
+    parts: dict[int, DataFrame],
+    spine: DataFrame | None,
+    in_order: bool,
+    is_short: bool,
 ) -> DataFrame:
-    """The rows of every kind in one stream for each worker, and what comes of it."""
+    """The rows of every kind in one stream for each worker, and what comes of it.
+
+    `is_short`: every asset is known to be shorter than what a worker can hold.
+    """
     if len(parts) == 1:
         (rows,) = parts.values()
     else:
@@ -141,17 +156,22 @@ def _computed(
         for other in others:
             rows = rows.unionByName(other, allowMissingColumns=True)
     keys = [name for name in KEYS if name in rows.columns]
-    # Assets that read one weather are on one worker; else each is wherever its hash says.
-    together = [name for name in keys if name != "asset_id"] if "source_id" in keys else keys
-    order = [*keys, *(name for name in ("kind", "timestamp") if name in rows.columns)]
-    sent = rows.repartition(*together).sortWithinPartitions(*order)
-    return sent.mapInArrow(
-        _work(pickle.dumps(recipe), __version__, in_order), _schema(recipe, spine)
-    )
+    coming: Coming = "sorted" if in_order else "any"
+    if in_order and is_short and len(parts) == 1:
+        # One number sorts in a third of the time; a worker puts each asset's rows in order.
+        coming = "together"
+        place = rows.withColumn("_place", F.xxhash64(*keys))
+        sent = place.repartition("_place").sortWithinPartitions("_place").drop("_place")
+    else:
+        # Assets that read one weather are on one worker; else each is wherever its hash says.
+        together = [name for name in keys if name != "asset_id"] if "source_id" in keys else keys
+        order = [*keys, *(name for name in ("kind", "timestamp") if name in rows.columns)]
+        sent = rows.repartition(*together).sortWithinPartitions(*order)
+    return sent.mapInArrow(_work(pickle.dumps(recipe), __version__, coming), _schema(recipe, spine))
 
 
 def _work(
-    recipe: bytes, version: str, in_order: bool
+    recipe: bytes, version: str, coming: Coming
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         # It goes to workers as it stands here, so that one without the package can say so.
@@ -172,7 +192,7 @@ def _work(
                 f"Spark's workers ({sys.executable}) have ai-hub-feature-store {__version__}, and "
                 f"the driver has {version}. Install the same version on both."
             )
-        yield from training_stream(pickle.loads(recipe), batches, in_order)
+        yield from training_stream(pickle.loads(recipe), batches, coming)
 
     return work
 
