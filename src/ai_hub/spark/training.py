@@ -158,7 +158,7 @@ def _computed(
     keys = [name for name in KEYS if name in rows.columns]
     coming: Coming = "sorted" if in_order else "any"
     if in_order and is_short and len(parts) == 1:
-        # One number sorts in a third of the time; a worker puts each asset's rows in order.
+        # One number is sorted by radix; a worker puts each asset's rows in order.
         coming = "together"
         place = rows.withColumn("_place", F.xxhash64(*keys))
         sent = place.repartition("_place").sortWithinPartitions("_place").drop("_place")
