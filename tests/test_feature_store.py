@@ -46,6 +46,7 @@ USES: dict[str, Use] = {
     "doctor": lambda s: s.doctor(),
     "archive": lambda s: s.archive(BEFORE, "/tmp/archive"),
     "archives": lambda s: s.archives(),
+    "unarchive": lambda s: s.unarchive(),
     "ingest": lambda s: s.ingest([ROW], "t"),
     "ingest_weather": lambda s: s.ingest_weather([{**ROW, "temperature": 1.0}], "t"),
     "ingest_attributes": lambda s: s.ingest_attributes([{"asset_id": "a", "capacity": 1}], "t"),

@@ -774,6 +774,20 @@ class FeatureStore:
         stopped is run again. Gives the `steps`. Raises InvalidInput, Busy, StorageError and
         StoreError."""
 
+    def unarchive(
+        self,
+        *,
+        lost: str | None = None,
+        tell: Callable[[dict[str, Any]], None] | None = None,
+    ) -> dict[str, Any]:
+        """End the archive: rows that were taken out of the database come back, all of them, but
+        where it has newer ones; then the files of the archive are removed.
+
+        Where files are `lost`, with a reason for the audit log, rows that are in them alone are
+        given up, and no file is read or removed. Retention holds again for what came back. It goes
+        step by step: one that was stopped is run again. Gives the `steps`. Raises InvalidInput,
+        Busy, StorageError and StoreError."""
+
     def archives(
         self,
         tenant_id: str | None = None,

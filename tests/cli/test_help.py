@@ -45,6 +45,7 @@ COMMANDS = (
     "delete",
     "archive",
     "archives",
+    "unarchive",
     "warm",
     "invalidate",
     "config",

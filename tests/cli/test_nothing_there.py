@@ -65,6 +65,7 @@ CASES: dict[str, Case] = {
     "audit": Case(),
     "archive": Case(("--before", "2024-01-01T00:00:00Z", "--to", "history")),
     "archives": Case(),
+    "unarchive": Case(),
     "delete": Case(("--tenant", "nobody", "--yes")),
     "get": Case(OF_BOTH),
     "explain": Case(OF_BOTH),

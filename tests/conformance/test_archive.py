@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from ai_hub import FeatureStore
 from ai_hub.administration import maintain
 from ai_hub.definitions.values import DAY, HOUR, MINUTE, parse_time, to_datetime
-from ai_hub.errors import Busy, InvalidInput
+from ai_hub.errors import Busy, InvalidInput, StorageError, StoreError
 from ai_hub.serving import archiver
 from ai_hub.stores import archive_table
 from conformance.kit import (
@@ -237,6 +238,57 @@ async def test_an_answer_that_reads_what_is_archived_says_so(
         assert causes["lag_1h"] == "archived"
         assert causes["hour_of_day"] is None
         assert not (await store.get(asset_id="c", **asked)).degraded
+
+
+async def test_an_archive_that_ends_leaves_nothing_behind(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    root, to = tmp_path / "exports", tmp_path / "archive"
+    world = World(9)
+    late = world.late(random.Random(9), T + 9 * DAY)
+    old = {"tenant_id": TENANT, "feature_set": "forecast_basic", "asset_id": "c"}
+    async with deployment.open(tmp_path, **KEPT) as store:
+        await load(store, world)
+        await store.archive(to_datetime(T + 9 * DAY), str(to), drop=True)
+        await store.ingest(late, TENANT)
+        expected = await never_archived(world, late, tmp_path)
+        file = next((to / "observations" / f"tenant={TENANT}").rglob("*.parquet"))
+        content = file.read_bytes()
+        file.write_bytes(content[:100])
+        with pytest.raises(StorageError, match="unarchive --lost"):
+            await store.unarchive()
+        file.write_bytes(content)
+        assert same(await exported(store, root), expected)
+        done = await store.unarchive()
+        assert {step["action"] for step in done["steps"]} == {"returned", "removed"}
+        assert await store.archives() == {"dropped_before": {}, "layers": []}
+        assert [one for one in to.rglob("*") if one.is_file()] == []
+        assert same(await exported(store, root), expected)
+        assert not (await store.get(timestamp=to_datetime(T + 5 * DAY), **old)).degraded
+        assert (await store.unarchive())["steps"] == []
+        await store.archive(to_datetime(T + 9 * DAY), str(to), drop=True)
+        assert same(await exported(store, root), expected)
+
+
+async def test_an_archive_that_is_lost_is_given_up_with_its_reason(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    world, to = World(10), tmp_path / "archive"
+    async with deployment.open(tmp_path, **KEPT) as store:
+        await load(store, world)
+        await store.archive(to_datetime(T + 9 * DAY), str(to), drop=True)
+        dropped = parse_time((await store.archives())["dropped_before"]["observations"])
+        shutil.rmtree(to)
+        with pytest.raises(StoreError, match="archived rows cannot be read"):
+            await exported(store, tmp_path / "exports")
+        with pytest.raises(InvalidInput, match="lost"):
+            await store.unarchive(lost="")
+        done = await store.unarchive(lost="the disk broke")
+        assert {step["action"] for step in done["steps"]} == {"forgotten"}
+        (record, *_) = (await store.audit(what="unarchive"))["records"]
+        assert record["details"]["lost"] == "the disk broke"
+        found = await exported(store, tmp_path / "exports")
+        assert min(found[0]["timestamp"].to_pylist()) >= to_datetime(dropped)
 
 
 REMOVALS: dict[str, dict[str, Any]] = {

@@ -51,6 +51,7 @@ NEEDS: dict[tuple[str, str], str] = {
         ("post", "sets/retire"), ("post", "sets/{name}/rollout"), ("post", "models/bind"),
         ("post", "models/unbind"), ("get", "keys"), ("post", "keys"), ("post", "keys/revoke"),
         ("get", "audit"), ("post", "delete"), ("post", "archive"), ("get", "archives"),
+        ("post", "unarchive"),
     )},
     **{("get", p): "read" for p in (
         "/", "/page/assets", "/page/asset", "/page/drift", "/page/doctor", "/page/freshness",

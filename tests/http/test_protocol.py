@@ -39,6 +39,7 @@ ROUTES = {
     "/ai/features/delete": "post",
     "/ai/features/archive": "post",
     "/ai/features/archives": "get",
+    "/ai/features/unarchive": "post",
     "/ai/features/ingest": "post",
     "/ai/features/ingest/weather": "post",
     "/ai/features/ingest/attributes": "post",
@@ -210,6 +211,7 @@ def test_the_description_has_every_route_and_its_body(server: Server) -> None:
         shared = (
             "/ai/features/sets/", "/ai/features/models/", "/ai/features/keys",
             "/ai/features/archive",
+            "/ai/features/unarchive",
         )  # fmt: skip
         if not path.startswith(shared):
             assert "tenant_id" in schema["properties"]

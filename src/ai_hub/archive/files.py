@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ai_hub.archive.layer import Kind, Layer, Part, bucket_of
-from ai_hub.archive.rows import SCHEMAS, extents_of, in_order, micros, ranks
-from ai_hub.definitions.values import DAY
+from ai_hub.archive.rows import SCHEMAS, extents_of, micros, order_of, ranks, same_rows
+from ai_hub.definitions.values import DAY, FIRST_INSTANT, LAST_INSTANT
+from ai_hub.errors import ObjectMissing, StorageError
 from ai_hub.storage.base import Storage
 
 BUCKET_ROWS = 1_048_576
@@ -37,22 +38,27 @@ def write_layer(storage: Storage, layer: Layer, table: pa.Table) -> Layer:
 def write_parts(
     storage: Storage, layer: Layer, table: pa.Table, buckets: int | None = None
 ) -> Layer:
-    """The layer with some rows in parts of its own, in so many buckets (None: what they need)."""
+    """The layer with some rows in parts of its own, in so many buckets (None: what they need).
+
+    Each is read again, and raises StorageError where its rows are others."""
     days = micros(table["timestamp"]) // DAY
     most = int(np.unique(days, return_counts=True)[1].max()) if len(days) else 0
     buckets = buckets or 1 << max(0, (-(-most // BUCKET_ROWS) - 1).bit_length())
-    table = in_order(layer.kind, table, buckets)
-    days = micros(table["timestamp"]) // DAY
     assets, code = ranks(table["asset_id"])
     bucket = np.array([bucket_of(one, buckets) for one in assets], np.int64)[code]
+    order = order_of(layer.kind, table, buckets)
     place = days * buckets + bucket
+    place = place if order is None else place[order]
     cuts = [0, *(np.flatnonzero(np.diff(place)) + 1).tolist(), len(place)]
     spans = [(a, b) for a, b in pairwise(cuts) if b > a]
 
     def write(span: tuple[int, int]) -> Part:
         first, end = span
-        day, own = int(days[first]) * DAY, int(bucket[first])
-        return _write_part(storage, layer, table.slice(first, end - first), day, own)
+        day, own = divmod(int(place[first]), buckets)
+        rows = table.slice(first, end - first) if order is None else table.take(order[first:end])
+        part = _write_part(storage, layer, rows, day * DAY, own)
+        _check_part(storage, layer.kind, part, rows)
+        return part
 
     with ThreadPoolExecutor(_AT_ONCE, "ai-hub-archive") as pool:
         parts = tuple(pool.map(write, spans))
@@ -84,6 +90,17 @@ def _write_part(storage: Storage, layer: Layer, rows: pa.Table, day: int, bucket
             store_schema=False,
         )
     return Part(name, day, bucket, len(rows), sink.size, sink.checksum)
+
+
+def _check_part(storage: Storage, kind: Kind, part: Part, rows: pa.Table) -> None:
+    found = read_part(
+        storage, kind, part, FIRST_INSTANT, LAST_INSTANT, None, None, rows.column_names
+    )
+    if not same_rows(rows, found):
+        raise StorageError(
+            f"{part.name} below {storage.url} does not have the rows that were written: nothing "
+            "of it is used; run it again"
+        )
 
 
 def _constant(text: str, size: int) -> pa.DictionaryArray:
@@ -126,12 +143,23 @@ def read_part(
     series: str | None,
     columns: Collection[str],
 ) -> pa.Table:
-    """The rows of a part, by its row groups that may have some."""
+    """The rows of a part, by its row groups that may have some. Raises StorageError for a file
+    that is not as it was written."""
     schema = SCHEMAS[kind]
     needed = [*columns, *(["feature_type"] if series is not None else [])]
     ids = [name for name in ("asset_id", "feature_type") if name in schema.names]
-    with closing(storage.open(part.name)) as file:
-        found = pq.ParquetFile(file, read_dictionary=ids)
+    try:
+        opened = storage.open(part.name)
+    except ObjectMissing as error:
+        raise _changed(storage, part, "there is none") from error
+    with closing(opened) as file:
+        try:
+            found = pq.ParquetFile(file, read_dictionary=ids)
+        except pa.ArrowInvalid as error:
+            raise _changed(storage, part, str(error)) from error
+        if found.metadata.num_rows != part.rows:
+            rows = f"{found.metadata.num_rows:,} rows and not {part.rows:,}"
+            raise _changed(storage, part, f"it has {rows}")
         groups = _groups(found.metadata, asset_ids)
         table = found.read_row_groups(groups, columns=list(dict.fromkeys(needed)))
     if series is not None:
@@ -143,6 +171,13 @@ def read_part(
         known = pc.is_in(table["asset_id"].cast(pa.string()), pa.array([*asset_ids], pa.string()))
         table = table.filter(known)
     return table.select(list(columns))
+
+
+def _changed(storage: Storage, part: Part, why: str) -> StorageError:
+    return StorageError(
+        f"{part.name} below {storage.url} is not the file that was archived ({why}): put it back "
+        "from a copy, or give the archive up (ai-hub unarchive --lost REASON)"
+    )
 
 
 def _groups(metadata: pq.FileMetaData, asset_ids: Collection[str] | None) -> list[int]:

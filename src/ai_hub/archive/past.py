@@ -17,6 +17,7 @@ from ai_hub.archive.files import read_layer
 from ai_hub.archive.layer import Kind, Layer, bucket_of
 from ai_hub.archive.rows import SCHEMAS, newest
 from ai_hub.definitions.values import DAY
+from ai_hub.errors import StorageError, StorageUnavailable, StoreError, StoreUnavailable
 from ai_hub.storage.base import Storage
 from ai_hub.storage.opening import open_storage
 from ai_hub.storage.url import Url
@@ -68,6 +69,15 @@ class Past:
         """From the first day of it to the last instant of the last one."""
         return min(one.start for one in self._layers[kind]), self._dropped[kind] - 1
 
+    def days(self, kind: Kind) -> list[tuple[int, int]]:
+        """The days with rows that were taken out, and no fewer than each of them has."""
+        found: Counter[int] = Counter()
+        for layer in self._layers.get(kind, ()):
+            for part in layer.parts:
+                if part.day < self._dropped[kind]:
+                    found[part.day] += part.rows
+        return sorted(found.items())
+
     def counts(
         self, series: Collection[str], asset_ids: Collection[str] | None, first: int, last: int
     ) -> Counter[str]:
@@ -94,10 +104,7 @@ class Past:
             if all(first <= one.first and one.last <= last for one in own):
                 found += sum(one.rows for one in own)
             else:
-                tables = read_layer(
-                    self._storage_of(layer.url), layer, first, last, asset_ids, series,
-                    ("asset_id", "quality"),
-                )  # fmt: skip
+                tables = self._read(layer, first, last, asset_ids, series, ("asset_id", "quality"))
                 found += sum(pc.sum(pc.greater_equal(t["quality"], 1)).as_py() or 0 for t in tables)
         return found
 
@@ -166,13 +173,11 @@ class Past:
         self, name: str, asset_ids: Collection[str] | None, first: int, last: int
     ) -> Iterator[pa.Table]:
         """The rows of a series in [first, last]: asset_id, timestamp and value, the newest layer
-        first. Raises StorageError."""
+        first. Raises StoreError."""
         columns = ("asset_id", "timestamp", "value", "quality")
         last = min(last, self._dropped.get("observations", first) - 1)
         for layer in self._within("observations", first, last):
-            for table in read_layer(
-                self._storage_of(layer.url), layer, first, last, asset_ids, name, columns
-            ):
+            for table in self._read(layer, first, last, asset_ids, name, columns):
                 usable = pc.greater_equal(table["quality"], 1)
                 value = pc.if_else(usable, table["value"], _NONE)
                 yield table.select(columns[:2]).append_column("value", value)
@@ -181,25 +186,41 @@ class Past:
         self, columns: Sequence[str], source_ids: Collection[str] | None, first: int, last: int
     ) -> Iterator[pa.Table]:
         """The rows of weather about [first, last] known by `last`: asset_id, timestamp, issued_at
-        and some columns, the newest layer first. Raises StorageError."""
+        and some columns, the newest layer first. Raises StoreError."""
         known = pa.scalar(last, pa.int64()).cast(pa.timestamp("us", "UTC"))
         last = min(last, self._dropped.get("weather", first) - 1)
         wanted = ("asset_id", "timestamp", "issued_at", *columns)
         for layer in self._within("weather", first, last):
-            for table in read_layer(
-                self._storage_of(layer.url), layer, first, last, source_ids, None, wanted
-            ):
+            for table in self._read(layer, first, last, source_ids, None, wanted):
                 yield table.filter(pc.less_equal(table["issued_at"], known))
 
     def table(self, kind: Kind, start: int, end: int, gone: bool = False) -> pa.Table:
         """All rows of a kind about [start, end) as they are told by the newest layers; those too
-        that say that there is none, if `gone`."""
+        that say that there is none, if `gone`. Raises StorageError."""
         tables = [
             table
             for layer in self._within(kind, start, end - 1)
             for table in read_layer(self._storage_of(layer.url), layer, start, end - 1)
         ]
         return newest(kind, tables, gone) if tables else SCHEMAS[kind].empty_table()
+
+    def _read(
+        self,
+        layer: Layer,
+        first: int,
+        last: int,
+        asset_ids: Collection[str] | None,
+        series: str | None,
+        columns: Collection[str],
+    ) -> Iterator[pa.Table]:
+        try:
+            yield from read_layer(
+                self._storage_of(layer.url), layer, first, last, asset_ids, series, columns
+            )
+        except StorageError as error:
+            # To who reads a history, the archive is a part of the store.
+            kind = StoreUnavailable if isinstance(error, StorageUnavailable) else StoreError
+            raise kind(f"archived rows cannot be read: {error}") from error
 
     def _within(self, kind: Kind, first: int, last: int) -> list[Layer]:
         last = min(last, self._dropped.get(kind, first) - 1)

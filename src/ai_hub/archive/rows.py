@@ -68,47 +68,45 @@ def micros(column: pa.ChunkedArray) -> Ints:
     return np.asarray(column.cast(pa.int64()), np.int64)
 
 
-def in_order(kind: Kind, table: pa.Table, buckets: int = 1) -> pa.Table:
-    """Rows by day, bucket, asset, series and time; those of one key stay in their order."""
+def in_order(kind: Kind, table: pa.Table) -> pa.Table:
+    """Rows by day, asset, series and time; those of one key stay in their order."""
+    order = order_of(kind, table)
+    return table if order is None else table.take(order)
+
+
+def order_of(kind: Kind, table: pa.Table, buckets: int = 1) -> Ints | None:
+    """The places of rows by day, bucket, asset, series and time, those of one key in their order;
+    None where they are in it."""
     time = micros(table["timestamp"])
     assets, code = ranks(table["asset_id"])
     if kind == "observations":
         series, of = ranks(table["feature_type"])
-        within, place = time % DAY, code * len(series) + of
+        place = code * len(series) + of
         later = None
     else:
-        within, place, later = time % DAY, code, micros(table["issued_at"])
-    keys = [within, place]
+        place, later = code, micros(table["issued_at"])
+    keys = [time, place]
     if buckets > 1:
         keys.append(np.array([bucket_of(one, buckets) for one in assets], np.int64)[code])
     keys.append(time // DAY)
     if later is not None:
         keys.insert(0, later)
-    order = _order(keys)
-    return table if order is None else table.take(order)
+    return _order(keys)
 
 
 def _order(keys: list[Ints]) -> Ints | None:
     """The stable order by some keys, the last of them first; None where they are in it."""
-    if not len(keys[0]):
-        return None
-    packed: list[Ints] = []
-    width = 0
+    order: Ints | None = None
     for key in keys:
-        low = int(key.min())
-        span = int(key.max()) - low + 1
-        bits = max(1, (span - 1).bit_length())
-        if packed and width + bits < 63:
-            packed[-1] = packed[-1] + ((key - low) << width)
-            width += bits
-        else:
-            packed.append(key - low)
-            width = bits
-    if len(packed) == 1:
-        if bool((packed[0][1:] >= packed[0][:-1]).all()):
-            return None
-        return np.argsort(packed[0], kind="stable")
-    return np.lexsort(packed)
+        now = key if order is None else key[order]
+        if bool((now[1:] >= now[:-1]).all()):
+            continue
+        # Small numbers are put in order without comparing them.
+        low = now.min()
+        small = now.max() - low < 1 << 16
+        step = np.argsort((now - low).astype(np.uint16) if small else now, kind="stable")
+        order = step if order is None else order[step]
+    return order
 
 
 def newest(kind: Kind, tables: Sequence[pa.Table], gone: bool = False) -> pa.Table:
@@ -136,7 +134,7 @@ def differences(kind: Kind, live: pa.Table, archived: pa.Table, is_part: bool = 
     if not len(archived):
         return live
     live, archived = in_order(kind, live), in_order(kind, archived)
-    if len(live) == len(archived) and plain(live).equals(plain(archived)):
+    if same_rows(live, archived):
         return SCHEMAS[kind].empty_table()
     keys, values = list(KEYS[kind]), list(VALUES[kind])
     mine = plain(live).append_column("mine", pa.array(np.arange(len(live))))
@@ -157,6 +155,24 @@ def differences(kind: Kind, live: pa.Table, archived: pa.Table, is_part: bool = 
         return changed
     missing = archived.take(found.filter(found["mine"].is_null())["old_theirs"])
     return table_of(kind, [changed, gone_rows(kind, missing)])
+
+
+def same_rows(one: pa.Table, other: pa.Table) -> bool:
+    """Whether two tables have the same rows in the same order, whatever their dictionaries."""
+    return len(one) == len(other) and all(
+        _same(one[name], other[name]) for name in one.column_names
+    )
+
+
+def _same(one: pa.ChunkedArray, other: pa.ChunkedArray) -> bool:
+    if not pa.types.is_dictionary(one.type):
+        return bool(one.equals(other))
+    if not len(one):
+        return True
+    both = pa.chunked_array([*one.chunks, *other.cast(one.type).chunks], one.type)
+    both = both.unify_dictionaries()
+    places = np.concatenate([np.asarray(chunk.indices) for chunk in both.chunks])
+    return bool(np.array_equal(places[: len(one)], places[len(one) :]))
 
 
 def gone_rows(kind: Kind, rows: pa.Table) -> pa.Table:

@@ -152,6 +152,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None] | typer.Typer], ...] = (
     ("delete", removal.delete),
     ("archive", archiving.archive),
     ("archives", archiving.archives),
+    ("unarchive", archiving.unarchive),
     ("warm", warming.warm),
     ("invalidate", vectors.invalidate),
     ("config", server.config),

@@ -1,8 +1,9 @@
-"""The commands of sealed history: `archive` and `archives`."""
+"""The commands of sealed history: `archive`, `archives` and `unarchive`."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -61,9 +62,46 @@ def archive(
         document(found)
     if not found["steps"]:
         nothing(f"Nothing before {found['before']} is to be done.")
+    if not as_json:
+        _say(found["steps"])
+
+
+def unarchive(
+    lost: Annotated[
+        str | None,
+        typer.Option(
+            "--lost",
+            metavar="REASON",
+            help="Give up what is in the archive alone; why its files cannot be read.",
+        ),
+    ] = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Bring archived rows back, and end the archive.
+
+    Its files are removed then. Retention holds again for what came back. It goes step by step: one
+    that was stopped is run again.
+
+    Example: ai-hub unarchive
+    """
+    from ai_hub.config import Settings
+
+    async def work() -> Document:
+        async with opened(Settings.load(), url) as backend:
+            return await backend.unarchive({"lost": lost})
+
+    found = asyncio.run(work())
     if as_json:
-        return
-    for step in found["steps"]:
+        document(found)
+    if not found["steps"]:
+        nothing("Nothing is archived.")
+    if not as_json:
+        _say(found["steps"])
+
+
+def _say(steps: Sequence[Document]) -> None:
+    for step in steps:
         whose = "all tenants" if step["tenant_id"] is None else step["tenant_id"]
         size = f" ({step['bytes']:,} bytes)" if step["bytes"] else ""
         say(

@@ -83,6 +83,9 @@ class Backend(Protocol):
     async def archive(self, request: Document) -> Document:
         """Seal history before a time; the steps that it took."""
 
+    async def unarchive(self, request: Document) -> Document:
+        """Bring archived rows back and end the archive; the steps that it took."""
+
     async def archives(self, tenant_id: str | None) -> Document:
         """What is sealed."""
 

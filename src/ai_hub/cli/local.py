@@ -158,6 +158,10 @@ class LocalBackend:
         before = to_datetime(parse_time(request["before"]))
         return await self._store.archive(**{**request, "before": before})
 
+    async def unarchive(self, request: Document) -> Document:
+        """Bring archived rows back and end the archive; the steps that it took."""
+        return await self._store.unarchive(**request)
+
     async def archives(self, tenant_id: str | None) -> Document:
         """What is sealed."""
         return await self._store.archives(tenant_id)

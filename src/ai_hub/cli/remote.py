@@ -246,6 +246,10 @@ class RemoteBackend:
         """Seal history before a time; the steps that it took."""
         return await self._ask("POST", "/ai/features/archive", body=request, work=True)
 
+    async def unarchive(self, request: Document) -> Document:
+        """Bring archived rows back and end the archive; the steps that it took."""
+        return await self._ask("POST", "/ai/features/unarchive", body=request, work=True)
+
     async def archives(self, tenant_id: str | None) -> Document:
         """What is sealed."""
         only = {} if tenant_id is None else {"tenant_id": tenant_id}

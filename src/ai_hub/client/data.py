@@ -135,6 +135,11 @@ class Data(Asking):
         asked = said(before=time_of(before, "before"), to=to, tenant_id=tenant_id, drop=drop)
         return await self._ask("POST", "/archive", asked, work=True)
 
+    async def unarchive(self, *, lost: str | None = None) -> dict[str, Any]:
+        """Bring archived rows back, and end the archive; with `lost`, a reason, what is in its
+        files alone is given up. Gives the `steps`."""
+        return await self._ask("POST", "/unarchive", said(lost=lost), work=True)
+
     async def archives(self, tenant_id: str | None = None) -> dict[str, Any]:
         """The layers of a tenant's archive, or of all, by age, and until when rows are dropped."""
         asked = said(tenant_id=tenant_id)

@@ -222,6 +222,14 @@ class Client:
         Gives the `steps`. What takes longer than `work_timeout` is stopped with that, and goes on
         where it is asked for again."""
 
+    def unarchive(
+        self,
+        *,
+        lost: str | None = None,
+    ) -> dict[str, Any]:
+        """Bring archived rows back, and end the archive; with `lost`, a reason, what is in its
+        files alone is given up. Gives the `steps`."""
+
     def archives(
         self,
         tenant_id: str | None = None,

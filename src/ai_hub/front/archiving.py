@@ -10,6 +10,7 @@ from ai_hub.definitions.values import Time, check_id, iso, to_micros
 from ai_hub.errors import InvalidInput
 from ai_hub.front.base import Front
 from ai_hub.serving.archiver import Archiver, ArchiveStep
+from ai_hub.serving.returner import Returner
 from ai_hub.storage.url import Url
 
 
@@ -54,6 +55,26 @@ class Archiving(Front):
             if tell is not None:
                 tell(done[-1])
         return {"before": iso(day_of(until)), "to": url, "steps": done}
+
+    async def unarchive(
+        self, *, lost: str | None = None, tell: Callable[[dict[str, Any]], None] | None = None
+    ) -> dict[str, Any]:
+        """End the archive: rows that were taken out of the database come back, all of them, but
+        where it has newer ones; then the files of the archive are removed.
+
+        Where files are `lost`, with a reason for the audit log, rows that are in them alone are
+        given up, and no file is read or removed. Retention holds again for what came back. It goes
+        step by step: one that was stopped is run again. Gives the `steps`. Raises InvalidInput,
+        Busy, StorageError and StoreError.
+        """
+        if lost is not None:
+            check_id("lost", lost)
+        done = []
+        async for step in Returner(self._open.store.archive).run(lost):
+            done.append(_told(step))
+            if tell is not None:
+                tell(done[-1])
+        return {"steps": done}
 
     async def archives(self, tenant_id: str | None = None) -> dict[str, Any]:
         """The layers of a tenant's archive, or of all, by age, and before when rows were dropped.

@@ -1,4 +1,4 @@
-"""The routes of the archive: sealing history, and what is sealed."""
+"""The routes of the archive: sealing history, what is sealed, and its end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ai_hub.feature_store import FeatureStore
 from ai_hub.http.access import ADMIN_ALL
 from ai_hub.http.asked import body
 from ai_hub.http.body import while_connected
-from ai_hub.http.messages import ArchiveRequest
+from ai_hub.http.messages import ArchiveRequest, UnarchiveRequest
 from ai_hub.http.paths import LONGEST_PATH
 from ai_hub.storage.url import Url, is_url
 
@@ -33,6 +33,14 @@ async def archive(request: Request[Any, Any, Any], state: State) -> dict[str, An
         drop=asked.drop,
     )
     return await while_connected(request.receive, archiving)
+
+
+@post("/unarchive", opt=ADMIN_ALL, status_code=200)
+async def unarchive(request: Request[Any, Any, Any], state: State) -> dict[str, Any]:
+    """Bring archived rows back and end the archive; goes on when it is asked again."""
+    asked = await body(request, UnarchiveRequest)
+    store: FeatureStore = state.store
+    return await while_connected(request.receive, store.unarchive(lost=asked.lost))
 
 
 @get("/archives", opt=ADMIN_ALL)

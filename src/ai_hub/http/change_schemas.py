@@ -16,6 +16,13 @@ from ai_hub.http.schemas import (
     table,
 )
 
+_STEPS = listed(
+    fields(
+        {"action": TEXT, "kind": TEXT, "tenant_id": nullable(ID), "start_time": TIME,
+         "end_time": TIME, "rows": COUNT, "bytes": COUNT}
+    ), 0,
+)  # fmt: skip
+
 CHANGES: Schema = {
     "Audit": fields(
         {"records": listed({"$ref": "#/components/schemas/AuditRecord"}, 0),
@@ -60,12 +67,14 @@ CHANGES: Schema = {
             "properties": {"tenant_id": TEXT, "drop": {"const": True}},
         },
     },
-    "Archived": fields(
-        {"before": TIME, "to": TEXT,
-         "steps": listed(
-             fields({"action": TEXT, "kind": TEXT, "tenant_id": nullable(ID), "start_time": TIME,
-                     "end_time": TIME, "rows": COUNT, "bytes": COUNT}), 0)}
+    "UnarchiveRequest": fields(
+        {},
+        {"lost": nullable(
+            ID | {"description": "Why files cannot be read: what is in them alone is given up"})},
+        closed=True,
     ),
+    "Archived": fields({"before": TIME, "to": TEXT, "steps": _STEPS}),
+    "Unarchived": fields({"steps": _STEPS}),
     "Archives": fields(
         {"dropped_before": table(TIME),
          "layers": listed(

@@ -151,6 +151,10 @@ ROUTES = (
         refuses=(503,),
     ),
     Route(
+        "post", "/ai/features/unarchive", "Bring archived rows back, and end the archive.",
+        "Unarchived", "UnarchiveRequest", {"lost": "the bucket was deleted"}, refuses=(503,),
+    ),
+    Route(
         "get", "/ai/features/archives", "What is sealed, of a tenant or of all.", "Archives",
         query=("tenant_id",), refuses=(422, 503),
     ),

@@ -233,6 +233,12 @@ class ArchiveRequest(msgspec.Struct, forbid_unknown_fields=True):
     drop: bool = False
 
 
+class UnarchiveRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """Why rows that are in the archive alone are given up (null: they come back)."""
+
+    lost: str | None = None
+
+
 class Problem(msgspec.Struct):
     """Why a request was refused: a sentence, and the field it is about."""
 

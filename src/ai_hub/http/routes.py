@@ -20,7 +20,7 @@ from ai_hub.errors import AiHubError, InvalidInput, shown
 from ai_hub.export.turns import Turns
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.access import NOTHING, READ, READ_ALL, WRITE, Access, check_need
-from ai_hub.http.archiving import archive, archives
+from ai_hub.http.archiving import archive, archives, unarchive
 from ai_hub.http.asked import body as _body
 from ai_hub.http.asked import check_once, grant_of, whole
 from ai_hub.http.audit import audit
@@ -310,6 +310,7 @@ def build(
             delete,
             archive,
             archives,
+            unarchive,
             ingest_observations,
             ingest_weather,
             ingest_attributes,

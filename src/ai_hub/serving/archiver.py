@@ -1,10 +1,10 @@
 """Seals history below a URL, and takes it out of the database: span by span, each committed before
 the next one, so that a process may die at any moment.
 
-The files of a layer come first, then its manifest, which is the commit, then what the database
-keeps of it. It is verified: what all layers of its days say is compared with the rows there, and
-what differs is a further layer. Rows are taken out of the database in steps, each of which compares
-once more.
+The files of a layer come first, each read again and compared with the rows that it was written
+from, then its manifest, which is the commit, then what the database keeps of it. It is verified:
+what all layers of its days say is compared with the rows of the database, and what differs is a
+further layer. Rows are taken out of the database in steps, each of which compares once more.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -21,15 +21,19 @@ import pyarrow as pa
 from ai_hub.archive.files import commit, remove_unfinished, write_parts
 from ai_hub.archive.layer import KINDS, Kind, Layer, day_of
 from ai_hub.archive.past import storage_at, whole
-from ai_hub.archive.rows import differences, table_of
+from ai_hub.archive.rows import differences, micros
 from ai_hub.definitions.values import DAY, FIRST_INSTANT, iso
-from ai_hub.errors import ObjectMissing
+from ai_hub.errors import ObjectMissing, StorageError
 from ai_hub.serving.eraser import clean
 from ai_hub.stores.archive_table import ArchiveTable
 from ai_hub.stores.audit_log import noted
 
-LAYER_ROWS = 2_000_000
-"""Rows of a layer, about: they are in memory at once, and are written anew after a crash."""
+LAYER_ROWS = 1_000_000
+"""Rows of a layer, about: those of two are in memory at once, and of one are written anew after a
+crash."""
+_MOST_ROWS = 2
+"""How many times as many a span may have, whose rows were not counted."""
+_BEGIN = day_of(FIRST_INSTANT)
 _ROUNDS = 3
 """How often a span is verified that is being written to."""
 
@@ -61,7 +65,7 @@ class Archiver:
         stays, and the next run goes on."""
         end = day_of(before)
         async with self._table.alone():
-            async for step in self._recover():
+            async for step in self.recover():
                 yield step
             for kind in KINDS:
                 tenants = [tenant_id] if tenant_id is not None else await self._tenants(kind, end)
@@ -77,7 +81,7 @@ class Archiver:
         sealed = {one.tenant_id for one in await self._table.layers() if one.kind == kind}
         return sorted(sealed | {*await self._table.tenants(kind, end)})
 
-    async def _recover(self) -> AsyncGenerator[ArchiveStep, None]:
+    async def recover(self) -> AsyncGenerator[ArchiveStep, None]:
         """Take over the layers of a process that died: with a manifest they are there, and what
         is left of others is removed."""
         for layer in await self._table.layers():
@@ -104,44 +108,98 @@ class Archiver:
     ) -> AsyncGenerator[ArchiveStep, None]:
         """Seal the days that are not yet, and what came in late about others."""
         mine = await self._of(kind, tenant_id)
-        late_before = (await self._table.dropped()).get(kind, FIRST_INSTANT)
-        days = await self._table.days(kind, tenant_id, end)
-        verified = [one for one in mine if one.state == "verified"]
-        late = [one for one in days if one[0] < late_before]
-        new = [
-            (day, rows)
-            for day, rows in days
-            if day >= late_before and not any(one.covers(day, day + DAY) for one in verified)
-        ]
-        for start, until in (*_spans(late), *_spans(new)):
-            async for step in self._settle(kind, tenant_id, start, until, url, late_before):
-                yield step
+        late_before = (await self._table.dropped()).get(kind, _BEGIN)
+        wanted = [(_BEGIN, min(late_before, end)), *_uncovered(mine, late_before, end)]
+        spans = [(one.start, one.end) for one in mine if one.state == "written"]
+        for first, last in wanted:
+            spans += await self._spans(kind, tenant_id, first, last)
+        async for step in self._settle(kind, tenant_id, spans, url, late_before):
+            yield step
+
+    async def _spans(
+        self, kind: Kind, tenant_id: str, start: int, end: int
+    ) -> list[tuple[int, int]]:
+        if start >= end:
+            return []
+        return await self._table.spans(kind, tenant_id, start, end, LAYER_ROWS)
 
     async def _settle(
-        self, kind: Kind, tenant_id: str, start: int, end: int, url: str, late_before: int
+        self,
+        kind: Kind,
+        tenant_id: str,
+        spans: Iterable[tuple[int, int]],
+        url: str,
+        late_before: int,
     ) -> AsyncGenerator[ArchiveStep, None]:
-        """Have the archive say what the database does of a span, row by row."""
-        is_late = start < late_before
-        for _ in range(_ROUNDS):
-            layers = [one for one in await self._of(kind, tenant_id) if one.covers(start, end)]
-            live = await self._table.rows(kind, tenant_id, start, end)
-            more = await asyncio.to_thread(_difference, kind, layers, live, start, end, is_late)
-            if not len(more):
-                await self._table.keep(
-                    [
-                        replace(one, state="verified")
-                        for one in layers
-                        if one.state == "written" and start <= one.start and one.end <= end
-                    ]
-                )
-                yield ArchiveStep("verified", kind, tenant_id, start, end, len(live))
-                return
-            yield await self._write(kind, tenant_id, start, end, url, more)
+        """Have the archive say what the database does of some spans, row by row. The rows of the
+        next one are read while those of one are written."""
+        left = deque(spans)
+        reading = asyncio.create_task(self._read(kind, tenant_id, left))
+        try:
+            while (found := await reading) is not None:
+                reading = asyncio.create_task(self._read(kind, tenant_id, left))
+                start, end, live = found
+                async for step in self._settle_span(
+                    kind, tenant_id, start, end, live, url, start < late_before
+                ):
+                    yield step
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
 
-    async def _write(
-        self, kind: Kind, tenant_id: str, start: int, end: int, url: str, rows: pa.Table
-    ) -> ArchiveStep:
+    async def _read(
+        self, kind: Kind, tenant_id: str, left: deque[tuple[int, int]]
+    ) -> tuple[int, int, pa.Table] | None:
+        """The next span and its rows; one that has too many is halved."""
+        while left:
+            start, end = left.popleft()
+            most = _MOST_ROWS * LAYER_ROWS if end - start > DAY else None
+            rows = await self._table.rows(kind, tenant_id, start, end, most)
+            if rows is not None:
+                return start, end, rows
+            half = start + max(1, (end - start) // DAY // 2) * DAY
+            left.extendleft([(half, end), (start, half)])
+        return None
+
+    async def _settle_span(
+        self,
+        kind: Kind,
+        tenant_id: str,
+        start: int,
+        end: int,
+        live: pa.Table,
+        url: str,
+        is_late: bool,
+    ) -> AsyncGenerator[ArchiveStep, None]:
+        layers = [one for one in await self._of(kind, tenant_id) if one.covers(start, end)]
+        if not len(live) and (is_late or not layers):
+            return
+        more = await asyncio.to_thread(_difference, kind, layers, live, start, end, is_late)
+        verified = [
+            replace(one, state="verified")
+            for one in layers
+            if one.state == "written" and start <= one.start and one.end <= end
+        ]
+        if len(more):
+            written = await self._write(kind, tenant_id, url, more)
+            verified.append(replace(written, state="verified"))
+            yield _step("sealed", written)
+            if layers:
+                # Its files have its rows; that is what all of them say together.
+                layers.append(written)
+                more = await asyncio.to_thread(_difference, kind, layers, live, start, end, is_late)
+                if len(more):
+                    raise StorageError(
+                        f"the archive of {kind} of {tenant_id} from {iso(start)} to {iso(end)} has "
+                        f"other rows than the database, though these were written below {url}"
+                    )
+        await self._table.keep(verified)
+        first, last = _days_of(live) if len(live) else (start, end)
+        yield ArchiveStep("verified", kind, tenant_id, first, last, len(live))
+
+    async def _write(self, kind: Kind, tenant_id: str, url: str, rows: pa.Table) -> Layer:
         now = time.time_ns() // 1_000
+        start, end = _days_of(rows)
         layer = Layer(uuid.uuid4().hex, 0, kind, tenant_id, start, end, url, now)
         layer = await self._table.begin(layer)
         storage = storage_at(url)
@@ -153,7 +211,7 @@ class Archiver:
 
         written = replace(await asyncio.to_thread(write), state="written")
         await self._kept(written)
-        return _step("sealed", written)
+        return written
 
     async def _kept(self, layer: Layer) -> None:
         record = noted(
@@ -183,7 +241,8 @@ class Archiver:
                     return
                 # Something came in since it was sealed.
                 for tenant_id in await self._tenants(kind, until):
-                    async for step in self._settle(kind, tenant_id, start, until, url, start):
+                    spans = await self._spans(kind, tenant_id, start, until)
+                    async for step in self._settle(kind, tenant_id, spans, url, start):
                         yield step
             start = until
 
@@ -209,7 +268,7 @@ class Archiver:
         """Take late rows out that are sealed too."""
         for tenant_id in await self._table.tenants(kind, before):
             past = whole(await self._of(kind, tenant_id))
-            for start, end in _spans(await self._table.days(kind, tenant_id, before)):
+            for start, end in await self._spans(kind, tenant_id, _BEGIN, before):
                 rows = await asyncio.to_thread(past.table, kind, start, end, True)
                 record = noted(
                     "archive-drop", tenant_id, 0, kind=kind, start_time=iso(start),
@@ -227,22 +286,25 @@ def _difference(
     kind: Kind, layers: Sequence[Layer], live: pa.Table, start: int, end: int, is_late: bool
 ) -> pa.Table:
     """What a further layer has to say of a span."""
-    rows = table_of(kind, [live])
-    return differences(kind, rows, whole(layers).table(kind, start, end, is_late), is_late)
+    return differences(kind, live, whole(layers).table(kind, start, end, is_late), is_late)
 
 
-def _spans(days: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Spans of days with rows, of about LAYER_ROWS each."""
-    spans: list[tuple[int, int]] = []
-    size = 0
-    for day, rows in days:
-        if spans and size + rows <= LAYER_ROWS:
-            spans[-1] = (spans[-1][0], day + DAY)
-            size += rows
-        else:
-            spans.append((day, day + DAY))
-            size = rows
-    return spans
+def _uncovered(layers: Iterable[Layer], start: int, end: int) -> list[tuple[int, int]]:
+    """The spans of [start, end) that no layer covers."""
+    found = []
+    for layer in sorted(layers, key=lambda one: one.start):
+        if layer.state == "writing" or layer.end <= start:
+            continue
+        if start < min(layer.start, end):
+            found.append((start, min(layer.start, end)))
+        start = max(start, layer.end)
+    return [*found, (start, end)] if start < end else found
+
+
+def _days_of(rows: pa.Table) -> tuple[int, int]:
+    """The begin of the first day that rows are about, and the end of the last one."""
+    times = micros(rows["timestamp"])
+    return day_of(int(times.min())), day_of(int(times.max())) + DAY
 
 
 def _step(action: str, layer: Layer) -> ArchiveStep:

@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Protocol
 
 from ai_hub.archive.layer import Kind, Layer
+from ai_hub.definitions.values import DAY
 from ai_hub.stores.audit_log import AuditRecord
 from ai_hub.stores.removal import Removal
 
@@ -38,12 +39,17 @@ class ArchiveTable(Protocol):
     async def tenants(self, kind: Kind, before: int) -> list[str]:
         """Whose rows of a kind there are about a time before another one, sorted."""
 
-    async def days(self, kind: Kind, tenant_id: str, before: int) -> list[tuple[int, int]]:
-        """The days before a time with rows of a tenant, and how many rows each has."""
+    async def spans(
+        self, kind: Kind, tenant_id: str, start: int, end: int, rows: int
+    ) -> list[tuple[int, int]]:
+        """Spans of days with all rows of a tenant about a longer one, ascending: of so many rows
+        each, about, as far as that is known without counting them."""
 
-    async def rows(self, kind: Kind, tenant_id: str, start: int, end: int) -> pa.Table:
-        """The rows of a tenant about a span, those too that say that there is none, in no
-        order."""
+    async def rows(
+        self, kind: Kind, tenant_id: str, start: int, end: int, most: int | None = None
+    ) -> pa.Table | None:
+        """The rows of a tenant about a span, those too that say that there is none, in no order;
+        None where there are more than `most`."""
 
     async def begin(self, layer: Layer) -> Layer:
         """Keep that a layer is under way; it, with its number."""
@@ -53,6 +59,15 @@ class ArchiveTable(Protocol):
 
     async def forget(self, layers: list[Layer], audit: AuditRecord | None = None) -> None:
         """Keep nothing of layers any more."""
+
+    async def bring_back(
+        self, kind: Kind, tenant_id: str, rows: pa.Table, audit: AuditRecord
+    ) -> int:
+        """Put rows that were taken out where they were, as far as the database says nothing of
+        them; how many. Nobody writes rows of the kind meanwhile."""
+
+    async def end(self, left: list[Layer], audit: AuditRecord | None) -> None:
+        """Keep nothing of the archive but layers of which the files are to be removed."""
 
     async def forget_gone(self, removal: Removal) -> None:
         """Keep nothing of what was taken back of rows that are removed."""
@@ -76,6 +91,20 @@ class ArchiveTable(Protocol):
         self, kind: Kind, tenant_id: str, rows: pa.Table, audit: AuditRecord
     ) -> int:
         """Take late rows out that are these; how many."""
+
+
+def spans_of(days: Iterable[tuple[int, int]], most: int) -> list[tuple[int, int]]:
+    """Spans of some days with so many rows each, of at most so many rows or one day."""
+    spans: list[tuple[int, int]] = []
+    size = 0
+    for day, rows in days:
+        if spans and size + rows <= most:
+            spans[-1] = (spans[-1][0], day + DAY)
+            size += rows
+        else:
+            spans.append((day, day + DAY))
+            size = rows
+    return spans
 
 
 def steps_of(days: Iterable[tuple[int, int]], before: int) -> list[int]:

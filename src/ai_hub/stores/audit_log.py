@@ -18,7 +18,7 @@ What = Literal[
     "ingest", "ingest-weather", "ingest-attributes", "weather-source", "delete",
     "apply", "retire", "default", "rollout", "bind", "unbind", "create-key", "revoke-key",
     "grant-tenant", "retention-set", "retention", "maintain", "drift-baseline", "archive",
-    "archive-drop",
+    "archive-drop", "unarchive",
 ]  # fmt: skip
 """What was done, mostly by the name of its command; `retention` is the deletion of what is old."""
 WHATS: tuple[What, ...] = get_args(What)

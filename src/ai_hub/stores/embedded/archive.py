@@ -11,7 +11,7 @@ from ai_hub.archive.layer import COLUMNS, INSTANTS, KINDS, Kind, Layer, layer_of
 from ai_hub.archive.past import Past
 from ai_hub.archive.rows import SCHEMAS, VALUES, differences, plain, table_of
 from ai_hub.errors import Busy
-from ai_hub.stores.archive_table import Archived, steps_of
+from ai_hub.stores.archive_table import Archived, spans_of, steps_of
 from ai_hub.stores.audit_log import AuditRecord
 from ai_hub.stores.embedded.audit_log import EmbeddedAuditLog
 from ai_hub.stores.embedded.session import Cursor, Sessions, registered, transaction
@@ -64,18 +64,24 @@ class EmbeddedArchiveTable:
         rows = await self._sessions.read(lambda cursor: cursor.execute(text, [before]).fetchall())
         return [tenant_id for (tenant_id,) in rows]
 
-    async def days(self, kind: Kind, tenant_id: str, before: int) -> list[tuple[int, int]]:
-        """The days before a time with rows of a tenant."""
+    async def spans(
+        self, kind: Kind, tenant_id: str, start: int, end: int, rows: int
+    ) -> list[tuple[int, int]]:
+        """Spans of the days with rows of a tenant."""
         text = (
             f"SELECT epoch_us(date_trunc('day', timestamp)) AS day, count(*) FROM {TABLES[kind]} "
-            f"WHERE tenant_id = ? AND {_BEFORE} GROUP BY day ORDER BY day"
+            f"WHERE {_ABOUT} GROUP BY day ORDER BY day"
         )
-        asked = [tenant_id, before]
-        return await self._sessions.read(lambda cursor: cursor.execute(text, asked).fetchall())
+        asked = [tenant_id, start, end]
+        days = await self._sessions.read(lambda cursor: cursor.execute(text, asked).fetchall())
+        return spans_of(days, rows)
 
-    async def rows(self, kind: Kind, tenant_id: str, start: int, end: int) -> pa.Table:
+    async def rows(
+        self, kind: Kind, tenant_id: str, start: int, end: int, most: int | None = None
+    ) -> pa.Table | None:
         """The rows of a tenant about a span."""
-        return await self._sessions.read(lambda cursor: _rows(cursor, kind, tenant_id, start, end))
+        found = await self._sessions.read(lambda cursor: _rows(cursor, kind, tenant_id, start, end))
+        return None if most is not None and len(found) > most else found
 
     async def begin(self, layer: Layer) -> Layer:
         """Keep that a layer is under way."""
@@ -114,6 +120,39 @@ class EmbeddedArchiveTable:
 
         await self._sessions.write(forget)
 
+    async def bring_back(
+        self, kind: Kind, tenant_id: str, rows: pa.Table, audit: AuditRecord
+    ) -> int:
+        """Put rows that were taken out where they were."""
+        names = SCHEMAS[kind].names
+        match = " AND ".join(f"t.{one} = r.{one}" for one in names if one not in VALUES[kind])
+        columns = ", ".join(names)
+        text = (
+            f"INSERT INTO {TABLES[kind]} (tenant_id, {columns}) SELECT $1, {columns} FROM back r "
+            f"WHERE NOT EXISTS (SELECT 1 FROM {TABLES[kind]} t WHERE t.tenant_id = $1 AND {match})"
+        )
+
+        def insert(cursor: Cursor) -> int:
+            with registered(cursor, back=plain(rows)), transaction(cursor):
+                ((count,),) = cursor.execute(text, [tenant_id]).fetchall()
+                self._audit_log.write(cursor, [replace(audit, count=count)] if count else [])
+            return int(count)
+
+        return await self._sessions.write(insert)
+
+    async def end(self, left: list[Layer], audit: AuditRecord | None) -> None:
+        """Keep nothing of the archive but some layers."""
+
+        def end(cursor: Cursor) -> None:
+            with transaction(cursor):
+                cursor.execute("DELETE FROM ai_hub_archive_layers")
+                cursor.execute("DELETE FROM ai_hub_archive")
+                for layer in left:
+                    _keep(cursor, layer)
+                self._audit_log.write(cursor, [audit] if audit else [])
+
+        await self._sessions.write(end)
+
     async def forget_gone(self, removal: Removal) -> None:
         """They are rows of their own, and removed as such."""
 
@@ -143,7 +182,7 @@ class EmbeddedArchiveTable:
             with transaction(cursor):
                 live = {one for (one,) in cursor.execute(whose, [end, start]).fetchall()}
                 for tenant_id in sorted(live | {*tenants}):
-                    rows = table_of(kind, [_rows(cursor, kind, tenant_id, start, end)])
+                    rows = _rows(cursor, kind, tenant_id, start, end)
                     if len(differences(kind, rows, archived(tenant_id, start, end))):
                         return False
                 text = f"DELETE FROM {TABLES[kind]} WHERE {about}"
@@ -209,7 +248,8 @@ def dropped_before(cursor: Cursor) -> Mapping[Kind, int]:
 def _rows(cursor: Cursor, kind: Kind, tenant_id: str, start: int, end: int) -> pa.Table:
     columns = ", ".join(SCHEMAS[kind].names)
     text = f"SELECT {columns} FROM {TABLES[kind]} WHERE {_ABOUT}"
-    return cursor.sql(text, params=[tenant_id, start, end]).to_arrow_table()
+    found = cursor.sql(text, params=[tenant_id, start, end]).to_arrow_table()
+    return table_of(kind, [found])
 
 
 def _keep(cursor: Cursor, layer: Layer) -> None:

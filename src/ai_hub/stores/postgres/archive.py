@@ -9,7 +9,7 @@ it is dropped whole.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from ai_hub.archive.layer import COLUMNS, KINDS, Kind, Layer, layer_of, row_of
-from ai_hub.archive.rows import VALUES, differences, micros, plain, table_of
+from ai_hub.archive.rows import VALUES, differences, micros
 from ai_hub.config import Settings
 from ai_hub.definitions.values import DAY, HOUR, Duration
 from ai_hub.errors import Busy
 from ai_hub.stores.archive_table import Archived, steps_of
 from ai_hub.stores.audit_log import AuditRecord
-from ai_hub.stores.postgres import scan_sql as sql
+from ai_hub.stores.postgres.archive_return import END, bring_back, copy_rows
+from ai_hub.stores.postgres.archive_rows import guessed_spans, read_rows
 from ai_hub.stores.postgres.audit_log import write_audit
 from ai_hub.stores.postgres.maintain import MAINTENANCE_LOCK, check_owner
 from ai_hub.stores.postgres.session import Connection, Sessions, session
 from ai_hub.stores.postgres.snapshot import Snapshot
-from ai_hub.stores.postgres.write import copy_observations, copy_weather
 from ai_hub.stores.removal import Removal
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ ARCHIVE_LOCK = 7_248_003_005
 TABLES: Mapping[Kind, str] = {"observations": "ai_features", "weather": "weather_features"}
 _LONGEST = Duration(2 * HOUR)
 """The limit of one statement: days are counted by one."""
+_COMPARED_ROWS = 1_000_000
+"""Rows of a chunk that are compared at once, about."""
 _WAIT = "5s"
 
 _NAMES = ", ".join(COLUMNS)
@@ -63,24 +65,33 @@ _MOVE = """
 INSERT INTO ai_hub_archive (kind, dropped_before) VALUES ($1, $2)
 ON CONFLICT (kind) DO UPDATE SET dropped_before = excluded.dropped_before
 """
-_TENANTS = """
+# Of each series it is known from which day on it has rows.
+_TENANTS: Mapping[Kind, str] = {
+    "observations": """
+SELECT tenant_id FROM ai_hub_series WHERE first_day < $1
+UNION SELECT tenant_id FROM ai_hub_archive_gone WHERE timestamp < $1
+ORDER BY 1
+""",
+    "weather": """
 WITH RECURSIVE one AS (
-    (SELECT tenant_id FROM {table} ORDER BY tenant_id LIMIT 1)
+    (SELECT tenant_id FROM weather_features ORDER BY tenant_id LIMIT 1)
     UNION ALL
-    SELECT (SELECT t.tenant_id FROM {table} t WHERE t.tenant_id > one.tenant_id
+    SELECT (SELECT t.tenant_id FROM weather_features t WHERE t.tenant_id > one.tenant_id
             ORDER BY t.tenant_id LIMIT 1)
     FROM one WHERE one.tenant_id IS NOT NULL
 )
 SELECT tenant_id FROM one WHERE tenant_id IS NOT NULL
-  AND EXISTS (SELECT FROM {table} t WHERE t.tenant_id = one.tenant_id AND t.timestamp < $1)
-{gone}ORDER BY 1
-"""
-_GONE_TENANTS = "UNION SELECT DISTINCT tenant_id FROM ai_hub_archive_gone WHERE timestamp < $1\n"
+  AND EXISTS (
+    SELECT FROM weather_features t WHERE t.tenant_id = one.tenant_id AND t.timestamp < $1)
+ORDER BY 1
+""",
+}
 _DAYS = """
-SELECT date_trunc('day', timestamp) AS day, count(*) FROM {table}
-WHERE ($1::text IS NULL OR tenant_id = $1) AND timestamp < $2 GROUP BY 1
+SELECT date_trunc('day', timestamp) AS day, count(*) FROM {table} WHERE timestamp < $1
+GROUP BY 1 ORDER BY 1
 """
-_GONE_DAYS = _DAYS.replace("{table}", "ai_hub_archive_gone")
+_ALL_ROWS = "SET enable_seqscan = on"
+"""Other sessions have an index for what they ask."""
 _CHUNKS = """
 SELECT s::text AS chunk, c.range_start AS first, c.range_end AS past
 FROM show_chunks($1::regclass, older_than => $2::timestamptz) AS s
@@ -149,32 +160,30 @@ class PostgresArchiveTable:
 
     async def tenants(self, kind: Kind, before: int) -> list[str]:
         """Whose rows there are before a time."""
-        gone = _GONE_TENANTS if kind == "observations" else ""
-        text = _TENANTS.replace("{table}", TABLES[kind]).replace("{gone}", gone)
         async with session(self._settings, _LONGEST) as on:
-            return [tenant_id for (tenant_id,) in await on.fetch(text, before)]
+            return [tenant_id for (tenant_id,) in await on.fetch(_TENANTS[kind], before)]
 
-    async def days(self, kind: Kind, tenant_id: str, before: int) -> list[tuple[int, int]]:
-        """The days before a time with rows of a tenant."""
-        return await self._days(kind, tenant_id, before)
+    async def spans(
+        self, kind: Kind, tenant_id: str, start: int, end: int, rows: int
+    ) -> list[tuple[int, int]]:
+        """Spans of days that are all of a longer one, as the planner guesses their rows."""
 
-    async def _days(self, kind: Kind, tenant_id: str | None, before: int) -> list[tuple[int, int]]:
-        text = _DAYS.replace("{table}", TABLES[kind])
-        if kind == "observations":
-            text += f"UNION ALL {_GONE_DAYS}"
-        text = f"SELECT day, sum(count)::bigint FROM ({text}) AS f GROUP BY day ORDER BY day"
-        async with session(self._settings, _LONGEST) as on:
-            return [(day, rows) for day, rows in await on.fetch(text, tenant_id, before)]
+        def guess() -> list[tuple[int, int]]:
+            with closing(Snapshot(self._settings)) as snapshot:
+                return guessed_spans(snapshot, kind, tenant_id, start, end, rows)
 
-    async def rows(self, kind: Kind, tenant_id: str, start: int, end: int) -> pa.Table:
+        return await asyncio.to_thread(guess)
+
+    async def rows(
+        self, kind: Kind, tenant_id: str, start: int, end: int, most: int | None = None
+    ) -> pa.Table | None:
         """The rows of a tenant about a span."""
-        return await asyncio.to_thread(self._read, kind, tenant_id, start, end)
 
-    def _read(self, kind: Kind, tenant_id: str, start: int, end: int) -> pa.Table:
-        query = sql.archived(kind, tenant_id, start, end - 1)
-        with closing(Snapshot(self._settings)) as snapshot:
-            # Ids take less with each batch's own dictionary.
-            return table_of(kind, _tables(snapshot, query))
+        def read() -> pa.Table | None:
+            with closing(Snapshot(self._settings)) as snapshot:
+                return read_rows(snapshot, kind, tenant_id, start, end, most)
+
+        return await asyncio.to_thread(read)
 
     async def begin(self, layer: Layer) -> Layer:
         """Keep that a layer is under way."""
@@ -209,6 +218,25 @@ class PostgresArchiveTable:
 
         await self._sessions.write(forget)
 
+    async def bring_back(
+        self, kind: Kind, tenant_id: str, rows: pa.Table, audit: AuditRecord
+    ) -> int:
+        """Put rows that were taken out where they were."""
+        async with session(self._settings, _LONGEST) as on:
+            return await bring_back(on, kind, tenant_id, rows, audit)
+
+    async def end(self, left: list[Layer], audit: AuditRecord | None) -> None:
+        """Keep nothing of the archive but some layers."""
+
+        async def end(on: Connection) -> None:
+            async with on.transaction():
+                await on.execute(END)
+                for layer in left:
+                    await on.execute(_KEEP, *row_of(layer).values())
+                await write_audit(on, [audit] if audit else [])
+
+        await self._sessions.write(end)
+
     async def forget_gone(self, removal: Removal) -> None:
         """Keep nothing of what was taken back of rows that are removed."""
         ids = None if removal.asset_ids is None else list(removal.asset_ids)
@@ -225,7 +253,10 @@ class PostgresArchiveTable:
             async with session(self._settings) as on:
                 chunks = await on.fetch(_CHUNKS, TABLES[kind], before)
             return sorted({row["past"] for row in chunks})
-        return steps_of(await self._days(kind, None, before), before)
+        async with session(self._settings, _LONGEST) as on:
+            await on.execute(_ALL_ROWS)
+            days = await on.fetch(_DAYS.replace("{table}", TABLES[kind]), before)
+        return steps_of([(day, rows) for day, rows in days], before)
 
     @property
     def _has_chunks(self) -> bool:
@@ -296,11 +327,11 @@ class PostgresArchiveTable:
                 count = 0
                 for row in chunks:
                     live = await on.fetch(_WHOSE.replace("{table}", row["chunk"]))
+                    span = row["first"] // DAY * DAY, row["past"]
                     for tenant_id in sorted({*tenants} | {one for (one,) in live}):
-                        for day in range(row["first"] // DAY * DAY, row["past"], DAY):
-                            count += await asyncio.to_thread(
-                                self._compared, kind, tenant_id, day, archived
-                            )
+                        count += await asyncio.to_thread(
+                            self._compared, kind, tenant_id, *span, archived
+                        )
                 for row in chunks:
                     await on.execute(_DELETED, table, row["past"])
                     await on.execute(_DROP, table, row["past"], row["first"])
@@ -312,12 +343,20 @@ class PostgresArchiveTable:
                 "they are dropped then"
             ) from None
 
-    def _compared(self, kind: Kind, tenant_id: str, day: int, archived: Archived) -> int:
-        """How many rows a day has. Raises _Changed where the archive has others."""
-        live = self._read(kind, tenant_id, day, day + DAY)
-        if len(differences(kind, live, archived(tenant_id, day, day + DAY))):
-            raise _Changed
-        return len(live)
+    def _compared(
+        self, kind: Kind, tenant_id: str, start: int, end: int, archived: Archived
+    ) -> int:
+        """How many rows a span has. Raises _Changed where the archive has others."""
+        count = 0
+        with closing(Snapshot(self._settings)) as snapshot:
+            spans = guessed_spans(snapshot, kind, tenant_id, start, end, _COMPARED_ROWS)
+            for first, last in spans:
+                live = read_rows(snapshot, kind, tenant_id, first, last)
+                assert live is not None
+                if len(differences(kind, live, archived(tenant_id, first, last))):
+                    raise _Changed
+                count += len(live)
+        return count
 
     async def drop_late(
         self, kind: Kind, tenant_id: str, rows: pa.Table, audit: AuditRecord
@@ -337,26 +376,13 @@ class _Changed(Exception):
     """The archive does not have what the database has."""
 
 
-def _tables(snapshot: Snapshot, query: sql.Query) -> Iterator[pa.Table]:
-    import pyarrow as pa
-
-    with closing(snapshot.batches(query)) as batches:
-        for batch in batches:
-            yield pa.Table.from_batches([batch])
-
-
 async def _delete(
     on: Connection, kind: Kind, tenant_id: str, rows: pa.Table, late: bool = False
 ) -> int:
     """Delete the rows of the database that are just these; how many."""
-    import pyarrow as pa
-
     if not len(rows):
         return 0
-    texts = plain(rows)
-    texts = texts.append_column("tenant_id", pa.array([tenant_id] * len(texts), pa.string()))
-    copy = copy_observations if kind == "observations" else copy_weather
-    await copy(on, texts)
+    await copy_rows(on, kind, tenant_id, rows)
     times = micros(rows["timestamp"])
     if late and kind == "observations":
         await on.execute(_SAID)

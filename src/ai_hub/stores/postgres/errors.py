@@ -15,6 +15,7 @@ import asyncpg
 
 from ai_hub.config import masked
 from ai_hub.errors import (
+    AiHubError,
     NotMigrated,
     StoreError,
     StoreReadOnly,
@@ -85,6 +86,9 @@ def translated(url: str) -> Iterator[None]:
     """What the driver raises inside comes out as StoreError, the cause kept."""
     try:
         yield
+    except AiHubError:
+        # Of storage, which is an OSError too.
+        raise
     except FAILURES as error:
         raise as_ours(error, url) from error
 
