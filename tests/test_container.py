@@ -265,6 +265,7 @@ def test_containers_may_do_what_they_need_and_no_more() -> None:
 
 @pytest.mark.postgresql
 @pytest.mark.redis
+@pytest.mark.long
 def test_the_services_work_together(tmp_path: Path) -> None:
     """Each with its own command and environment, and other places for what they listen on."""
     postgres = servers.server("plain")

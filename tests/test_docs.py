@@ -30,7 +30,10 @@ PROSE = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")], key=lambda page: page.as_posix()
 )
 # Those with the most commands, which take a process each: `make test-all` runs them.
-LONG = ("docs/importance.md", "docs/files.md", "docs/models.md", "docs/drift.md")
+LONG = (
+    *("docs/importance.md", "docs/files.md", "docs/models.md", "docs/drift.md"),
+    *("docs/feature-sets.md", "docs/timescaledb.md"),
+)
 _MARKS = {
     "plain": [pytest.mark.postgresql],
     "apache": [pytest.mark.timescaledb],

@@ -34,7 +34,7 @@ def alive(pid: int) -> bool:
 
 
 def eventually(holds: Callable[[], bool]) -> bool:
-    return any(holds() for _ in servers._until(20))
+    return any(holds() for _ in servers._until(120))
 
 
 @pytest.mark.redis

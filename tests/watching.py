@@ -56,7 +56,7 @@ def resident(server: Server) -> int:
     return int(pages) * resource.getpagesize()
 
 
-def eventually(true: Callable[[], object], seconds: float = 20) -> None:
+def eventually(true: Callable[[], object], seconds: float = 120) -> None:
     """Wait until something is so."""
     until = time.monotonic() + seconds
     while not true():

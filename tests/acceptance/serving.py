@@ -49,7 +49,7 @@ class Server:
 
     def raw(self, sent: bytes) -> bytes:
         """What comes back for bytes on a connection of their own, which the server closes."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=120) as connection:
             connection.sendall(sent)
             return b"".join(iter(lambda: connection.recv(65_536), b""))
 
@@ -89,11 +89,11 @@ def serving(command: Sequence[str], folder: Path, **settings: object) -> Iterato
                 assert process.poll() is None, log.read_text()
                 time.sleep(0.02)
             with httpx.Client(
-                base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False
+                base_url=f"http://127.0.0.1:{port}", timeout=120, trust_env=False
             ) as client:
                 yield Server(client, port, folder, process)
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(120)
     # Whatever was asked, however odd, ended in no exception that nobody expected.
     assert "Traceback" not in log.read_text(), log.read_text()

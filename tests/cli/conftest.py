@@ -85,14 +85,14 @@ def start(*arguments: object, cwd: Path | None = None) -> subprocess.Popen[str]:
     )
 
 
-def wait_for(url: str, process: subprocess.Popen[str], seconds: float = 20) -> None:
+def wait_for(url: str, process: subprocess.Popen[str], seconds: float = 120) -> None:
     """Until a server answers. Fails if its process ends or the time is over."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if process.poll() is not None:
             pytest.fail(f"the server ended: {process.communicate()}")
         try:
-            with urlopen(f"{url}/health", timeout=1):
+            with urlopen(f"{url}/health", timeout=30):
                 return
         except (URLError, OSError):
             time.sleep(0.05)
@@ -104,7 +104,7 @@ def stop(process: subprocess.Popen[str]) -> tuple[str, str]:
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
     try:
-        return process.communicate(timeout=20)
+        return process.communicate(timeout=120)
     except subprocess.TimeoutExpired:
         process.kill()
         return process.communicate()

@@ -154,7 +154,7 @@ def test_bad_input_is_one_sentence(options: list[str], words: list[str], run: Ru
 def test_what_fails_is_said_once(workplace: Path) -> None:
     (workplace / "file").write_text("")
     process = start(*EXPORT, *RANGE, "--output", "file/x.parquet")
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (1, "")
     (line,) = err.splitlines()
     assert line.startswith("ai-hub: ")

@@ -98,7 +98,7 @@ def test_maintain_goes_on_until_it_is_stopped(run: Run, monkeypatch: pytest.Monk
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(4)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     assert err == "ai-hub: Stopped.\n"
     # One document a turn.

@@ -231,8 +231,10 @@ async def test_each_cause_is_named(any_cache: Deployment, tmp_path: Path) -> Non
 
 
 LASTING = [
-    pytest.param(one, id=str(one), marks=[getattr(pytest.mark, name) for name in one.marks])
-    for one in (FILE, PLAIN, TIMESCALEDB)
+    pytest.param(
+        one, id=str(one), marks=[getattr(pytest.mark, name) for name in (*one.marks, *more)]
+    )
+    for one, *more in ((FILE,), (PLAIN, "long"), (TIMESCALEDB,))
 ]
 
 

@@ -56,6 +56,8 @@ CASES: dict[str, dict[str, Any]] = {
     "no time": {"start_time": to_datetime(AT + DAY + HOUR // 2), "end_time": to_datetime(AT + DAY)},
 }  # fmt: skip
 
+# What the others show in part.
+LONG = {"series", "until", "nobody", "no time"}
 IN_STEPS = {"tenant", "series of assets", "window", "since, with weather"}
 """Removed in many steps: large series cut, small ones apart."""
 
@@ -117,7 +119,10 @@ async def seen(store: FeatureStore) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(one, marks=[pytest.mark.long] if one in LONG else []) for one in CASES],
+)
 async def test_what_is_left_is_as_if_the_rest_had_never_been(
     deployment: Deployment, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

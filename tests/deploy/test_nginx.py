@@ -59,7 +59,7 @@ class Proxy:
         )
 
     def connect(self, name: str = NAME) -> ssl.SSLSocket:
-        bare = socket.create_connection(("127.0.0.1", self.tls), timeout=20)
+        bare = socket.create_connection(("127.0.0.1", self.tls), timeout=120)
         return self._trusted.wrap_socket(bare, server_hostname=name)
 
     @property

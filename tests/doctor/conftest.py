@@ -6,10 +6,12 @@ import json
 import os
 import shlex
 import subprocess
+import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from typer.testing import CliRunner
@@ -105,6 +107,20 @@ def hourly(
 ) -> list[tuple[datetime, str, float]]:
     """Readings of every hour up to a time; `value` is given how many hours before that."""
     return [(until - n * HOUR, asset, value(n)) for n in range(hours)]
+
+
+def database() -> str:
+    """The name of the database that the settings name."""
+    return urlsplit(os.environ["AI_HUB_DATABASE_URL"]).path[1:]
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    for _ in range(1_200):
+        if holds():
+            return
+        time.sleep(0.1)
+    pytest.fail("it did not come")
 
 
 @pytest.fixture

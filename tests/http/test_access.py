@@ -347,7 +347,7 @@ def test_a_revoked_key_is_one_no_more(by_keys: Fenced) -> None:
 
 def test_a_refusal_comes_before_the_body(fenced: Fenced) -> None:
     head = b"POST /ai/features/ingest?tenant_id=t HTTP/1.1\r\nhost: localhost\r\n"
-    with socket.create_connection(("127.0.0.1", fenced.server.port), timeout=20) as client:
+    with socket.create_connection(("127.0.0.1", fenced.server.port), timeout=120) as client:
         client.sendall(head + b"content-length: 60000000\r\n\r\n")
         assert client.recv(4_096).startswith(b"HTTP/1.1 401 ")
 

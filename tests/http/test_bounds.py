@@ -101,7 +101,7 @@ def test_the_worst_body_stalls_nobody(server: Server, method: str, path: str) ->
 @pytest.mark.parametrize("size", [MIB + 1, 5 * MIB, 20 * MIB, 60 * MIB])
 def test_who_sends_all_of_a_body_first_sees_why_it_is_refused(server: Server, size: int) -> None:
     """As Python's own client does, which looks at no answer before."""
-    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)) as client:
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)) as client:
         client.request("POST", "/ai/features/get", b" " * size)
         answer = client.getresponse()
         assert answer.status == 413
@@ -110,7 +110,7 @@ def test_who_sends_all_of_a_body_first_sees_why_it_is_refused(server: Server, si
 
 @pytest.mark.parametrize("headers", [{"host": "elsewhere"}, {"origin": "http://elsewhere"}])
 def test_also_where_its_head_is_refused(server: Server, headers: dict[str, str]) -> None:
-    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)) as client:
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)) as client:
         client.request("POST", "/ai/features/ingest?tenant_id=t", b" " * 20 * MIB, headers)
         assert client.getresponse().status in (403, 421)
 

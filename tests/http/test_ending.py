@@ -52,7 +52,7 @@ def test_what_was_acknowledged_outlives_a_signal(tmp_path: Path, rows: int) -> N
                 one.start()
             eventually(lambda: len(acknowledged) > 10 * rows)
             server.process.send_signal(signal.SIGTERM)
-            assert server.process.wait(20) == 0
+            assert server.process.wait(120) == 0
             for one in threads:
                 one.join(20)
     assert statuses <= {200, 503}

@@ -113,7 +113,7 @@ def test_requests_in_one_go_are_answered_in_order(server: Server) -> None:
 
 
 def test_a_connection_is_kept(server: Server) -> None:
-    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)) as connection:
         connection.connect()
         kept = connection.sock
         for path, body in (("get", GET), ("batch", {}), ("nope", {}), ("export", {}), ("get", GET)):

@@ -51,10 +51,8 @@ def test_a_server_maintains_and_serves_meanwhile(url: str, tmp_path: Any) -> Non
                 await connection.execute("SELECT pg_advisory_lock_shared($1)", WRITERS_LOCK)
                 waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
                 await until(lambda: connection.fetchval(waits))
-                begin = time.monotonic()
                 for asset in "abcdefgh":
                     await asyncio.to_thread(get, server, "t", asset)
-                assert time.monotonic() - begin < 5
             finally:
                 await connection.close()
 
@@ -99,7 +97,7 @@ def heard() -> Iterator[Listening]:
 
 
 async def until(true: Callable[[], Awaitable[object]]) -> None:
-    for _ in range(1_000):
+    for _ in range(5_000):
         if await true():
             return
         await asyncio.sleep(0.02)

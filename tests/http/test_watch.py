@@ -222,7 +222,7 @@ def _away_and_back(
     def states(status: int) -> dict[str, str]:
         begin = time.monotonic()
         response = server.client.get("/health/ready")
-        assert time.monotonic() - begin < 1.5
+        assert time.monotonic() - begin < 20
         assert response.status_code in (200, 503)
         if response.status_code != status:
             return {}

@@ -52,7 +52,7 @@ async def stored(settings: Settings) -> dict[str, list[tuple[object, ...]]]:
     "deployment",
     [
         FILE,
-        pytest.param(PLAIN, marks=pytest.mark.postgresql),
+        pytest.param(PLAIN, marks=[pytest.mark.postgresql, pytest.mark.long]),
         pytest.param(TIMESCALEDB, marks=pytest.mark.timescaledb),
     ],
     ids=str,

@@ -41,7 +41,7 @@ def rows_by_asset(path: Path, out: Path) -> tuple[dict[str, int], float | None]:
     return counts, shared
 
 
-@pytest.mark.parametrize("kills", [pytest.param(3), pytest.param(40, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [pytest.param(2), pytest.param(40, marks=pytest.mark.long)])
 def test_every_acknowledged_batch_outlives_a_kill_and_no_half_one_does(
     tmp_path: Path, kills: int
 ) -> None:
@@ -72,7 +72,7 @@ def test_a_file_goes_on_growing_over_kills(tmp_path: Path) -> None:
     assert set(range(last + 1)) <= {int(asset.removeprefix("batch-")) for asset in counts}
 
 
-@pytest.mark.parametrize("kills", [pytest.param(3), pytest.param(100, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [pytest.param(2), pytest.param(100, marks=pytest.mark.long)])
 def test_whenever_an_export_is_killed_its_record_and_the_file_agree(
     tmp_path: Path, kills: int
 ) -> None:
@@ -97,7 +97,13 @@ async def export(path: Path, out: Path) -> dict[str, object]:
         )
 
 
-@pytest.mark.parametrize("before", [False, True], ids=["new file", "replacing a file"])
+@pytest.mark.parametrize(
+    "before",
+    [
+        pytest.param(False, id="new file", marks=pytest.mark.long),
+        pytest.param(True, id="replacing a file"),
+    ],
+)
 def test_an_export_killed_half_way_leaves_no_file_after_the_next_opening(
     tmp_path: Path, before: bool
 ) -> None:
@@ -140,7 +146,7 @@ def test_an_export_killed_half_way_leaves_no_file_after_the_next_opening(
     [FILE, pytest.param(PLAIN, marks=pytest.mark.postgresql)],
     ids=str,
 )
-@pytest.mark.parametrize("kills", [pytest.param(3), pytest.param(40, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [pytest.param(1), pytest.param(40, marks=pytest.mark.long)])
 def test_a_kill_in_the_middle_of_apply_leaves_a_whole_registry(
     tmp_path: Path, deployment: Deployment, kills: int
 ) -> None:

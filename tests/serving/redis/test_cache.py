@@ -86,11 +86,11 @@ async def test_a_later_write_does_not_extend_the_time_to_live(server: RedisServe
 
 
 async def test_expired_hashes_leave_the_list_of_live_ones(server: RedisServer) -> None:
-    async with processes(server.url(), 1, ttl=1) as (cache,):
+    async with processes(server.url(), 1, ttl=3) as (cache,):
         await put(cache, "a")
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(1.8)
         await put(cache, "a", at=LATER)
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.5)
         await put(cache, "a", at="2025-10-09T14:32:00Z")
         live = server.call("ZRANGE", "ai-hub:live:t:a", 0, -1)
         assert live == [f"features:t:a:{LATER}", "features:t:a:2025-10-09T14:32:00Z"]

@@ -171,7 +171,7 @@ async def test_a_run_that_is_killed_goes_on_where_it_was(world: World) -> None:
     """Killed again and again after a word of progress, at any place of what comes then."""
     await world.write(*scattered(60, 3))
     chance = random.Random(4)
-    for _ in range(3):
+    for _ in range(2):
         process = maintaining(world.settings.database_url)
         assert process.stdout is not None
         await asyncio.to_thread(process.stdout.readline)

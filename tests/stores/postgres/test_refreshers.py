@@ -83,7 +83,7 @@ async def warned(settings: Settings) -> list[str]:
 
 
 async def eventually(on: Server, query: str) -> None:
-    for _ in range(300):
+    for _ in range(1_200):
         if on.sql(query, NAME) != [(0,)]:
             return
         await asyncio.sleep(0.1)

@@ -60,7 +60,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("rows", [100, 50_000])
+@pytest.mark.parametrize("rows", [100, pytest.param(50_000, marks=pytest.mark.long)])
 async def test_aggregates_show_nothing_of_it_any_more(
     name: str, rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

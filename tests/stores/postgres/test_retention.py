@@ -42,7 +42,7 @@ def now() -> int:
 @pytest.fixture(
     params=[
         pytest.param("plain", marks=pytest.mark.postgresql),
-        pytest.param("apache", marks=pytest.mark.timescaledb),
+        pytest.param("apache", marks=[pytest.mark.timescaledb, pytest.mark.long]),
         pytest.param("timescaledb", marks=pytest.mark.timescaledb),
     ]
 )

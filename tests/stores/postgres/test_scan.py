@@ -145,9 +145,8 @@ async def fill(
 
 
 def kind(name: str, marker: str, *more: str) -> Any:
-    return pytest.param(
-        (name, *more), id="-".join((name, *more)), marks=getattr(pytest.mark, marker)
-    )
+    marks = [getattr(pytest.mark, marker)] + [pytest.mark.long] * (name == "apache")
+    return pytest.param((name, *more), id="-".join((name, *more)), marks=marks)
 
 
 @pytest.fixture(

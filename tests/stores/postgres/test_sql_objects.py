@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import servers
@@ -53,7 +53,7 @@ HUGE = [
     params=[
         pytest.param("plain", marks=pytest.mark.postgresql),
         pytest.param("timescaledb", marks=pytest.mark.timescaledb),
-        pytest.param("apache", marks=pytest.mark.timescaledb),
+        pytest.param("apache", marks=[pytest.mark.timescaledb, pytest.mark.long]),
     ],
 )
 def server(request: pytest.FixtureRequest, installation: object) -> Server:
@@ -70,10 +70,12 @@ def database(server: Server) -> Iterator[Database]:
     server.discard(url)
 
 
+FEW = settings(max_examples=settings.default.max_examples // 2)
 sessions = st.sampled_from(SESSIONS)
 assets = st.sampled_from(HOSTILE)
 
 
+@FEW
 @given(case=cases(max_size=15, max_instants=4), asset=assets, session=sessions)
 def test_functions(database: Database, case: Case, asset: str, session: Mapping[str, str]) -> None:
     with database.rolled_back(session):
@@ -136,6 +138,7 @@ def is_mean(got: float | None, values: list[float]) -> bool:
     return close(got, mean(values), len(values), max(map(abs, values), default=0.0))
 
 
+@FEW
 @given(
     case=cases(max_size=15),
     asset=assets,
