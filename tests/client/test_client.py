@@ -111,7 +111,9 @@ CALLS: dict[str, Callable[[Any, str], Any]] = {
     "assets by a text": lambda s, t: s.assets(t, search="a"),
     "asset": lambda s, t: s.asset(t, "a"),
     "no such asset": lambda s, t: s.asset(t, "none"),
-    "chart": lambda s, t: s.chart(t, "a", START, T, feature_set=SET, feature="lag_24h", points=50),
+    "chart": lambda s, t: s.chart(
+        t, "a", START, T, feature_set=SET, feature="lag_24h", weather="temperature", points=50
+    ),
     "a chart of no such feature": lambda s, t: s.chart(
         t, "a", START, T, feature_set=SET, feature="none"
     ),

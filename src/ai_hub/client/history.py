@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ai_hub.client.base import FEATURES, Asking, said, texts, time_of
 from ai_hub.definitions.values import Time
-from ai_hub.definitions.vocabulary import Missing
+from ai_hub.definitions.vocabulary import Missing, WeatherColumn
 
 if TYPE_CHECKING:
     from ai_hub.export.history import History
@@ -27,15 +27,17 @@ class Histories(Asking):
         *,
         feature_set: str,
         feature: str | None = None,
+        weather: WeatherColumn | None = None,
         points: int = 800,
     ) -> dict[str, Any]:
-        """The readings of an asset over [start_time, end_time] (of the set's series), thinned, and
-        one of the set's features, as plain values for a chart; times are seconds since 1970."""
+        """The readings of an asset over [start_time, end_time] (of the set's series), thinned, one
+        of the set's features and a column of weather, as plain values for a chart; times are
+        seconds since 1970."""
         asked = said(
             tenant_id=tenant_id, asset_id=asset_id,
             start_time=time_of(start_time, "start_time", "up"),
             end_time=time_of(end_time, "end_time"), feature_set=feature_set, feature=feature,
-            points=points,
+            weather=weather, points=points,
         )  # fmt: skip
         return await self._ask("POST", "/chart", asked, safe=True, work=True)
 

@@ -5,6 +5,7 @@ from ai_hub.definitions.target import Horizon
 from ai_hub.definitions.values import Duration
 from ai_hub.definitions.values import Time
 from ai_hub.definitions.vocabulary import Missing
+from ai_hub.definitions.vocabulary import WeatherColumn
 from ai_hub.doctor.line import Line
 from ai_hub.export.history import History
 from ai_hub.export.training_set import TrainingSet
@@ -307,10 +308,12 @@ class Client:
         *,
         feature_set: str,
         feature: str | None = None,
+        weather: WeatherColumn | None = None,
         points: int = 800,
     ) -> dict[str, Any]:
-        """The readings of an asset over [start_time, end_time] (of the set's series), thinned, and
-        one of the set's features, as plain values for a chart; times are seconds since 1970."""
+        """The readings of an asset over [start_time, end_time] (of the set's series), thinned, one
+        of the set's features and a column of weather, as plain values for a chart; times are
+        seconds since 1970."""
 
     def history(
         self,
