@@ -123,3 +123,10 @@ async def test_a_spine_has_its_times_and_assets_in_the_index() -> None:
         for spine in (ONE.assign(asset_id="m1"), LONG.to_frame("target")):
             found = await store.get_training_set(spine, "forecast_basic", tenant_id="t")
             assert [*found.to_pandas()["timestamp"]] == [*spine.index.get_level_values(0)]
+
+
+async def test_a_spine_of_naive_times_says_what_to_do() -> None:
+    naive = ONE.assign(asset_id="m1").tz_localize(None)
+    async with FeatureStore.open("duckdb:///:memory:") as store:
+        with pytest.raises(InvalidInput, match=r"spine timestamp: got '2025-01-01 .*tz_localize"):
+            await store.get_training_set(naive, "forecast_basic", tenant_id="t")

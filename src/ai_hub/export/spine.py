@@ -99,7 +99,11 @@ def spine_of(data: object, tenant_id: str) -> Spine:
     """
     data = read_again(data)
     keys = to_table(data)
-    times = _sound(check_times("timestamp", _required(keys, "timestamp"), rounding="down"))
+    instants = _required(keys, "timestamp")
+    if pa.types.is_timestamp(instants.type) and instants.type.tz is None and len(instants):
+        hint = "Say which zone they are in: tz_localize, or replace(tzinfo=...)."
+        raise InvalidInput("spine timestamp", str(instants[0]), "aware datetimes", hint)
+    times = _sound(check_times("timestamp", instants, rounding="down"))
     raw = _required(keys, "asset_id")
     assets = _sound(check_ids("asset_id", raw, keys.num_rows, MAX_ID_LENGTH))
     tenants = column(keys, "tenant_id")
