@@ -227,6 +227,19 @@ async def test_files_of_exports_stay_and_are_counted(
         assert (await store.export_record(record["export_id"]))["status"] == "completed"
 
 
+async def test_an_export_under_way_is_counted_until_it_is_cancelled(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    async with deployment.open(tmp_path) as store:
+        await filled(store)
+        begun = await store.export_features_to_parquet(
+            T, "forecast_basic", to_datetime(AT), to_datetime(AT + DAY), detached=True
+        )
+        assert (await store.delete(T))["exports"] == 1
+        await store.cancel_export(begun["export_id"])
+        assert (await store.delete(T))["exports"] == 0
+
+
 async def test_other_tenants_keep_theirs(deployment: Deployment, tmp_path: Path) -> None:
     async with deployment.open(tmp_path) as store:
         await filled(store)

@@ -158,6 +158,8 @@ def before(front: Between, s3: Storage) -> Storage:
         (Fault("error", 403, "InvalidAccessKeyId", "No key AKIATESTSONLY."), StorageRefused,
          "it answered 403 Forbidden (InvalidAccessKeyId: No key ***). Credentials are taken from "
          "the environment (AWS_ACCESS_KEY_ID, "),
+        (Fault("error", 403, "AuthorizationFailure", "Not you.\nRequestId:1"), StorageRefused,
+         "it answered 403 Forbidden (AuthorizationFailure: Not you). Credentials"),
         (Fault("error", 404, "NoSuchBucket", "?"), ObjectMissing, "there is no bucket bucket-"),
         (Fault("drop"), StorageUnavailable, "it did not answer as it should"),
         (Fault("slow", seconds=3), StorageUnavailable, "it did not answer in time"),

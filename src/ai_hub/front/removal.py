@@ -125,9 +125,9 @@ class Removing(Front):
 
 
 def _has(export: ExportRecord, removal: Removal) -> bool:
-    """Whether the file of an export may have rows of what goes."""
+    """Whether the file of an export may have rows of what goes; one under way has read some."""
     return (
-        export.status == "completed"
+        (export.status == "completed" or export.under_way)
         and (removal.start is None or export.end_time >= removal.start)
         and (removal.end is None or export.start_time < removal.end)
         and (

@@ -104,5 +104,6 @@ def _reason(text: str, status: re.Match[str] | None) -> str:
         return f"it did not answer as it should ({masked(first)[:200]})"
     words = f"it answered {status[1]}{' ' + status[2].strip() if status[2] else ''}"
     code, message = _CODE.search(text), _MESSAGE.search(text)
-    more = ": ".join(one[1] for one in (code, message) if one)
+    # Azure's goes on with the id of the request, on a line of its own.
+    more = ": ".join(one[1].split("\n")[0] for one in (code, message) if one)
     return masked(f"{words} ({more.rstrip('.')})" if more else words)
