@@ -1,7 +1,7 @@
 """`python -m benchmarks [name ...] [--json FILE] [--write]`: measure and show.
 
-`hostile`, `growth`, `late`, `archive`, `looked_at` and `spark` take long and are run where they are
-named; `--rows`, `--chunks`, `--assets` and `--folder` are theirs.
+`hostile`, `growth`, `late`, `archive`, `looked_at`, `landing` and `spark` take long and are run
+where they are named; `--rows`, `--chunks`, `--assets` and `--folder` are theirs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NAMES = (
     "export", "custom", "spine", "memory", "cores", "online", "redis_online", "first_level",
     "herd", "turn", "startup", "ingest", "accuracy", "postgres", "postgres_export",
 )  # fmt: skip
-LARGE = ("hostile", "growth", "late", "archive", "looked_at", "spark")
+LARGE = ("hostile", "growth", "late", "archive", "looked_at", "landing", "spark")
 _PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 _SIZES = ("rows", "chunks", "assets")
 

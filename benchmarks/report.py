@@ -36,6 +36,7 @@ _TITLES = {
     "growth": "As the database grows",
     "late": "Late data on TimescaleDB",
     "archive": "Archive",
+    "landing": "Where exports land",
     "looked_at": "The page",
     "spark": "Spark",
 }

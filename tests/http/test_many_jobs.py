@@ -1,4 +1,4 @@
-"""Thirty exports at once on two servers, with cancels, deaths, restarts and a lost database.
+"""Thirty exports at once, with cancels, deaths, restarts and a lost database.
 
     pytest -m long -s tests/http/test_many_jobs.py
 
@@ -25,7 +25,7 @@ from ai_hub.export.place import Places
 from ai_hub.export.verify import verify
 from watching import COMMAND, eventually
 
-pytestmark = [pytest.mark.postgresql, pytest.mark.long]
+pytestmark = pytest.mark.long
 JOBS = 30
 ASSETS, HOURS = 20, 24 * 60
 ASKED = {
@@ -85,6 +85,7 @@ def fill(server: Server) -> None:
         server.call("POST", "/ingest", {"tenant_id": "acme", "rows": rows})
 
 
+@pytest.mark.postgresql
 def test_thirty_jobs_end_in_a_true_state(database: servers.Server, tmp_path: Path) -> None:
     chance = random.Random(30)
     how = {
@@ -99,12 +100,7 @@ def test_thirty_jobs_end_in_a_true_state(database: servers.Server, tmp_path: Pat
         other = Other(stays)
         other.start()
         with serving(COMMAND, folders[1], **how) as dies:
-            ids = [
-                (stays, dies)[n % 2].call(
-                    "POST", "/export", ASKED | {"parts": n % 3 > 0, "output_path": f"x{n}"}, 202
-                )["export_id"]
-                for n in range(JOBS)
-            ]
+            ids = [begun((stays, dies)[n % 2], n) for n in range(JOBS)]
             to_cancel = chance.sample(ids, 6)
             for export_id in to_cancel[:3]:
                 stays.client.delete(f"/ai/features/exports/{export_id}")
@@ -116,18 +112,68 @@ def test_thirty_jobs_end_in_a_true_state(database: servers.Server, tmp_path: Pat
                 ends.client.delete(f"/ai/features/exports/{export_id}")
         database.restart(crash=True)
         last = rest.enter_context(serving(COMMAND, folders[3], **how))
-
-        def all_of_them() -> dict[str, dict[str, Any]]:
-            found = last.call("GET", "/exports?tenant_id=acme&limit=1000")["exports"]
-            return {one["export_id"]: one for one in found}
-
-        eventually(lambda: {one["status"] for one in all_of_them().values()} <= ENDS, 900)
-        records = all_of_them()
+        records = ended(last)
         other.over.set()
         other.join()
+    check(records, ids, to_cancel, tmp_path)
+    print(f"{time.monotonic() - begin:.0f} s; {other.figures()}")
+    assert set(other.refused) <= {503}
+
+
+def test_thirty_jobs_on_a_database_file_end_in_a_true_state(tmp_path: Path) -> None:
+    chance = random.Random(30)
+    how = {
+        "database_url": f"duckdb:///{tmp_path / 'f.duckdb'}", "export_queue": JOBS,
+        "export_root": tmp_path / "exports",
+    }  # fmt: skip
+    begin = time.monotonic()
+    with serving(COMMAND, tmp_path, **how) as dies:
+        fill(dies)
+        ids = [begun(dies, n, frequency="5m") for n in range(JOBS)]
+        to_cancel = chance.sample(ids, 6)
+        for export_id in to_cancel[:3]:
+            dies.client.delete(f"/ai/features/exports/{export_id}")
+        time.sleep(3)
+        dies.process.kill()
+    with serving(COMMAND, tmp_path, **how) as ends:
+        for export_id in to_cancel[3:]:
+            ends.client.delete(f"/ai/features/exports/{export_id}")
+        time.sleep(3)
+    with serving(COMMAND, tmp_path, **how) as last:
+        other = Other(last)
+        other.start()
+        records = ended(last)
+        other.over.set()
+        other.join()
+    check(records, ids, to_cancel, tmp_path)
+    print(f"{time.monotonic() - begin:.0f} s; {other.figures()}")
+    assert not other.refused
+
+
+def begun(server: Server, number: int, **how: Any) -> str:
+    asked = ASKED | {"parts": number % 3 > 0, "output_path": f"x{number}"} | how
+    export_id: str = server.call("POST", "/export", asked, 202)["export_id"]
+    return export_id
+
+
+def ended(server: Server) -> dict[str, dict[str, Any]]:
+    """The records by id once all have ended."""
+
+    def found() -> dict[str, dict[str, Any]]:
+        records = server.call("GET", "/exports?tenant_id=acme&limit=1000")["exports"]
+        return {one["export_id"]: one for one in records}
+
+    eventually(lambda: {one["status"] for one in found().values()} <= ENDS, 900)
+    return found()
+
+
+def check(
+    records: dict[str, dict[str, Any]], ids: list[str], to_cancel: list[str], place: Path
+) -> None:
+    """Each is what its record says, and nothing half is left."""
     assert set(records) == set(ids)
     counts = Counter(one["status"] for one in records.values())
-    print(f"\n{dict(counts)} in {time.monotonic() - begin:.0f} s; {other.figures()}")
+    print(f"\n{dict(counts)}")
     for export_id, record in records.items():
         if record["status"] == "completed":
             assert verify(Places(), record) == "ok"
@@ -136,5 +182,4 @@ def test_thirty_jobs_end_in_a_true_state(database: servers.Server, tmp_path: Pat
             assert record["status"] == "failed" or export_id in to_cancel
             assert not Path(record["storage_path"]).exists()
     assert counts["completed"] >= JOBS - len(to_cancel)
-    assert not [*(tmp_path / "exports").glob("**/.*")]
-    assert set(other.refused) <= {503}
+    assert not [*(place / "exports").glob("**/.*")]

@@ -34,8 +34,11 @@ _NAMES = ", ".join(READ)
 _WRITTEN = ", ".join(COLUMNS)
 _MARKS = ", ".join(f"${place}" for place in range(1, len(COLUMNS) + 1))
 _SETS = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS[1:-1])
-# Whoever ends it says so there while another process has it.
-_ENDED = "cancelled_by = coalesce(excluded.cancelled_by, feature_exports.cancelled_by)"
+# Whoever ends it says so there while another process has it; too late for one that came to its end.
+_ENDED = (
+    "cancelled_by = CASE WHEN excluded.status NOT IN ('completed', 'no_data') "
+    "THEN coalesce(excluded.cancelled_by, feature_exports.cancelled_by) END"
+)
 _WORKER, _BEFORE = f"${len(COLUMNS) + 1}::text", f"${len(COLUMNS) + 2}::text"
 _RECORD = (
     f"INSERT INTO feature_exports ({_WRITTEN}, worker, heartbeat_at) "
