@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 from zipfile import ZipFile
 
 import httpx
@@ -38,9 +41,17 @@ def keyed(folder: Path) -> tuple[str, str]:
     return asyncio.run(made())
 
 
+class Fenced(NamedTuple):
+    """A server that asks for keys, one of the tenant acme, and one for all that there is."""
+
+    server: Server
+    key: str
+    boss: str
+
+
 @pytest.fixture(scope="module")
-def fenced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
-    """A server that asks for keys, and one of the tenant acme."""
+def fenced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fenced]:
+    """A server with data of two tenants."""
     folder = tmp_path_factory.mktemp("pages")
     boss, key = keyed(folder)
     with serving(COMMAND, folder, auth="keys") as server:
@@ -50,7 +61,7 @@ def fenced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, s
                 json={"tenant_id": tenant, "rows": [ROW | {"asset_id": f"of-{tenant}"}]},
                 headers={"authorization": f"Bearer {boss}"},
             ).raise_for_status()
-        yield server, key
+        yield Fenced(server, key, boss)
 
 
 def browser(server: Server) -> httpx.Client:
@@ -92,6 +103,31 @@ def test_ids_are_text_and_no_markup(server: Server, tenant: str) -> None:
         page = server.client.get("/page/assets", params={"tenant_id": tenant} | params).text
         assert "&lt;script&gt;alert(" in page
         assert "<script>alert" not in page
+
+
+ODD = ["a/b", "../..", "q\"'&amp;", "😀", "x" * 200, "ü%20+&=?#", "</script>", "a\u202eb"]
+
+
+def test_ids_of_any_letters_lead_to_their_pages(server: Server, tenant: str) -> None:
+    """Values are huge as well: what is drawn and written of them are numbers."""
+    named = f"{tenant}<b>/'😀"
+    rows = [
+        ROW | {"asset_id": one, "timestamp": f"2025-10-09T{n:02d}:00:00Z", "value": value}
+        for one in ODD
+        for n, value in enumerate((1.7e308, 1.7e308, -1.7e308, 5e-324))
+    ]
+    server.call("POST", "/ingest", {"tenant_id": named, "rows": rows})
+    page = server.client.get("/page/assets", params={"tenant_id": named}).text
+    assert "<b>/" not in page
+    links = re.findall(r'href="(/page/asset\?[^"]*)">([^<]*)</a></th>', page)
+    assert [unescape(one) for _, one in links] == sorted(ODD)
+    for link, one in links:
+        shown = server.client.get(unescape(link))
+        assert shown.status_code == 200, one
+        assert f'<span class="mono">{one}</span></h1>' in shown.text
+        (drawn,) = re.findall(r'id="drawn">(.*?)</script>', shown.text)
+        assert json.loads(drawn)["readings"]["value"][0] == 1.7e308
+        assert not re.search(r">-?(nan|inf)<", shown.text)
 
 
 def test_assets_are_searched_and_paged(server: Server, tenant: str) -> None:
@@ -212,9 +248,9 @@ def test_a_folder_is_handed_out_as_one_archive(server: Server, tenant: str) -> N
     assert f"dataset(&#39;{folder}&#39;).to_table()" in page
 
 
-def test_who_may_not_export_sees_and_ends_none(fenced: tuple[Server, str]) -> None:
+def test_who_may_not_export_sees_and_ends_none(fenced: Fenced) -> None:
 
-    server, key = fenced
+    server, key, _ = fenced
     with browser(server) as client:
         client.cookies.set(COOKIE, key)
         for export_id in ("00000000-0000-0000-0000-000000000000", ""):
@@ -240,8 +276,8 @@ def test_a_chart_of_a_year_of_minutes_is_short(server: Server, tenant: str) -> N
     assert len(chart.content) < 200_000
 
 
-def test_a_key_is_taken_into_a_cookie_that_only_pages_read(fenced: tuple[Server, str]) -> None:
-    server, key = fenced
+def test_a_key_is_taken_into_a_cookie_that_only_pages_read(fenced: Fenced) -> None:
+    server, key, _ = fenced
     with browser(server) as client:
         asked = client.get("/page/assets?tenant_id=acme&search=of")
         assert asked.status_code == 401
@@ -268,8 +304,8 @@ def test_a_key_is_taken_into_a_cookie_that_only_pages_read(fenced: tuple[Server,
         assert client.get("/").status_code == 401
 
 
-def test_a_cookie_goes_by_tls_alone_where_the_browser_does(fenced: tuple[Server, str]) -> None:
-    server, key = fenced
+def test_a_cookie_goes_by_tls_alone_where_the_browser_does(fenced: Fenced) -> None:
+    server, key, _ = fenced
     with browser(server) as client:
         for headers in (
             {"origin": f"https://127.0.0.1:{server.port}"},
@@ -279,16 +315,66 @@ def test_a_cookie_goes_by_tls_alone_where_the_browser_does(fenced: tuple[Server,
             assert "; Secure" in done.headers["set-cookie"]
 
 
+def test_a_key_of_one_tenant_sees_and_ends_nothing_of_another(
+    fenced: Fenced,
+) -> None:
+    server, _, boss = fenced
+    asked = {"name": "mine", "tenants": ["acme"], "scopes": ["read", "write", "export"]}
+    by_boss = {"authorization": f"Bearer {boss}"}
+    made = server.client.post("/ai/features/keys", json=asked, headers=by_boss)
+    assert made.status_code in (200, 201), made.text
+    day = {"start_time": "2025-10-09T00:00:00Z", "end_time": "2025-10-10T00:00:00Z"}
+    export = {"tenant_id": "bravo", "feature_set": "forecast_basic", **day}
+    whole = server.client.post("/ai/features/export", json=export, headers=by_boss).json()
+    export |= {"end_time": "2026-10-09T00:00:00Z", "frequency": "1s", "wait_seconds": 0}
+    going = server.client.post("/ai/features/export", json=export, headers=by_boss).json()
+    with browser(server) as client:
+        client.cookies.set(COOKIE, made.json()["key"])
+        for page in PAGES:
+            for query in (
+                "tenant_id=bravo", "tenant_id=acme&tenant_id=bravo", "tenant_id=%20bravo%20",
+                "tenant_id=bravo&part=chart", "tenant_id=bravo&part=vector&at=2025-10-09T14:00",
+            ):  # fmt: skip
+                got = client.get(f"{page.path}?{query}&asset_id=of-bravo&search=of")
+                assert got.status_code == 403, (page.name, query)
+                assert whole["export_id"] not in got.text
+            mine = client.get(f"{page.path}?asset_id=of-acme")
+            assert mine.status_code == (403 if page.whose == "everybody" else 200), page.name
+            assert "bravo" not in mine.text
+        for export_id in (whole["export_id"], going["export_id"]):
+            got = client.get("/page/exports/file", params={"export_id": export_id})
+            done = client.post("/page/exports/cancel", data={"export_id": export_id})
+            assert (got.status_code, done.status_code) == (404, 404)
+        # The cookie counts on no other route, and no link signs anybody in.
+        row = {"tenant_id": "acme", "rows": [ROW | {"asset_id": "forged"}]}
+        assert client.post("/ai/features/ingest", json=row).status_code == 401
+        with browser(server) as other:
+            linked = other.get("/page/sign-in", params={"key": made.json()["key"]})
+            assert "set-cookie" not in linked.headers
+    with browser(server) as client:
+        client.cookies.set(COOKIE, boss)
+        data = {"export_id": going["export_id"]}
+        for forged in (
+            {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"},
+            {"sec-fetch-site": "", "origin": "http://evil.example"}, {"sec-fetch-site": "none"},
+        ):  # fmt: skip
+            got = client.post("/page/exports/cancel", data=data, headers=forged)
+            assert got.status_code == 403, forged
+        path = f"/ai/features/exports/{going['export_id']}"
+        found = server.client.get(path, headers=by_boss).json()
+        assert found["status"] in ("pending", "processing", "completed")
+        done = client.post("/page/exports/cancel", data=data)
+        assert done.headers["location"] == "/page/exports?tenant_id=bravo"
+
+
 @pytest.mark.parametrize(
     "headers",
     [{"sec-fetch-site": "cross-site", "origin": "http://evil.example"},
      {"sec-fetch-site": "same-site", "origin": "http://127.0.0.1:9"},
      {"origin": "http://127.0.0.1:9"}, {"origin": "null"}, {"sec-fetch-site": "none"}, {}],
 )  # fmt: skip
-def test_a_form_of_another_page_does_nothing(
-    fenced: tuple[Server, str], headers: dict[str, str]
-) -> None:
-    server, key = fenced
+def test_a_form_of_another_page_does_nothing(fenced: Fenced, headers: dict[str, str]) -> None:
+    server, key, _ = fenced
     cookie = {"cookie": f"{COOKIE}={key}"}
     for path in ("/page/sign-in", "/page/sign-out", "/page/exports/cancel"):
         forged = server.client.post(path, data={"key": key}, headers=headers | cookie)

@@ -54,11 +54,18 @@ def parts_of(time: Ints, value: Floats, start: int, end: int, parts: int) -> lis
         some = value[bounds[place] : bounds[place + 1]]
         ends = int(edges[place]), int(edges[place + 1])
         if len(some):
-            low, mean, high = float(some.min()), float(some.mean()), float(some.max())
-            found.append(Part(*ends, len(some), low, mean, high))
+            low, high = float(some.min()), float(some.max())
+            found.append(Part(*ends, len(some), low, _mean(some), high))
         else:
             found.append(Part(*ends, 0, None, None, None))
     return found
+
+
+def _mean(values: Floats) -> float:
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = float(values.mean())
+    # Of huge ones the sum may be too large for a number, and their mean is not.
+    return mean if np.isfinite(mean) else float((values / len(values)).sum())
 
 
 def cadence_of(time: Ints) -> int | None:

@@ -17,7 +17,8 @@ def number(value: object) -> str:
         return str(value)
     if isinstance(value, int) or (value.is_integer() and abs(value) < 1e15):
         return f"{int(value):,}"
-    return f"{value:,.{_MOST_DIGITS}g}" if abs(value) < 1e6 else f"{value:,.0f}"
+    is_usual = 1e6 <= abs(value) < 1e15
+    return f"{value:,.0f}" if is_usual else f"{value:,.{_MOST_DIGITS}g}"
 
 
 def plural(count: int, one: str) -> str:
