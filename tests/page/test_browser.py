@@ -119,8 +119,8 @@ def test_an_export_is_cancelled(shown: Shown) -> None:
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.partition("?")[0])
 def test_everybody_can_use_it(shown: Shown, path: str) -> None:
-    """axe finds nothing serious, in light and dark; on a telephone nothing is beside the screen."""
-    for width, scheme in ((1280, "light"), (360, "dark")):
+    """axe finds nothing serious, in light and dark; nothing is beside the screen, small or wide."""
+    for width, scheme in ((1920, "light"), (360, "dark")):
         page = shown.signed_in(path, width=width, scheme=scheme)
         wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0, (width, wide)
@@ -134,6 +134,27 @@ def test_everybody_can_use_it(shown: Shown, path: str) -> None:
         ]
         assert serious == [], (width, scheme)
         page.context.close()
+
+
+def test_a_chart_is_used_by_keyboard(shown: Shown) -> None:
+    """From the page's begin: Tab leads to all that can be used, and no mouse is needed."""
+    page = shown.signed_in("/page/asset?tenant_id=acme&asset_id=meter-017", width=1920)
+    said = page.locator("#said")
+    expect(said).to_contain_text("717 readings")
+    chart = page.locator("#chart")
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id") == "chart":
+            break
+    expect(chart).to_be_focused()
+    for key in ("+", "ArrowLeft", "-"):
+        before = said.inner_text()
+        page.keyboard.press(key)
+        expect(said).not_to_have_text(before)
+        expect(chart).to_be_focused()
+    before = page.locator("#vector-part h2").inner_text()
+    page.keyboard.press("Enter")
+    expect(page.locator("#vector-part h2")).not_to_have_text(before)
 
 
 def test_it_is_used_by_keyboard(shown: Shown) -> None:
