@@ -14,6 +14,7 @@ from ai_hub.engines.arrays import (
     Axis,
     Columns,
     Floats,
+    HistoryArrays,
     Ints,
     Mask,
     Points,
@@ -21,7 +22,9 @@ from ai_hub.engines.arrays import (
     anywhere,
     everywhere,
 )
-from ai_hub.engines.as_of import AsOfIndex
+from ai_hub.engines.as_of import FEW, AsOfIndex
+from ai_hub.engines.tracks import Tracks
+from ai_hub.engines.traits import Input
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +57,15 @@ def _source_axis(weather: Weather, axis: Axis, points: Points) -> Ints:
 
 
 def all_latest(
-    features: tuple[Latest, ...], weather: Weather | None, axis: Axis, points: Points
+    features: tuple[Latest, ...], weather: Weather | None, tracks: Tracks, points: Points
 ) -> Columns:
     """Features that are the newest value of a weather column, at every point; NaN for none."""
+    axis = tracks.axis
     if weather is None or not len(weather.code):
         return {feature.name: np.full(len(points), np.nan) for feature in features}
-    found = _newest(features, weather, axis, points, [f.max_age.micros for f in features])
+    found = _looked_up(features, tracks, points)
+    if found is None:
+        found = _newest(features, weather, axis, points, [f.max_age.micros for f in features])
     preferring = tuple(f for f in features if f.measured_within.micros)
     measured = weather.issued >= weather.time
     # Where all rows are measurements, or none is, the newest is what is preferred.
@@ -93,8 +99,20 @@ def known_rows(feature: Latest, weather: Weather | None, axis: Axis, points: Poi
         weather = replace(weather, columns=columns)
     places = WEATHER_COLUMNS[: len(KnownRows._fields)]
     alike = tuple(replace(feature, name=one, column=one) for one in places)
-    found = all_latest(alike, weather, axis, points)
+    tracks = Tracks(HistoryArrays({}, weather), axis)
+    found = all_latest(alike, weather, tracks, points)
     return KnownRows(*(np.asarray(found[one], np.float64) for one in places))
+
+
+def _looked_up(features: tuple[Latest, ...], tracks: Tracks, points: Points) -> Columns | None:
+    """The same of very many points; None where that is not to be had by look-ups."""
+    found: Columns = {}
+    for feature in features if len(points) > FEW else ():
+        track = tracks.of(Input("weather", feature.column), points)
+        if track.issues is not None or not len(track.keys):
+            return None
+        found[feature.name] = track.back(0, feature.max_age.micros)
+    return found or None
 
 
 def _rows_of(weather: Weather, kept: Mask) -> Weather:

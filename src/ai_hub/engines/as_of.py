@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
-from ai_hub.engines.arrays import Ints, everywhere
+from ai_hub.engines.arrays import Ints, Mask, everywhere
 
 # Most slots for each key: where keys are sparser than that, a search is cheaper than the table.
 _SPARSE = 4
@@ -29,32 +31,38 @@ class AsOfIndex:
 
     def __init__(self, keys: Ints) -> None:
         self._keys = keys
-        self._before: Ints | None = None
         if len(keys) <= FEW:
             return
         self._first = int(keys[0])
         step = int(np.diff(keys).min())
         if step and (int(keys[-1]) - self._first) // step < _SPARSE * len(keys):
             self.step = step
-            slots = self._slots(keys)
-            taken = np.zeros(int(slots[-1]) + 2, np.int64)
-            taken[slots + 1] = 1
-            self._before = np.cumsum(taken, out=taken)
-            if self._are(slots, keys):
-                self.slots = slots
+            self._own = self._slots(keys)
+            if self._are(self._own, keys):
+                self.slots = self._own
+
+    def of(self, kept: Mask) -> AsOfIndex:
+        """The same of some of the keys, on the same grid if there is one."""
+        keys = self._keys[kept]
+        if self.slots is None or len(keys) <= FEW:
+            return AsOfIndex(keys)
+        found = AsOfIndex(keys[:0])
+        found._keys, found._first, found.step = keys, self._first, self.step
+        found.slots = found._own = self.slots[kept]
+        return found
 
     def last(self, at: Ints) -> Ints:
         """The row of the last key <= each of `at`; -1 where all are later."""
-        if self._before is None or len(at) <= FEW:
+        if not self.step or len(at) <= FEW:
             return np.searchsorted(self._keys, at, "right") - 1
         slots = self._slots(at)
-        if self.slots is not None:
-            # What is at the begin of its slot is at or before all that is in it.
-            return self.before(slots + 1) - 1
         slots += 1
-        rows = self._before.take(slots, mode="clip") - 1
-        rows -= self._keys[rows] > at
-        return np.maximum(rows, -1, out=rows)
+        rows = self.before(slots) - 1
+        # What is on a grid is where its slot begins, at or before all that is in it.
+        if self.slots is None:
+            rows -= self._keys[rows] > at
+            np.maximum(rows, -1, out=rows)
+        return rows
 
     def slots_of(self, at: Ints) -> Ints | None:
         """The slots of some instants; None unless they are on the grid of the keys, and not far
@@ -69,8 +77,13 @@ class AsOfIndex:
 
     def before(self, slots: Ints) -> Ints:
         """How many keys are in slots before each of some."""
-        assert self._before is not None
         return self._before.take(slots, mode="clip")
+
+    @cached_property
+    def _before(self) -> Ints:
+        taken = np.zeros(int(self._own[-1]) + 2, np.int64)
+        taken[self._own + 1] = 1
+        return np.cumsum(taken, out=taken)
 
     def _slots(self, at: Ints) -> Ints:
         found: Ints = (at - self._first) // self.step

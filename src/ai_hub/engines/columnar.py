@@ -19,7 +19,7 @@ from ai_hub.engines.calendars import calendars
 from ai_hub.engines.expressions import derive
 from ai_hub.engines.plan import Plan
 from ai_hub.engines.readings import readings, window_of
-from ai_hub.engines.tracks import Track
+from ai_hub.engines.tracks import Tracks
 from ai_hub.engines.traits import FILL_WINDOW, Input, Source
 from ai_hub.engines.views import viewed
 from ai_hub.engines.violations import Unfilled
@@ -29,28 +29,35 @@ MEAN = Measure("mean")
 
 
 def compute(
-    plan: Plan, points: Points, history: HistoryArrays, dense: bool | None = None
+    plan: Plan,
+    points: Points,
+    history: HistoryArrays,
+    dense: bool | None = None,
+    tracks: Tracks | None = None,
 ) -> Unfilled:
     """Every feature of the plan at every point, before filling: float64 (NaN = null) or int64.
 
-    `dense` forces the way windows are computed; by default the cheaper one is chosen.
+    `dense` forces the way windows are computed; by default the cheaper one is chosen. `tracks` of
+    the history are for who reads it again.
     """
     if not len(points):
         return _nothing(plan)
     if not plan.reads and not plan.views:
         return derive(plan, calendars(plan.calendars, Zones.named(points.time)))
-    reach = max(plan.lookback, plan.weather_lookback, plan.view_lookback)
-    axis = axis_of(points, history, reach)
-    if axis is None:
-        return _one_by_one(plan, points, history, dense)
+    if tracks is None:
+        reach = max(plan.lookback, plan.weather_lookback, plan.view_lookback)
+        tracks = Tracks.reaching(points, history, reach)
+        if tracks is None:
+            return _one_by_one(plan, points, history, dense)
+    axis = tracks.axis
     by_asset = plan.has_asset_zone
     zones = Zones.of(points, history, axis) if by_asset else Zones.named(points.time)
     columns = calendars(plan.calendars, zones)
     for reads in plan.by_input:
-        track = Track.of(reads.input, history, axis, points)
+        track = tracks.of(reads.input, points)
         columns |= readings(reads, track, zones, axis.span, dense)
     if plan.latest:
-        columns |= all_latest(plan.latest, history.weather, axis, points)
+        columns |= all_latest(plan.latest, history.weather, tracks, points)
     for feature in plan.held:
         table = history.attributes.get(feature.key)
         absent = np.full(len(points), np.nan)
@@ -68,17 +75,21 @@ def _nothing(plan: Plan) -> Unfilled:
     return Unfilled(columns, {})
 
 
-def means(source: Source, points: Points, history: HistoryArrays) -> Floats:
-    """The mean of a source over its window at every point; NaN if that is empty."""
+def means(
+    source: Source, points: Points, history: HistoryArrays, tracks: Tracks | None = None
+) -> Floats:
+    """The mean of a source over its window at every point; NaN if that is empty. `tracks` of the
+    history are there if it was read before."""
     if not len(points):
         return np.empty(0)
-    axis = axis_of(points, history, FILL_WINDOW)
-    if axis is None:
-        return np.concatenate([means(source, p, h) for p, h in by_entity(points, history)])
-    track = Track.of(Input(source.kind, source.name), history, axis, points)
+    if tracks is None:
+        tracks = Tracks.reaching(points, history, FILL_WINDOW)
+        if tracks is None:
+            return np.concatenate([means(source, p, h) for p, h in by_entity(points, history)])
+    track = tracks.of(Input(source.kind, source.name), points)
     if not len(track.keys):
         return np.full(len(points), np.nan)
-    found = window_of(track, axis.span, FILL_WINDOW, source.closed, (MEAN,))
+    found = window_of(track, tracks.axis.span, FILL_WINDOW, source.closed, (MEAN,))
     return np.asarray(found[MEAN], np.float64)
 
 

@@ -56,8 +56,9 @@ def fill(
                 assert_never(policy)
     for source, names in wanted.items():
         rows = np.flatnonzero(np.logical_or.reduce([masks[name] for name in names]))
-        means = np.zeros(len(columns[names[0]]))
-        means[rows] = np.nan_to_num(mean_of(source, rows), nan=0.0)
+        means = np.nan_to_num(mean_of(source, rows), nan=0.0)
         for name in names:
-            filled[name] = np.where(masks[name], means, columns[name])
+            own = masks[name][rows]
+            column = filled[name] = columns[name].astype(np.float64)
+            column[rows[own]] = means[own]
     return filled, masks

@@ -247,7 +247,12 @@ class Ranges:
     @cached_property
     def _flat(self) -> Mask:
         """Where all values are the same."""
-        flat: Mask = run_starts(self._values)[self._ends - 1] <= self._starts
+        values, starts, last = self._values, self._starts, self._ends - 1
+        # Nearly all ranges begin with two different values.
+        flat: Mask = values[starts] == values[np.minimum(starts + 1, last)]
+        some = np.flatnonzero(flat & (last > starts))
+        if len(some):
+            flat[some] = run_starts(values)[last[some]] <= starts[some]
         return flat
 
     @cached_property

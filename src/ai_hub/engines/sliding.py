@@ -42,7 +42,7 @@ _Number = TypeVar("_Number", np.int64, np.float64, np.bool_)
 class Window(TypedDict):
     """A trailing window as Polars' rolling functions take it."""
 
-    by: str
+    by: pl.Expr
     window_size: str
     closed: Closed
 
@@ -202,9 +202,12 @@ class Slide:
         do not overlap, so each entity has rounding of its own.
         """
         keys, axis, width = self.keys, self.axis, self.width
-        tolerated = _HALF_TOLERANCE * np.fmax(np.abs(slid), 1)
         most = min(len(keys), width // int(np.diff(keys).min(initial=width)) + 1)
-        if _SUM_ROUNDING * most * np.abs(self.values).max() <= tolerated.min():
+        greatest = max(float(self.values.max()), -float(self.values.min()))
+        if _SUM_ROUNDING * most * greatest <= _HALF_TOLERANCE:
+            return np.zeros(len(slid), bool)
+        tolerated = _HALF_TOLERANCE * np.fmax(np.abs(slid), 1)
+        if _SUM_ROUNDING * most * greatest <= tolerated.min():
             return np.zeros(len(slid), bool)
         owner = axis // self.span
         firsts = np.flatnonzero(np.diff(owner, prepend=owner[0] - 1))
@@ -228,13 +231,12 @@ class Slide:
 
     @property
     def _window(self) -> Window:
-        return {"by": "key", "window_size": f"{self.width}i", "closed": self.closed}
+        by = pl.col("key").set_sorted()
+        return {"by": by, "window_size": f"{self.width}i", "closed": self.closed}
 
     def _frame(self, keys: Ints, values: Floats) -> pl.DataFrame:
         """Sorted keys and their values for Polars, nulls where there is none."""
-        frame = pl.DataFrame({"key": keys, "value": values}).with_columns(
-            pl.col("key").set_sorted()
-        )
+        frame = pl.DataFrame({"key": keys, "value": values})
         return frame.with_columns(pl.col("value").fill_nan(None)) if self.gaps else frame
 
 

@@ -14,7 +14,16 @@ import numpy as np
 
 from ai_hub.definitions.values import LAST_INSTANT
 from ai_hub.definitions.vocabulary import Closed
-from ai_hub.engines.arrays import NO_SERIES, Axis, Floats, HistoryArrays, Ints, Points, everywhere
+from ai_hub.engines.arrays import (
+    NO_SERIES,
+    Axis,
+    Floats,
+    HistoryArrays,
+    Ints,
+    Points,
+    axis_of,
+    everywhere,
+)
 from ai_hub.engines.as_of import FEW, AsOfIndex
 from ai_hub.engines.ranges import gathered_rows, slices, window_bounds
 from ai_hub.engines.traits import Input
@@ -50,39 +59,18 @@ class Track:
     at: Ints
     now: Ints
     issues: Issues | None = None
+    index: AsOfIndex | None = None
+    """Finds keys, if there is one already."""
     _tables: dict[int, Floats] = field(default_factory=dict, init=False)
 
     @classmethod
     def of(cls, read: Input, history: HistoryArrays, axis: Axis, points: Points) -> Track:
         """What an input is for some points."""
-        if read.kind == "series":
-            series = history.series.get(read.name, NO_SERIES)
-            keys = axis.keys(series.code, series.time)
-            same = points.code is series.code and points.time is series.time
-            at = keys if same else axis.keys(points.code, points.time)
-            return cls(keys, series.value, at, points.time)
-        weather = history.weather
-        if weather is None or not len(weather.code):
-            nothing = np.empty(0, np.int64)
-            return cls(nothing, np.empty(0), np.zeros(len(points), np.int64), points.time)
-        values = weather.columns[read.name]
-        held = ~np.isnan(values)
-        if read.measured:
-            held &= weather.issued >= weather.time
-        keys = axis.keys(weather.code[held], weather.time[held])
-        issued, values = weather.issued[held], values[held]
-        at = axis.keys(weather.source_of.at(points, axis), points.time)
-        again = np.flatnonzero(keys[1:] == keys[:-1])
-        if not len(again) and everywhere(issued <= weather.time[held]):
-            return cls(keys, values, at, points.time)
-        # From then on a later issue of the same time is known.
-        replaced = np.full(len(keys), LAST_INSTANT + 1)
-        replaced[again] = issued[again + 1]
-        return cls(keys, values, at, points.time, Issues(issued, replaced))
+        return Tracks(history, axis).of(read, points)
 
     @cached_property
     def _index(self) -> AsOfIndex:
-        return AsOfIndex(self.keys)
+        return AsOfIndex(self.keys) if self.index is None else self.index
 
     @cached_property
     def _slots(self) -> Ints | None:
@@ -120,11 +108,7 @@ class Track:
             table = np.full(max(int(taken[-1]), int(slots.max())) + 2, np.nan)
             table[taken + 1] = self.values
             if most > 1:
-                last = np.zeros(len(table), np.int64)
-                last[taken + 1] = taken + 1
-                last = np.maximum.accumulate(last)
-                held = np.arange(len(table)) - last < most
-                table = np.where(held, table[last], np.nan)
+                _hold(table, taken + 1, most)
             self._tables[most] = table
         return self._tables[most]
 
@@ -165,3 +149,92 @@ class Track:
             row = rows.high[some] - 1
             values[part][some], keys[part][some] = rows.values[row], rows.keys[row]
         return values, keys
+
+
+def _hold(table: Floats, taken: Ints, most: int) -> None:
+    """Let what stands in some slots hold in the free ones behind them, fewer than `most` on."""
+    free = np.ones(len(table), bool)
+    free[taken] = False
+    empty = np.flatnonzero(free)
+    begins = np.maximum.accumulate(np.where(np.diff(empty, prepend=-2) != 1, empty, 0))
+    held = (begins > 0) & (empty - begins + 1 < most)
+    table[empty[held]] = table[begins[held] - 1]
+
+
+class Tracks:
+    """The inputs of a history on one axis: each is laid on it once, whatever points ask for it."""
+
+    def __init__(self, history: HistoryArrays, axis: Axis) -> None:
+        self.axis = axis
+        self._history = history
+        self._laid: dict[Input, Track] = {}
+        self._asked: dict[str, tuple[Points, Ints]] = {}
+
+    @classmethod
+    def reaching(cls, points: Points, history: HistoryArrays, longest: int) -> Tracks | None:
+        """On an axis for some points that read so far back; None where there is none for all."""
+        axis = axis_of(points, history, longest)
+        return None if axis is None else cls(history, axis)
+
+    def of(self, read: Input, points: Points) -> Track:
+        """What an input is for some points."""
+        laid = self._laid.get(read)
+        if laid is None:
+            laid = (
+                self._series(read, points) if read.kind == "series" else self._column(read, points)
+            )
+            self._laid[read] = laid
+            return laid
+        return Track(
+            laid.keys, laid.values, self._at(read, points), points.time, laid.issues, laid._index
+        )
+
+    def _series(self, read: Input, points: Points) -> Track:
+        series = self._history.series.get(read.name, NO_SERIES)
+        keys = self.axis.keys(series.code, series.time)
+        same = points.code is series.code and points.time is series.time
+        return Track(keys, series.value, keys if same else self._at(read, points), points.time)
+
+    def _column(self, read: Input, points: Points) -> Track:
+        weather, at = self._history.weather, self._at(read, points)
+        if weather is None or not len(weather.code):
+            return Track(np.empty(0, np.int64), np.empty(0), at, points.time)
+        keys, index = self._weather
+        values, issued = weather.columns[read.name], weather.issued
+        held = ~np.isnan(values)
+        if read.measured:
+            held &= issued >= weather.time
+        if index is not None:
+            return Track(keys[held], values[held], at, points.time, None, index.of(held))
+        keys, values, issued = keys[held], values[held], issued[held]
+        again = np.flatnonzero(keys[1:] == keys[:-1])
+        if not len(again) and everywhere(issued <= weather.time[held]):
+            return Track(keys, values, at, points.time)
+        # From then on a later issue of the same time is known.
+        replaced = np.full(len(keys), LAST_INSTANT + 1)
+        replaced[again] = issued[again + 1]
+        return Track(keys, values, at, points.time, Issues(issued, replaced))
+
+    def _at(self, read: Input, points: Points) -> Ints:
+        """Where points are among the keys of an input."""
+        asked, at = self._asked.get(read.kind, (None, None))
+        if asked is not points or at is None:
+            weather = self._history.weather
+            if read.kind == "series":
+                at = self.axis.keys(points.code, points.time)
+            elif weather is None or not len(weather.code):
+                at = np.zeros(len(points), np.int64)
+            else:
+                at = self.axis.keys(weather.source_of.at(points, self.axis), points.time)
+            self._asked[read.kind] = points, at
+        return at
+
+    @cached_property
+    def _weather(self) -> tuple[Ints, AsOfIndex | None]:
+        """The keys of all rows of the weather; an index of them where each time has one row, which
+        is known by then."""
+        weather = self._history.weather
+        assert weather is not None
+        keys = self.axis.keys(weather.code, weather.time)
+        alone = everywhere(weather.issued <= weather.time) and everywhere(keys[1:] > keys[:-1])
+        return keys, AsOfIndex(keys) if alone else None

@@ -11,6 +11,7 @@ from ai_hub.engines.arrays import Columns, Floats, HistoryArrays, Ints, Masks, P
 from ai_hub.engines.columnar import compute, means
 from ai_hub.engines.fill import fill
 from ai_hub.engines.plan import Plan
+from ai_hub.engines.tracks import Tracks
 from ai_hub.engines.traits import FILL_WINDOW, Source
 
 ReadOn = Callable[[Source, Ints], HistoryArrays]
@@ -34,11 +35,16 @@ def vectors(
     `dense` is that of `compute`.
     """
 
+    tracks = None
+    if read_on is None and len(points) and plan.filled_from:
+        reach = max(plan.lookback, plan.weather_lookback, plan.view_lookback, FILL_WINDOW)
+        tracks = Tracks.reaching(points, history, reach)
+
     def mean_of(source: Source, rows: Ints) -> Floats:
         time = points.time[rows]
         if read_on is None or plan.reach(source) >= FILL_WINDOW:
-            return means(source, Points(points.code[rows], time), history)
+            return means(source, Points(points.code[rows], time), history, tracks)
         return means(source, Points(np.arange(len(rows)), time), read_on(source, rows))
 
-    columns, violations = compute(plan, points, history, dense)
+    columns, violations = compute(plan, points, history, dense, tracks)
     return *fill(plan, missing, columns, mean_of), violations
