@@ -145,3 +145,11 @@ def test_the_format_is_what_is_accepted_most() -> None:
         assert answered_in([accept] if accept else []) == found, accept
     with pytest.raises(InvalidInput, match=r"^accept: "):
         answered_in([f"{JSON};q=0"])
+
+
+def test_a_whole_number_may_be_written_as_a_fraction(server: Server, filled: str) -> None:
+    times = {"start_time": ASKED["start_time"], "end_time": ASKED["end_time"]}
+    assert server.call("POST", "/history", ASKED | {"tenant_id": filled, "limit": 100.0})["rows"]
+    one = {"tenant_id": filled, "asset_id": "a", "feature_set": "forecast_basic", **times}
+    assert server.call("POST", "/chart", one | {"points": 10.0})["readings"]
+    assert "a whole number" in server.refusal("POST", "/chart", one | {"points": 10.5})

@@ -9,7 +9,7 @@ from litestar.datastructures import State
 
 from ai_hub.feature_store import FeatureStore
 from ai_hub.http.access import READ
-from ai_hub.http.asked import body
+from ai_hub.http.asked import body, in_full
 from ai_hub.http.body import while_connected
 from ai_hub.http.messages import ChartRequest
 
@@ -30,7 +30,7 @@ async def chart(request: Request[Any, Any, Any], state: State) -> dict[str, Any]
                 feature_set=asked.feature_set,
                 feature=asked.feature,
                 weather=asked.weather,  # type: ignore[arg-type]  # checked by the front
-                points=asked.points,
+                points=in_full(asked.points),  # type: ignore[arg-type]  # checked by the front
             )
 
     return await while_connected(request.receive, charted())

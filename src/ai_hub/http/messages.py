@@ -47,7 +47,7 @@ class ChartRequest(msgspec.Struct, forbid_unknown_fields=True):
     end_time: str
     feature: str | None = None
     weather: str | None = None
-    points: int = 800
+    points: int | float = 800
 
 
 class BatchRequest(msgspec.Struct, forbid_unknown_fields=True):
