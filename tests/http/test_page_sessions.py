@@ -206,3 +206,11 @@ def test_a_revoked_key_ends_its_session(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_signing_in_leads_to_a_page_of_this_server(then: str, where: str) -> None:
     assert landing(then) == where
+
+
+@pytest.mark.parametrize("typed", ["a\r\nset-cookie: b=c", "a; path=/x", "é", "x" * 5_000, ""])
+def test_what_is_no_key_goes_into_no_header(server: Server, typed: str) -> None:
+    with browser(server) as client:
+        done = client.post("/page/sign-in", data={"key": typed, "then": "/"})
+    assert (done.status_code, done.headers["location"]) == (303, "/")
+    assert "set-cookie" not in done.headers
