@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from ai_hub import FeatureStore
 from ai_hub.definitions.values import HOUR, parse_time, to_datetime
 from ai_hub.errors import AiHubError, Busy, InvalidInput, StoreUnavailable, UnknownFeatureSet
-from ai_hub.export import exports, output, sweep, taking
+from ai_hub.export import exports, jobs, output, sweep, taking
 from ai_hub.export.attempt import Attempts
 from ai_hub.export.limits import Limits
 from ai_hub.export.place import Places
@@ -252,6 +252,23 @@ async def test_one_is_cancelled_before_its_first_step(
         assert (await store.cancel_export(begun["export_id"]))["status"] == "cancelled"
         assert (await store.wait_for_export(begun["export_id"]))["status"] == "cancelled"
         assert not (tmp_path / "x").exists()
+
+
+def test_a_process_that_ends_amid_one_has_nothing_to_say_of_it(
+    tmp_path: Path, slow: pytest.MonkeyPatch
+) -> None:
+    slow.setattr(jobs, "_ENDING_SECONDS", 0.0)
+    said: list[dict[str, Any]] = []
+
+    async def process() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, told: said.append(told))
+        async with FILE.open(tmp_path) as store:
+            await filled(store)
+            begun = await begin(store, tmp_path / "x", parts=True)
+            await under_way(store, begun["export_id"])
+
+    asyncio.run(process())
+    assert said == []
 
 
 async def test_a_job_is_taken_by_one_process_and_cancelled_from_another(

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 from ai_hub.config import Settings
 from ai_hub.definitions.values import check_count, check_id
 from ai_hub.drift.sample import Sample
-from ai_hub.errors import AiHubError, ExportFailed, InvalidInput, StoreError, UnknownExport
+from ai_hub.errors import (
+    AiHubError,
+    ExportFailed,
+    InvalidInput,
+    StoreError,
+    StoreUnavailable,
+    UnknownExport,
+)
 from ai_hub.export.attempt import Attempts, draw, rows_of_spine
 from ai_hub.export.baselines import Baselines
 from ai_hub.export.drafts import AnyPlace, check
@@ -180,7 +187,12 @@ class Exports:
         running = self._jobs.running.get(export_id)
         if running is not None:
             await asyncio.wait([running.task], timeout=seconds)
-            return running.task.result() if running.task.done() else running.shown(self._now())
+            if not running.task.done():
+                return running.shown(self._now())
+            ended = running.task.result()
+            if running.why == "closed":
+                raise StoreUnavailable("the feature store is closed")
+            return ended
         loop = asyncio.get_running_loop()
         until = None if seconds is None else loop.time() + seconds
         while (found := await self.record(export_id)).under_way:

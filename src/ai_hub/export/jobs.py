@@ -93,9 +93,9 @@ class Jobs:
                 return await attempts.make(running, job, place, parts, check)
         except BaseException as error:
             ended = await attempts.give_up(running, error)
-            if running.why == "closed":
-                raise StoreUnavailable("the feature store is closed") from None
-            if running.why == "cancelled" and ended.status == "cancelled":
+            # Nobody may be left whom an error would tell of a closed store: who waits looks why.
+            over = running.why == "cancelled" and ended.status == "cancelled"
+            if over or running.why == "closed":
                 return ended
             raise
         finally:
