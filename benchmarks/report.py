@@ -45,7 +45,8 @@ _TITLES = {
 def text(topic: Topic) -> str:
     lines = [f"== {_TITLES[topic.name]}"]
     for table in topic.tables:
-        lines += ["", table.title, *_aligned([table.head, *table.rows]), table.note]
+        rows = _aligned([table.head, *table.rows]) if table.head else []
+        lines += ["", table.title, *rows, table.note]
     if topic.checks:
         lines += ["", *_aligned([_CHECK_HEAD, *map(_check, topic.checks)])]
     lines.append("")
@@ -135,6 +136,8 @@ def _check(check: Check) -> tuple[str, ...]:
 
 
 def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    if not head:  # its title says all
+        return []
     rule = ["---", *["--:"] * (len(head) - 1)]
     return ["| " + " | ".join(row) + " |" for row in (head, rule, *rows)]
 
