@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 from ai_hub import FeatureStore
+from ai_hub.stores.embedded import names as module
 from ai_hub.stores.embedded.names import Extent, NameMap
 from conformance.kit import observation
 
@@ -75,4 +76,19 @@ def test_a_walk_that_fails_keeps_nothing(cursor: Any) -> None:
 
     with pytest.raises(duckdb.Error):
         names.tenants(Walked(cursor, fail))  # type: ignore[arg-type]
+    assert [*names.of_tenant(cursor, "t", "", "")] == ["a"]
+
+
+def test_of_a_batch_of_very_many_series_the_table_is_asked(
+    cursor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PART", 2)
+    monkeypatch.setattr(module, "_MOST_NOTED", 2)
+    names = NameMap()
+    assert names.tenants(cursor) == ["t"]
+    # Two series in rows of more than one part are noted; the table does not have them.
+    names.landed(batch(("b", T, 1), ("b", T + 1, 1), ("b", T + 2, 0)))
+    assert [*names.of_tenant(cursor, "t", "", "")] == ["a", "b"]
+    assert names.extents(cursor, "t", ["b"]) == {"b": [Extent("value", T, T + 1)]}
+    names.landed(batch(("c", T, 1), ("d", T, 1), ("e", T, 1)))
     assert [*names.of_tenant(cursor, "t", "", "")] == ["a"]

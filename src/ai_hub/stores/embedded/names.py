@@ -7,8 +7,9 @@ import threading
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from heapq import nsmallest
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,7 +26,11 @@ UNION ALL
 SELECT DISTINCT tenant_id, asset_id, NULL, NULL, NULL FROM asset_attributes
 """
 _AT_ONCE = 1_000
-"""Rows of it that are made objects of Python without a pause for others."""
+"""Rows that are made objects of Python without a pause for others."""
+_PART = 10_000
+"""Rows of a batch that are looked at together."""
+_MOST_NOTED = 50_000
+"""Series of a batch that are noted: of more than that the tables are asked anew, if ever."""
 _KEY = ["tenant_id", "asset_id", "feature_type"]
 _NONE = -1
 
@@ -158,7 +163,21 @@ class NameMap:
 
     def landed(self, batch: pa.Table) -> None:
         """A batch of observations was committed."""
-        self._change(lambda known: self._land(known, batch))
+        noted = 0
+        # By parts, as all of a batch may be series of their own.
+        for start in range(0, len(batch), _PART):
+            with self._lock:
+                if self._tenants is None and self._meanwhile is None:
+                    return
+            part = batch.slice(start, _PART).select([*_KEY, "timestamp", "quality"])
+            is_usable = pc.greater_equal(part["quality"], 1)
+            usable = part.filter(is_usable).group_by(_KEY)
+            ends = usable.aggregate([("timestamp", "min"), ("timestamp", "max")])
+            noted += len(ends)
+            if noted > _MOST_NOTED:
+                self.removed()
+                return
+            self._change(partial(self._land, ends, part.filter(pc.invert(is_usable))))
 
     def described(self, touched: Collection[Entity]) -> None:
         """Attributes of some entities were committed."""
@@ -182,21 +201,10 @@ class NameMap:
             elif self._meanwhile is not None:
                 self._meanwhile.append(change)
 
-    def _land(self, known: _Tenants, batch: pa.Table) -> None:
-        is_usable = pc.greater_equal(batch["quality"], 1)
-        ends = [("timestamp", "min"), ("timestamp", "max")]
-        found = batch.filter(is_usable).group_by(_KEY).aggregate(ends)
-        times = [micros_of(found[f"timestamp_{end}"]).tolist() for end in ("min", "max")]
-        for tenant_id, asset_id, name, first, last in zip(
-            *(found[one].to_pylist() for one in _KEY), *times, strict=True
-        ):
+    def _land(self, ends: pa.Table, worse: pa.Table, known: _Tenants) -> None:
+        for tenant_id, asset_id, name, first, last in _rows(ends, "timestamp_min", "timestamp_max"):
             self._note(known, tenant_id, asset_id).note(asset_id, name, first, last)
-        worse = batch.filter(pc.invert(is_usable))
-        for tenant_id, asset_id, name, at in zip(
-            *(worse[one].to_pylist() for one in _KEY),
-            micros_of(worse["timestamp"]).tolist(),
-            strict=True,
-        ):
+        for tenant_id, asset_id, name, at in _rows(worse, "timestamp"):
             if tenant_id in known:
                 known[tenant_id].doubt(asset_id, name, at)
 
@@ -237,3 +245,11 @@ class NameMap:
                 if name is not None:
                     of_tenant.note(asset_id, name, first, last)
         return found
+
+
+def _rows(table: pa.Table, *times: str) -> Iterator[tuple[Any, ...]]:
+    """The keys of a table with some of its times, a few at a time."""
+    for start in range(0, len(table), _AT_ONCE):
+        some = table.slice(start, _AT_ONCE)
+        keys = (some[one].to_pylist() for one in _KEY)
+        yield from zip(*keys, *(micros_of(some[one]).tolist() for one in times), strict=True)
