@@ -80,7 +80,11 @@ async def test_statements_are_as_many_as_there_are_kinds_of_them(
         await status(settings)
 
     async with FeatureStore(settings) as store:
-        await everything(store, "one", 0)
-        before = statements()
-        await everything(store, "another", HOUR + 7)
-        assert statements() - before == set()
+        seen: list[set[str]] = []
+        # What is asked now and then (heartbeats) may come first in any round, but once.
+        for turn in range(4):
+            await everything(store, f"tenant-{turn}", turn * (HOUR + 7))
+            seen.append(statements())
+            if turn and seen[-1] == seen[-2]:
+                break
+        assert seen[-1] - seen[-2] == set()
