@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -147,11 +148,12 @@ async def test_who_is_none_of_ours_is_told(answer: Any, tell: Any) -> None:
             await client.listed()
 
 
-async def test_a_closed_client_says_so() -> None:
-    client = AsyncClient()
+async def test_a_closed_client_says_so_at_once() -> None:
+    client = AsyncClient(patience=3600.0)
     await client.close()
-    with pytest.raises(ServerUnreachable, match="the client is closed"):
-        await client.listed()
+    async with asyncio.timeout(10.0):
+        with pytest.raises(ServerUnreachable, match="the client is closed"):
+            await client.listed()
 
 
 @pytest.mark.parametrize("url", ["", "localhost:8003", "ftp://host", "http://"])

@@ -125,6 +125,8 @@ class Connection:
         until: float | None = None
         for attempt in range(1_000_000):
             wait = 0.0
+            if self._closed:
+                raise ServerUnreachable("the client is closed")
             try:
                 response = await self._once(
                     limit, method, path, params=params, content=content, headers=headers
@@ -170,8 +172,6 @@ class Connection:
 
         import httpx
 
-        if self._closed:
-            raise ServerUnreachable("the client is closed")
         try:
             async with asyncio.timeout(limit):
                 return await self._http.request(method, path, **content)
