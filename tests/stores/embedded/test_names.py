@@ -92,3 +92,17 @@ def test_of_a_batch_of_very_many_series_the_table_is_asked(
     assert names.extents(cursor, "t", ["b"]) == {"b": [Extent("value", T, T + 1)]}
     names.landed(batch(("c", T, 1), ("d", T, 1), ("e", T, 1)))
     assert [*names.of_tenant(cursor, "t", "", "")] == ["a"]
+
+
+def test_a_sample_is_the_same_each_time_and_begins_with_times_to_come(cursor: Any) -> None:
+    names = NameMap()
+    names.tenants(cursor)
+    names.landed(batch(*((f"m{place}", T + 5, 1) for place in range(50)), ("late", T + 40, 1)))
+    first = names.samples(cursor, None, 10, 4, T + 9)["t"]
+    assert (first.assets, first.series, len(first.chosen)) == (52, 52, 4)
+    assert first.chosen[0] == ("late", "value", T + 40)
+    assert names.samples(cursor, "t", 10, 4, T + 9) == {"t": first}
+    assert names.samples(cursor, "other", 10, 4, T + 9) == {}
+    assert names.is_sure(cursor)
+    names.landed(batch(("late", T + 40, 0)))
+    assert not names.is_sure(cursor)

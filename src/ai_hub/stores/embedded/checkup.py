@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import duckdb
 
+from ai_hub.definitions.values import FIRST_INSTANT
 from ai_hub.errors import NoDatabase
 from ai_hub.process import Process
 from ai_hub.stores.checkup import (
@@ -28,6 +29,7 @@ from ai_hub.stores.checkup import (
     Refreshed,
     SampledSeries,
 )
+from ai_hub.stores.embedded.names import NameMap
 from ai_hub.stores.embedded.registry import load
 from ai_hub.stores.embedded.session import MEMORY, Cursor, connect, translated
 from ai_hub.stores.export_log import INSTANTS, READ, record_of
@@ -37,42 +39,25 @@ _T = TypeVar("_T")
 Read = Callable[[Callable[[Cursor], Any]], Awaitable[Any]]
 """Does a read on the database, in a thread."""
 
-_TENANTS = f"""
-SELECT tenant_id, count(DISTINCT (asset_id, feature_type)), count(DISTINCT asset_id)
-FROM ai_features WHERE $tenant IS NULL OR tenant_id = $tenant
-GROUP BY tenant_id ORDER BY tenant_id LIMIT {MOST_TENANTS}
-"""
-# Those with a time to come first: there are none where all is well.
 _CHOSEN = """
-SELECT tenant_id, asset_id, feature_type, last FROM (
-  SELECT *, row_number() OVER (PARTITION BY tenant_id
-    ORDER BY last > make_timestamptz($now::BIGINT) DESC, md5(asset_id || feature_type)) AS place
-  FROM (SELECT tenant_id, asset_id, feature_type, max(timestamp) AS last FROM ai_features
-    WHERE tenant_id IN (SELECT unnest($tenants::VARCHAR[]))
-    GROUP BY tenant_id, asset_id, feature_type)
-) WHERE place <= $share
+SELECT unnest($tenants::VARCHAR[]) AS tenant_id, unnest($assets::VARCHAR[]) AS asset_id,
+  unnest($names::VARCHAR[]) AS feature_type, unnest($lasts::BIGINT[]) AS last
+"""
+_NEWEST = f"""
+SELECT f.*, row_number() OVER (PARTITION BY f.tenant_id, f.asset_id, f.feature_type
+  ORDER BY f.timestamp DESC) AS newest
+FROM {{0}} AS f JOIN ({_CHOSEN}) AS c USING (tenant_id, asset_id, feature_type)
+WHERE f.timestamp >= make_timestamptz($since::BIGINT) AND epoch_us(f.timestamp) > c.last - $window
 """
 _READINGS = f"""
-WITH chosen AS ({_CHOSEN})
 SELECT tenant_id, asset_id, feature_type, list(epoch_us(timestamp) ORDER BY timestamp),
   list(value ORDER BY timestamp)
-FROM (
-  SELECT f.*, row_number() OVER (PARTITION BY f.tenant_id, f.asset_id, f.feature_type
-    ORDER BY f.timestamp DESC) AS newest
-  FROM ai_features AS f JOIN chosen AS c USING (tenant_id, asset_id, feature_type)
-  WHERE epoch_us(f.timestamp) > epoch_us(c.last) - $window
-) WHERE newest <= {MOST_READINGS}
+FROM ({_NEWEST.format("ai_features")}) WHERE newest <= {MOST_READINGS}
 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 _STATED = f"""
-WITH chosen AS ({_CHOSEN})
 SELECT tenant_id, asset_id, feature_type, count(*), count(*) FILTER (quality < 1)
-FROM (
-  SELECT f.*, row_number() OVER (PARTITION BY f.tenant_id, f.asset_id, f.feature_type
-    ORDER BY f.timestamp DESC) AS newest
-  FROM timeseries_data AS f JOIN chosen AS c USING (tenant_id, asset_id, feature_type)
-  WHERE epoch_us(f.timestamp) > epoch_us(c.last) - $window
-) WHERE newest <= {MOST_STATED}
+FROM ({_NEWEST.format("timeseries_data")}) WHERE newest <= {MOST_STATED}
 GROUP BY 1, 2, 3
 """
 _STATIONS = """
@@ -96,8 +81,9 @@ ORDER BY started_at DESC LIMIT {MOST_EXPORTS}
 class EmbeddedCheckup:
     """A database that is read by `read`; `live`: its owner is, who writes exports meanwhile."""
 
-    def __init__(self, read: Read, live: bool) -> None:
+    def __init__(self, read: Read, names: NameMap, live: bool) -> None:
         self._read = read
+        self._names = names
         self._live = live
 
     async def database(self) -> DatabaseFacts:
@@ -121,13 +107,17 @@ class EmbeddedCheckup:
         """What it has, of one tenant or all."""
 
         def look(cursor: Cursor) -> DataFacts:
-            counts = cursor.execute(_TENANTS, {"tenant": tenant_id}).fetchall()
-            tenants = [tenant for tenant, _, _ in counts]
-            share = max(1, MOST_SERIES // max(1, len(tenants)))
-            asked = {"tenants": tenants, "now": now, "share": share, "window": WINDOW}
+            # What there is now of a series whose end is in doubt, the table says.
+            names = self._names if self._names.is_sure(cursor) else NameMap()
+            found = names.samples(cursor, tenant_id, MOST_TENANTS, MOST_SERIES, now)
+            chosen = [(tenant, *one) for tenant, of in found.items() for one in of.chosen]
+            tenants, assets, series, lasts = [*zip(*chosen, strict=True)] or [(), (), (), ()]
+            asked = {"tenants": tenants, "assets": assets, "names": series, "lasts": lasts,
+                     "since": max(FIRST_INSTANT, min(lasts, default=now) - WINDOW),
+                     "window": WINDOW}  # fmt: skip
             stated = {tuple(row[:3]): row[3:] for row in cursor.execute(_STATED, asked).fetchall()}
             sample = [
-                _series(row, stated[tuple(row[:3])])
+                _series(row, stated.get(tuple(row[:3]), (0, 0)))
                 for row in cursor.execute(_READINGS, asked).fetchall()
             ]
             at = {"now": now, "tenant": tenant_id}
@@ -144,15 +134,15 @@ class EmbeddedCheckup:
                 newest = stations.get(tenant, {}).get(station or asset)
                 weather.append(AssetWeather(tenant, asset, station, newest))
             return DataFacts(
-                {tenant: series for tenant, series, _ in counts},
-                {tenant: assets for tenant, _, assets in counts},
+                {tenant: of.series for tenant, of in found.items()},
+                {tenant: of.assets for tenant, of in found.items()},
                 sample,
                 weather,
                 stations,
             )
 
-        found: DataFacts = await self._read(look)
-        return found
+        facts: DataFacts = await self._read(look)
+        return facts
 
     async def registry(self) -> StoredRegistry:
         """What was applied, and the access keys."""
@@ -201,6 +191,6 @@ async def file_checkup(path: Path | None) -> AsyncIterator[EmbeddedCheckup]:
         return await asyncio.to_thread(run)
 
     try:
-        yield EmbeddedCheckup(read, live=False)
+        yield EmbeddedCheckup(read, NameMap(), live=False)
     finally:
         root.close()

@@ -10,7 +10,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from heapq import nsmallest
 from typing import Any, NamedTuple
+from zlib import crc32
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -41,6 +43,15 @@ class Extent(NamedTuple):
     name: str
     first: int
     last: int
+
+
+class Sample(NamedTuple):
+    """How many assets and series of a tenant have usable readings, and some of the series, each
+    with its asset and the time of its last reading."""
+
+    assets: int
+    series: int
+    chosen: list[tuple[str, str, int]]
 
 
 class _Assets:
@@ -96,10 +107,30 @@ class _Assets:
     def newest(self) -> list[tuple[int, str]]:
         """The time of the newest reading of each asset that has any."""
         return [
-            (max(one.last for one in self.of(asset_id)), asset_id)
-            for asset_id, head in self.heads.items()
-            if head != _NONE
+            (self._latest(head), asset_id) for asset_id, head in self.heads.items() if head != _NONE
         ]
+
+    @property
+    def has_readings(self) -> bool:
+        """Whether any of them has a usable reading."""
+        return len(self._code) > 0
+
+    def sample(self, most: int, now: int) -> Sample:
+        """Some of the series, the same ones each time; those with a time to come first."""
+        with_readings = [asset_id for asset_id, head in self.heads.items() if head != _NONE]
+        some = nsmallest(most, with_readings, key=_by_chance)
+        if max(self._last, default=now) > now:
+            to_come = (one for one in with_readings if self._latest(self.heads[one]) > now)
+            some = [*dict.fromkeys([*nsmallest(most, to_come, key=_by_chance), *some])]
+        chosen = [(one, series.name, series.last) for one in some for series in self.of(one)]
+        return Sample(len(with_readings), len(self._code), chosen[:most])
+
+    def _latest(self, place: int) -> int:
+        """The time of the newest reading of an asset, by the place of its first series."""
+        at = self._last[place]
+        while (place := self._following[place]) != _NONE:
+            at = max(at, self._last[place])
+        return at
 
 
 _Tenants = dict[str, _Assets]
@@ -157,9 +188,28 @@ class NameMap:
         found = self._known(cursor).get(tenant_id)
         with self._lock:
             newest = [] if found is None else found.newest()
-        newer = tuple(sum(at >= first for at, _ in newest) for first in since)
+        times = np.fromiter((at for at, _ in newest), np.int64, len(newest))
+        newer = tuple(int((times >= first).sum()) for first in since)
         stalest = tuple(one for _, one in nsmallest(limit, newest))
         return Freshness(len(newest), newer, stalest)
+
+    def is_sure(self, cursor: Cursor) -> bool:
+        """Whether it is known of every series when it begins and ends."""
+        known = self._known(cursor)
+        with self._lock:
+            return not any(one.doubtful for one in known.values())
+
+    def samples(
+        self, cursor: Cursor, tenant_id: str | None, tenants: int, series: int, now: int
+    ) -> dict[str, Sample]:
+        """Of so many tenants that have usable readings, or of one, the series that there are, and
+        so many of them by name, of all tenants together."""
+        known = self._known(cursor)
+        with self._lock:
+            names = known if tenant_id is None else known.keys() & {tenant_id}
+            chosen = sorted(one for one in names if known[one].has_readings)[:tenants]
+            share = max(1, series // max(1, len(chosen)))
+            return {one: known[one].sample(share, now) for one in chosen}
 
     def landed(self, batch: pa.Table) -> None:
         """A batch of observations was committed."""
@@ -245,6 +295,11 @@ class NameMap:
                 if name is not None:
                     of_tenant.note(asset_id, name, first, last)
         return found
+
+
+def _by_chance(asset_id: str) -> int:
+    """A place among others that its id says nothing of, the same each time."""
+    return crc32(asset_id.encode("utf-8", "surrogatepass"))
 
 
 def _rows(table: pa.Table, *times: str) -> Iterator[tuple[Any, ...]]:

@@ -117,7 +117,7 @@ class EmbeddedStore:
     @property
     def checkup(self) -> EmbeddedCheckup:
         """A look at the database."""
-        return EmbeddedCheckup(self._sessions.read, live=True)
+        return EmbeddedCheckup(self._sessions.read, self._names, live=True)
 
     async def append(
         self,
