@@ -273,6 +273,7 @@ class FeatureStore:
     def tenants(
         self,
         by: Grant = ...,
+        *,
         limit: int = 1000,
     ) -> list[str]:
         """The tenants that have data, sorted; for a grant of some tenants these, whether they have

@@ -40,10 +40,6 @@ BESIDE = {
     *("open", "prepare", "found", "land", "in_chunks", "measured", "register"),
     "drifting",
     "take_exports",
-    # What the page shows.
-    "freshness",
-    # What a key is for says the key.
-    "tenants",
 }
 # Arguments of the store that have no meaning at a server, or no word in its requests.
 NOT_SAID = {
@@ -118,6 +114,9 @@ CALLS: dict[str, Callable[[Any, str], Any]] = {
         t, "a", START, T, feature_set=SET, feature="none"
     ),
     "a chart of no time": lambda s, t: s.chart(t, "a", T, START, feature_set=SET),
+    "tenants": lambda s, t: t in s.tenants(limit=10_000),
+    "freshness": lambda s, t: s.freshness(t, 1),
+    "no freshness of none": lambda s, t: s.freshness(t, 0),
     "seen_assets": lambda s, t: s.seen_assets(t),
     "described": lambda s, t: s.described(SET),
     "listed": lambda s, t: s.listed(),

@@ -30,9 +30,8 @@ OWN, OTHER, NOBODYS = "acme", "bravo", "no-such-tenant"
 NEEDS: dict[tuple[str, str], str] = {
     ("get", "/metrics"): "read",
     **{("get", f"/ai/features/{p}"): "read" for p in (
-        "sets", "sets/{name}", "sets/{name}/versions/{version}", "models", "assets", "cache/stats",
-        "status",
-        "doctor",
+        "sets", "sets/{name}", "sets/{name}/versions/{version}", "models", "tenants", "assets",
+        "freshness", "cache/stats", "status", "doctor",
     )},
     **{("post", f"/ai/features/{p}"): "read" for p in (
         "get", "batch", "explain", "chart", "history", "cache/warm", "drift",

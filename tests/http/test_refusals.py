@@ -233,6 +233,8 @@ def test_paths_and_methods_that_are_not_there(server: Server) -> None:
         ("/assets?tenant_id=t", "limit", ["1", "1"]),
         ("/assets?tenant_id=t", "tenant_id", ["t"]),
         ("/assets?tenant_id=t", "details", ["true", "false"]),
+        ("/tenants", "limit", ["0"]),
+        ("/freshness?tenant_id=t", "limit", ["0"]),
         ("/exports", "limit", ["5", "6"]),
         ("/status", "exact", ["null", "null"]),
         ("/status", "exact", ["null"]),

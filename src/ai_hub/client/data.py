@@ -145,6 +145,20 @@ class Data(Asking):
         asked = said(tenant_id=tenant_id)
         return await self._ask("GET", "/archives", params=asked, safe=True)
 
+    async def tenants(self, *, limit: int = 1_000) -> list[str]:
+        """The tenants that have data, sorted; those of the key, where it is for some."""
+        found = await self._ask("GET", "/tenants", params={"limit": limit}, safe=True)
+        tenants: list[str] = found["tenants"]
+        return tenants
+
+    async def freshness(self, tenant_id: str, limit: int = 50) -> dict[str, Any]:
+        """How new a tenant's data is: how many `assets` have readings, how many of them one of
+        `today` (in UTC), of `yesterday`, of the `week` before now and today, and none since
+        (`older`); and the `stalest`, as `assets` lists them: those whose newest reading is the
+        oldest."""
+        asked = said(tenant_id=tenant_id, limit=limit)
+        return await self._ask("GET", "/freshness", params=asked, safe=True)
+
     async def seen_assets(self, tenant_id: str) -> list[str]:
         """The assets with a usable observation in the last day, sorted."""
         found = await self._ask("GET", "/assets", params={"tenant_id": tenant_id}, safe=True)

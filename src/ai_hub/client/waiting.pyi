@@ -237,6 +237,23 @@ class Client:
     ) -> dict[str, Any]:
         """The layers of a tenant's archive, or of all, by age, and until when rows are dropped."""
 
+    def tenants(
+        self,
+        *,
+        limit: int = 1000,
+    ) -> list[str]:
+        """The tenants that have data, sorted; those of the key, where it is for some."""
+
+    def freshness(
+        self,
+        tenant_id: str,
+        limit: int = 50,
+    ) -> dict[str, Any]:
+        """How new a tenant's data is: how many `assets` have readings, how many of them one of
+        `today` (in UTC), of `yesterday`, of the `week` before now and today, and none since
+        (`older`); and the `stalest`, as `assets` lists them: those whose newest reading is the
+        oldest."""
+
     def seen_assets(
         self,
         tenant_id: str,

@@ -54,7 +54,7 @@ class Caching(Vectors):
             self._at_warming = await self.cache_stats()
         return found
 
-    async def tenants(self, by: Grant = EVERYTHING, limit: int = 1_000) -> list[str]:
+    async def tenants(self, by: Grant = EVERYTHING, *, limit: int = 1_000) -> list[str]:
         """The tenants that have data, sorted; for a grant of some tenants these, whether they have
         any or not. Raises StoreError."""
         check_count("limit", limit, MAX_ASSETS)

@@ -239,11 +239,20 @@ ROUTES = (
         refuses=(404, 503),
     ),
     Route(
+        "get", "/ai/features/tenants", "The tenants that have data, or those of the key, sorted.",
+        "Tenants", query=("limit",), refuses=(422, 503),
+    ),
+    Route(
         "get", "/ai/features/assets",
         "The assets of a tenant that were seen in the last day, sorted; with `details`, or one of "
         "the others, a page of all, with what is known of each.", "Assets",
         query=("tenant_id", "details", "since", "after", "limit", "search"),
         needs=("tenant_id",), refuses=(422, 503),
+    ),
+    Route(
+        "get", "/ai/features/freshness",
+        "How new the data of a tenant is, and the assets whose newest reading is the oldest.",
+        "Freshness", query=("tenant_id", "limit"), needs=("tenant_id",), refuses=(422, 503),
     ),
     Route(
         "post", "/ai/features/cache/warm",

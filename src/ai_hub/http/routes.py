@@ -148,6 +148,24 @@ async def assets(
     return {"tenant_id": tenant, **page}
 
 
+@get("/tenants", opt=READ)
+async def tenants(request: _Asked, state: State, limit: str | None = None) -> dict[str, list[str]]:
+    """The tenants that have data, or those that the key is for."""
+    most = 1_000 if limit is None else whole(limit, "limit")
+    store: FeatureStore = state.store
+    return {"tenants": await store.tenants(grant_of(request), limit=most or 0)}
+
+
+@get("/freshness", opt=READ)
+async def freshness(
+    state: State, tenant_id: str | None = None, limit: str | None = None
+) -> dict[str, Any]:
+    """How new the data of a tenant is, and the assets whose newest reading is the oldest."""
+    most = 50 if limit is None else whole(limit, "limit")
+    store: FeatureStore = state.store
+    return await store.freshness(check_id("tenant_id", tenant_id), most or 0)
+
+
 @post("/cache/invalidate", opt=WRITE, status_code=200)
 async def invalidate(request: _Asked, state: State) -> dict[str, int]:
     """Forget the cached vectors of some assets, of one set or all."""
@@ -322,7 +340,9 @@ def build(
             training_set,
             drift,
             drift_baseline,
+            tenants,
             assets,
+            freshness,
             warm,
             invalidate,
             cache_stats,

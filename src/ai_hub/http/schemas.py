@@ -316,6 +316,11 @@ _ANSWERS: Schema = {
              0),
          "station": nullable(ID), "attributes": table({"type": ["number", "string"]})},
     ),
+    "Tenants": fields({"tenants": listed(ID, 0)}),
+    "Freshness": fields(
+        {"tenant_id": ID, "assets": COUNT, "today": COUNT, "yesterday": COUNT, "week": COUNT,
+         "older": COUNT, "stalest": listed(_ref("Asset"), 0)}
+    ),
     "Warmed": fields({"assets": COUNT, "warmed": COUNT, "computed": COUNT}),
     "Invalidated": fields({"assets": COUNT, "invalidated": COUNT}),
     "CacheStats": fields(

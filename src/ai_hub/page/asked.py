@@ -34,7 +34,7 @@ class Asked:
 
     async def tenants(self) -> list[str]:
         """The tenants that there are to choose from, sorted."""
-        return await self.store.tenants(self.grant, MOST_TENANTS)
+        return await self.store.tenants(self.grant, limit=MOST_TENANTS)
 
     def tenant(self, tenants: list[str]) -> str | None:
         """The tenant that is asked about, by default the first; None where there is none."""
