@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from acceptance.serving import Server, environment, serving
@@ -241,3 +242,22 @@ def test_other_machines_are_listened_to_with_tokens(issuer: Issuer, tmp_path: Pa
     with asking(tmp_path, issuer, host="0.0.0.0") as server:
         assert status(server, issuer.token()) == 200
         assert status(server, None) == 401
+
+
+def test_somebody_signs_in_to_the_page_by_a_token(server: Server, issuer: Issuer) -> None:
+    host = f"127.0.0.1:{server.port}"
+    site = {"accept": "text/html", "origin": f"http://{host}", "sec-fetch-site": "same-origin"}
+    with httpx.Client(base_url=f"http://{host}", headers=site, trust_env=False) as client:
+        form = client.get("/page/assets?tenant_id=acme")
+        assert form.status_code == 401
+        assert '<label for="key">Token</label>' in form.text
+        late = client.post("/page/sign-in", data={"key": issuer.token(exp=1)})
+        assert late.status_code == 401
+        assert "authorization: " in late.text
+        assert "set-cookie" not in late.headers
+        token = issuer.token(sub="anna@grid.example")
+        done = client.post("/page/sign-in", data={"key": token, "then": "/page/assets"})
+        assert (done.status_code, done.headers["location"]) == (303, "/page/assets")
+        shown = client.get("/page/assets")
+        assert (shown.status_code, "anna@grid.example" in shown.text) == (200, True)
+        assert client.get("/page/assets?tenant_id=bravo").status_code == 403

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 
 from ai_hub.errors import AiHubError, Forbidden
-from ai_hub.http.body import AUTHORIZATION, Reply, Scope, status_of
+from ai_hub.http.body import AGAIN, AUTHORIZATION, Reply, Scope, status_of
 from ai_hub.page.static import PREFIX
 
 COOKIE = "ai_hub_session"
@@ -74,12 +74,13 @@ def refusal_page(scope: Scope, error: AiHubError, auth: str) -> Reply:
     from ai_hub.page.refused import problem_page, sign_in_page
 
     status = status_of(error)
+    query = scope["query_string"].decode("latin-1")
+    then = scope["path"] + (f"?{query}" if query else "")
     if status == 401:
-        query = scope["query_string"].decode("latin-1")
-        then = scope["path"] + (f"?{query}" if query else "")
         said = str(error) if authorization_of(scope) is not None else None
         return status, HTML, sign_in_page(then, said, auth)
-    return status, HTML, problem_page(str(error), isinstance(error, Forbidden))
+    again = then if status == AGAIN and scope["method"] == "GET" else None
+    return status, HTML, problem_page(str(error), isinstance(error, Forbidden), again)
 
 
 def cookie(key: str, is_secure: bool) -> str:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from ai_hub.access.grant import Scope
-from ai_hub.errors import InvalidInput
+from ai_hub.definitions.values import iso
+from ai_hub.errors import InvalidInput, StoreUnavailable
 from ai_hub.page import asset, assets, catalog, doctor, drift, exports, freshness
 from ai_hub.page.asked import Asked, View
 from ai_hub.page.render import render
+
+PATIENCE = 10.0
+"""Seconds in which a database says which tenants there are; else it is away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +33,14 @@ class Page:
     is_listed: bool = True
     is_long: bool = False
     """Whether it reads much: few of such are made at a time."""
+    is_always_there: bool = False
+    """Whether it has something to show while the database is away."""
     parts: frozenset[str] = frozenset()
     """What of it is asked for alone, each a template of its own."""
 
 
 PAGES = (
-    Page("catalog", "Catalog", "/", catalog.view),
+    Page("catalog", "Catalog", "/", catalog.view, is_always_there=True),
     Page("assets", "Assets", "/page/assets", assets.view),
     Page(
         "asset", "Asset", "/page/asset", asset.view,
@@ -42,13 +49,22 @@ PAGES = (
     Page("freshness", "Freshness", "/page/freshness", freshness.view),
     Page("drift", "Drift", "/page/drift", drift.view, is_long=True),
     Page("exports", "Exports", "/page/exports", exports.view, "export"),
-    Page("doctor", "Doctor", "/page/doctor", doctor.view, whose="everybody", is_long=True),
+    Page(
+        "doctor", "Doctor", "/page/doctor", doctor.view,
+        whose="everybody", is_long=True, is_always_there=True,
+    ),
 )  # fmt: skip
 
 
 async def page(one: Page, asked: Asked) -> bytes:
     """A page as HTML, or a part of it. Raises AiHubError."""
-    tenants = await asked.tenants()
+    away = None
+    try:
+        tenants = await _tenants(asked)
+    except StoreUnavailable as error:
+        if not one.is_always_there:
+            raise
+        tenants, away = [], {"said": str(error), "at": iso(asked.store.now())}
     tenant = asked.tenant(tenants)
     part = asked.word("part")
     if part is not None and part not in one.parts:
@@ -57,12 +73,21 @@ async def page(one: Page, asked: Asked) -> bytes:
     shown = await one.view(asked, tenant)
     if part is not None:
         return render(f"{one.name}-{part}", **shown)
-    return render(one.name, **frame(one.title, asked, tenant, tenants), **shown)
+    return render(one.name, **_frame(one.title, asked, tenant, tenants), away=away, **shown)
 
 
-def frame(
-    title: str, asked: Asked, tenant: str | None = None, tenants: list[str] | None = None
-) -> dict[str, Any]:
+async def _tenants(asked: Asked) -> list[str]:
+    """The tenants to choose from. Raises StoreUnavailable, without the patience that a request of
+    a program has."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await asked.tenants()
+    except TimeoutError:
+        name = asked.store.settings.database_name
+        raise StoreUnavailable(f"{name} did not answer in {PATIENCE:g} s.") from None
+
+
+def _frame(title: str, asked: Asked, tenant: str | None, tenants: list[str]) -> dict[str, Any]:
     """What is around every page: its title, where else one may go, and who asks."""
     grant = asked.grant
     allowed = [
@@ -76,7 +101,7 @@ def frame(
         "title": title,
         "pages": allowed,
         "tenant": tenant,
-        "tenants": tenants or [],
+        "tenants": tenants,
         "signed_in": asked.store.settings.auth != "none" and bool(grant.scopes),
         "who": grant.who,
     }
