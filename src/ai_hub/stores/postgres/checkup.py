@@ -119,7 +119,7 @@ _MINE = """f.tenant_id = c.tenant_id AND f.asset_id = c.asset_id
 _READINGS = f"""
 SELECT c.tenant_id, c.asset_id, c.feature_type, r.times, r.read, r.late
 FROM {_OF_CHOSEN} CROSS JOIN LATERAL (
-  SELECT array_agg(timestamp ORDER BY timestamp) AS times,
+  SELECT array_agg((extract(epoch FROM timestamp) * 1000000)::bigint ORDER BY timestamp) AS times,
     array_agg(value ORDER BY timestamp) AS read,
     count(*) FILTER (WHERE ingested_at > timestamp + $5 * INTERVAL '1 microsecond'
       AND ingested_at > begun + INTERVAL '1 hour') AS late
