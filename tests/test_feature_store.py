@@ -150,6 +150,12 @@ async def test_it_may_be_opened_again(tmp_path: Path) -> None:
         await store.close()
 
 
+def test_the_url_of_a_database_is_opened() -> None:
+    url: Any = "postgresql://ai_hub:secret@db.example/features"
+    with pytest.raises(InvalidInput, match=r"^settings: got 'str', .* FeatureStore\.open\(url\)"):
+        FeatureStore(url)
+
+
 async def test_open_takes_a_url_settings_and_single_ones(tmp_path: Path) -> None:
     url = "duckdb:///:memory:"
     assert FeatureStore.open(url, cache_ttl=7).settings.cache_ttl == 7

@@ -8,6 +8,7 @@ from typing import Any
 
 from ai_hub.config import Settings
 from ai_hub.definitions.registry import Registry
+from ai_hub.errors import InvalidInput
 from ai_hub.front.access_keys import AccessKeys
 from ai_hub.front.archiving import Archiving
 from ai_hub.front.audit import Audit
@@ -39,6 +40,10 @@ class FeatureStore(
     def __init__(
         self, settings: Settings, registry: Registry | None = None, now: Callable[[], int] = _now
     ) -> None:
+        if not isinstance(settings, Settings):
+            # Of a URL, which may have a password in it, no more is shown.
+            expected = "Settings; FeatureStore.open(url) takes the URL of a database"
+            raise InvalidInput("settings", type(settings).__name__, expected)
         super().__init__(settings, registry or Registry(), now)
 
     @classmethod
