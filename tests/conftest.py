@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import redis_server
 import servers
-from installations import Installation, installations
+from installations import NAMED, Installation, installations
 from object_server import ObjectServer, object_server
 
 # Tests start hundreds of processes of the product: none should compile it anew.
@@ -64,7 +64,10 @@ def installation(request: pytest.FixtureRequest) -> Iterator[Installation | None
     A fixture of a wider scope than one test that has a server asks for this one.
     """
     servers.use(request.param)
-    yield request.param
+    with pytest.MonkeyPatch.context() as patch:
+        # To the product it would be a setting that there is not.
+        patch.delenv(NAMED, raising=False)
+        yield request.param
     servers.use(None)
 
 

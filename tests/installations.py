@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
+NAMED = "AI_HUB_TEST_POSTGRES"
 MOST_FOUND = 2
 """How many are taken of those that are found; of those that are named, all."""
 
@@ -62,7 +63,7 @@ class Installation:
 @cache
 def installations() -> tuple[Installation, ...]:
     """Those to test on, the main one first."""
-    if named := os.environ.get("AI_HUB_TEST_POSTGRES"):
+    if named := os.environ.get(NAMED):
         return tuple(_there(Path(one) for one in named.split(os.pathsep)))
     found: dict[int, Installation] = {}
     for one in _there(_places()):
