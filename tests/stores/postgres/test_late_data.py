@@ -30,6 +30,17 @@ T = parse_time("2025-10-09T14:30:00Z")
 FIRST = T - 200 * DAY
 ASSETS = ("a", "b", "c")
 
+# A week of minutes, in one chunk.
+_MINUTES = """
+INSERT INTO ai_features (timestamp, tenant_id, asset_id, value)
+SELECT $1::timestamptz + minute * interval '1 minute', 't', one, random()
+FROM unnest($2::text[]) AS one, generate_series(0, 7 * 24 * 60 - 1) AS minute
+"""
+_INSIDE = """
+SELECT c.compress_relid::text FROM show_chunks('ai_features') AS s
+JOIN _timescaledb_catalog.compression_settings AS c ON c.relid = s
+"""
+
 
 @pytest.fixture
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
@@ -101,6 +112,36 @@ async def test_scattered_late_rows_are_corrected_and_their_space_is_given_back(
     after = await world.sql.fetchval("SELECT pg_database_size(current_database())")
     assert after < 1.3 * before
     assert "step" not in actions(await world.maintain())
+
+
+async def test_late_rows_in_every_batch_of_a_chunk_leave_it_as_small_as_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(columnstore, "_READERS_WAIT", "200ms")
+    begin = FIRST // (7 * DAY) * 7 * DAY
+    async with opened("timescaledb", tmp_path, FIRST - DAY) as world:
+        world.now = T
+        await world.sql.execute(_MINUTES, begin, list(ASSETS))
+        await world.maintain()
+        inside = await world.sql.fetchval(_INSIDE)
+
+        async def held() -> int:
+            held: int = await world.sql.fetchval(columnstore._HELD, inside)
+            return held
+
+        before = await held()
+        late = (
+            observation(one, begin + (batch * 1_000 + 1) * MINUTE, 1.0)
+            for one in ASSETS
+            for batch in range(10)
+        )
+        await world.write(*late)
+        async with session(world.settings) as reader, reader.transaction():
+            await reader.fetch(f"SELECT FROM {inside}")
+            await world.maintain()
+            assert await held() > 1.5 * before
+        await world.maintain()
+        assert await held() < 1.2 * before
 
 
 async def test_a_batch_may_take_any_number_of_rows_out_of_the_columnstore(world: World) -> None:

@@ -47,6 +47,15 @@ JOIN _timescaledb_catalog.compression_settings AS c ON c.relid = s
 WHERE _timescaledb_functions.chunk_status(s) = 1
   AND (pg_relation_size(s) > 0 OR pg_indexes_size(s) > 100000) ORDER BY 1
 """
+# What the rows of a table say that they take, those parts included that are kept out of line.
+_COLUMNS = """
+SELECT string_agg(format('coalesce(pg_column_size(%I), 0)', attname), ' + ') FROM pg_attribute
+WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped
+"""
+_TAKEN = "SELECT coalesce(sum({columns} + 28), 0)::bigint FROM {table}"
+_HELD = "SELECT pg_table_size($1::text::regclass)"
+_MUCH_ROOM, _MUCH_OF_ALL = 100_000, 0.2
+"""So many bytes in a table that are of no row, and such a share of it, are given back."""
 _IS_EMPTY = "SELECT pg_relation_size($1::text::regclass) = 0"
 _BYTES = "SELECT pg_total_relation_size($1::text::regclass)"
 
@@ -140,8 +149,9 @@ class Columnstore:
             before = sum([await on.fetchval(_BYTES, name) for name in names])
             for name in names:
                 await on.execute(f"VACUUM {name}")
-            # Of a table that is empty now the indexes still have all their pages.
-            if await on.fetchval(_IS_EMPTY, names[0]):
+            # Of a table that is empty now the indexes still have all their pages. As long as they
+            # do, a later run comes back to the chunk.
+            if await _rewrite(on, names[1]) and await on.fetchval(_IS_EMPTY, names[0]):
                 await _unless_in_use(on, f"REINDEX TABLE {names[0]}")
             done.freed += max(0, before - sum([await on.fetchval(_BYTES, name) for name in names]))
 
@@ -154,6 +164,26 @@ async def _compress(on: Connection, chunk: str) -> bool:
     # longer look for these rows where its snapshot has them.
     lock = f"LOCK TABLE {chunk} IN ACCESS EXCLUSIVE MODE"
     return await _unless_in_use(on, f"SELECT compress_chunk('{chunk}')", lock)
+
+
+async def _rewrite(on: Connection, table: str) -> bool:
+    """Leave no pages between rows that none has use for, if there are many; False if it is in use.
+
+    Late rows in each batch of a chunk write all of it anew, behind what was there before.
+    """
+    columns = await on.fetchval(_COLUMNS, table)
+    taken = await on.fetchval(_TAKEN.format(columns=columns, table=table))
+    held = await on.fetchval(_HELD, table)
+    if held - taken < max(_MUCH_ROOM, _MUCH_OF_ALL * held):
+        return True
+    try:
+        await on.execute(f"SET lock_timeout = '{_READERS_WAIT}'")
+        await on.execute(f"VACUUM (FULL) {table}")
+    except IN_USE:
+        return False
+    finally:
+        await on.execute("RESET lock_timeout")
+    return True
 
 
 async def _unless_in_use(on: Connection, *texts: str) -> bool:
