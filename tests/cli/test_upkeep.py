@@ -188,8 +188,10 @@ def test_status_of_one_who_may_only_read(server: Server, url: str, run: Run,
     name = url.rpartition("/")[2]
     role = f"looks_{name}"
     server.role(role)
-    server.sql(f'GRANT SELECT ON ALL TABLES IN SCHEMA public TO "{role}"', name)
     monkeypatch.setenv("AI_HUB_DATABASE_URL", server.url(name, role))
+    refused(run("maintain"), role, "'ai_hub'", "owner")
+    refused(run("status"), f"GRANT SELECT ON ai_hub_migrations TO {role};")
+    server.sql(f'GRANT SELECT ON ALL TABLES IN SCHEMA public TO "{role}"', name)
     assert answer(run("status", "--json"))["mode"] == server.kind
     refused(run("maintain"), role, "'ai_hub'", "owner")
 

@@ -233,5 +233,7 @@ def _grant(text: str, at: Address) -> str:
     kind, name, temporary = found.groups()
     if temporary:
         kind, name = "database", at.database
-    what = _GRANTS.get(kind, "SELECT, INSERT, UPDATE, DELETE ON")
+    # That one the owner alone writes, in a migration.
+    rights = "SELECT" if name == "ai_hub_migrations" else "SELECT, INSERT, UPDATE, DELETE"
+    what = _GRANTS.get(kind, f"{rights} ON")
     return f"{text}. To allow it: GRANT {what} {name} TO {user};"

@@ -37,7 +37,7 @@ _REFRESHING = 0.8
 _OWNER = """
 SELECT current_user::text, pg_get_userbyid(relowner)::text,
   pg_has_role(current_user, relowner, 'USAGE')
-FROM pg_class WHERE oid = 'ai_features'::regclass
+FROM pg_class WHERE oid = to_regclass('ai_features')
 """
 
 
@@ -66,8 +66,9 @@ async def maintain(
     began = False
     try:
         async with Crew.open(settings, connections, within) as crew:
-            mode = (await check(crew.lead)).mode
+            # First, or a role without any right would be told to ask for the one to read.
             await check_owner(crew.lead, "Maintenance")
+            mode = (await check(crew.lead)).mode
             if not await crew.lead.fetchval("SELECT pg_try_advisory_lock($1)", MAINTENANCE_LOCK):
                 note(Step("skip", "", "another process is maintaining this database"))
                 return steps
@@ -108,8 +109,11 @@ async def _record_failure(settings: Settings, steps: Sequence[Step], why: str) -
 
 
 async def check_owner(on: Connection, what: str) -> None:
-    """Raise StoreRefused for any user but the owner: no GRANT allows refresh, drop and compress."""
-    user, owner, is_owner = await on.fetchrow(_OWNER)
+    """Raise StoreRefused for any user but the owner: no GRANT allows refresh, drop and compress.
+
+    A database that has no tables yet is anybody's.
+    """
+    user, owner, is_owner = await on.fetchrow(_OWNER) or (None, None, True)
     if not is_owner:
         raise StoreRefused(
             f"{what} is for the owner of the tables, {owner!r}, and {user!r} is not. Name the "
