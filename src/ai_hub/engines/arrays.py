@@ -219,7 +219,12 @@ def weather_of(weather: Weather, entities: Ints) -> Weather:
     sources, source_of = weather.source_of.of(entities)
     low = np.searchsorted(weather.code, sources, "left")
     high = np.searchsorted(weather.code, sources, "right")
-    rows = np.concatenate([np.arange(a, b) for a, b in zip(low, high, strict=True)])
+    rows: Ints | slice
+    if everywhere(low[1:] == high[:-1]):
+        # One behind the other, as those of assets that read their own weather are: no copy.
+        rows = slice(low[0], high[-1])
+    else:
+        rows = np.concatenate([np.arange(a, b) for a, b in zip(low, high, strict=True)])
     code = np.repeat(np.arange(len(sources)), high - low)
     columns = {name: values[rows] for name, values in weather.columns.items()}
     return Weather(code, weather.time[rows], weather.issued[rows], columns, source_of)

@@ -77,7 +77,7 @@ class Tables:
         if self.weather is None:
             return None
         start, end = request.start, request.end
-        reads = [sources_of(one, self.mappings.get(one, ()), start, end) for one in ids]
+        reads = (sources_of(one, self.mappings.get(one, ()), start, end) for one in ids)
         sources, source_of = coded_sources(reads)
         found = weather_rows(self.weather, request.weather, sources, source_of)
         _check_issues(found, sources)

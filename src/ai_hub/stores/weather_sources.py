@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -32,13 +32,15 @@ def source_at(asset_id: str, mappings: Mappings, t: int) -> str:
     return sources_of(asset_id, mappings, t, t)[0][1]
 
 
-def coded_sources(reads: Sequence[Reads]) -> tuple[list[str], SourceTable]:
+def coded_sources(reads: Iterable[Reads]) -> tuple[list[str], SourceTable]:
     """The distinct sources of some assets in order of first use, and who reads which since when."""
     code_of: dict[str, int] = {}
-    rows = [
-        (entity, since, code_of.setdefault(source_id, len(code_of)))
-        for entity, mine in enumerate(reads)
-        for since, source_id in mine
-    ]
-    entity, since, source = np.array(rows, np.int64).reshape(-1, 3).T.copy()
-    return list(code_of), SourceTable(entity, since, source)
+    entity, since, source = [], [], []
+    # Of many assets a list of what each reads would only keep the garbage collector busy.
+    for code, mine in enumerate(reads):
+        for begin, source_id in mine:
+            entity.append(code)
+            since.append(begin)
+            source.append(code_of.setdefault(source_id, len(code_of)))
+    columns = (np.array(column, np.int64) for column in (entity, since, source))
+    return list(code_of), SourceTable(*columns)

@@ -266,7 +266,7 @@ def _read_group(
     weather = None
     if request.weather:
         sources, source_of = coded_sources(
-            [sources_of(asset, mappings_of(asset), start, end) for asset in group]
+            sources_of(asset, mappings_of(asset), start, end) for asset in group
         )
         since = start - request.weather_lookback
         weather = read_weather(cursor, tenant_id, request.weather, sources, source_of, since, end)

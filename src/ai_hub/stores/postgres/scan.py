@@ -147,7 +147,7 @@ class _Reader:
             self._fill(rows, assets, query, _SERIES_ROW, most)
             most -= _SERIES_ROW * len(rows)
         ids = assets.ids()
-        source_ids, source_of = coded_sources([self._reads(one, start, end) for one in ids])
+        source_ids, source_of = coded_sources(self._reads(one, start, end) for one in ids)
         sources = IdCodes(source_ids, closed=True)
         weather = RowBuffer(2, len(request.weather)) if request.weather else None
         if weather is not None:
