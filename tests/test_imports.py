@@ -153,7 +153,7 @@ KINDS = {
     "archive/layer.py": "decides",
     "archive/rows.py": "decides",
     "archive/*.py": "talks",
-    "allocation.py": "decides",
+    "allocation.py": "talks",
     "blocking.py": "talks",
     "client/__init__.py": "decides",
     "client/arrow_bodies.py": "decides",

@@ -1,16 +1,23 @@
-"""Memory that was let go of, back to the system."""
+"""Memory that was let go of: kept for what comes next, or back to the system."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import sys
-from contextlib import suppress
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 
 _ARROW_POOL = "ARROW_DEFAULT_MEMORY_POOL"
-_MMAP_THRESHOLD, _ARENA_MAX = -3, -8
-_LARGE = 4 * 1024 * 1024
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
+_LARGE, _TRIMMED = 4 * 1024 * 1024, 128 * 1024
+_LARGEST, _MOST_KEPT = 32 * 1024 * 1024, 64 * 1024 * 1024
+"""What the C library itself comes to where arrays of any size are let go of."""
 _ARENAS = 4
+_lock = threading.Lock()
+_keepers = 0
+_little = False
 
 
 def keep_little() -> None:
@@ -27,12 +34,45 @@ def keep_little() -> None:
         if "pyarrow" in sys.modules:
             arrow = sys.modules["pyarrow"]
             arrow.set_memory_pool(arrow.system_memory_pool())
+    global _little
+    _little = True
+    _have({_MMAP_THRESHOLD: _LARGE, _ARENA_MAX: _ARENAS})
+
+
+@contextmanager
+def keeping() -> Iterator[None]:
+    """Have the C library keep what is let go of while this lasts: for work that allocates the same
+    again and again, as an export does for each chunk. New pages each time would take longer than
+    much of what is computed in them.
+
+    It keeps no more than 64 MiB behind what is in use, an arena. Where it was to keep little, it
+    does so again once nobody is at such work, and what it kept goes back.
+    """
+    global _keepers
+    with _lock:
+        _keepers += 1
+        if _keepers == 1:
+            _have({_MMAP_THRESHOLD: _LARGEST, _TRIM_THRESHOLD: _MOST_KEPT})
+    try:
+        yield
+    finally:
+        with _lock:
+            _keepers -= 1
+            over = _little and not _keepers
+            if over:
+                _have({_MMAP_THRESHOLD: _LARGE, _TRIM_THRESHOLD: _TRIMMED})
+        if over:
+            give_back()
+
+
+def _have(wanted: Mapping[int, int]) -> None:
+    """Tell the C library, unless somebody did by the environment; others have no such thing."""
     if any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ):
         return
     with suppress(AttributeError, OSError, TypeError):
         library = ctypes.CDLL(None)
-        library.mallopt(_MMAP_THRESHOLD, _LARGE)
-        library.mallopt(_ARENA_MAX, _ARENAS)
+        for parameter, value in wanted.items():
+            library.mallopt(parameter, value)
 
 
 def give_back() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ai_hub.allocation import keeping
 from ai_hub.drift.sample import Drawn, Sample
 from ai_hub.engines.arrays import Ints, Points
 from ai_hub.errors import ExportFailed
@@ -71,7 +72,7 @@ def write_export(
     the file cannot be written, OutOfRange for a value outside its range of a set that rejects such.
     """
     try:
-        with nullcontext(workers) if workers else Workers() as own:
+        with keeping(), nullcontext(workers) if workers else Workers() as own:
             return _write(job, chunks, draft, progress, own, sample)
     except OSError as error:
         raise ExportFailed(f"output_path: {draft.place.path} cannot be written: {error}") from error
@@ -160,6 +161,7 @@ def sampled(
         return job.rows.drawn(sample, chunk, points, job.rows.columns(chunk, points))
 
     with (
+        keeping(),
         closing(chunks),
         nullcontext(workers) if workers else Workers() as own,
         threads("read") as read_pool,
