@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
+from itertools import chain, repeat
 
 import numpy as np
 
@@ -35,27 +36,26 @@ def cut(chunk: Chunk, request: ScanRequest) -> Generator[Chunk, None, None]:
     counts = np.zeros(len(chunk.asset_ids), np.int64)
     for series in chunk.history.series.values():
         counts += np.bincount(series.code, minlength=len(counts))
-    sizes = dict(zip(chunk.asset_ids, counts.tolist(), strict=True))
-    first = 0
-    for group in _growing(sizes):
-        part = _of_assets(chunk, first, first + len(group))
-        first += len(group)
-        if len(group) == 1 and sizes[group[0]] > 2 * CHUNK_ROWS:
+    for first, last in _growing(counts):
+        part = _of_assets(chunk, first, last)
+        if last - first == 1 and counts[first] > 2 * CHUNK_ROWS:
             yield from _by_time(part, request)
         else:
             yield part
 
 
-def _growing(sizes: Mapping[str, int]) -> Iterator[list[str]]:
-    """Groups of about CHUNK_ROWS, the first ones smaller: a writer waits for the first one."""
-    rest = dict(sizes)
-    for share in _OPENING:
-        opening = next(groups(rest, CHUNK_ROWS // share), [])
-        if opening:
-            yield opening
-        for asset in opening:
-            del rest[asset]
-    yield from groups(rest, CHUNK_ROWS)
+def _growing(counts: Ints) -> Iterator[tuple[int, int]]:
+    """Assets [first, last) of about CHUNK_ROWS, as `groups`, the first ones smaller: a writer waits
+    for the first one."""
+    ends = np.cumsum(counts)
+    first = before = 0
+    for share in chain(_OPENING, repeat(1)):
+        if first == len(ends):
+            return
+        fit = int(np.searchsorted(ends, before + CHUNK_ROWS // share, "right"))
+        last = min(max(fit, first + 1), first + MOST_ASSETS)
+        yield first, last
+        first, before = last, int(ends[last - 1])
 
 
 def _of_assets(chunk: Chunk, first: int, last: int) -> Chunk:
