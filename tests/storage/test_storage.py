@@ -45,6 +45,20 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
 NAMES = ("a/b.parquet", "a/month=2025-03/part-1.parquet", "a b%2Fc~.txt", "ab/ü.txt")
 
 
+@pytest.mark.parametrize("where", ["x" * 256, "file", "loop"])
+def test_where_nothing_can_be_there_is_nothing(tmp_path: Path, where: str) -> None:
+    """As a folder may come to be after files were written there, or on another machine."""
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    storage = open_storage(Url("file", "", (*tmp_path.parts[1:], where)))
+    with pytest.raises(ObjectMissing):
+        storage.get("a")
+    assert [*storage.list("a")] == []
+    assert storage.uploads("a") == []
+    with pytest.raises(StorageError, match=where):
+        storage.put("a", b"a")
+
+
 def test_what_was_put_is_there_until_it_is_deleted(storage: Storage) -> None:
     assert [*storage.list()] == []
     for name in NAMES:

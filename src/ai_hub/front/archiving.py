@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from ai_hub.errors import InvalidInput
 from ai_hub.front.base import Front
 from ai_hub.serving.archiver import Archiver, ArchiveStep
 from ai_hub.serving.returner import Returner
+from ai_hub.storage.local import in_the_way
 from ai_hub.storage.url import Url
 
 
@@ -48,13 +50,17 @@ class Archiving(Front):
                 raise InvalidInput(
                     "drop", drop, "false with one tenant: days are dropped for all tenants at once"
                 )
-        url = str(Url.of(to, "to"))
+        url = Url.of(to, "to")
+        if url.scheme == "file":
+            other = await asyncio.to_thread(in_the_way, url.path)
+            if other is not None:
+                raise InvalidInput("to", to, "the path of a folder", f"{other} is none.")
         done = []
-        async for step in Archiver(self._open.store.archive).run(until, url, tenant_id, drop):
+        async for step in Archiver(self._open.store.archive).run(until, str(url), tenant_id, drop):
             done.append(_told(step))
             if tell is not None:
                 tell(done[-1])
-        return {"before": iso(day_of(until)), "to": url, "steps": done}
+        return {"before": iso(day_of(until)), "to": str(url), "steps": done}
 
     async def unarchive(
         self, *, lost: str | None = None, tell: Callable[[dict[str, Any]], None] | None = None

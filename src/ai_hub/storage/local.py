@@ -17,6 +17,8 @@ from ai_hub.storage.sink import Sink
 from ai_hub.storage.url import Url
 
 _PARTIAL = re.compile(r"\.(.+)\.([0-9a-f]{32})\.partial")
+_NOWHERE = (errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
+"""What the system says of a path where nothing can ever be."""
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -86,7 +88,7 @@ class LocalStorage:
         found = []
 
         def failed(error: OSError) -> None:
-            if not isinstance(error, FileNotFoundError):
+            if error.errno not in (errno.ENOENT, *_NOWHERE):
                 raise error
 
         with _said(top):
@@ -134,6 +136,12 @@ class _LocalSink(Sink):
             self._partial.unlink(missing_ok=True)
 
 
+def in_the_way(folder: Path) -> Path | None:
+    """What stands where a folder, or one above it, would have to be; None where nothing does."""
+    there = next(one for one in (folder, *folder.parents) if os.path.lexists(one))
+    return None if there.is_dir() else there
+
+
 @contextmanager
 def _said(path: Path) -> Iterator[None]:
     """Raise an error of ours in place of the system's."""
@@ -148,6 +156,8 @@ def _said(path: Path) -> Iterator[None]:
                 raise ObjectExists(f"{path} is there already") from error
             case FileNotFoundError():
                 raise ObjectMissing(f"{path} is not there") from error
+            case OSError(errno=number) if number in _NOWHERE:
+                raise ObjectMissing(reason) from error
             case PermissionError():
                 raise StorageRefused(reason) from error
             case _:

@@ -15,6 +15,9 @@ _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,221}")
 _LONGEST = 1024
 """Bytes of a key."""
+_LONGEST_NAME = 255
+_LONGEST_FOLDER = 3_000
+"""Bytes of a path, which leave room for what is written below it."""
 _EXPECTED = "s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or the path of a folder"
 
 
@@ -39,12 +42,12 @@ class Url:
     def of(cls, value: object, field: str = "url") -> Url:
         """What a text says; a path is made absolute. Raises InvalidInput naming the field."""
         if isinstance(value, PurePath):
-            return cls._folder(Path(value))
-        if not isinstance(value, str) or not value or "\0" in value:
+            return cls._folder(str(value), field)
+        if not isinstance(value, str) or not value:
             raise InvalidInput(field, value, _EXPECTED)
         found = _URL.fullmatch(value)
         if found is None:
-            return cls._folder(Path(value))
+            return cls._folder(value, field)
         scheme, rest = found[1].lower(), found[2]
         if scheme not in get_args(Scheme):
             # What stands before an @ may be a password.
@@ -52,7 +55,7 @@ class Url:
         if scheme == "file":
             if not rest.startswith("/"):
                 raise InvalidInput(field, value, "file:///path, with three slashes")
-            return cls._folder(Path(unquote(rest)))
+            return cls._folder(unquote(rest), field)
         bucket, _, key = rest.partition("/")
         if "@" in bucket:
             raise InvalidInput(
@@ -66,8 +69,15 @@ class Url:
         return cls(cast(Scheme, scheme), bucket, _segments(key, value, field))
 
     @classmethod
-    def _folder(cls, path: Path) -> Url:
-        return cls("file", "", path.absolute().parts[1:])
+    def _folder(cls, path: str, field: str) -> Url:
+        if "\0" in path:
+            raise InvalidInput(field, path, _EXPECTED)
+        parts = Path(path).absolute().parts[1:]
+        sizes = [len(one.encode("utf-8", "replace")) for one in parts]
+        if max(sizes, default=0) > _LONGEST_NAME or sum(sizes) + len(sizes) > _LONGEST_FOLDER:
+            expected = f"at most {_LONGEST_NAME} bytes a name, and {_LONGEST_FOLDER:,} in all"
+            raise InvalidInput(field, path, expected)
+        return cls("file", "", parts)
 
     @property
     def key(self) -> str:
