@@ -215,6 +215,8 @@ async def test_what_is_not_there_is_said(deployment: Deployment, tmp_path: Path)
         assert (made["rows"], made["of_export"]) == (800, False)
         with pytest.raises(UnknownBaseline, match=made["baseline_id"]):
             await store.drift("t", "own@1", end_time=end, baseline_id="other")
+        with pytest.raises(InvalidInput, match="baseline_id: got "):
+            await store.drift("t", "own@1", end_time=end, baseline_id="a\0b")
         # Of another tenant there is nothing.
         with pytest.raises(UnknownBaseline, match="which has none"):
             await store.drift("u", "own@1", end_time=end, baseline_id=made["baseline_id"])

@@ -81,6 +81,8 @@ class Drift(TrainingSets):
         of those of `by`. Raises NoRows where there are none, UnknownBaseline, Busy and StoreError.
         """
         of, chosen = await self._set_of(tenant_id, feature_set, model, by)
+        if baseline_id is not None:
+            check_id("baseline_id", baseline_id)
         if source not in (None, *_SOURCES):
             raise InvalidInput("source", source, "served or history")
         times = self._times(start_time, end_time)

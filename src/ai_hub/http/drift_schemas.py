@@ -70,7 +70,7 @@ def drift_components(registry: Registry) -> Schema:
         **times,
         "model": nullable(MODEL),
     }
-    seen = {"source": {"enum": ["served", "history", None]}, "baseline_id": nullable(TEXT)}
+    seen = {"source": {"enum": ["served", "history", None]}, "baseline_id": nullable(ID)}
     one_of = [
         {"required": [one], "properties": {one: TEXT, other: {"type": "null"}}}
         for one, other in permutations(("feature_set", "model"))
