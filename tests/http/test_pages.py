@@ -165,6 +165,9 @@ def test_the_file_of_an_export_is_its_tenants(server: Server, tenant: str, tmp_p
     assert "default-src 'none'" in file.headers["content-security-policy"]
     nothing = {"export_id": "00000000-0000-0000-0000-000000000000"}
     assert server.client.get("/page/exports/file", params=nothing).status_code == 404
+    unnamed = server.client.get("/page/exports/file")
+    assert unnamed.status_code == 422
+    assert "export_id: got None" in unnamed.text
     moved = tmp_path / "elsewhere.parquet"
     place = Path(made["storage_path"])
     place.rename(moved)

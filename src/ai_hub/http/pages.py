@@ -13,6 +13,7 @@ from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import File, Stream
 
+from ai_hub.definitions.values import check_id
 from ai_hub.errors import AiHubError, Forbidden, InvalidInput, NotFound, UnknownExport
 from ai_hub.errors import shown as quoted
 from ai_hub.export.manifest import MANIFEST
@@ -112,8 +113,9 @@ async def cancel(request: _Asked, state: State) -> Response[bytes]:
 
 
 @get("/page/exports/file", opt=EXPORT)
-async def export_file(request: _Asked, export_id: str, state: State) -> File | Stream:
+async def export_file(request: _Asked, state: State, export_id: str | None = None) -> File | Stream:
     """What an export wrote below the export root: its file, or its folder as a ZIP archive."""
+    export_id = check_id("export_id", export_id)
     found = await own_export(request, export_id, state)
     kept = await asyncio.to_thread(kept_here, found, state.store.settings.export_root)
     name = f"{found['feature_set']}-{found['export_id']}"
