@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import jsonschema_rs
@@ -91,6 +92,26 @@ def test_requests_have_the_fields_that_are_taken(name: str) -> None:
     assert [*described["properties"]] == [one.encode_name for one in msgspec.structs.fields(struct)]
     required = [one.encode_name for one in msgspec.structs.fields(struct) if one.required]
     assert described["required"] == required
+
+
+def lists(schema: Any, at: str) -> Iterator[str]:
+    """The places of lists that may be of any length."""
+    if isinstance(schema, list):
+        schema = dict(enumerate(schema))
+    if isinstance(schema, dict):
+        if schema.get("type") == "array" and "items" in schema and "maxItems" not in schema:
+            yield at
+        for name, one in schema.items():
+            yield from lists(one, f"{at}.{name}")
+
+
+def test_every_list_that_is_taken_says_how_long_it_may_be() -> None:
+    asked = {name: one for name, one in SCHEMAS.items() if name.endswith("Request")}
+    asked |= {name: SCHEMAS[name] for name in ("Observations", "Weather", "Attributes")}
+    asked |= {name: one for name, one in SCHEMAS.items() if name.startswith("Defined")}
+    operations = [one for path in DOCUMENT["paths"].values() for one in path.values()]
+    queries = [one.get("parameters", []) for one in operations]
+    assert [*lists(asked, ""), *lists(queries, "query")] == []
 
 
 def test_every_refusal_has_its_schema(server: Server) -> None:

@@ -93,6 +93,10 @@ def test_what_is_not_said_changes_nothing(nothing: object) -> None:
         ("observations", {"skip_lines": "-1"}, "skip_lines"),
         ("observations", {"units_row": "perhaps"}, "units_row"),
         ("observations", {"null": [None]}, "null"),
+        ("observations", {"null": ["x"] * 101}, "null"),
+        ("observations", {"null": ["x" * 2_001]}, "null"),
+        ("observations", {"timestamp_column": "x" * 2_001}, "timestamp_column"),
+        ("weather", {"column": {"temperature": "x" * 2_001}}, "column"),
     ],
 )
 def test_what_an_option_cannot_be_is_an_error_that_names_it(

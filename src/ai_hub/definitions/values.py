@@ -38,6 +38,8 @@ MAX_BATCH = 1_000
 """Assets of one batch request."""
 MAX_ASSETS = 10_000
 """Asset ids of any other list."""
+MAX_BODY_ROWS = 10_000_000
+"""Rows of a body, whatever they take."""
 MAX_NAMES = 1_000
 """Feature names of a request."""
 MAX_HORIZONS = 100

@@ -19,7 +19,7 @@ from ai_hub.http.export_schemas import export_components
 from ai_hub.http.history_schemas import history_components
 from ai_hub.http.schemas import ID, MODEL, POLICY, TIME, WIDTH, Schema, components, listed, set_name
 from ai_hub.intake.labels import FORMATS
-from ai_hub.intake.options import BatchKind
+from ai_hub.intake.options import BatchKind, Option
 from ai_hub.intake.read_options import DRY_RUN, READ_OPTIONS
 from ai_hub.stores.audit_log import WHATS
 
@@ -126,10 +126,17 @@ def _options(kind: BatchKind) -> list[dict[str, Any]]:
             "in": "query",
             "required": False,
             "description": option.help,
-            "schema": listed(_KINDS[option.kind], 0) if option.repeatable else _KINDS[option.kind],
+            "schema": _option(option),
         }
         for option in (DRY_RUN, *READ_OPTIONS[kind])
     ]
+
+
+def _option(option: Option) -> Schema:
+    one = _KINDS[option.kind]
+    if option.kind is str:
+        one = {**one, "maxLength": option.longest}
+    return listed(one, 0, option.most) if option.repeatable else one
 
 
 def _content(route: Route) -> Schema:

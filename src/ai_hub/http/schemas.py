@@ -14,6 +14,7 @@ from ai_hub.definitions.registry import Registry
 from ai_hub.definitions.values import (
     MAX_ASSETS,
     MAX_BATCH,
+    MAX_BODY_ROWS,
     MAX_ID_LENGTH,
     MAX_NAMES,
     MAX_SERIES_LENGTH,
@@ -98,6 +99,10 @@ def set_name(registry: Registry) -> Schema:
     labels = [one.label for one in registry.sets()]
     names = dict.fromkeys(label.partition("@")[0] for label in labels)
     return {"type": "string", "enum": [*names, *labels]}
+
+
+def _rows(name: str) -> Schema:
+    return listed(_ref(name), 1, MAX_BODY_ROWS)
 
 
 def _requests(registry: Registry) -> Schema:
@@ -195,7 +200,7 @@ def _requests(registry: Registry) -> Schema:
             ],
         },
         **_defined(),
-        "Observations": _asked({"tenant_id": ID, "rows": listed(_ref("Observation"), 1)}),
+        "Observations": _asked({"tenant_id": ID, "rows": _rows("Observation")}),
         "Observation": fields(
             {"timestamp": TIME, "asset_id": ID, "value": NUMBER},
             {
@@ -203,12 +208,12 @@ def _requests(registry: Registry) -> Schema:
                 "quality": nullable({"type": "integer"}),
             },
         ),
-        "Weather": _asked({"tenant_id": ID, "rows": listed(_ref("WeatherRow"), 1)}),
+        "Weather": _asked({"tenant_id": ID, "rows": _rows("WeatherRow")}),
         "WeatherRow": {
             **fields({"timestamp": TIME, "asset_id": ID}, {"issued_at": nullable(TIME)} | measured),
             "anyOf": [fields({name: NUMBER}) for name in measured],
         },
-        "Attributes": _asked({"tenant_id": ID, "rows": listed(_ref("Attribute"), 1)}),
+        "Attributes": _asked({"tenant_id": ID, "rows": _rows("Attribute")}),
         "Attribute": fields(
             {"asset_id": ID, "key": NAME, "value": {"anyOf": [NUMBER, ID, {"type": "null"}]}},
             {"valid_from": nullable(TIME)},

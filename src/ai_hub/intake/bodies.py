@@ -15,6 +15,7 @@ from itertools import pairwise
 import pyarrow as pa
 
 from ai_hub.allocation import give_back
+from ai_hub.definitions.values import MAX_BODY_ROWS
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.batch import Batch, BatchKind
 from ai_hub.intake.checks import KEYS
@@ -22,9 +23,6 @@ from ai_hub.intake.merging import merged
 from ai_hub.intake.pipeline import checker
 from ai_hub.intake.result import MAX_REASONS, Remark
 from ai_hub.intake.row_files import RowFile
-
-MAX_BODY_ROWS = 10_000_000
-"""The most rows of a body, whatever they take."""
 
 # What a checked row costs beside its cells while batches become one: keys and their order.
 _ROW_BYTES = 40

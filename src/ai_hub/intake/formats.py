@@ -14,10 +14,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.ipc
 
+from ai_hub.definitions.values import MAX_BODY_ROWS
 from ai_hub.errors import InvalidInput
 from ai_hub.intake.arrow_faults import UNREADABLE, check_schema
 from ai_hub.intake.arrow_sizes import ARROW_FILE, as_table, check_size, memory_for, too_much
-from ai_hub.intake.bodies import MAX_BODY_ROWS
 from ai_hub.intake.json_text import NotJson, count, decode, decode_lines
 from ai_hub.intake.packed import is_packed
 from ai_hub.intake.read_options import ReadOptions

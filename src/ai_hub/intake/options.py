@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from ai_hub.definitions.values import MAX_TEXT
 from ai_hub.errors import InvalidInput
 
 BatchKind = Literal["observations", "weather", "attributes"]
@@ -23,22 +24,39 @@ _FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0"
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One field as a door offers it: `repeatable` ones take several values. `only` names the kind
-    of rows that it is for, if it is not for several."""
+    """One field as a door offers it: at most so many values, each of at most `longest` characters.
+    `only` names the kind of rows that it is for, if it is not for several."""
 
     name: str
     kind: Kind
     metavar: str
     help: str
-    repeatable: bool = False
     only: BatchKind | None = None
+    most: int = 1
+    longest: int = MAX_TEXT
     words: Mapping[str, str] = field(default_factory=dict)
     """Words for values that a shell or a reader would not see, such as tab."""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it takes several values."""
+        return self.most > 1
 
     @property
     def flag(self) -> str:
         """The name on a command line."""
         return "--" + self.name.replace("_", "-")
+
+    def check(self, value: object) -> None:
+        """Raise InvalidInput for too many values, and for a text that is too long."""
+        texts: list[object] = [value]
+        if self.repeatable and isinstance(value, list | tuple | Mapping):
+            texts = [*(value.values() if isinstance(value, Mapping) else value)]
+        if len(texts) > self.most:
+            raise InvalidInput(self.name, len(texts), f"at most {self.most} texts")
+        for text in texts:
+            if isinstance(text, str) and len(text) > self.longest:
+                raise InvalidInput(self.name, text, f"at most {self.longest:,} characters")
 
     def parse(self, text: str) -> str | int | bool:
         """The value of a text, as a query has it; InvalidInput if it has none."""
@@ -75,12 +93,13 @@ def option(
     help: str,
     *,
     default: Any = None,
-    repeatable: bool = False,
+    most: int = 1,
+    longest: int = MAX_TEXT,
     only: BatchKind | None = None,
     words: Mapping[str, str] | None = None,
 ) -> Any:
     """The default of a field that is an option."""
-    said = {"metavar": metavar, "help": help, "repeatable": repeatable, "only": only}
+    said = {"metavar": metavar, "help": help, "only": only, "most": most, "longest": longest}
     return field(default=default, metadata={**said, "words": dict(words or {})})
 
 

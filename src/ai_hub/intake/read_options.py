@@ -172,8 +172,10 @@ class ReadOptions:
             if name not in known:
                 raise InvalidInput("options", name, f"one of {', '.join(sorted(known))}")
         for option in READ_OPTIONS[kind]:
-            if option.name in said and not option.repeatable:
-                _check_single(option.name, said[option.name])
+            if option.name in said:
+                option.check(said[option.name])
+                if not option.repeatable:
+                    _check_single(option.name, said[option.name])
 
         def some(options: Sequence[Option]) -> dict[str, Any]:
             return {option.name: said[option.name] for option in options if option.name in said}

@@ -47,7 +47,7 @@ class RowOptions:
         "What else stands for null in a cell, such as missing or -9999 (and so -9999.0). NA, N/A, "
         "NaN, null, none, -, ? and the empty cell do so except in ids.",
         default=(),
-        repeatable=True,
+        most=_MOST_NULLS,
     )
     valid_range: ValidRange | None = option(
         "MIN:MAX",

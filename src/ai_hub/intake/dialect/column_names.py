@@ -58,12 +58,17 @@ class ColumnNames:
         "humidity (%), solar_irradiance (W/m²), wind_speed (m/s), cloud_cover (%), "
         "precipitation (mm).",
         default=(),
-        repeatable=True,
+        most=len(WEATHER_COLUMNS),
         only="weather",
     )
-    asset_id: str | None = option("ID", "The asset of every row, if no column names it.")
+    asset_id: str | None = option(
+        "ID", "The asset of every row, if no column names it.", longest=MAX_ID_LENGTH
+    )
     feature_type: str | None = option(
-        "NAME", "The series of every row, if no column names it.", only="observations"
+        "NAME",
+        "The series of every row, if no column names it.",
+        longest=MAX_SERIES_LENGTH,
+        only="observations",
     )
 
     def __post_init__(self) -> None:
