@@ -62,6 +62,10 @@ def test_pages_of_other_sites_are_403(server: Server) -> None:
     for origin in ("http://evil.example", "null", "", "http://127.0.0.1.evil.example", "file://"):
         for path in ("/ai/features/get", "/ai/features/ingest", "/ai/features/cache/warm"):
             assert status(server, {"origin": origin}, path) == 403
+    both = b"origin: http://evil.example", f"origin: {here}".encode()
+    for two in (both, both[::-1]):
+        head = b"\r\n".join([b"GET /health HTTP/1.1", b"host: localhost", *two])
+        assert server.raw(head + b"\r\n\r\n").startswith(b"HTTP/1.1 403 ")
 
 
 def test_a_target_with_a_host_of_its_own_is_asked_by_that(server: Server) -> None:

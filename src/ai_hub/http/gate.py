@@ -142,7 +142,8 @@ class Gate:
         kind = site = mode = b""
         for name, value in headers:
             if name == b"origin":
-                origin = value
+                # Of two nobody knows which one counts.
+                origin = value if origin is None else b""
             elif name == b"content-type":
                 kind = value.partition(b";")[0].strip().lower()
             elif name == b"sec-fetch-site":
