@@ -151,6 +151,9 @@ async def test_a_history_is_a_frame_of_bounded_size(deployment: Deployment, tmp_
             asked: dict[str, Any] = {"asset_ids": ["a"], "start_time": START, **wrong}
             with pytest.raises(InvalidInput, match=f"^{field}: "):
                 await store.history("t", end_time=END, **asked)
+        many = [f"m{n}" for n in range(10_000)]
+        with pytest.raises(InvalidInput, match=r"^series: got '11 of 10,000"):
+            await store.history("t", many, START, END, series=[*"abcdefghijk"])
         for series in ("lag_1h", "asset_id"):
             with pytest.raises(InvalidInput, match=f"^series: got '{series}'"):
                 await store.history("t", ["a"], START, END, series=[series], feature_set="load")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ from ai_hub.stores.base import Chunk, ScanRequest
 
 MOST_ROWS = 10_000_000
 DEFAULT_ROWS = 1_000_000
+MOST_SERIES = 100_000
+"""Series of all assets together: each is a read of its own, also where it has no rows."""
 _KEYS = ("timestamp", "asset_id")
 _PREFIX = "weather_"
 _TIME = pa.timestamp("us", "UTC")
@@ -102,7 +105,7 @@ class HistoryJob:
 
     def __post_init__(self) -> None:
         names = [*_KEYS, *(one.name for one in self.fields), *self.series]
-        twice = next((name for name in names if names.count(name) > 1), None)
+        twice = next((name for name, times in Counter(names).items() if times > 1), None)
         if twice is not None:
             field = "series" if twice in self.series else "weather"
             expected = "columns whose name no feature and no other column has"
@@ -260,6 +263,11 @@ def history_job(
         raise InvalidInput("asset_ids", ids, "at least one asset id")
     own = DEFAULT_SERIES if spec is None else spec.feature_set.series
     wanted = [own] if series is None else check_list("series", series, "series", MAX_NAMES)
+    if len(ids) * len(wanted) > MOST_SERIES:
+        raise InvalidInput(
+            "series", f"{len(wanted):,} of {len(ids):,} assets",
+            f"at most {MOST_SERIES:,} of all assets together", "Ask for some at a time.",
+        )  # fmt: skip
     columns = [*WEATHER_COLUMNS] if weather is True else weather or []
     columns = check_list(
         "weather", columns, "weather columns, or true for all", len(WEATHER_COLUMNS)
