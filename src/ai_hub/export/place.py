@@ -232,6 +232,8 @@ class Place:
                 raise
             if stat.S_ISLNK(found.st_mode):
                 raise self.refusal(f"On the way {part} is a symbolic link.") from None
+            if not stat.S_ISDIR(found.st_mode):
+                raise self.refusal(f"On the way {part} is no folder.") from None
             raise
         if made:
             os.fchmod(deeper, mode)
