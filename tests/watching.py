@@ -14,7 +14,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from acceptance.serving import Server
 
-_SERVE = "from ai_hub.config import Settings\nfrom ai_hub.http import serve\nserve(Settings.load())"
+_SERVE = """
+from ai_hub.config import Settings
+from ai_hub.http import serve
+try:
+    serve(Settings.load())
+except KeyboardInterrupt:
+    raise SystemExit(130) from None
+"""
 COMMAND = (sys.executable, "-c", _SERVE)
 AT = "2025-10-09T14:30:00Z"
 

@@ -205,7 +205,7 @@ def test_ctrl_c_reaches_every_process_and_does_no_harm(ending: Server) -> None:
     for pid in pids(ending):
         os.kill(pid, signal.SIGINT)
     ending.process.send_signal(signal.SIGINT)
-    assert ending.process.wait(120) == 0
+    assert ending.process.wait(120) == 130
     assert len(log(ending, "stopped")) == WORKERS
 
 

@@ -77,7 +77,8 @@ def supervise(
     log_to_stderr: bool,
     maintain: Duration | None,
 ) -> None:
-    """Run the workers until a signal of ENDING, and end when they have ended.
+    """Run the workers until a signal of ENDING, which is a KeyboardInterrupt if it was SIGINT, and
+    end when they have ended.
 
     `ready` is called once all of them listen; one of them maintains, if that is asked for. Raises
     ConfigError, and what keeps the first workers from starting.
@@ -93,6 +94,8 @@ def supervise(
             supervisor.run(ready, asked)
         finally:
             supervisor.stop(asked)
+    if asked.first == signal.SIGINT:
+        raise KeyboardInterrupt
 
 
 def _reserved(settings: Settings) -> socket.socket:
@@ -113,10 +116,13 @@ class _Signals:
 
     def __init__(self, wakes: socket.socket) -> None:
         self.count = 0
+        self.first = 0
+        """The number of the first; 0 before."""
         self.wakes = wakes
 
     def came(self, number: int, frame: object) -> None:
         self.count += 1
+        self.first = self.first or number
 
 
 @contextmanager
