@@ -143,6 +143,7 @@ def test_a_spine_without_rows_has_none(server: Server, filled: str) -> None:
         (b"", "text/csv", {}, "spine"),
         (b"a,b\n1,2,3\n", "text/csv", {}, "spine"),
         (b"asset_id,timestamp\na,2025-01-01\n", "text/csv", {}, "spine row 0 timestamp"),
+        (b"asset_id,timestamp,asset_id\na,2025-01-01T00:00:00Z,a\n", "text/csv", {}, "spine"),
         (parquet(SPINE.drop_columns("asset_id")), PARQUET, {}, "spine"),
         (parquet(SPINE.rename_columns({"note": "lag_1h"})), PARQUET, {}, "spine"),
         (

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Callable, Mapping
 from itertools import chain
+from operator import itemgetter
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -48,10 +50,15 @@ def whole_table(data: object) -> pa.Table:
         table = _table({str(name): [row.get(name) for row in data] for name in names})
     else:
         table = to_table(data)
-    for name in table.column_names:
-        if table.column_names.count(name) > 1:
-            raise InvalidInput("spine", table.column_names, f'one column named "{name}"')
+    _check_names(table)
     return table
+
+
+def _check_names(table: pa.Table) -> None:
+    """Raise InvalidInput where two columns have one name."""
+    name, times = max(Counter(table.column_names).items(), key=itemgetter(1), default=("", 0))
+    if times > 1:
+        raise InvalidInput("spine", table.column_names, f'one column named "{name}"')
 
 
 _ONE_TYPE = "columns whose values are of one type each"
@@ -89,6 +96,7 @@ def read_labelled(content_type: str | None, body: bytes, bounded: bool = False) 
     try:
         table = reader[bounded](body)
         table.validate(full=True)
+        _check_names(table)
         if bounded:
             spine_bodies.check_assets(table)
     except InvalidInput:
