@@ -15,7 +15,7 @@ from ai_hub.definitions.values import iso
 from ai_hub.engines.arrays import Floats, Mask
 from ai_hub.errors import InvalidInput, named
 from ai_hub.profile.distribution import Distribution, Histogram, Together
-from ai_hub.profile.source import Source, source_of
+from ai_hub.profile.source import Source, source_of, summed
 
 
 def profile_of(
@@ -31,6 +31,13 @@ def profile_of(
     batches, so that memory does not grow with the rows. Raises InvalidInput, StorageError.
     """
     source = source_of(place)
+    with summed(source):
+        return _profiled(source, targets, progress)
+
+
+def _profiled(
+    source: Source, targets: Sequence[str], progress: Callable[[int, int], None]
+) -> dict[str, Any]:
     of = _targets(source, targets)
     columns = {name: _Column(source, name) for name in source.columns}
     numbers = [name for name, one in columns.items() if one.is_number]

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ai_hub.errors import InvalidInput
+from ai_hub.errors import AiHubError, InvalidInput
 from ai_hub.export.reading import read_manifest
 from ai_hub.export.rows import KEYS, VALUE
+from ai_hub.intake.arrow_faults import UNREADABLE
 from ai_hub.storage.base import Storage
 from ai_hub.storage.opening import open_storage
 from ai_hub.storage.url import Url, is_url
@@ -42,15 +45,22 @@ class Source:
             with _file(self.storage, name) as file:
                 yield from file.iter_batches(_ROWS)
 
-    @property
+    @cached_property
     def features(self) -> tuple[str, ...]:
-        """The columns of features."""
-        return tuple(one["name"] for one in json.loads(self.said.get("ai_hub.definitions", "[]")))
+        """The columns of features. Raises InvalidInput where it is not said as exports say it."""
+        return self._named("ai_hub.definitions")
 
-    @property
+    @cached_property
     def targets(self) -> tuple[str, ...]:
-        """The columns that the export made as targets."""
-        return tuple(one["name"] for one in json.loads(self.said.get("ai_hub.targets", "[]")))
+        """The columns that the export made as targets. Raises InvalidInput likewise."""
+        return self._named("ai_hub.targets")
+
+    def _named(self, key: str) -> tuple[str, ...]:
+        text = self.said.get(key, "[]")
+        try:
+            return tuple(str(one["name"]) for one in json.loads(text))
+        except (ValueError, TypeError, LookupError, RecursionError):
+            raise InvalidInput("export", text, f"metadata {key} as an export writes it") from None
 
     @property
     def indicators(self) -> dict[str, str]:
@@ -112,6 +122,9 @@ def _opened(name: str, storage: Storage, files: Sequence[str]) -> Source:
             rows += file.metadata.num_rows
             if not place:
                 schema = file.schema_arrow
+                twice = [key for key, times in Counter(schema.names).items() if times > 1]
+                if twice:
+                    raise InvalidInput("export", name, f'one column named "{twice[0]}"')
                 metadata = file.metadata.metadata or {}
                 ours = {key: text for key, text in metadata.items() if key.startswith(b"ai_hub.")}
                 said = {key.decode(): text.decode() for key, text in ours.items()}
@@ -120,10 +133,26 @@ def _opened(name: str, storage: Storage, files: Sequence[str]) -> Source:
 
 @contextmanager
 def _file(storage: Storage, name: str) -> Iterator[pq.ParquetFile]:
-    """A file of a storage. Raises InvalidInput for what is no Parquet."""
+    """A file of a storage. Raises InvalidInput for what is no Parquet, also where that shows later
+    on."""
     with storage.open(name) as stream:
         try:
-            file = pq.ParquetFile(stream)
-        except pa.ArrowInvalid:
-            raise InvalidInput("export", name, _FILE) from None
-        yield file
+            yield pq.ParquetFile(stream)
+        except AiHubError:
+            # Of storage, which is an OSError too.
+            raise
+        except UNREADABLE as error:
+            raise InvalidInput("export", name, _FILE, _first_line(error)) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0]
+
+
+@contextmanager
+def summed(source: Source) -> Iterator[None]:
+    """Raises InvalidInput where columns are of types, or have values, that nothing is made of."""
+    try:
+        yield
+    except (pa.ArrowException, OverflowError, UnicodeDecodeError) as error:
+        raise InvalidInput("export", source.name, _FILE, _first_line(error)) from error
