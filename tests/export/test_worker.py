@@ -142,6 +142,20 @@ def test_a_row_that_comes_again_counts_once_and_another_value_is_refused() -> No
         values_of(pa.concat_tables([one, observations(7.0)]))
 
 
+def test_the_weather_of_others_is_nobodys() -> None:
+    table = observations(1.0)
+    weather = pa.table(
+        {
+            "asset_id": ["other", "m", "another"],
+            "timestamp": [T, T, T],
+            "temperature": [1.0, 2.0, 3.0],
+            "humidity": [50.0, 51.0, 52.0],
+        }
+    )
+    (batch,) = training_batches(table, "forecast_advanced", tenant_id=TENANT, weather=weather)
+    assert batch["temperature"].to_pylist() == [2.0]
+
+
 def test_a_window_of_a_slice_leaves_out_its_context() -> None:
     table = observations(*map(float, range(30)))
     whole = pa.Table.from_batches(

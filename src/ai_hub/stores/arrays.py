@@ -96,7 +96,11 @@ def by_code_and_time(code: Ints, time: Ints) -> Ints:
 def sorted_weather(
     code: Ints, time: Ints, issued: Ints, columns: Mapping[str, Floats], source_of: SourceTable
 ) -> Weather:
-    """Weather arrays in order of source, time and issue."""
+    """Weather arrays in order of source, time and issue, rows of unknown sources (-1) left out."""
+    known = code >= 0
+    if not known.all():
+        code, time, issued = code[known], time[known], issued[known]
+        columns = {name: values[known] for name, values in columns.items()}
     step, later = np.diff(code), np.diff(time)
     tied = (later == 0) & (np.diff(issued) >= 0)
     if not bool(((step > 0) | ((step == 0) & ((later > 0) | tied))).all()):
