@@ -8,6 +8,7 @@ import io
 import json
 import os
 import resource
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -279,6 +280,7 @@ def measured(name: str) -> dict[str, Any]:
     body = make()
     results, child = os.pipe()
     if os.fork() == 0:
+        signal.alarm(300)  # one that hangs has died
         resource.setrlimit(resource.RLIMIT_AS, (12 << 30, 12 << 30))
         with open("/proc/self/clear_refs", "w") as refs:
             refs.write("5")  # the peak from here on
@@ -302,5 +304,6 @@ if __name__ == "__main__":
         )
     keep_little()
     read("text/csv", csv_rows(10))  # what is imported on the way is not the body's
-    for one in sys.argv[1:] or [*BOMBS, *HONEST]:
+    names = map(str.strip, sys.stdin) if sys.argv[1:] == ["-"] else [*BOMBS, *HONEST]
+    for one in names:
         print(json.dumps({"name": one, **measured(one)}), flush=True)

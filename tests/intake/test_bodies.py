@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,37 +35,42 @@ def _marked(name: str) -> Any:
     return pytest.param(name, marks=[pytest.mark.long] if name in LONG else [])
 
 
+# Measured one by one when a test asks, as another worker may run the test of the next.
 @pytest.fixture(scope="module")
-def taken(request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
-    """What reading each of the bodies took, of those that tests are run with."""
-    chosen = [
-        item.callspec.params["name"]
-        for item in request.session.items
-        if isinstance(item, pytest.Function)
-        and item.path == request.path
-        and "taken" in item.fixturenames
-    ]
-    command = [sys.executable, "-m", "intake.hostile_bodies", *chosen]
+def measure() -> Iterator[Callable[[str], dict[str, Any]]]:
+    """What reading the body of a name takes."""
+    command = [sys.executable, "-m", "intake.hostile_bodies", "-"]
     folder = Path(__file__).parents[1]
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=600, check=True
-    )
-    return {one["name"]: one for one in map(json.loads, done.stdout.splitlines())}
+    with subprocess.Popen(
+        command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        asked, told = process.stdin, process.stdout
+
+        def measured(name: str) -> dict[str, Any]:
+            print(name, file=asked, flush=True)
+            found: dict[str, Any] = json.loads(told.readline())
+            assert found["name"] == name
+            return found
+
+        yield measured
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize("name", [_marked(one) for one in BOMBS])
 def test_a_body_takes_no_more_memory_than_its_size_allows(
-    taken: dict[str, dict[str, Any]], name: str
+    measure: Callable[[str], dict[str, Any]], name: str
 ) -> None:
-    found = taken[name]
+    found = measure(name)
     assert found["status"] == 0, found
     assert found["peak"] <= 8 * found["body"] + 100 * MB, found
     assert found["seconds"] < 10, found
 
 
 @pytest.mark.parametrize("name", HONEST)
-def test_an_honest_body_is_taken(taken: dict[str, dict[str, Any]], name: str) -> None:
-    found = taken[name]
+def test_an_honest_body_is_taken(measure: Callable[[str], dict[str, Any]], name: str) -> None:
+    found = measure(name)
     assert found["said"].endswith(" accepted, 0 rejected"), found
     assert found["peak"] <= 8 * found["body"] + 100 * MB, found
 
