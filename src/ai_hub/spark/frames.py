@@ -19,6 +19,16 @@ MIN_QUALITY = 1
 ENTITY = ("tenant_id", "asset_id")
 
 
+def instants(frame: DataFrame, tenant_id: str | None, series: Sequence[str]) -> DataFrame:
+    """When there are observations of some series, usable or not: tenant_id, asset_id, timestamp."""
+    checked(frame, "observations", "asset_id", times=("timestamp",))
+    found = frame
+    if "feature_type" in frame.columns:
+        found = found.where(F.col("feature_type").isin(*series))
+    found = found.select(*entity(frame, "observations", tenant_id), F.col("timestamp"))
+    return _known(found, *ENTITY, "timestamp")
+
+
 def observations(frame: DataFrame, tenant_id: str | None, series: Sequence[str]) -> DataFrame:
     """The usable observations of some series: tenant_id, asset_id, timestamp, value, and of several
     series feature_type."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ai_hub.definitions.values import FIRST_INSTANT, LAST_INSTANT
 from ai_hub.spark.extra import functions as F
@@ -19,8 +21,8 @@ SHARES = 32
 """So many workers at most are sent the weather of one source."""
 _DRAWN = 4_000
 """So many of the rows of an asset that is just long are in a sample, about."""
-_SURELY = 0.9
-"""Whoever has less than this of them is not long, by six deviations."""
+_PARTS = 100
+"""Stretches of time with as many rows each, by which the fullest slice is known."""
 _FEWEST_REACHES = 4
 """A slice is so many times as long as what its rows reach at least, so that little comes twice."""
 
@@ -93,40 +95,39 @@ def floored(instant: Column, width: Column) -> Column:
     return F.call_function("div", instant - F.pmod(instant, width), width)
 
 
-def long_assets(
-    observations: DataFrame, some: Callable[[float], DataFrame], needs: ScanRequest, most: int
-) -> DataFrame | None:
-    """The assets with more than so many observations, and how they are cut; None if there are none.
+class Long(NamedTuple):
+    """The assets that are cut (the columns of `Slices.long`; None: none can be), and how many rows
+    the fullest slice has, with what it reads."""
 
-    `some` draws a share of the observations. Of these rows are counted, and of the assets that may
-    be long all; those that are long are known to the driver.
+    assets: DataFrame | None
+    most_rows: int
+
+
+def long_assets(some: Callable[[float], DataFrame], needs: ScanRequest, most: int) -> Long | None:
+    """The assets with more than about so many observations, known to the driver, and how they are
+    cut; None if there are none.
+
+    `some` draws a share of the observations: tenant_id, asset_id, timestamp. Of these rows are
+    counted. What is earlier or later than all that was drawn is of the first or the last slice.
     """
-    count = F.count(F.lit(1)).alias("rows")
-    share = _DRAWN / most
-    if share < 1:
-        drawn = some(share).groupBy(*ENTITY).agg(count)
-        found = drawn.where(F.col("rows") > _SURELY * _DRAWN).select(*ENTITY).collect()
-        if not found:
-            return None
-        layout = "tenant_id string, asset_id string"
-        chosen = observations.sparkSession.createDataFrame([tuple(one) for one in found], layout)
-        observations = observations.join(F.broadcast(chosen), [*ENTITY], "left_semi")
+    share = min(_DRAWN / most, 1.0)
     time = F.unix_micros("timestamp")
-    counted = observations.groupBy(*ENTITY).agg(
-        count, F.min(time).alias("first"), F.max(time).alias("last")
-    )
+    parted = F.percentile_approx(time, [place / _PARTS for place in range(_PARTS + 1)])
+    drawn = some(share).groupBy(*ENTITY).agg(F.count(F.lit(1)).alias("rows"), parted.alias("at"))
     reach = max(needs.lookback, needs.weather_lookback) + needs.lookahead
-    rows = []
-    for one in counted.where(F.col("rows") > most).collect():
-        width = max(-(-(one["last"] - one["first"] + 1) * most // one["rows"]), 1)
-        width = max(width, _FEWEST_REACHES * reach)
-        low, high = one["first"] // width, one["last"] // width
+    cut, most_rows = [], 0
+    for one in drawn.where(F.col("rows") > most * share).collect():
+        at, rows = one["at"], one["rows"] / share
+        width = max(math.ceil((at[-1] - at[0] + 1) * most / rows), _FEWEST_REACHES * reach, 1)
+        low, high = at[0] // width, at[-1] // width
         if high > low:
-            rows.append((one["tenant_id"], one["asset_id"], width, low, high))
-    if not rows:
+            cut.append((one["tenant_id"], one["asset_id"], width, low, high))
+        held = max(bisect_left(at, first + width + reach) - place for place, first in enumerate(at))
+        most_rows = max(most_rows, math.ceil(held * rows / _PARTS))
+    if not most_rows:
         return None
     layout = "tenant_id string, asset_id string, _width bigint, _low bigint, _high bigint"
-    return observations.sparkSession.createDataFrame(rows, layout)
+    return Long(drawn.sparkSession.createDataFrame(cut, layout) if cut else None, most_rows)
 
 
 def readers_of(mappings: DataFrame) -> DataFrame:

@@ -59,10 +59,11 @@ def training_set(
     `spine`: asset_id, timestamp and labels. Each has a tenant_id, or is of the one that is named.
     The others are as in an export; without a range rows stand at all observations.
 
-    Assets with more than `slice_rows` observations are cut into slices of time; to know them a
-    sample is counted, which reads the observations once (None: nothing is cut or counted). Nothing
-    else runs before an action. `in_order=False` is for engines that lose the order of a sort: each
-    worker then sorts its rows by itself. Raises InvalidInput, UnknownFeatureSet.
+    Assets with more than about `slice_rows` observations are cut into slices of time; to know them
+    a sample is counted, which reads the observations' ids and times once (None: nothing is cut or
+    counted). Nothing else runs before an action. `in_order=False` is for engines that lose the
+    order of a sort: each worker then sorts its rows by itself. Raises InvalidInput,
+    UnknownFeatureSet.
     """
     recipe = Recipe.of(
         feature_set,
@@ -89,10 +90,10 @@ def training_set(
 
         def some(share: float) -> DataFrame:
             drawn = observations.sample(share, seed=0)
-            return frames.within(frames.observations(drawn, tenant_id, needs.series), needs)
+            return frames.within(frames.instants(drawn, tenant_id, needs.series), needs)
 
-        long = long_assets(read, some, needs, slice_rows)
-    slices = Slices(needs, long, readers, has_weather)
+        long = long_assets(some, needs, slice_rows)
+    slices = Slices(needs, None if long is None else long.assets, readers, has_weather)
 
     time = F.unix_micros("timestamp")
     parts = {OBSERVATION: slices.spread(read, time - needs.lookahead, time + needs.lookback)}
@@ -117,8 +118,9 @@ def training_set(
         if rows_of_spine is not None:
             assets = assets.unionByName(rows_of_spine.select(*ENTITY))
         parts[WEATHER] = _weather(rows, slices, assets)
-    is_short = slice_rows is not None and slice_rows <= SLICE_ROWS and long is None
-    return _computed(recipe, parts, spine, in_order, is_short)
+    longest = slice_rows if long is None else max(slice_rows or 0, long.most_rows)
+    fits = longest is not None and longest <= 2 * SLICE_ROWS
+    return _computed(recipe, parts, spine, in_order, fits)
 
 
 def _weather(rows: DataFrame, slices: Slices, assets: DataFrame) -> DataFrame:
@@ -140,11 +142,11 @@ def _computed(
     parts: dict[int, DataFrame],
     spine: DataFrame | None,
     in_order: bool,
-    is_short: bool,
+    fits: bool,
 ) -> DataFrame:
     """The rows of every kind in one stream for each worker, and what comes of it.
 
-    `is_short`: every asset is known to be shorter than what a worker can hold.
+    `fits`: every asset, or slice of one, is known to be no longer than what a worker can hold.
     """
     if len(parts) == 1:
         (rows,) = parts.values()
@@ -157,7 +159,7 @@ def _computed(
             rows = rows.unionByName(other, allowMissingColumns=True)
     keys = [name for name in KEYS if name in rows.columns]
     coming: Coming = "sorted" if in_order else "any"
-    if in_order and is_short and len(parts) == 1:
+    if in_order and fits and len(parts) == 1:
         # One number is sorted by radix; a worker puts each asset's rows in order.
         coming = "together"
         place = rows.withColumn("_place", F.xxhash64(*keys))
