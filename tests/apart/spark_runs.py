@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -339,6 +339,8 @@ def test_an_archive_and_live_rows_are_one_history(
     how: dict[str, Any] = {"feature_set": "forecast_advanced", "horizons": ["24h"]}
     how |= {"start_time": to_datetime(history.T), "end_time": end}
 
+    dropped: dict[str, datetime] = {}
+
     async def made() -> dict[str, pa.Table]:
         world, draw = history.World(), random.Random(5)
         async with deployment.open(tmp_path, **history.KEPT) as store:
@@ -351,6 +353,8 @@ def test_an_archive_and_live_rows_are_one_history(
             for tenant in (history.TENANT, history.OTHER):
                 await store.export_features_to_parquet(tenant, output_path=local, force=True, **how)
                 exports[tenant] = pq.read_table(local)
+            for kind, at in (await store.archives())["dropped_before"].items():
+                dropped[kind] = datetime.fromisoformat(at)
             return exports
 
     expected = run(made())
@@ -365,8 +369,8 @@ def test_an_archive_and_live_rows_are_one_history(
         "SELECT tenant_id, asset_id, source_id, valid_from FROM asset_weather_source",
     )  # fmt: skip
     found = training_set(
-        archived(spark, url, live=rows),
-        weather=archived(spark, url, "weather", live=weather),
+        archived(spark, url, live=rows, dropped_before=dropped["observations"]),
+        weather=archived(spark, url, "weather", live=weather, dropped_before=dropped["weather"]),
         weather_sources=frame(spark, sources),
         **how,
     ).toArrow()
@@ -378,6 +382,8 @@ def test_an_archive_and_live_rows_are_one_history(
     assert {row["tenant_id"] for row in alone.toArrow().to_pylist()} == {history.OTHER}
     with pytest.raises(InvalidInput, match=r"archive.*a folder manifests below it"):
         archived(spark, str(tmp_path / "exports"))
+    with pytest.raises(InvalidInput, match="dropped_before"):
+        archived(spark, url, live=rows)
 
 
 def test_the_command_writes_what_the_store_exports(tmp_path: Path) -> None:

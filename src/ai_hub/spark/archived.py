@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ai_hub.archive.layer import FORM, KINDS, Kind
 from ai_hub.archive.rows import KEYS, VALUES
-from ai_hub.definitions.values import DEFAULT_SERIES
+from ai_hub.definitions.values import DEFAULT_SERIES, to_micros
 from ai_hub.errors import InvalidInput
 from ai_hub.spark import frames
 from ai_hub.spark.extra import AnalysisException
@@ -34,17 +35,23 @@ def archived(
     *,
     tenant_id: str | None = None,
     live: DataFrame | None = None,
+    dropped_before: datetime | None = None,
 ) -> DataFrame:
     """The observations or the weather that `ai-hub archive` wrote below a URL (Spark's: `s3a://`),
     of one tenant or of all.
 
     Of a key that several layers have the newest one's row is taken, and that of `live` before all:
-    rows of the database, by JDBC or from a file, in the columns that `training_set` reads. The
+    rows of the database, by JDBC or from a file, in the columns that `training_set` reads. With
+    them goes `dropped_before`, as `ai-hub archives` has it for the kind: what is sealed of later
+    times is in the database too, and only there it is known what was taken back since. The
     manifests are read at once; files of a layer without one are left alone. Raises InvalidInput,
     also where there is no archive.
     """
     if kind not in KINDS:
         raise InvalidInput("kind", kind, "observations or weather")
+    if (live is None) != (dropped_before is None):
+        expected = "the time that `ai-hub archives` says, with live rows and only with them"
+        raise InvalidInput("dropped_before", dropped_before, expected)
     keys = ("tenant_id", *KEYS[kind])
     columns = (*keys, *VALUES[kind], "layer")
     layout = ", ".join(f"{name} {_TYPES.get(name, 'double')}" for name in columns)
@@ -53,7 +60,9 @@ def archived(
         rows = session.read.schema(layout).parquet(*names)
     else:
         rows = session.createDataFrame([], layout)
-    if live is not None:
+    if live is not None and dropped_before is not None:
+        until = F.timestamp_micros(F.lit(to_micros(dropped_before, "dropped_before")))
+        rows = rows.where(F.col("timestamp") < until)
         rows = rows.unionByName(_live(live, kind, tenant_id))
     newest = (F.max_by(name, "layer").alias(name) for name in VALUES[kind])
     told = rows.groupBy(*keys).agg(*newest)
