@@ -32,6 +32,7 @@ class _Part(Protocol):
 _P = TypeVar("_P", bound=_Part)
 
 _FIRST_USES = (
+    "ai_hub.intake.bodies",
     "ai_hub.intake.formats",
     "ai_hub.engines.sliding",
     "ai_hub.export.job",
