@@ -32,7 +32,7 @@ WHERE oid = to_regclass('ai_hub_migrations') AND NOT pg_has_role(relowner, 'USAG
   END IF;
   IF to_regclass('ai_hub_migrations') IS NOT NULL THEN
     SELECT name INTO other FROM ai_hub_migrations
-      WHERE number NOT IN (SELECT number FROM (VALUES (1, '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced'), (2, 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0'), (3, '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757'), (4, 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0'), (5, '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda'), (6, 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf'), (7, '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed'), (8, '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792'), (9, 'f2428f012d96c00aa7bf503a615baca592dce83d83a26fc628a5f1f5372c6552'), (10, '102776214558f49ef786366b281ad9fce318425d582ee6b1018a4b5c64be90a9'), (11, 'b6e70d816fa918d5b8d30f051ddb7a3ac094c8ff5989a14858c4faa2507d48a7'), (12, 'fac61190b6de797ee69adfd480820149b4de43c9ae21e697dd473cedc6130b87'), (13, 'f6404be6758e10a96052518281bb1adc0efecd4b80a8c75b1a30343f4b89cc77'), (14, 'bbf49c03f6fbd0519928cd107325d401bd283854e2b1f5f81a2b6a3ac49be886'), (15, '28475211df8d0995bf5804b9e97102112e13fe105856d5257d32770ae0240166'), (16, 'dad1e2a4ca204cf8ccc566146e8540bd1a5316465c12179e6b63ca66da3cc7f1'), (17, 'a7189f1ca0aeb2642d8e618f85d598a75953fe0edfc7e965f2b667c480fd1549'), (18, 'e7001129c935391b8c4dd5c89e4a276e3fa9f2e6a6915aba7ce09bf419de97c6'), (19, 'c36057e83a5e540093f17804ceb533352f4fe1462b5fbedbeafaab5daa5758f6'), (20, 'd4e29e3b772ec7f3a2867a95849adf8763fee505f58b368308a434968c95427b'), (21, 'c8f5d3c5944372f639ad00ca249bccad703e63a57da1d1be3fe8fe994305566e'), (22, '2f0085495e1c8696134ca49edfbc416440979fbeac5c5c3095771d9eebc1153b'), (23, '910de57826f7e22d2d8b95ff714a9884680b4e021a8dec1b4c2eb7cdaca04153')) AS known (number, checksum))
+      WHERE number NOT IN (SELECT number FROM (VALUES (1, '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced'), (2, 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0'), (3, '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757'), (4, 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0'), (5, '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda'), (6, 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf'), (7, '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed'), (8, '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792'), (9, 'f2428f012d96c00aa7bf503a615baca592dce83d83a26fc628a5f1f5372c6552'), (10, '102776214558f49ef786366b281ad9fce318425d582ee6b1018a4b5c64be90a9'), (11, 'b6e70d816fa918d5b8d30f051ddb7a3ac094c8ff5989a14858c4faa2507d48a7'), (12, 'fac61190b6de797ee69adfd480820149b4de43c9ae21e697dd473cedc6130b87'), (13, 'f6404be6758e10a96052518281bb1adc0efecd4b80a8c75b1a30343f4b89cc77'), (14, 'bbf49c03f6fbd0519928cd107325d401bd283854e2b1f5f81a2b6a3ac49be886'), (15, '28475211df8d0995bf5804b9e97102112e13fe105856d5257d32770ae0240166'), (16, 'dad1e2a4ca204cf8ccc566146e8540bd1a5316465c12179e6b63ca66da3cc7f1'), (17, 'a7189f1ca0aeb2642d8e618f85d598a75953fe0edfc7e965f2b667c480fd1549'), (18, 'e7001129c935391b8c4dd5c89e4a276e3fa9f2e6a6915aba7ce09bf419de97c6'), (19, 'c36057e83a5e540093f17804ceb533352f4fe1462b5fbedbeafaab5daa5758f6'), (20, 'd4e29e3b772ec7f3a2867a95849adf8763fee505f58b368308a434968c95427b'), (21, 'c8f5d3c5944372f639ad00ca249bccad703e63a57da1d1be3fe8fe994305566e'), (22, '2f0085495e1c8696134ca49edfbc416440979fbeac5c5c3095771d9eebc1153b'), (23, '910de57826f7e22d2d8b95ff714a9884680b4e021a8dec1b4c2eb7cdaca04153'), (24, '9730d87c50f8519868d67d1ced76a70db2dc61287d5a3545ad75fb50155024a4')) AS known (number, checksum))
       ORDER BY number LIMIT 1;
     IF FOUND THEN
       RAISE EXCEPTION 'This database has migration %, which ai-hub % does not know: a newer ai-hub migrated it. Upgrade ai-hub here, or name another database in AI_HUB_DATABASE_URL.', other, '0.2.0';
@@ -44,7 +44,7 @@ WHERE oid = to_regclass('ai_hub_migrations') AND NOT pg_has_role(relowner, 'USAG
         (SELECT what FROM (VALUES ('plain', 'PostgreSQL without TimescaleDB'), ('apache', 'TimescaleDB under the Apache licence'), ('timescaledb', 'TimescaleDB with its full licence')) AS modes (mode, what) WHERE mode = mode_now);
     END IF;
     SELECT name INTO other
-      FROM ai_hub_migrations JOIN (VALUES (1, '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced'), (2, 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0'), (3, '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757'), (4, 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0'), (5, '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda'), (6, 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf'), (7, '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed'), (8, '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792'), (9, 'f2428f012d96c00aa7bf503a615baca592dce83d83a26fc628a5f1f5372c6552'), (10, '102776214558f49ef786366b281ad9fce318425d582ee6b1018a4b5c64be90a9'), (11, 'b6e70d816fa918d5b8d30f051ddb7a3ac094c8ff5989a14858c4faa2507d48a7'), (12, 'fac61190b6de797ee69adfd480820149b4de43c9ae21e697dd473cedc6130b87'), (13, 'f6404be6758e10a96052518281bb1adc0efecd4b80a8c75b1a30343f4b89cc77'), (14, 'bbf49c03f6fbd0519928cd107325d401bd283854e2b1f5f81a2b6a3ac49be886'), (15, '28475211df8d0995bf5804b9e97102112e13fe105856d5257d32770ae0240166'), (16, 'dad1e2a4ca204cf8ccc566146e8540bd1a5316465c12179e6b63ca66da3cc7f1'), (17, 'a7189f1ca0aeb2642d8e618f85d598a75953fe0edfc7e965f2b667c480fd1549'), (18, 'e7001129c935391b8c4dd5c89e4a276e3fa9f2e6a6915aba7ce09bf419de97c6'), (19, 'c36057e83a5e540093f17804ceb533352f4fe1462b5fbedbeafaab5daa5758f6'), (20, 'd4e29e3b772ec7f3a2867a95849adf8763fee505f58b368308a434968c95427b'), (21, 'c8f5d3c5944372f639ad00ca249bccad703e63a57da1d1be3fe8fe994305566e'), (22, '2f0085495e1c8696134ca49edfbc416440979fbeac5c5c3095771d9eebc1153b'), (23, '910de57826f7e22d2d8b95ff714a9884680b4e021a8dec1b4c2eb7cdaca04153')) AS known (number, checksum) USING (number)
+      FROM ai_hub_migrations JOIN (VALUES (1, '6c3bf54e478b56fa9b6fea58a690962c8b3fab711e1d0c097bcb398ab19eaced'), (2, 'b15d2dadce8dd1effad3c315c84bba728d765f6446d080a582b7b4ac20d4ffa0'), (3, '5f37fddca0caa97e4dd66f5f4f74be2889850de1009892fb3f6f4de8a3e04757'), (4, 'ae4760e6f57e9a6b16712d37752dc79cb19fa5f30378efecdffad1ca82fc71a0'), (5, '3f321386fdb89c1ba09d8ca8bc8d7598b0116d2d7a9fcf9b7f2c31ec9cf82fda'), (6, 'd4bc2458191511d55397b6b49d3c2748eb3fdcf90efbd71b5bae768eabfb74bf'), (7, '0c0eed3907597caf8a9aa482213655248433b42f5cc5410e2599085435ed81ed'), (8, '0eba29e05bb466b4f6979fc4bf2ba313955a81cdf4d754e25cf1ad660ebfa792'), (9, 'f2428f012d96c00aa7bf503a615baca592dce83d83a26fc628a5f1f5372c6552'), (10, '102776214558f49ef786366b281ad9fce318425d582ee6b1018a4b5c64be90a9'), (11, 'b6e70d816fa918d5b8d30f051ddb7a3ac094c8ff5989a14858c4faa2507d48a7'), (12, 'fac61190b6de797ee69adfd480820149b4de43c9ae21e697dd473cedc6130b87'), (13, 'f6404be6758e10a96052518281bb1adc0efecd4b80a8c75b1a30343f4b89cc77'), (14, 'bbf49c03f6fbd0519928cd107325d401bd283854e2b1f5f81a2b6a3ac49be886'), (15, '28475211df8d0995bf5804b9e97102112e13fe105856d5257d32770ae0240166'), (16, 'dad1e2a4ca204cf8ccc566146e8540bd1a5316465c12179e6b63ca66da3cc7f1'), (17, 'a7189f1ca0aeb2642d8e618f85d598a75953fe0edfc7e965f2b667c480fd1549'), (18, 'e7001129c935391b8c4dd5c89e4a276e3fa9f2e6a6915aba7ce09bf419de97c6'), (19, 'c36057e83a5e540093f17804ceb533352f4fe1462b5fbedbeafaab5daa5758f6'), (20, 'd4e29e3b772ec7f3a2867a95849adf8763fee505f58b368308a434968c95427b'), (21, 'c8f5d3c5944372f639ad00ca249bccad703e63a57da1d1be3fe8fe994305566e'), (22, '2f0085495e1c8696134ca49edfbc416440979fbeac5c5c3095771d9eebc1153b'), (23, '910de57826f7e22d2d8b95ff714a9884680b4e021a8dec1b4c2eb7cdaca04153'), (24, '9730d87c50f8519868d67d1ced76a70db2dc61287d5a3545ad75fb50155024a4')) AS known (number, checksum) USING (number)
       WHERE ai_hub_migrations.checksum <> known.checksum
       ORDER BY number LIMIT 1;
     IF FOUND THEN
@@ -2183,6 +2183,55 @@ COMMENT ON COLUMN ai_hub_archive_gone.tenant_id IS 'Whose it is.';
 COMMENT ON COLUMN ai_hub_archive_gone.asset_id IS 'Of which asset.';
 COMMENT ON COLUMN ai_hub_archive_gone.feature_type IS 'Of which series.';
 INSERT INTO ai_hub_migrations (number, name, checksum, mode, release) VALUES (23, '023_seal_history', '910de57826f7e22d2d8b95ff714a9884680b4e021a8dec1b4c2eb7cdaca04153', :'mode', '0.2.0');
+COMMIT;
+\endif
+
+SELECT NOT EXISTS (SELECT FROM ai_hub_migrations WHERE number = 24) AS wanted \gset
+\if :wanted
+BEGIN;
+-- Where rows leave by DELETE alone, many do at a time: that a series lost some is noted once for each
+-- statement. TimescaleDB drops chunks, has no such trigger where it has a columnstore, and keeps the
+-- one that looks at each row.
+
+\if :timescaledb
+\else
+CREATE OR REPLACE FUNCTION ai_hub_note_deletion() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+  -- In the order of the key, so that two who delete never wait for each other.
+  WITH lost AS (
+    SELECT s.tenant_id, s.asset_id, s.feature_type
+    FROM (
+      SELECT tenant_id, asset_id, feature_type, max(timestamp) AS last
+      FROM deleted GROUP BY tenant_id, asset_id, feature_type
+    ) AS d
+    JOIN ai_hub_series AS s ON s.tenant_id = d.tenant_id AND s.asset_id = d.asset_id
+      AND s.feature_type = d.feature_type
+    WHERE s.last_day <= d.last AND NOT s.shrunk
+    ORDER BY s.tenant_id, s.asset_id, s.feature_type
+    FOR UPDATE OF s
+  )
+  UPDATE ai_hub_series AS s SET shrunk = true FROM lost AS l
+    WHERE s.tenant_id = l.tenant_id AND s.asset_id = l.asset_id
+      AND s.feature_type = l.feature_type;
+  RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION ai_hub_note_deletion IS
+  'Notes in ai_hub_series that rows of the last day were deleted.';
+DO $$
+BEGIN
+  EXECUTE format('ALTER FUNCTION ai_hub_note_deletion() SET search_path = pg_catalog, %I, pg_temp',
+    current_schema());
+END
+$$;
+ALTER FUNCTION ai_hub_note_deletion() SET enable_seqscan = off;
+
+CREATE OR REPLACE TRIGGER ai_hub_note_deleted AFTER DELETE ON ai_features
+  REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION ai_hub_note_deletion();
+COMMENT ON TRIGGER ai_hub_note_deleted ON ai_features IS 'Notes the series that lost a row.';
+\endif
+INSERT INTO ai_hub_migrations (number, name, checksum, mode, release) VALUES (24, '024_note_deletions_at_once', '9730d87c50f8519868d67d1ced76a70db2dc61287d5a3545ad75fb50155024a4', :'mode', '0.2.0');
 COMMIT;
 \endif
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -89,7 +90,8 @@ async def test_series_are_noted_whoever_writes_and_deletes(world: World, seed: i
                     # A correction that takes a row out.
                     await world.write(observation(asset, t, 1.0, series, quality=0))
                 case 4:
-                    cut = f"DELETE FROM ai_features WHERE {KEY} AND timestamp >= $3"
+                    cut = "DELETE FROM ai_features WHERE timestamp >= $3 AND asset_id >= $1 AND "
+                    cut += "feature_type >= $2"
                     await world.sql.execute(cut, asset, series, t)
                 case _:
                     moved = f"UPDATE ai_features SET asset_id = 'd' WHERE {KEY} AND timestamp > $3"
@@ -110,6 +112,19 @@ async def test_series_are_noted_whoever_writes_and_deletes(world: World, seed: i
     await world.sql.execute("TRUNCATE ai_features")
     assert await world.sql.fetch(NOTED) == []
     await check_series(world, exact=True)
+
+
+@pytest.mark.postgresql
+async def test_without_chunks_a_deletion_is_noted_once_for_all_its_rows(tmp_path: Path) -> None:
+    async with opened("plain", tmp_path, T - 300 * DAY) as world:
+        await world.write(*hourly("a", T - 9 * DAY, 24), *hourly("b", T - 9 * DAY, 24))
+        done = await world.sql.fetchval("EXPLAIN (ANALYZE, FORMAT JSON) DELETE FROM ai_features")
+        (said,) = [
+            one for one in json.loads(done)[0]["Triggers"]
+            if one["Trigger Name"] == "ai_hub_note_deleted"
+        ]  # fmt: skip
+        assert said["Calls"] == 1
+        await check_series(world)
 
 
 async def test_what_no_trigger_saw_is_noted_by_rebuilding(world: World) -> None:
