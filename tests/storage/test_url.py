@@ -63,6 +63,34 @@ def test_what_is_no_url_is_told(value: object, said: str) -> None:
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "s3:/bucket/a",
+        "s3:bucket",
+        "S3//bucket/a",
+        " s3://bucket/a",
+        "gs:/key:secret@bucket",
+        "https:/host/a",
+        "file:/tmp/a",
+        Path("s3://bucket/a"),
+    ],
+)
+def test_what_is_nearly_a_url_is_no_path(value: str | Path) -> None:
+    assert is_url(value)
+    with pytest.raises(InvalidInput, match=r"^output: got '.*begins with \w+://") as caught:
+        Url.of(value, "output")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["a:b/c", "./s3:/x", "data/s3://x", "s3", "gs/x", "C:/x", "files:1"]
+)
+def test_other_names_with_a_colon_are_paths(name: str) -> None:
+    assert not is_url(name)
+    assert Url.of(name).path == Path(name).absolute()
+
+
 @pytest.mark.parametrize("text", ["s3://key:secret@bucket/a", "https://key:secret@host/a"])
 def test_credentials_in_a_url_are_refused_and_not_shown(text: str) -> None:
     with pytest.raises(InvalidInput) as caught:

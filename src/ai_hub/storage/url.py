@@ -12,6 +12,11 @@ from ai_hub.errors import InvalidInput
 
 Scheme = Literal["s3", "gs", "az", "file"]
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+_MEANT = re.compile(
+    r"\s*([A-Za-z][A-Za-z0-9+.-]*(?=://)|(?:s3[an]?|gc?s|az|abfss?|wasbs?|hdfs|file|https?)(?=:|//))",
+    re.IGNORECASE,
+)
+"""How a text begins that is meant as a URL, be it none."""
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,221}")
 _LONGEST = 1024
 """Bytes of a key."""
@@ -22,8 +27,8 @@ _EXPECTED = "s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or th
 
 
 def is_url(value: object) -> bool:
-    """Whether a text is meant as a URL, and not as a path."""
-    return isinstance(value, str) and _URL.fullmatch(value) is not None
+    """Whether a text is meant as a URL, and not as a path: `s3:/x` too, which `Url.of` refuses."""
+    return isinstance(value, str | PurePath) and _MEANT.match(value) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +47,12 @@ class Url:
     def of(cls, value: object, field: str = "url") -> Url:
         """What a text says; a path is made absolute. Raises InvalidInput naming the field."""
         if isinstance(value, PurePath):
-            return cls._folder(str(value), field)
+            value = str(value)
         if not isinstance(value, str) or not value:
             raise InvalidInput(field, value, _EXPECTED)
         found = _URL.fullmatch(value)
         if found is None:
+            _check_no_url(value, field)
             return cls._folder(value, field)
         scheme, rest = found[1].lower(), found[2]
         if scheme not in get_args(Scheme):
@@ -103,6 +109,19 @@ class Url:
         """Whether it is another, or below it, by whole segments."""
         return (self.scheme, self.bucket) == (other.scheme, other.bucket) and (
             self.segments[: len(other.segments)] == other.segments
+        )
+
+
+def _check_no_url(value: str, field: str) -> None:
+    """Raise InvalidInput for a path that begins as a URL does."""
+    if meant := _MEANT.match(value):
+        # What follows may be a password.
+        raise InvalidInput(
+            field,
+            f"{meant[0]}...",
+            _EXPECTED,
+            f"A URL is a text that begins with {meant[1]}:// (a Path keeps one slash of them); a "
+            "folder of that name is ./NAME.",
         )
 
 
