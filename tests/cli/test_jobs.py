@@ -15,8 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from acceptance.serving import Server, serving
+from ai_hub.cli import following
+from ai_hub.cli.backend import Document
 from ai_hub.cli.failure import FAILED, NOTHING
+from ai_hub.cli.following import LocalJobs
 from cli.conftest import Run
+from conformance.kit import database_of
 from watching import COMMAND, eventually
 
 YEAR = ("--start", "2025-01-01T00:00:00Z", "--end", "2025-12-31T00:00:00Z")
@@ -73,6 +77,31 @@ def test_without_a_server_a_file_says_what_to_do(run: Run, workplace: Path) -> N
     over = run("exports", "resume", done["export_id"])
     assert over.exit_code == 2
     assert "an export that has not come to its end" in over.stderr
+
+
+@pytest.mark.postgresql
+def test_whoever_watches_what_no_server_takes_is_told(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AI_HUB_DATABASE_URL", database_of("plain", tmp_path))
+    (tmp_path / "one.csv").write_text("timestamp,asset_id,value\n2025-01-01T00:00:00Z,a,1\n")
+    assert run("ingest", "one.csv", "--tenant", "t").exit_code == 0
+    export_id = run(*SHORT, "--detach").stdout.strip()
+    monkeypatch.setattr(following, "_LOOKS", 1)
+    wait, looks = LocalJobs.wait, 0
+
+    async def cancelled_after_a_while(jobs: LocalJobs, id: str, seconds: float) -> Document:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            await jobs.cancel(id)
+        return await wait(jobs, id, seconds)
+
+    monkeypatch.setattr(LocalJobs, "wait", cancelled_after_a_while)
+    watched = run("exports", "watch", export_id)
+    assert (watched.exit_code, looks) == (FAILED, 2)
+    assert f"{export_id} waits for a server of its database (`ai-hub serve`)" in watched.stderr
+    assert f"`ai-hub exports resume {export_id}` goes on with it now" in watched.stderr
 
 
 def test_what_a_dead_process_left_is_resumed(run: Run, workplace: Path) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ai_hub.feature_store import FeatureStore
 
 _LOOK_SECONDS = 0.5
+_LOOKS = 10
+"""A server with a turn free takes what waits within three seconds."""
 _UNDER_WAY = ("pending", "processing")
 
 
@@ -83,6 +85,15 @@ class RemoteJobs:
 def under_way(record: Document) -> bool:
     """Whether a job has not ended."""
     return record["status"] in _UNDER_WAY
+
+
+async def begun(jobs: JobsBackend, record: Document) -> Document:
+    """A job once it is no longer pending, or after as long as a server takes that has a turn."""
+    for _ in range(_LOOKS):
+        if record["status"] != "pending":
+            break
+        record = await jobs.wait(record["export_id"], _LOOK_SECONDS)
+    return record
 
 
 async def ended(jobs: JobsBackend, record: Document, show: Progress) -> Document:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ai_hub.cli.finding import opened
-from ai_hub.cli.following import check_ended, ended, under_way
+from ai_hub.cli.following import begun, check_ended, ended, under_way
 from ai_hub.cli.options import Json, Url
-from ai_hub.cli.output import counted, document, nothing, progress, say
+from ai_hub.cli.output import counted, document, nothing, progress, say, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -24,6 +24,8 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="The id of an export; see 
 def watch(id: Id, url: Url = None, as_json: Json = False) -> None:
     """Show how far an export is, until it has ended.
 
+    One that waits goes on when a server of its database has a turn free: that is said, and waited
+    for.
     Ends with 0 if it completed, 3 if there were no rows, and 1 if it failed or was cancelled.
 
     Example: ai-hub exports watch 550e8400-e29b-41d4-a716-446655440000
@@ -34,6 +36,12 @@ def watch(id: Id, url: Url = None, as_json: Json = False) -> None:
             found = await jobs.record(id)
             if under_way(found):
                 jobs.check_had(found)
+            found = await begun(jobs, found)
+            if found["status"] == "pending":
+                tell(
+                    f"{id} waits for a server of its database (`ai-hub serve`) with a turn free; "
+                    f"`ai-hub exports resume {id}` goes on with it now."
+                )
             return await ended(jobs, found, show)
 
         record = _with_jobs(url, work)
