@@ -55,7 +55,8 @@ WITHIN = {
         *("history", "registry", "training_sets", "asynchronous", "waiting"),
     ),
     "doctor": (
-        *("line", "database", "data", "cache", "exports", "disk", "clock", "settings"),
+        *("line", "database", "data", "cache", "exports", "disk", "archives", "reach", "clock"),
+        "settings",
         *("processes", "lines", "examination"),
     ),
     "definitions": (
@@ -142,6 +143,7 @@ HEAVY = {*LIBRARIES, "msgspec"}
 KINDS = {
     "doctor/disk.py": "talks",
     "doctor/examination.py": "talks",
+    "doctor/reach.py": "talks",
     "engines/sql.py": "words",
     "engines/sql_reads.py": "words",
     "engines/sql_views.py": "words",

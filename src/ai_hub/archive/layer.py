@@ -88,7 +88,7 @@ class Layer:
     @property
     def manifest_name(self) -> str:
         """Where its manifest is, below the URL."""
-        return f"manifests/tenant={tenant_folder(self.tenant_id)}/{self.id}.json"
+        return manifest_name(self.tenant_id, self.id)
 
     def part_name(self, day: int, bucket: int) -> str:
         """Where a part of it is, below the URL."""
@@ -169,6 +169,11 @@ def layer_of(row: Sequence[Any]) -> Layer:
 def day_of(instant: int) -> int:
     """The begin of the day that an instant belongs to."""
     return instant // DAY * DAY
+
+
+def manifest_name(tenant_id: str, layer_id: str) -> str:
+    """Where the manifest of a layer is, below its URL."""
+    return f"manifests/tenant={tenant_folder(tenant_id)}/{layer_id}.json"
 
 
 def tenant_folder(tenant_id: str) -> str:

@@ -15,7 +15,18 @@ from typing import TypeVar
 
 from ai_hub.config import Settings
 from ai_hub.definitions.registry import Registry
-from ai_hub.doctor import cache, clock, data, database, disk, exports, processes, settings
+from ai_hub.doctor import (
+    archives,
+    cache,
+    clock,
+    data,
+    database,
+    disk,
+    exports,
+    processes,
+    reach,
+    settings,
+)
 from ai_hub.doctor.line import Line, limited, warning
 from ai_hub.errors import AiHubError, StoreError, StoreLocked, StoreUnavailable
 from ai_hub.process import Process
@@ -95,6 +106,7 @@ class _Looks:
             others = await self._got("processes", store.processes, others)
             found_exports = await self._got("exports", store.exports, found_exports)
             stored = await self._got("lookback", store.registry, stored)
+            await self._archive(store)
         in_cache = await look_at_cache(chosen)
         tenant = self._tenant or next(iter(found_data.series), None)
         if in_cache is None:
@@ -123,6 +135,15 @@ class _Looks:
             self.lines += database.judge_looked(looked, self._settings, refreshed is not None)
         if refreshed is not None:
             self.lines += database.judge_refreshed(refreshed, self._now())
+
+    async def _archive(self, store: Checkup) -> None:
+        found = await self._got("archive", store.archive, None)
+        if found is None:
+            return
+        look = partial(asyncio.to_thread, reach.away, found)
+        away = await self._got("archive", look, None)
+        if away is not None:
+            self.lines += archives.judge(found, away)
 
     def _clocks(self, facts: DatabaseFacts | None, on_redis: CacheFacts | None) -> None:
         ahead = self._now() - time.time_ns() // 1_000

@@ -174,6 +174,12 @@ LINES = (
         "warning: one is not as it was written", "`ai-hub export ... --force`", _EXPORTS,
     ),
     Described(
+        "archive", "everywhere", "what is archived, where, up to when and whether it is verified; "
+        "and whether it is there",
+        "warning: its newest manifest cannot be read, or is another one; a layer is not verified",
+        "`ai-hub archives` shows what it has; `ai-hub archive ...` verifies", _EXPORTS,
+    ),
+    Described(
         "clock", "everywhere", "this machine's clock beside those of PostgreSQL and Redis",
         "warning: 2 seconds apart; fault: 30 seconds", "you do: NTP on both machines", _MISSING,
     ),

@@ -28,7 +28,7 @@ _EXPECTED = "s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or th
 
 def is_url(value: object) -> bool:
     """Whether a text is meant as a URL, and not as a path: `s3:/x` too, which `Url.of` refuses."""
-    return isinstance(value, str | PurePath) and _MEANT.match(value) is not None
+    return isinstance(value, str | PurePath) and _MEANT.match(str(value)) is not None
 
 
 @dataclass(frozen=True, slots=True)

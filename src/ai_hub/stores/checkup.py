@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
+from ai_hub.archive.layer import Kind, manifest_name
 from ai_hub.definitions.values import DAY, Duration
 from ai_hub.process import Process
 from ai_hub.stores.export_log import ExportRecord
@@ -140,6 +141,34 @@ class ExportFacts:
     completed: Sequence[ExportRecord] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class SealedFacts:
+    """What is archived below a URL: its rows, the end of the last day, how many layers are not
+    verified; and the manifest of the newest layer (None: none is written) with its SHA-256."""
+
+    url: str
+    rows: int
+    end: int
+    unfinished: int
+    manifest: str | None
+    checksum: str | None
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> SealedFacts:
+        """Of a row: URL, rows, end, unfinished, and tenant, id and checksum of the newest layer."""
+        url, rows, end, unfinished, tenant_id, layer_id, checksum = row
+        manifest = None if layer_id is None else manifest_name(tenant_id, layer_id)
+        return cls(url, rows, end, unfinished, manifest, checksum)
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveFacts:
+    """What is archived by URL, and before when rows of a kind are in the archive alone."""
+
+    sealed: Sequence[SealedFacts] = ()
+    dropped: Mapping[Kind, int] = field(default_factory=dict)
+
+
 class Checkup(Protocol):
     """A look at a database. Every method raises StoreError where that cannot be had."""
 
@@ -160,6 +189,9 @@ class Checkup(Protocol):
 
     async def exports(self) -> ExportFacts:
         """How its exports are."""
+
+    async def archive(self) -> ArchiveFacts:
+        """What it knows of its archive."""
 
     async def processes(self) -> list[Process]:
         """Those of ours that are connected to it, this one aside."""

@@ -21,6 +21,7 @@ from ai_hub.stores.checkup import (
     MOST_STATED,
     MOST_TENANTS,
     WINDOW,
+    ArchiveFacts,
     AssetWeather,
     DatabaseFacts,
     DataFacts,
@@ -28,7 +29,9 @@ from ai_hub.stores.checkup import (
     Looked,
     Refreshed,
     SampledSeries,
+    SealedFacts,
 )
+from ai_hub.stores.embedded.archive import dropped_before
 from ai_hub.stores.embedded.names import NameMap
 from ai_hub.stores.embedded.registry import load
 from ai_hub.stores.embedded.session import MEMORY, Cursor, connect, translated
@@ -75,6 +78,15 @@ _COLUMNS = ", ".join(f"epoch_us({name})" if name in INSTANTS else name for name 
 _EXPORTS = f"""
 SELECT {_COLUMNS} FROM feature_exports WHERE status = ? AND replaced_by IS NULL
 ORDER BY started_at DESC LIMIT {MOST_EXPORTS}
+"""
+
+# Those of numbers below zero are to be removed.
+_SEALED = """
+SELECT url, sum(row_count)::BIGINT, epoch_us(max(end_time)), count_if(state <> 'verified'),
+  arg_max(tenant_id, number) FILTER (state <> 'writing'),
+  arg_max(layer_id, number) FILTER (state <> 'writing'),
+  arg_max(checksum, number) FILTER (state <> 'writing')
+FROM ai_hub_archive_layers WHERE number >= 0 GROUP BY url ORDER BY url
 """
 
 
@@ -164,6 +176,16 @@ class EmbeddedCheckup:
             return ExportFacts(begun, wait, whole)
 
         found: ExportFacts = await self._read(look)
+        return found
+
+    async def archive(self) -> ArchiveFacts:
+        """What it knows of its archive."""
+
+        def look(cursor: Cursor) -> ArchiveFacts:
+            rows = cursor.execute(_SEALED).fetchall()
+            return ArchiveFacts([SealedFacts.of(row) for row in rows], dropped_before(cursor))
+
+        found: ArchiveFacts = await self._read(look)
         return found
 
     async def processes(self) -> list[Process]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 
+from ai_hub.archive.layer import KINDS
 from ai_hub.config import Settings
 from ai_hub.definitions.values import FIRST_INSTANT, MINUTE, SECOND, Duration
 from ai_hub.process import Process, read_label
@@ -20,6 +21,7 @@ from ai_hub.stores.checkup import (
     MOST_STATED,
     MOST_TENANTS,
     WINDOW,
+    ArchiveFacts,
     AssetWeather,
     DatabaseFacts,
     DataFacts,
@@ -27,6 +29,7 @@ from ai_hub.stores.checkup import (
     Looked,
     Refreshed,
     SampledSeries,
+    SealedFacts,
 )
 from ai_hub.stores.export_log import READ, record_of
 from ai_hub.stores.postgres.migrate import check
@@ -186,6 +189,16 @@ SELECT application_name, host(client_addr) AS place, backend_start AS since FROM
 WHERE datname = current_database() AND application_name LIKE 'ai-hub/%' ORDER BY backend_start
 """
 
+# Those of numbers below zero are to be removed.
+_SEALED = """
+SELECT url, sum(row_count)::bigint, max(end_time), count(*) FILTER (WHERE state <> 'verified'),
+  (array_agg(tenant_id ORDER BY number DESC) FILTER (WHERE state <> 'writing'))[1],
+  (array_agg(layer_id ORDER BY number DESC) FILTER (WHERE state <> 'writing'))[1],
+  (array_agg(checksum ORDER BY number DESC) FILTER (WHERE state <> 'writing'))[1]
+FROM ai_hub_archive_layers WHERE number >= 0 GROUP BY url ORDER BY url
+"""
+_DROPPED = "SELECT kind, dropped_before FROM ai_hub_archive"
+
 
 class PostgresCheckup:
     """The database of some settings."""
@@ -276,6 +289,13 @@ class PostgresCheckup:
                 frozenset(id_ for (id_,) in await on.fetch(_UNDER_WAY)),
                 [record_of(row) for row in await on.fetch(_COMPLETED)],
             )
+
+    async def archive(self) -> ArchiveFacts:
+        """What it knows of its archive."""
+        async with self._session() as on:
+            sealed = [SealedFacts.of(row) for row in await on.fetch(_SEALED)]
+            known = {row[0]: row[1] for row in await on.fetch(_DROPPED)}
+            return ArchiveFacts(sealed, {kind: known[kind] for kind in KINDS if kind in known})
 
     async def processes(self) -> list[Process]:
         """Those of ours that are connected to it, this one aside."""
