@@ -103,18 +103,43 @@ asyncio.run(main())
 """
 )
 
-ARCHIVE = (
+_SMALL_STEPS = (
     _START
     + """
-from ai_hub.serving import archiver
+from ai_hub.errors import Busy
+from ai_hub.serving import archiver, returner
 from ai_hub.stores import archive_table
-archiver.LAYER_ROWS, archive_table.DROP_ROWS = 200, 150
+archiver.LAYER_ROWS, archive_table.DROP_ROWS, returner.DROP_ROWS = 200, 150, 150
+async def whole(work):
+    # The server ends what a killed process asked for a moment after it.
+    while True:
+        try:
+            return await work()
+        except Busy:
+            await asyncio.sleep(0.05)
+"""
+)
+
+ARCHIVE = (
+    _SMALL_STEPS
+    + """
 async def main():
-    async with opened() as store:
+    async with FeatureStore(Settings(database_url=sys.argv[1])) as store:
         print("ready", flush=True)
         for days in range(2, int(sys.argv[3]) + 1, 2):
             before = datetime(2024, 1, 1, tzinfo=timezone.utc) + timedelta(days=days)
-            await store.archive(before, sys.argv[2], drop=True)
+            await whole(lambda: store.archive(before, sys.argv[2], drop=True))
+asyncio.run(main())
+"""
+)
+
+UNARCHIVE = (
+    _SMALL_STEPS
+    + """
+async def main():
+    async with FeatureStore(Settings(database_url=sys.argv[1])) as store:
+        print("ready", flush=True)
+        await whole(store.unarchive)
 asyncio.run(main())
 """
 )
@@ -153,6 +178,10 @@ class Process:
         """The next line it prints; empty when it has ended."""
         assert self._popen.stdout is not None
         return self._popen.stdout.readline().strip()
+
+    def end(self) -> int:
+        """Its exit status, once it has ended by itself."""
+        return self._popen.wait()
 
     def kill(self) -> list[str]:
         """SIGKILL; the lines that it had printed by then."""

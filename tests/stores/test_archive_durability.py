@@ -10,15 +10,28 @@ import pytest
 from ai_hub import FeatureStore
 from ai_hub.config import Settings
 from ai_hub.errors import StorageError
+from conformance.kit import FILE, PLAIN, TIMESCALEDB, Deployment
 from object_server import Call, Fault, ObjectServer, between
 from stores.archive_kills import killed
 
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("kills", [pytest.param(3), pytest.param(20, marks=pytest.mark.long)])
-async def test_killed_at_any_moment(tmp_path: Path, kills: int) -> None:
-    assert await killed(tmp_path, kills) == []
+@pytest.mark.parametrize(
+    ("deployment", "kills"),
+    [
+        pytest.param(FILE, 3, id="file"),
+        *(
+            pytest.param(
+                one, 40, id=f"{one}-40",
+                marks=[pytest.mark.long, *(getattr(pytest.mark, mark) for mark in one.marks)],
+            )
+            for one in (FILE, PLAIN, TIMESCALEDB)
+        ),
+    ],
+)  # fmt: skip
+async def test_killed_at_any_moment(deployment: Deployment, tmp_path: Path, kills: int) -> None:
+    assert await killed(deployment, tmp_path, kills) == []
 
 
 async def test_in_object_storage(bucket: str, s3_server: ObjectServer, tmp_path: Path) -> None:
