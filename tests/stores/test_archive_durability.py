@@ -10,6 +10,7 @@ import pytest
 from ai_hub import FeatureStore
 from ai_hub.config import Settings
 from ai_hub.errors import StorageError
+from ai_hub.storage.local import LocalStorage
 from conformance.kit import FILE, PLAIN, TIMESCALEDB, Deployment
 from object_server import Call, Fault, ObjectServer, between
 from stores.archive_kills import killed
@@ -97,3 +98,33 @@ async def test_an_error_of_any_call_is_said_and_gone_on_after(
     names = s3_server.keys(bucket)
     assert {name.rpartition("/")[2].partition(".")[0] for name in names} == named
     assert sum(one["rows"] for one in found["layers"]) == len(rows)
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+async def test_what_a_process_left_of_a_manifest_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    settings = Settings(database_url="duckdb:///:memory:", export_root=tmp_path)
+    history, put = tmp_path / "history", LocalStorage.put
+
+    def killed(storage: LocalStorage, name: str, content: bytes, *, new: bool = False) -> None:
+        """As a process that ends before, or after, its file has the name."""
+        if is_there:
+            put(storage, name, content, new=new)
+        path = history / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_name(f".{path.name}.{'0' * 32}.partial").write_bytes(content[:9])
+        raise StorageError("killed")
+
+    async with FeatureStore(settings) as store:
+        await store.ingest([{"timestamp": FIRST, "asset_id": "a", "value": 1.0}], "t")
+        monkeypatch.setattr(LocalStorage, "put", killed)
+        with pytest.raises(StorageError, match="killed"):
+            await store.archive(FIRST + timedelta(days=3), str(history))
+        monkeypatch.setattr(LocalStorage, "put", put)
+        assert len([*history.rglob("*.partial")]) == 1
+        await store.archive(FIRST + timedelta(days=3), str(history))
+        (layer,) = (await store.archives())["layers"]
+        assert (layer["state"], layer["rows"]) == ("verified", 1)
+    names = sorted(one.name for one in history.rglob("*") if one.is_file())
+    assert names == [f"{layer['layer_id']}.json", f"{layer['layer_id']}.parquet"]

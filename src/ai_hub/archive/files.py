@@ -208,8 +208,15 @@ def remove_layer(storage: Storage, layer: Layer, keep: Iterable[str] = ()) -> No
 
 def remove_unfinished(storage: Storage, layer: Layer) -> None:
     """Remove what a process left of a layer that has no manifest. Raises StorageError."""
+    give_up_uploads(storage, layer)
     ending = f"/{layer.id}.parquet"
-    for upload in storage.uploads(layer.folder) or ():
-        if upload.name.endswith(ending):
-            storage.abort(upload)
     storage.delete([one.name for one in storage.list(layer.folder) if one.name.endswith(ending)])
+
+
+def give_up_uploads(storage: Storage, layer: Layer) -> None:
+    """Remove what a process left of files of a layer that it was writing. Raises StorageError."""
+    endings = f"/{layer.id}.parquet", f"/{layer.id}.json"
+    for below in (layer.folder, layer.manifest_name.rpartition("/")[0]):
+        for upload in storage.uploads(below) or ():
+            if upload.name.endswith(endings):
+                storage.abort(upload)

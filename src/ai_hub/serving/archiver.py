@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from ai_hub.archive.files import commit, remove_unfinished, write_parts
+from ai_hub.archive.files import commit, give_up_uploads, remove_unfinished, write_parts
 from ai_hub.archive.layer import KINDS, Kind, Layer, day_of
 from ai_hub.archive.past import storage_at, whole
 from ai_hub.archive.rows import differences, micros
@@ -99,6 +99,7 @@ class Archiver:
                 await self._table.forget([layer])
                 yield _step("removed", layer)
                 continue
+            await asyncio.to_thread(give_up_uploads, storage, layer)
             found = replace(layer.told(manifest), state="written")
             await self._kept(found)
             yield _step("sealed", found)
