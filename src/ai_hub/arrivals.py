@@ -28,6 +28,8 @@ class Arrivals(msgspec.Struct):
 
     rows: dict[_Place, tuple[int, int]] = {}
     rejects: list[_Rejects] = []
+    newest: int = 0
+    """The hour since which nothing older than a day is left here."""
 
     def came(
         self,
@@ -40,17 +42,17 @@ class Arrivals(msgspec.Struct):
     ) -> None:
         """Rows of some tenants came; those that were rejected are of one, or of nobody known."""
         hour = at - at % HOUR
+        if hour > self.newest:
+            self.newest = hour
+            self.rows = {place: rows for place, rows in self.rows.items() if place[2] > hour - DAY}
         counts = {one: (rows, 0) for one, rows in accepted.items()}
         if rejected:
             counts[tenant] = (counts.get(tenant, (0, 0))[0], rejected)
             self._told([(at, tenant, target, rejected, why)], at - DAY)
         for one, found in counts.items():
             place = (one, target, hour)
-            if place not in self.rows:
-                # Once an hour: what is older than a day goes.
-                self.rows = {was: rows for was, rows in self.rows.items() if was[2] > hour - DAY}
-                if len(self.rows) >= MOST_PLACES:
-                    place = (_OTHERS, target, hour)
+            if place not in self.rows and len(self.rows) >= MOST_PLACES:
+                place = (_OTHERS, target, hour)
             self._count(place, found)
 
     def add(self, other: Arrivals) -> None:
