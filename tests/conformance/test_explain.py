@@ -234,7 +234,7 @@ LASTING = [
     pytest.param(
         one, id=str(one), marks=[getattr(pytest.mark, name) for name in (*one.marks, *more)]
     )
-    for one, *more in ((FILE,), (PLAIN, "long"), (TIMESCALEDB,))
+    for one, *more in ((FILE,), (PLAIN, "long"), (TIMESCALEDB, "long"))
 ]
 
 

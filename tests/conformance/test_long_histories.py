@@ -115,17 +115,29 @@ def samples(random: np.random.Generator, times: Times, values: Floats) -> list[i
     return np.unique(rows).tolist()
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda f: f.__name__)
-@pytest.mark.parametrize(
-    ("axis", "feature_set"),
-    [(hourly, ALL), (hourly, STATISTICS), (minutes_with_gaps, ALL), (odd_microseconds, STATISTICS)],
-    ids=["hourly-all", "hourly-statistics", "minutes-all", "odd-statistics"],
-)
+# What a shape is hard on, the statistics show; the built-in features are a choice of them.
+HARDEST = (daily_load, large_with_small_spread, spikes)
+CASES = [
+    pytest.param(
+        axis, feature_set, shape, id=f"{name}-{shape.__name__}",
+        marks=[pytest.mark.long] if feature_set is ALL and shape not in HARDEST else [],
+    )
+    for name, axis, feature_set in (
+        ("hourly-all", hourly, ALL),
+        ("hourly-statistics", hourly, STATISTICS),
+        ("minutes-all", minutes_with_gaps, ALL),
+        ("odd-statistics", odd_microseconds, STATISTICS),
+    )
+    for shape in SHAPES
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("axis", "feature_set", "shape"), CASES)
 def test_every_row_of_a_long_history(
     engine: Engine,
     axis: Callable[[np.random.Generator, int], Times],
-    shape: Shape,
     feature_set: FeatureSet,
+    shape: Shape,
 ) -> None:
     random = np.random.default_rng(7)
     times, values = axis(random, ROWS), shape(random, ROWS)
