@@ -24,7 +24,7 @@ from ai_hub.errors import Busy
 from ai_hub.stores.archive_table import Archived, steps_of
 from ai_hub.stores.audit_log import AuditRecord
 from ai_hub.stores.postgres.archive_return import END, bring_back, copy_rows
-from ai_hub.stores.postgres.archive_rows import guessed_spans, read_rows
+from ai_hub.stores.postgres.archive_rows import SUMMARIZE, guessed_spans, read_rows
 from ai_hub.stores.postgres.audit_log import write_audit
 from ai_hub.stores.postgres.maintain import MAINTENANCE_LOCK, check_owner
 from ai_hub.stores.postgres.session import Connection, Sessions, session
@@ -143,9 +143,11 @@ class PostgresArchiveTable:
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
         """While nobody else changes the archive."""
-        async with session(self._settings) as on:
+        async with session(self._settings, _LONGEST) as on:
             if not await on.fetchval("SELECT pg_try_advisory_lock($1)", ARCHIVE_LOCK):
                 raise Busy("another process archives this database: try again when that has ended")
+            if not self._has_chunks:
+                await on.fetch(SUMMARIZE)
             # The session ends with it, and so does the lock.
             yield
 

@@ -15,6 +15,16 @@ from ai_hub.stores.postgres.snapshot import Snapshot
 if TYPE_CHECKING:
     import pyarrow as pa
 
+# Until a vacuum does it, an index of times says of new blocks that they may have rows of any time:
+# each span would be looked for in all of them.
+SUMMARIZE = """
+SELECT brin_summarize_new_values(c.oid) FROM pg_class c
+JOIN pg_index i ON i.indexrelid = c.oid
+JOIN pg_am a ON a.oid = c.relam AND a.amname = 'brin'
+WHERE i.indrelid IN ('ai_features'::regclass, 'weather_features'::regclass)
+  AND pg_has_role(c.relowner, 'USAGE') AND NOT pg_is_in_recovery()
+"""
+
 
 def read_rows(
     snapshot: Snapshot, kind: Kind, tenant_id: str, start: int, end: int, most: int | None = None
