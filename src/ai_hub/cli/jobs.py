@@ -26,6 +26,7 @@ def watch(id: Id, url: Url = None, as_json: Json = False) -> None:
 
     One that waits goes on when a server of its database has a turn free: that is said, and waited
     for.
+
     Ends with 0 if it completed, 3 if there were no rows, and 1 if it failed or was cancelled.
 
     Example: ai-hub exports watch 550e8400-e29b-41d4-a716-446655440000
