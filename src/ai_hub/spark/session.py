@@ -20,6 +20,8 @@ _SETTINGS = {
     # Else times are INT96, which is deprecated, and which readers take for nanoseconds.
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.sql.session.timeZone": "UTC",
+    # Of the default, 10,000, a worker has more to unpack.
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
     # What commands say of their progress is enough.
     "spark.ui.showConsoleProgress": "false",
 }

@@ -28,7 +28,7 @@ from ai_hub.spark.slices import Slices, long_assets, readers_of
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-SLICE_ROWS = 500_000
+SLICE_ROWS = 300_000
 METADATA = "ai_hub"
 """What the column `timestamp` says of the whole set: Parquet and Delta keep it."""
 
